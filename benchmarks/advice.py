@@ -5,17 +5,17 @@ family counts; the peer is the plain score of the same row by the same model, a 
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.model import Family
+from alerting.definitions.families import BUILT_IN
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
@@ -36,8 +36,8 @@ def run() -> dict[str, Any]:
     history, definition = _history(), _definition()
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
-    for family in get_args(Family):
-        params = default_params(family)
+    for family in BUILT_IN:
+        params = dict(get_family(family).defaults)
         candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
         families[family] = _measured(finish_challenger(dataset, candidate, definition)[0], history, dataset.at)
     slowest = max(families, key=lambda f: families[f]["score_ms"])

@@ -1,4 +1,4 @@
-"""A whole platform in memory: the real stores on an in-memory database, an in-memory registry, a manual clock."""
+"""A whole platform in memory, with a manual clock."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,7 +7,6 @@ from alerting.adapters.memory import models as memory
 from alerting.adapters.memory.platform import memory_platform
 from alerting.ports import DeliveryFailed, ModelUnavailable, Platform
 from tests.builders import at
-from tests.support import ensured_pretence
 
 
 @dataclass
@@ -52,10 +51,5 @@ def platform_on(stores, channels, clock):
 
 
 def pretended_platform(*channels):
-    """Return an empty platform. Its clock is a HandClock, its models MemoryModels."""
-    return platform_on(ensured_pretence(), channels, HandClock())
-
-
-def in_memory_platform(*channels):
     """Return an empty platform in memory. Its clock is a HandClock, its models MemoryModels."""
     return platform_on(memory_platform(), channels, HandClock())

@@ -12,7 +12,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.build import FeaturePlan
-from alerting.learning.features.encoding import Columns, Dense
+from alerting.learning.features.encoding import Columns, Dense, Encoding
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.logistic_regression import Linear
@@ -83,17 +83,16 @@ def linear_model(
 ) -> TrainedModel:
     """Return a logistic regression with the given weights per scaled column; the other columns have weight 0."""
     columns = Columns.from_plan(plan)
-    dense = Dense.fit(columns, columns.matrix(rows))
+    dense = Dense.fit(columns, columns.matrix(rows), scaled=True)
     coef = np.zeros(len(dense.mean))
     for name, weight in weights.items():
         coef[dense.numbers.index(plan.columns.index(name))] = weight
     model = SimpleNamespace(coef_=coef[None, :], intercept_=np.array([intercept]))
-    estimator = Estimator("logistic_regression", Linear(model), columns, dense)
+    estimator = Estimator("logistic_regression", Linear(model), columns, Encoding(dense))
     calibration = Platt(1.0, 0.0)
     return TrainedModel(
         definition="too-moist",
         revision=1,
-        family="logistic_regression",
         plan=plan,
         estimator=estimator,
         calibration=calibration,

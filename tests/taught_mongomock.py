@@ -1,22 +1,17 @@
-"""Patches of mongomock for our tests: arguments of newer drivers, and fast search for equal values."""
-
-from datetime import datetime
+"""Patches of mongomock for the contract suite: arguments of newer drivers, and raw documents."""
 
 import bson
 import mongomock.collection
 from bson.raw_bson import RawBSONDocument
-from mongomock.filtering import filter_applies
 
 _ORIGINALS = {name: getattr(mongomock.collection.BulkOperationBuilder, name) for name in ("add_update", "add_replace")}
 _INSERT_MANY = mongomock.collection.Collection.insert_many
-_COMPARED_WITH_EQUALS = (str, int, float, datetime)
 
 
 def teach_mongomock() -> None:
     """Patch mongomock 4.3.0 in this process. Idempotent."""
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
-    mongomock.collection.Collection._iter_documents = _iter_documents
     mongomock.collection.Collection.aggregate_raw_batches = _aggregate_raw_batches
     mongomock.collection.Collection.insert_many = _insert_many
 
@@ -30,19 +25,6 @@ def _without_sort(name):
         return _ORIGINALS[name](self, *args, **kwargs)
 
     return add
-
-
-def _iter_documents(self, filter):
-    """Return the documents that match a filter. mongomock runs its full match on every document, also for each insertion
-    under a unique index; this patch runs it only on documents without a differing value.
-    """
-    filter_applies(filter, {})  # an invalid filter is refused even without documents
-    self._store._remove_expired_documents()
-    found = list(dict.values(self._store._documents))  # the items of an OrderedDict look up every key again
-    for key, value in filter.items():
-        if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
-            found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]
-    return (document for document in found if filter_applies(filter, document))
 
 
 def _insert_many(self, documents, *args, **kwargs):

@@ -106,3 +106,8 @@ def _drop(document: Any, keys: list[str]) -> None:
         del document[keys[0]]
     else:
         _drop(document[keys[0]], keys[1:])
+
+
+def first_line(fault: Exception) -> str:
+    """Return the first line of an exception's message."""
+    return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__

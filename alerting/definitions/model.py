@@ -16,8 +16,6 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.learning import (
-    FAMILIES,
-    Family,
     Features,
     FeedbackUse,
     Learning,
@@ -30,14 +28,12 @@ from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem
 
 __all__ = [
-    "FAMILIES",
     "LAST_NUMBER",
     "SEVERITIES",
     "AssetPattern",
     "Band",
     "Condition",
     "Definition",
-    "Family",
     "FeedbackUse",
     "FromAttribute",
     "LevelLimits",
@@ -83,6 +79,10 @@ class Definition(CommonFields):
     def events_read(self) -> tuple[str, ...]:
         """Return the event types (with *) that change an evaluation or an outcome."""
         return (self.problem.event,) if self.problem and self.problem.event else ()
+
+    def delay(self, asset: Asset) -> timedelta:  # noqa: ARG002
+        """Return how long after its stamp a value that raises an episode is known by design."""
+        return timedelta(0)
 
     def latency(self, asset: Asset) -> timedelta:
         """Return how long an evaluation waits for readings of an asset: the latency of its slowest variable.

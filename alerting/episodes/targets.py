@@ -1,18 +1,13 @@
 """Evaluation plan: every target with the parameters that its evaluation needs."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from zlib import crc32
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.limits import severities
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Condition, Revision, Severity
-from alerting.detection.threshold import lookback
-from alerting.detection.threshold_batch import Limits, limits_of
+from alerting.definitions.model import Severity
+from alerting.detection.threshold_batch import Limits
 from alerting.episodes.state_table import TargetKey
-from alerting.readings.instants import Millis, duration_millis, to_millis
+from alerting.readings.instants import Millis
 
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
@@ -68,39 +63,6 @@ class EvaluationPlan:
         return EvaluationPlan(
             tuple(name for name in self.names if name in chosen), tuple(w for w in self.targets if w.definition in chosen)
         )
-
-
-def list_targets(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
-    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
-    found = [_target(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
-    return sorted(found, key=lambda target: target.asset)
-
-
-def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
-    definition = revision.definition
-    target = EvaluationTarget(
-        revision.name,
-        asset.name,
-        to_millis(revision.at),
-        duration_millis(definition.schedule.every),
-        latency=duration_millis(definition.latency(asset)),
-        allowed_lateness=duration_millis(definition.allowed_lateness),
-        turn=crc32(f"{revision.name}|{asset.name}".encode()),
-        revision=revision.number,
-        has_outcome=definition.problem is not None,
-        events=definition.events_read(),
-    )
-    read = definition.variables_read(asset)
-    if not isinstance(definition, Condition):
-        return replace(target, also_reads=tuple(sorted(read)))
-    return replace(
-        target,
-        also_reads=tuple(sorted(read - {definition.variable})),
-        variable=definition.variable,
-        limits=limits_of(definition, asset),
-        severities=severities(definition),
-        lookback=duration_millis(lookback(definition)),
-    )
 
 
 def batches(targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int) -> Iterator[list[int]]:

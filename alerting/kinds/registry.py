@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Annotated, Any, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
 
 from pydantic import Field, TypeAdapter
 
 from alerting import kinds
 from alerting.definitions.model import Definition, TrainedDefinition
+
+if TYPE_CHECKING:
+    from alerting.kinds.kind import Kind
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
 
@@ -39,6 +42,16 @@ def trained_kinds() -> list[str]:
     return [name for name, one in definition_types().items() if issubclass(one, TrainedDefinition)]
 
 
+def kind_of(definition: Definition) -> "Kind[Any]":
+    """Return what is particular to the kind of a definition."""
+    return _kinds()[definition.kind]
+
+
+@cache
+def _kinds() -> dict[str, "Kind[Any]"]:
+    return {name: import_module(f"{one.__module__.rpartition('.')[0]}.kind").KIND for name, one in definition_types().items()}
+
+
 @cache
 def definition_union() -> TypeAdapter[Definition]:
     """Return the closed union of all definitions, told apart by `kind`."""
@@ -49,4 +62,5 @@ def definition_union() -> TypeAdapter[Definition]:
 
 def _clear() -> None:
     definition_types.cache_clear()
+    _kinds.cache_clear()
     definition_union.cache_clear()

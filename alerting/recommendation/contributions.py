@@ -9,8 +9,6 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
 from alerting.learning.features.plan import Column, FeaturePlan
-from alerting.learning.models.calibration import Platt, sigmoid
-from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.trained import TrainedModel
 from alerting.recommendation.messages import describe_contribution
 
@@ -50,36 +48,10 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
     Scaling preserves the ratios of the shares, and makes them add up after calibration.
     """
     matrix = model.estimator.columns.matrix(row)
-    shares, base = margin_shares(model.estimator, matrix)
+    shares, base = model.estimator.contributions(matrix)
     margin = base + float(shares.sum())
     score, usual = (float(p) for p in model.calibration.probability(np.array([margin, base])))
-    return Explanation(shares * _slope(model.calibration, base, margin), score, usual)
-
-
-def _slope(calibration: Platt, base: float, margin: float) -> float:
-    """Return the change of the probability per unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
-    score, usual = (float(p) for p in calibration.probability(np.array([margin, base])))
-    at_base = calibration.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
-    return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
-
-
-def margin_shares(estimator: Estimator | Blend, matrix: Floats) -> tuple[Floats, float]:
-    """Return the SHAP value of each column for the margin of the one row of `matrix`, and the expected margin.
-
-    A blend's are the weighted means of its members', each scaled to the member's probability.
-    """
-    if isinstance(estimator, Blend):
-        parts = [_probability_shares(member, matrix) for member in estimator.members]
-        weighted = [(w * shares, w * base) for (shares, base), w in zip(parts, estimator.weights, strict=True)]
-        return np.sum([shares for shares, _ in weighted], axis=0), float(sum(base for _, base in weighted))
-    return estimator.contributions(matrix)
-
-
-def _probability_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
-    shares, base = estimator.contributions(matrix)
-    if estimator.margin_is_probability:
-        return shares, base
-    return shares * _slope(Platt(1.0, 0.0), base, base + float(shares.sum())), float(sigmoid(np.array([base]))[0])
+    return Explanation(shares * model.calibration.slope_between(base, margin), score, usual)
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
-from alerting.definitions.model import Condition, Definition, Problem, TrainedDefinition
+from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis
@@ -68,23 +68,15 @@ class EpisodeChart:
     cut: str = ""
 
 
-def limit_levels(definition: Definition, asset: Asset, variable: str) -> tuple[Level, ...]:
-    """Return the limits that a definition sets for a variable, the least severe first."""
-    if isinstance(definition, TrainedDefinition):
-        return _problem_levels(definition.problem, variable)
-    if not isinstance(definition, Condition) or definition.variable != variable:
+def problem_levels(problem: Problem) -> tuple[Level, ...]:
+    """Return the limits of a problem."""
+    return tuple(Level(value, "limit") for value in (problem.below, problem.above) if value is not None)
+
+
+def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
+    """Return the limits of a condition on the values of its variable, the least severe first; none for limits of a rate."""
+    if definition.rate_per or unknown_limits(definition, asset):
         return ()
-    if not definition.rate_per and not unknown_limits(definition, asset):
-        return _threshold_levels(definition, asset)
-    return ()
-
-
-def _problem_levels(problem: Problem, variable: str) -> tuple[Level, ...]:
-    limits = (problem.below, problem.above) if problem.variable == variable else ()
-    return tuple(Level(value, "limit") for value in limits if value is not None)
-
-
-def _threshold_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     several, found = definition.levels is not None, []
     for level in levels_on(definition, asset):
         label = level.severity if several else "limit"

@@ -5,6 +5,7 @@ from tests.helpers.stores import (  # noqa: F401 - fixtures
     in_memory,
     mongo_stores,
     more_mongo_stores,
+    more_stores,
     pretended,
     real,
     stores,

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.pretended import HandClock, Mailbox, platform_on
-from tests.support import ensured_pretence
 
 LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
 
@@ -20,7 +20,7 @@ class Line:
 
     def __init__(self, variables=None, stores=None, **changes):
         self.mail = Mailbox("mail")
-        self.platform = platform_on(stores or ensured_pretence(), [self.mail], HandClock())
+        self.platform = platform_on(stores or memory_platform(), [self.mail], HandClock())
         self.platform.assets.put([oven(**(variables or {}))])
         apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
 

@@ -1,6 +1,8 @@
 """Fixtures of stores in memory, on an in-memory database and on a real server."""
 
+import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 
 import pytest
 
@@ -59,10 +61,25 @@ def mongo_stores(request) -> MongoStores:
 
 
 @pytest.fixture
-def more_mongo_stores(request, mongo_stores) -> Callable[[], MongoStores]:
+def more_stores(request, stores) -> Callable[[], MongoStores | Platform]:
+    """Return a function that gives more empty stores of the same kind."""
+    return request.getfixturevalue("more_mongo_stores") if isinstance(stores, MongoStores) else memory_platform
+
+
+@pytest.fixture
+def more_mongo_stores(request) -> Callable[[], MongoStores]:
     """Return a function that gives stores of a second empty database of the same kind."""
-    real = mongo_stores.database.name == "contracts"
-    return lambda: request.getfixturevalue("another_real") if real else ensured_pretence()
+    return lambda: request.getfixturevalue("another_real") if "real" in request.fixturenames else ensured_pretence()
+
+
+def contents(platform: Platform) -> dict[str, object]:
+    """Return everything that is stored, without backtests, to see whether it changes."""
+    if isinstance(platform.audit, MemoryAudit):
+        stores = [f.name for f in fields(platform) if type(getattr(platform, f.name)).__module__.startswith("alerting.adapters")]
+        return {name: pickle.dumps(getattr(platform, name)) for name in stores if name not in ("backtests", "models", "links")}
+    database = platform.audit._audit.database
+    names = [name for name in database.list_collection_names() if not name.startswith("backtest")]
+    return {name: sorted(map(str, database[name].find())) for name in names}
 
 
 def audit_entries(platform: Platform | MongoStores) -> list[dict[str, object]]:

@@ -15,10 +15,10 @@ from alerting.detection.threshold import series_of
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged, limits_of
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
+from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.threshold.evaluate import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows
-from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_threshold_interval
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})

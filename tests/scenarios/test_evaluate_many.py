@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.episodes import targets
+from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
 from tests.builders import at, too_hot
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
-from tests.pretended import in_memory_platform, pretended_platform
+from tests.pretended import HandClock, platform_on, pretended_platform
+from tests.support import ensured_pretence
 
 
 def plant(rows):
     """A platform over these rows."""
-    platform = in_memory_platform()
+    platform = pretended_platform()
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     platform.readings.add_readings(rows, at(0))
@@ -29,7 +30,7 @@ def plant(rows):
 def one_by_one(rows, instants, revised_at):
     """The same, with every pair judged reading by reading."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(targets, "limits_of", lambda definition, asset: None)
+        patched.setattr(kind, "limits_of", lambda definition, asset: None)
         return outcome(rows, instants, revised_at)
 
 
@@ -107,7 +108,7 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
 
 
 def test_shards_share_no_document_of_states_and_leave_none_out():
-    platform = pretended_platform()
+    platform = platform_on(ensured_pretence(), (), HandClock())
     platform.assets.put(OVENS)
     names = [f"hot-{i:03}" for i in range(60)]
     apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")

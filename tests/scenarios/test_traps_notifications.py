@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.channels.webhook import WebhookChannel
+from alerting.adapters.memory.platform import memory_platform
 from alerting.console.app import create_app
 from alerting.notifications.links import PURPOSES
 from alerting.ports import ReadingRow
@@ -19,14 +20,14 @@ from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
+from tests.helpers.stores import contents
 from tests.pretended import HandClock, Mailbox, platform_on
-from tests.support import ensured_pretence
 
 KEY = b"k" * 40
 
 
 def plant(*channels, assets=1, on=None):
-    platform = platform_on(on or ensured_pretence(), channels, HandClock())
+    platform = platform_on(on or memory_platform(), channels, HandClock())
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)])
     return platform
 
@@ -79,11 +80,6 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(sto
 # --- T15: mail scanners open every link -----------------------------------------------------------------------------------
 
 
-def everything(platform):
-    database = platform.episodes._episodes.database
-    return {name: sorted(map(str, database[name].find())) for name in database.list_collection_names()}
-
-
 def linked(on):
     mail, clock = Mailbox("anna"), HandClock(at(1))
     platform = replace(plant(mail, on=on), links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now))
@@ -95,11 +91,11 @@ def linked(on):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):
     platform, client, links = linked(stores)
-    before = everything(platform)
+    before = contents(platform)
     for link in links:
         for _ in range(3):
             client.request(method, link.url, follow_redirects=False)
-    assert everything(platform) == before
+    assert contents(platform) == before
 
 
 def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):

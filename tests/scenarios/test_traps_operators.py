@@ -14,6 +14,7 @@ import pytest
 
 import alerting.adapters.mongo
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
@@ -32,8 +33,9 @@ from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notifications_of
+from tests.helpers.stores import audit_entries
 from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
-from tests.support import ensured_pretence, free_port, require_real_server
+from tests.support import free_port, require_real_server
 
 ANN, EVE, ADA = Actor("ann", "operator"), Actor("eve", "engineer"), Actor("ada", "admin")
 
@@ -416,8 +418,7 @@ def test_T10_nothing_of_a_long_history_is_cut(stores):
         maintain(platform, at(60 * 24 * day))
     reasons = [t.reason for t in the_episode(platform).transitions]
     assert [f"note {n}" for n in range(300)] == [r for r in reasons if r.startswith("note")]
-    audit = platform.audit._audit
-    assert audit.count_documents({"what": "comment"}) == 300
+    assert sum(entry["what"] == "comment" for entry in audit_entries(platform)) == 300
 
 
 STORES = {"episodes": ("audit", "episodes", "feedback", "shelves"), "evaluation": ("decisions",)}
@@ -470,7 +471,7 @@ def test_T16_without_a_secret_nothing_starts():
 
 def brought_to(flags):
     """A platform whose only pair stands at these flags, brought there by what people and readings do."""
-    platform = plant(ensured_pretence(), suppression={"when": {"event": "maintenance"}})
+    platform = plant(memory_platform(), suppression={"when": {"event": "maintenance"}})
     if flags.active or not flags.acknowledged:
         feed(platform, 5, 230)
         run(platform, 8)

@@ -18,7 +18,7 @@ from alerting.adapters.memory.operators import (
     MemoryShelves,
 )
 from alerting.adapters.memory.readings import MemoryReadings
-from alerting.adapters.memory.states import MemoryCheckpoints, MemoryStates, MemoryUnitOfWork
+from alerting.adapters.memory.states import MemoryCheckpoints, MemoryEvaluationPlans, MemoryStates, MemoryUnitOfWork
 from alerting.ports import Platform
 
 
@@ -34,9 +34,9 @@ class FixedClock:
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored as found in past times."""
-    assets, arrivals = MemoryAssets(), MemoryArrivals()
+    definitions, assets, arrivals = MemoryDefinitions(), MemoryAssets(), MemoryArrivals()
     return Platform(
-        definitions=MemoryDefinitions(),
+        definitions=definitions,
         assets=assets,
         readings=MemoryReadings(assets, arrivals),
         episodes=MemoryEpisodes(backfilled),
@@ -44,6 +44,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         unit_of_work=MemoryUnitOfWork(),
         arrivals=arrivals,
         checkpoints=MemoryCheckpoints(),
+        evaluation_plans=MemoryEvaluationPlans(definitions, assets),
         shelves=MemoryShelves(),
         feedback=MemoryFeedback(),
         decisions=MemoryDecisions(),

@@ -1,12 +1,15 @@
-"""Condition states and checkpoints in memory; writes take effect one by one."""
+"""Evaluation plan, condition states and checkpoints in memory; writes take effect one by one."""
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
+from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
+from alerting.episodes.targets import EvaluationPlan
 from alerting.ports import Checkpoint, Conflict, Unit
 from alerting.readings.ragged import Flags
 
@@ -44,6 +47,25 @@ class MemoryStates:
     def find_unmoved(self, before: ConditionTable) -> Flags:
         unmoved: Flags = self.load_many(before.keys).watermark == before.watermark
         return unmoved
+
+
+class MemoryEvaluationPlans:
+    """Port `EvaluationPlans`: one plan at a time."""
+
+    def __init__(self, definitions: MemoryDefinitions, assets: MemoryAssets) -> None:
+        self._definitions, self._assets = definitions, assets
+        self._plan: tuple[str, EvaluationPlan] | None = None
+
+    def source_hash(self) -> str:
+        revisions = [(r.name, r.number) for r in self._definitions.latest()]
+        sources = (self._definitions.documents(), revisions, self._assets.all(), self._assets.event_types())
+        return hashlib.sha256(repr(sources).encode()).hexdigest()
+
+    def get(self, source_hash: str) -> EvaluationPlan | None:
+        return self._plan[1] if self._plan is not None and self._plan[0] == source_hash else None
+
+    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+        self._plan = source_hash, evaluation_plan
 
 
 class MemoryCheckpoints:

@@ -7,7 +7,6 @@ import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
-REQUIREMENTS = "requirements.txt"
 LOADER = "alerting.adapters.mlflow.served_model"  # loader that MLflow itself uses; named, not imported: the import takes seconds
 MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = 1 << 30
-_PACKAGES = ("numpy", "pandas", "scikit-learn", "skops", "lightgbm")
 
 
 def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str]) -> "LoggedModel":
@@ -32,8 +29,7 @@ def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files
     experiment = client.get_run(run_id).info.experiment_id
     name = definition.replace(".", "_")  # a model of a run may not have a dot in its name, a registered one may
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type="classifier")
-    requirements = "".join(f"{package}=={installed(package)}\n" for package in _PACKAGES)
-    with write_folder({**files, REQUIREMENTS: requirements.encode()}) as local:
+    with write_folder(files) as local:
         _describe(run_id, model.model_id, sorted(files), inputs).save(str(local / MLMODEL_FILE_NAME))
         client.log_model_artifacts(model.model_id, str(local))
     client.finalize_logged_model(model.model_id, "READY")
@@ -55,7 +51,7 @@ def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version
         folder = download_artifacts(artifact_uri=address, dst_path=local, tracking_uri=uri, registry_uri=uri)
         _check_size((path.lstat().st_size for path in Path(folder).rglob("*")), definition, version)
         files = read_folder(Path(folder))
-    return {name: data for name, data in files.items() if name not in (MLMODEL_FILE_NAME, REQUIREMENTS)}
+    return {name: data for name, data in files.items() if name != MLMODEL_FILE_NAME}
 
 
 @contextmanager
@@ -82,7 +78,7 @@ def _describe(run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[
     signature = ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")])) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
     model.add_flavor("python_function", loader_module=LOADER, python_version=platform.python_version())
-    return model.add_flavor("alerting", files=list(names), requirements=REQUIREMENTS)
+    return model.add_flavor("alerting", files=list(names))
 
 
 def _list_sizes(uri: str, address: str) -> Iterator[int]:

@@ -12,8 +12,6 @@ import pandas as pd
 from alerting.learning.models.files import model_from_files
 from alerting.learning.models.trained import TrainedModel
 
-_FILES = ("model.json", "*model-*.txt", "*model.skops")
-
 
 class ServedModel:
     """A registered model as MLflow serves it. `model`: the whole model, with its threshold and feature plan."""
@@ -31,6 +29,4 @@ class ServedModel:
 
 def _load_pyfunc(data_path: str) -> ServedModel:
     """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if files are damaged."""
-    folder = Path(data_path)
-    files = {path.name: path.read_bytes() for pattern in _FILES for path in sorted(folder.glob(pattern))}
-    return ServedModel(model_from_files(files))
+    return ServedModel(model_from_files({path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}))

@@ -156,7 +156,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "scores": Description(
             "the score of one model version for one asset at one instant, and its threshold",
             "`definition`, `ts`, `asset`, `model_version`",
-            "`usecases/evaluation/evaluate_target.py`",
+            "`usecases/evaluation/target.py`",
             "one per trained target and stride",
             FOR_EVER,
         ),

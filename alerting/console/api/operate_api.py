@@ -12,12 +12,13 @@ from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, Text
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
+from alerting.kinds.kind import Why
 from alerting.operators.actions import IsaState
 from alerting.operators.shelves import Shelf, ShelfKind
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.explain import Why, why
+from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 
 router = APIRouter(prefix="/api/v1")

@@ -1,15 +1,15 @@
 """Fields of kinds with a trained model: features, periods, search, operating point, feedback, promotion, recommendation."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from alerting.definitions.assets import Closed, Instant, Tag
 from alerting.definitions.durations import Duration
+from alerting.definitions.families import BUILT_IN, require_family
 
-Family = Literal["logistic_regression", "random_forest", "lightgbm"]
-FAMILIES: tuple[Family, ...] = ("logistic_regression", "random_forest", "lightgbm")
+Family = Annotated[Tag, AfterValidator(require_family)]
 Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
 
 
@@ -51,7 +51,11 @@ class Learning(Closed):
     """The search for the best candidate."""
 
     candidates: tuple[Family, ...] = Field(
-        FAMILIES, min_length=1, max_length=10, description="Model families to try; a baseline is always among them."
+        BUILT_IN,
+        min_length=1,
+        max_length=10,
+        description="Model families to try: those of the default, and those that installed packages add. "
+        "A baseline is always among them.",
     )
     trials: int = Field(
         8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."

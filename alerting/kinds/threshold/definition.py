@@ -27,8 +27,12 @@ class ThresholdDefinition(Condition, Definition):
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
-    def variables_evaluated(self, asset: Asset) -> frozenset[str]:  # noqa: ARG002 - the same on every asset
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset({self.variable})
+
+    def delay(self, asset: Asset) -> timedelta:
+        variable = asset.variables.get(self.variable)
+        return variable.delay if variable else timedelta(0)
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)
@@ -36,7 +40,7 @@ class ThresholdDefinition(Condition, Definition):
     def faults(self) -> Iterable[Fault]:
         return faults_across_fields(self)
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:  # noqa: ARG002
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
         return faults_on_assets(self, targets)
 
 

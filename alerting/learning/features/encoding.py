@@ -56,18 +56,19 @@ class Columns:
 
 
 def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
-    codes = np.asarray(pd.Categorical(values, categories=list(levels)).codes, np.float64)
+    codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(values)), np.float64)
     codes[codes < 0] = np.nan
     return codes
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Fills, flags, expands and scales a matrix for estimators that accept neither missing values nor categories.
+    """Fills, flags, expands and, if wanted, scales a matrix for estimators that accept neither missing values nor categories.
 
     Encoded columns, in order: every number with its median where missing; a flag for every number that was missing at
     training; one column per level of every category. `origin`: position of the column behind each encoded one.
-    Numbers are scaled to mean 0 and deviation 1; flags and levels only centred.
+    `mean`, `scale`: of each encoded column, which make numbers of mean 0 and deviation 1, and only centre flags and levels;
+    both are empty for estimators that need no scale, like trees.
     """
 
     numbers: tuple[int, ...]
@@ -78,8 +79,8 @@ class Dense:
     scale: tuple[float, ...]
 
     @staticmethod
-    def fit(columns: Columns, matrix: Floats) -> "Dense":
-        """Learn medians, flags and scales from the training rows alone."""
+    def fit(columns: Columns, matrix: Floats, scaled: bool) -> "Dense":
+        """Learn medians, flags and, if `scaled`, scales from the training rows alone."""
         numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
         part = matrix[:, numbers]
         missing = np.isnan(part)
@@ -92,7 +93,9 @@ class Dense:
             mean=(),
             scale=(),
         )
-        raw = plain.expand(matrix)
+        if not scaled:
+            return plain
+        raw = plain.encode(matrix)
         spread = raw.std(axis=0)
         spread[(spread < 1e-12) | (np.arange(raw.shape[1]) >= len(numbers))] = 1.0
         return Dense(**(vars(plain) | {"mean": tuple(raw.mean(axis=0).tolist()), "scale": tuple(spread.tolist())}))
@@ -113,17 +116,15 @@ class Dense:
         full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
         return full
 
-    def expand(self, matrix: Floats) -> Floats:
-        """Fill, flag and expand, without scaling: for trees."""
+    def encode(self, matrix: Floats) -> Floats:
+        """Fill, flag, expand, and scale if it was fitted so: zero is then the mean of the training rows."""
         fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
-        return np.hstack([fill, flags, *levels])
-
-    def transform(self, matrix: Floats) -> Floats:
-        """Fill, flag, expand and scale: for linear estimators. Zero is the mean of the training rows."""
-        z = (self.expand(matrix) - np.asarray(self.mean)) / np.asarray(self.scale)
-        return np.asarray(np.clip(z, -FARTHEST, FARTHEST), np.float64)
+        raw = np.hstack([fill, flags, *levels])
+        if not self.scale:
+            return raw
+        return np.asarray(np.clip((raw - np.asarray(self.mean)) / np.asarray(self.scale), -FARTHEST, FARTHEST), np.float64)
 
     def to_document(self) -> dict[str, Any]:
         """Return the encoding as plain JSON values."""
@@ -147,7 +148,7 @@ class ColumnPairs:
 
     @staticmethod
     def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
-        """Return all pairs of the `most` number columns with the largest shares (share by column above 0)."""
+        """Return all pairs of the `most` number columns with the largest contributions (by column) above 0."""
         numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
         chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
         return ColumnPairs(tuple(combinations(chosen, 2)))
@@ -181,6 +182,41 @@ class ColumnPairs:
 
 
 NO_PAIRS = ColumnPairs()
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The encoding of a matrix for one estimator. Without `dense` missing values and categories stay as they are.
+
+    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs.
+    """
+
+    dense: Dense | None = None
+    pairs: ColumnPairs = NO_PAIRS
+
+    def encode(self, matrix: Floats) -> Floats:
+        """Return the matrix in this encoding."""
+        if self.dense is None:
+            return self.pairs.expand(matrix)
+        encoded = self.dense.encode(matrix)
+        return np.hstack([encoded, self.pairs.combine(self.dense.fill(matrix))]) if self.pairs.of else encoded
+
+    def by_column(self, values: Floats, columns: int) -> Floats:
+        """Add up one value per encoded column by the column behind it."""
+        if self.dense is not None:
+            plain = len(values) - 2 * len(self.pairs.of)
+            values = np.concatenate([self.dense.by_column(values[:plain], columns), values[plain:]])
+        return self.pairs.by_column(values, columns)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the encoding as plain JSON values."""
+        return {"dense": self.dense.to_document() if self.dense else None, "pairs": self.pairs.to_document()}
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> "Encoding":
+        """Read the encoding that `to_document` wrote."""
+        dense = Dense.from_document(document["dense"]) if document["dense"] else None
+        return Encoding(dense, ColumnPairs.from_document(document["pairs"]))
 
 
 def _median(values: Floats) -> float:

@@ -85,7 +85,8 @@ def _check_tree(block: str, number: int, features: int) -> None:
     for name in ("split_gain", *_INNER):
         _floats(tree[name], leaves - 1, where)
     threshold = _floats(tree["threshold"], leaves - 1, where)
-    _require(bool(np.isfinite(threshold).all()), f"{where} has limits that are not numbers")
+    # inf parts the missing values from all others
+    _require(not np.isnan(threshold).any(), f"{where} has limits that are not numbers")
     feature = nodes["split_feature"]
     _require(bool(((feature >= 0) & (feature < features)).all()), f"{where} uses features that do not exist")
     _check_children(nodes["left_child"], nodes["right_child"], where)

@@ -19,6 +19,12 @@ class Platt:
         """Return the calibrated probability of each margin."""
         return sigmoid(self.slope * margin + self.intercept)
 
+    def slope_between(self, base: float, margin: float) -> float:
+        """Return the change of the probability per unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
+        score, usual = (float(p) for p in self.probability(np.array([margin, base])))
+        at_base = self.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
+        return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
+
 
 def sigmoid(z: Floats) -> Floats:
     """Return the logistic function, without overflow."""

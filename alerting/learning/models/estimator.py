@@ -1,30 +1,34 @@
-"""A fitted model and its margin; this module needs none of the libraries that fit models.
+"""Fitted models and their margins; this module needs none of the libraries that fit models.
 
-A margin is a number that rises with the risk: log-odds for LightGBM and logistic regression, the mean vote of the trees
-(a probability) for the random forest. Calibration turns it into a probability.
+A margin is a number that rises with the risk: log-odds, or a probability. Calibration turns it into a probability.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import Family
-from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Dense, Floats
-from alerting.learning.models.calibration import sigmoid
+from alerting.learning.features.encoding import Columns, Encoding, Floats
+from alerting.learning.models.calibration import Platt, sigmoid
 
+BLEND = "blend"  # in the position of a family's name
 SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
 ALL_THREADS = 0
 AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
+_LOG_ODDS = Platt(1.0, 0.0)
 
 
 class FittedModel(Protocol):
     """A fitted model of one family: the interface for scores, explanations and files.
 
-    `encoded`: rows as `Estimator.encode` makes them.
+    `encoded`: rows as `Encoding.encode` makes them.
     """
+
+    @property
+    def margin_is_probability(self) -> bool:
+        """Return whether the margin is a probability, not log-odds."""
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the margin of each row; of the first `rounds` rounds alone, if given and if the family has rounds."""
@@ -39,18 +43,27 @@ class FittedModel(Protocol):
         """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
-        """Return the model as files by name."""
+        """Return the model as files by name, in the order in which the family reads them; no code in them."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """A fitted model of one family, with the columns that it reads. `model`: None only before it is fitted."""
+    """A fitted model of one family, with the columns that it reads and their encoding."""
 
-    family: Family
-    model: Any  # a FittedModel; Any lets an estimator encode before it is fitted
+    family: str
+    model: FittedModel
     columns: Columns
-    dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
-    pairs: ColumnPairs = NO_PAIRS  # of trees alone
+    encoding: Encoding
+
+    @property
+    def members(self) -> tuple["Estimator", ...]:
+        """Return this estimator as the only member, for code that also handles blends."""
+        return (self,)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Return the weight of the only member."""
+        return (1.0,)
 
     def margin(self, rows: pd.DataFrame) -> Floats:
         """Return the margin of each row. Raises UserError if rows lack columns."""
@@ -63,44 +76,30 @@ class Estimator:
         if len(matrix) > AT_ONCE:
             parts = [self.margin_of(matrix[i : i + AT_ONCE], rounds) for i in range(0, len(matrix), AT_ONCE)]
             return np.concatenate(parts)
-        return np.asarray(self.model.margin(self.encode(matrix), rounds), np.float64)
+        return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
         """Return the probability of each row of a matrix before calibration."""
         margin = self.margin_of(matrix, rounds)
-        return margin if self.margin_is_probability else sigmoid(margin)
-
-    @property
-    def margin_is_probability(self) -> bool:
-        """Return whether the margin is a probability, not log-odds."""
-        return self.family == "random_forest"
+        return margin if self.model.margin_is_probability else sigmoid(margin)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
         """Return SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
-        shares, base = self.model.contributions(self.encode(matrix))
-        return self.by_column(shares), base
+        shares, base = self.model.contributions(self.encoding.encode(matrix))
+        return self.encoding.by_column(shares, len(self.columns.names)), base
+
+    def probability_contributions(self, matrix: Floats) -> tuple[Floats, float]:
+        """Return the same, scaled to the probability before calibration."""
+        shares, base = self.contributions(matrix)
+        if self.model.margin_is_probability:
+            return shares, base
+        return shares * _LOG_ODDS.slope_between(base, base + float(shares.sum())), float(sigmoid(np.array([base]))[0])
 
     def importance(self) -> Floats:
         """Return the share of each column in the model's gain, impurity or absolute weight; adds up to 1 unless all are 0."""
-        raw = self.by_column(self.model.importance())
+        raw = self.encoding.by_column(self.model.importance(), len(self.columns.names))
         total = raw.sum()
         return raw / total if total > 0 else raw
-
-    def encode(self, matrix: Floats) -> Floats:
-        """Return a matrix in the encoding of the model."""
-        if self.dense is None:
-            return self.pairs.expand(matrix)
-        if self.family == "logistic_regression":
-            return self.dense.transform(matrix)
-        return np.hstack([self.dense.expand(matrix), self.pairs.combine(self.dense.fill(matrix))])
-
-    def by_column(self, values: Floats) -> Floats:
-        """Add up one value per encoded column by the column behind it."""
-        count = len(self.columns.names)
-        if self.dense is not None:
-            plain = len(values) - 2 * len(self.pairs.of)
-            values = np.concatenate([self.dense.by_column(values[:plain], count), values[plain:]])
-        return self.pairs.by_column(values, count)
 
 
 @dataclass(frozen=True)
@@ -114,9 +113,9 @@ class Blend:
     weights: tuple[float, ...]
 
     @property
-    def family(self) -> Literal["blend"]:
+    def family(self) -> str:
         """Return the name `blend` in the position of a family's name."""
-        return "blend"
+        return BLEND
 
     @property
     def columns(self) -> Columns:
@@ -132,15 +131,23 @@ class Blend:
         parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
         return np.asarray(sum(parts), np.float64)
 
+    def contributions(self, matrix: Floats) -> tuple[Floats, float]:
+        """Return the weighted means of the members' contributions, each scaled to the member's probability."""
+        parts = [member.probability_contributions(matrix) for member in self.members]
+        weighted = [(weight * shares, weight * base) for (shares, base), weight in zip(parts, self.weights, strict=True)]
+        return np.sum([shares for shares, _ in weighted], axis=0), float(sum(base for _, base in weighted))
+
     def importance(self) -> Floats:
         """Return the weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
         shares = [weight * member.importance() for member, weight in zip(self.members, self.weights, strict=True)]
         return np.asarray(sum(shares), np.float64)
 
 
-FamilyName = Family | Literal["blend"]
+def blend_of(members: Sequence[Estimator], weights: Sequence[float]) -> Estimator | Blend:
+    """Return the blend of several members, or the only one itself."""
+    return members[0] if len(members) == 1 else Blend(tuple(members), tuple(weights))
 
 
 def threads_for(matrix: Floats) -> int:
-    """Return the threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
+    """Return the threads for a matrix: one for a small one, otherwise all (0)."""
     return 1 if matrix.size <= SMALL else ALL_THREADS

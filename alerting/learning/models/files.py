@@ -1,24 +1,24 @@
 """The files of a trained model.
 
-Reading them never runs code from them: LightGBM's native text, scikit-learn through skops with a fixed list of trusted
-types, everything else as JSON. Each file is checked before a library reads it, so that a forged file takes no more memory
-than its size.
+Reading them never runs code from them: `model.json` is checked against a closed model, and each family checks its fitted files
+before a library reads them, so that a forged file takes no more memory than its size.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 
-from alerting.learning.features.encoding import ColumnPairs, Columns, Dense
+from alerting.definitions.faults import UserError
+from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.models.families.lightgbm import BoosterMean
+from alerting.learning.models.estimator import Estimator, blend_of
+from alerting.learning.models.families.contract import ModelFamily
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
@@ -32,7 +32,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "definition": model.definition,
         "revision": model.revision,
         "plan": model.plan.to_document(),
-        **_describe(model.estimator),
+        "weights": list(model.estimator.weights),
+        "members": [_describe(member) for member in model.estimator.members],
         "calibration": asdict(model.calibration),
         "threshold": model.threshold,
         "training_cutoff": model.training_cutoff.isoformat(),
@@ -44,41 +45,42 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "hash": model.hash,
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    return files | _fitted_files(model.estimator)
+    for prefix, member in zip(_prefixes(len(model.estimator.members)), model.estimator.members, strict=True):
+        files |= {prefix + name: data for name, data in member.model.files().items()}
+    return files
 
 
-def _describe(estimator: Estimator | Blend) -> dict[str, Any]:
-    """Describe an estimator, or each member of a blend, for META."""
-    if isinstance(estimator, Blend):
-        members = [_describe(member) for member in estimator.members]
-        return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
-    dense = estimator.dense.to_document() if estimator.dense else None
-    boosters = len(estimator.model.boosters) if isinstance(estimator.model, BoosterMean) else 0
-    return {"family": estimator.family, "dense": dense, "pairs": estimator.pairs.to_document(), "boosters": boosters}
+def requirements_file(model: TrainedModel) -> dict[str, bytes]:
+    """Return the file that names the libraries which score the model, in the versions that are installed here."""
+    families = [get_family(member.family) for member in model.estimator.members]
+    packages = sorted({"numpy", "pandas", *(package for family in families for package in family.packages)})
+    return {"requirements.txt": "".join(f"{package}=={version(package)}\n" for package in packages).encode()}
 
 
-def _fitted_files(estimator: Estimator | Blend) -> dict[str, bytes]:
-    """Return the fitted model as files; the files of a blend's members have the member's number before the name."""
-    if isinstance(estimator, Blend):
-        members = enumerate(estimator.members)
-        return {f"{n}-{name}": data for n, member in members for name, data in member.model.files().items()}
-    return dict(estimator.model.files())
+def _prefixes(members: int) -> list[str]:
+    """Return the beginning of the file names of each member: its number in a blend, nothing for the only one."""
+    return [""] if members == 1 else [f"{number}-" for number in range(members)]
 
 
-def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
-    """Read the model that `model_files` wrote, with bit-identical scores.
+def _describe(member: Estimator) -> dict[str, object]:
+    return {"family": member.family, **member.encoding.to_document(), "files": list(member.model.files())}
+
+
+def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily] = get_family) -> TrainedModel:
+    """Read the model that `model_files` wrote, with bit-identical scores. `family_of`: a family by its name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, or a hash does not match.
     """
     meta = read_meta(files.get(META, b""))
     plan = FeaturePlan.from_document(meta.plan.model_dump())
     _check_columns(meta, plan)
+    prefixes = _prefixes(len(meta.members))
+    members = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
     model = TrainedModel(
         definition=meta.definition,
         revision=meta.revision,
-        family=meta.family,
         plan=plan,
-        estimator=_estimator(files, meta, plan),
+        estimator=blend_of(members, meta.weights),
         calibration=Platt(meta.calibration.slope, meta.calibration.intercept),
         threshold=meta.threshold,
         training_cutoff=_utc(meta.training_cutoff),
@@ -116,19 +118,20 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
         or not (columns_known >= set(meta.usual) and columns_known >= set(meta.ranges))
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
-    for estimator in meta.estimators():
-        estimator.check(plan)
+    for member in meta.members:
+        member.check(plan)
 
 
-def _estimator(files: Mapping[str, bytes], meta: ModelMeta, plan: FeaturePlan) -> Estimator | Blend:
-    if meta.family == "blend":
-        members = [_member(files, member, plan, f"{n}-") for n, member in enumerate(meta.members)]
-        return Blend(tuple(members), meta.weights)
-    return _member(files, meta.estimators()[0], plan, "")
-
-
-def _member(files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str) -> Estimator:
-    dense = Dense.from_document(meta.dense.model_dump()) if meta.dense else None
+def _read_member(
+    files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], ModelFamily]
+) -> Estimator:
+    lost = next((name for name in meta.files if prefix + name not in files), None)
+    if lost is not None:
+        raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")
+    try:
+        family = family_of(meta.family)
+    except UserError as unknown:
+        raise ModelRefused(f"{META} names a family that cannot be used here: {unknown}") from unknown
     columns = Columns.from_plan(plan)
-    model = get_family(meta.family).load(files, prefix, meta, meta.width(len(columns.names)))
-    return Estimator(meta.family, model, columns, dense, ColumnPairs(meta.pairs))
+    model = family.load({name: files[prefix + name] for name in meta.files}, meta.width(len(columns.names)))
+    return Estimator(meta.family, model, columns, Encoding.from_document(meta.model_dump()))

@@ -5,15 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from alerting.definitions.model import Family
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
-FORMAT = 2
+FORMAT = 3
 MOST_BYTES = 16 << 20
 MOST_COLUMNS = 200_000
-MOST_BOOSTERS = 3  # of one LightGBM model, which is their mean
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
 _TEN_YEARS = 3660 * 86_400_000
 
@@ -23,7 +21,8 @@ Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
 Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 Names = Annotated[tuple[Name, ...], Field(max_length=20_000)]
-Boosters = Annotated[int, Field(ge=0, le=MOST_BOOSTERS)]
+Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 
 
 class _Closed(BaseModel):
@@ -96,7 +95,7 @@ class DenseMeta(_Closed):
     def _check_lengths(self) -> Self:
         if self.width > 4 * MOST_COLUMNS or len(self.medians) != len(self.numbers):
             raise ValueError("numbers and medians do not fit")
-        if not len(self.mean) == len(self.scale) == self.width:
+        if not len(self.mean) == len(self.scale) == (self.width if self.scale else 0):
             raise ValueError(f"mean and scale are not {self.width}")
         if any(scale <= 0 for scale in self.scale):
             raise ValueError("scale must be above 0")
@@ -104,12 +103,19 @@ class DenseMeta(_Closed):
 
 
 class EstimatorMeta(_Closed):
-    """An estimator beside its fitted files. `boosters`: the number of boosters of a LightGBM model, otherwise 0."""
+    """An estimator, and the names of its fitted files in the order in which its family reads them."""
 
     family: Family
     dense: DenseMeta | None
-    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
-    boosters: Boosters = 0
+    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)]
+    files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=16)]
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a file is named twice")
+        return value
 
     def width(self, columns: int) -> int:
         """Return the number of columns that the fitted model sees."""
@@ -118,10 +124,6 @@ class EstimatorMeta(_Closed):
     def check(self, plan: FeaturePlan) -> None:
         """Check the column positions. Raises ModelRefused if one lies outside of the plan's columns."""
         dense, columns = self.dense, len(plan.columns)
-        wants_dense, may_pair = self.family != "lightgbm", self.family != "logistic_regression"
-        boosted = self.family == "lightgbm"
-        if (dense is not None) != wants_dense or (self.pairs and not may_pair) or boosted != (self.boosters > 0):
-            raise ModelRefused(f"{META} says of a {self.family} a field that this family does not have")
         named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
         levels = {plan.columns.index(name): len(levels) for name, levels in plan.levels.items()}
         fits = all(position < columns and position not in levels for position in named)
@@ -137,18 +139,14 @@ class CalibrationMeta(_Closed):
 
 
 class ModelMeta(_Closed):
-    """All of `model.json`. `dense`, `pairs` and `boosters` belong to a single estimator, `weights` and `members` to a blend."""
+    """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
 
-    format: Literal[2]
+    format: Literal[3]
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
     plan: PlanMeta
-    family: Family | Literal["blend"]
-    dense: DenseMeta | None = None
-    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
-    boosters: Boosters = 0
-    weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(max_length=16)] = ()
-    members: Annotated[tuple[EstimatorMeta, ...], Field(max_length=16)] = ()
+    weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)]
+    members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
     calibration: CalibrationMeta
     threshold: float
     training_cutoff: AwareDatetime
@@ -168,19 +166,11 @@ class ModelMeta(_Closed):
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
-        if (self.family == "blend") != bool(self.members) or len(self.members) != len(self.weights):
-            raise ValueError("a blend needs one weight for each member, another model has no members")
-        if self.members and abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError("the weights of a blend add up to 1")
+        if len(self.members) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError("each member needs one weight, and the weights add up to 1")
         if any(low > high for low, high in self.ranges.values()):
             raise ValueError("a range ends before it begins")
         return self
-
-    def estimators(self) -> tuple[EstimatorMeta, ...]:
-        """Return the estimator of the model, or each member of a blend."""
-        if self.family == "blend":
-            return self.members
-        return (EstimatorMeta(family=self.family, dense=self.dense, pairs=self.pairs, boosters=self.boosters),)
 
 
 def read_meta(data: bytes) -> ModelMeta:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import pandas as pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend, Estimator, FamilyName
+from alerting.learning.models.estimator import Blend, Estimator
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +33,6 @@ class TrainedModel:
 
     definition: str
     revision: int
-    family: FamilyName
     plan: FeaturePlan
     estimator: Estimator | Blend
     calibration: Platt
@@ -47,6 +45,11 @@ class TrainedModel:
     ranges: Mapping[str, tuple[float, float]]
     hash: str
 
+    @property
+    def family(self) -> str:
+        """Return the name of the model's family, or `blend`."""
+        return self.estimator.family
+
     def score(self, rows: pd.DataFrame) -> Floats:
         """Return the calibrated probability of the problem for each row, whose columns may come in any order.
 
@@ -58,25 +61,16 @@ class TrainedModel:
 def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
     """Hash all values that decide a score or a verdict, and nothing else: no thread count, no memory layout."""
     digest = hashlib.sha256()
+    members = [{"family": member.family, **member.encoding.to_document()} for member in estimator.members]
     settings = {
-        **_settings(estimator),
+        "members": members,
+        "weights": list(estimator.weights),
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    for member in estimator.members if isinstance(estimator, Blend) else (estimator,):
+    for member in estimator.members:
         for part in member.model.fitted_bytes():
             digest.update(part)
     return digest.hexdigest()
-
-
-def _settings(estimator: Estimator | Blend) -> dict[str, Any]:
-    if isinstance(estimator, Blend):
-        members = [_settings(member) for member in estimator.members]
-        return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
-    return {
-        "family": estimator.family,
-        "dense": estimator.dense.to_document() if estimator.dense else None,
-        **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
-    }

@@ -4,13 +4,14 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Family, TrainedDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
@@ -18,8 +19,6 @@ from alerting.learning.metrics.confidence import enclosing_interval, percentile_
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
-
-CandidateFamily = Literal["baseline", "blend"] | Family
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Candidate:
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
-    family: CandidateFamily
+    family: str
     params: dict[str, Any]
     oof: Floats
     metrics: dict[str, float]
@@ -110,7 +109,7 @@ def baseline_candidate(dataset: Dataset, definition: TrainedDefinition) -> Candi
         options["persistence"] = [_persistence(dataset, f) for f in usable]
     trials = [_score_baseline(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
     best = max(trials, key=lambda trial: trial.ap)
-    return assemble("baseline", dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
+    return assemble(BASELINE, dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
 
 
 def is_better(later: Trial, earlier: Trial) -> bool:
@@ -142,7 +141,7 @@ def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
 
 
 def assemble(
-    family: CandidateFamily,
+    family: str,
     dataset: Dataset,
     folds: Sequence[Fold],
     trials: Sequence[Trial],

@@ -10,12 +10,12 @@ from sklearn.metrics import average_precision_score
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.learning import Learning
-from alerting.definitions.model import Family, TrainedDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import Estimator
-from alerting.learning.models.families.contract import LabelledRows, Params
-from alerting.learning.models.families.registry import get_family, proven_params, searched_params
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
@@ -32,24 +32,24 @@ class SearchProgress(Protocol):
 def search_candidate(
     dataset: Dataset,
     definition: TrainedDefinition,
-    family: Family,
+    family: str,
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,
 ) -> Candidate:
     """Try `learning.trials` parameter sets of one family and return the best: the proven default first, then `warm_start`.
 
-    The score of a set is its mean average precision over the walk-forward folds inside the training period; for LightGBM at the
-    number of trees that is best over all folds together. A later set must beat an earlier one by more than the standard error
-    over the folds; a set that is worse than the median of those before it after the same folds is pruned.
+    The score of a set is its mean average precision over the walk-forward folds inside the training period; for a family with
+    rounds at the number of rounds that is best over all folds together. A later set must beat an earlier one by more than the
+    standard error over the folds; a set that is worse than the median of those before it after the same folds is pruned.
     No trial but the first begins after `learning.time_budget` has passed; a trial that has begun is finished.
     Sets are tried on a sample of a large training period (`search_sample`); the candidate's metrics are of all its rows.
 
-    Raises UserError if no fold has both classes.
+    Raises UserError if there is no such family, or if no fold has both classes.
     """
     learning = definition.learning
     folds, notes = usable_folds(dataset, learning.folds)
     sample, matrix = search_sample(dataset), Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    search = _Search(dataset, family, folds, sample, learning, matrix, progress)
+    search = _Search(dataset, get_family(family), folds, sample, learning, matrix, progress)
     search.run(warm_start)
     notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search)]
     best = search.best or search.tried[0]
@@ -58,7 +58,7 @@ def search_candidate(
     )
 
 
-def _create_study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
+def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
     """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -66,14 +66,14 @@ def _create_study(family: Family, seed: int, warm_start: Mapping[str, Any] | Non
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
     )
-    first, *others = proven_params(family)
+    first, *others = family.proven_params()
     before = [{**first, **warm_start}] if warm_start else []
     for params in (first, *before, *others):
-        study.enqueue_trial(searched_params(family, params), skip_if_exists=True)
+        study.enqueue_trial(family.searched_params(params), skip_if_exists=True)
     return study
 
 
-def _describe_early_end(family: Family, learning: Learning, search: "_Search") -> list[str]:
+def _describe_early_end(family: str, learning: Learning, search: "_Search") -> list[str]:
     """Describe a search that the time budget cut short in a sentence; none otherwise."""
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
@@ -98,7 +98,7 @@ class _Search:
     """
 
     dataset: Dataset
-    family: Family
+    family: ModelFamily
     folds: list[Fold]
     sample: SearchSample
     learning: Learning
@@ -119,7 +119,7 @@ class _Search:
 
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
-        params = get_family(self.family).suggest(trial)
+        params = self.family.suggest(trial)
         fitted: list[_Fitted] = []
         pruned = False
         for fold in self.folds:
@@ -134,7 +134,7 @@ class _Search:
         elif self.best is None or is_better(tried, self.best):
             self.best, self.best_scores = tried, self._score_all_rows(tried, fitted) if self.sample.thinned else scores
         self.tried.append(tried)
-        self.progress(f"trying {self.family}", len(self.tried), self.learning.trials)
+        self.progress(f"trying {self.family.name}", len(self.tried), self.learning.trials)
         if pruned:
             raise optuna.TrialPruned
         return tried.ap
@@ -146,7 +146,7 @@ class _Search:
         """Fit on the fold's training rows of the sample."""
         train, test = (self._labelled_rows(self.sample.of(rows)) for rows in (fold.train, fold.test))
         columns = Columns.from_plan(self.dataset.plan)
-        return _Fitted(fold, *get_family(self.family).fit_with_validation(params, columns, train, test, self.learning.seed))
+        return _Fitted(fold, *self.family.fit_with_validation(params, columns, train, test, self.learning.seed))
 
     def _labelled_rows(self, rows: Positions) -> LabelledRows:
         return LabelledRows(self.matrix[rows], self.dataset.label[rows], self.sample.weights(rows))

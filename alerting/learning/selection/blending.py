@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from alerting.definitions.families import BASELINE
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
-from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.estimator import BLEND, Blend, Estimator
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, is_better, usable_folds
 from alerting.learning.selection.challenger import fit_rows
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
@@ -65,7 +66,7 @@ def _greedy(
     """Return the best blend over the folds; None where it does not beat `chosen` there by more than chance."""
     folds = usable_folds(dataset, definition.learning.folds)[0]
     scored = np.concatenate([fold.test for fold in folds])
-    searched = [c for c in candidates if c.family != "baseline" and np.isfinite(c.oof[scored]).all()]
+    searched = [c for c in candidates if c.family != BASELINE and np.isfinite(c.oof[scored]).all()]
     if len(folds) < 2 or all(c is not chosen for c in searched):
         return None
     picks, best = [chosen], _trial(dataset, folds, [chosen])
@@ -79,7 +80,7 @@ def _greedy(
     if len({c.family for c in picked}) < 2 or not is_better(best, alone):
         return None
     scores = [_mean(picked, fold) for fold in folds]
-    return assemble("blend", dataset, folds, [best], best, scores, 1, [])
+    return assemble(BLEND, dataset, folds, [best], best, scores, 1, [])
 
 
 def _trial(dataset: Dataset, folds: Sequence[Fold], picks: Sequence[Candidate]) -> Trial:

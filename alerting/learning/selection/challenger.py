@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Family, TrainedDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -19,7 +20,7 @@ from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_
 from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
-from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.estimator import BLEND, Blend, Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
@@ -43,7 +44,7 @@ def select(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
 
     It must beat the baseline out of fold, and by more than chance where there are enough problems to tell.
     """
-    best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
+    best, floor = choose(candidates), _best(c for c in candidates if c.family == BASELINE)
     if best is None or floor is None:
         return None, explain_no_candidate(candidates)
     lead = compare_with_baseline(dataset, best, floor, definition.learning.folds)
@@ -57,8 +58,8 @@ def select(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the best out-of-fold average precision; None when it does not beat the best baseline."""
-    best = _best(c for c in candidates if c.family != "baseline")
-    floor = _best(c for c in candidates if c.family == "baseline")
+    best = _best(c for c in candidates if c.family != BASELINE)
+    floor = _best(c for c in candidates if c.family == BASELINE)
     if best is None or (floor is not None and best.ap <= floor.ap):
         return None
     return best
@@ -66,8 +67,8 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
 
 def explain_no_candidate(candidates: Sequence[Candidate]) -> str:
     """Return the reason, in a sentence, why `choose` found no challenger."""
-    best = _best(c for c in candidates if c.family != "baseline")
-    floor = _best(c for c in candidates if c.family == "baseline")
+    best = _best(c for c in candidates if c.family != BASELINE)
+    floor = _best(c for c in candidates if c.family == BASELINE)
     if best is None or floor is None:
         return "No candidate was fitted."
     return (
@@ -165,7 +166,6 @@ def finish_challenger(
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
-        family=estimator.family,
         plan=dataset.plan,
         estimator=estimator,
         calibration=calibration,
@@ -191,14 +191,14 @@ def fit_rows(
     weighted: bool = True,
 ) -> Estimator | Blend:
     """Fit a candidate on rows of the dataset's matrix, with these labels and (by default) their weights."""
-    if candidate.family == "blend":
+    if candidate.family == BLEND:
         documents = candidate.params["members"]
         members = [replace(candidate, family=member["family"], params=member["params"]) for member in documents]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
-    family, columns, seed = cast(Family, candidate.family), Columns.from_plan(dataset.plan), definition.learning.seed
-    weight = dataset.weights(rows) if weighted else None
-    return get_family(family).fit_final(candidate.params, columns, LabelledRows(matrix[rows], label[rows], weight), seed)
+    labelled = LabelledRows(matrix[rows], label[rows], dataset.weights(rows) if weighted else None)
+    family, columns = get_family(candidate.family), Columns.from_plan(dataset.plan)
+    return family.fit_final(candidate.params, columns, labelled, definition.learning.seed)
 
 
 def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:

@@ -86,7 +86,7 @@ def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -
 
 def segment_starts(definition: Definition, start: datetime, end: datetime, retrain: Retrain) -> list[datetime]:
     """Return when a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
-    if definition.kind == "threshold":
+    if not isinstance(definition, TrainedDefinition):
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
         return instants(retrain, start, end)

@@ -10,10 +10,10 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import Platform
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
+from alerting.usecases.evaluation.target import ModelCache, evaluate_target
 
 
 class PastSteps:
@@ -34,5 +34,5 @@ class PastSteps:
         """Return the steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state, view = ConditionState(watermark=start), self._sandbox.live_view(end)
-        evaluated = evaluate_target(view, self._models, self._revision, asset, state, [interval], named=True)
+        evaluated = evaluate_target(view, self._models, self._revision.name, asset, state, [interval], named=True)
         return [step for step, _ in evaluated.steps]

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
-from alerting.ports import Files, Models, Platform
+from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
 from alerting.usecases.backtest.live_views import PointInTimeAssets, PointInTimeFeedback, ReadingsUntil
 
 
@@ -41,6 +41,7 @@ class Sandbox:
             assets=PointInTimeAssets(live.assets),
             readings=ReadingsUntil(live.readings, at),
             feedback=PointInTimeFeedback(live.feedback),
+            evaluation_plans=NO_EVALUATION_PLANS,  # its sources are live
             clock=Status(at),
             limits=live.limits,
             budget=live.budget,

@@ -6,6 +6,7 @@ The process that finds a fault opens an alert, and the next one that finds it go
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from alerting.definitions.model import TrainedDefinition
 from alerting.ports import FaultyDocument, Platform
 
 UNREADABLE = "champion unreadable"
@@ -36,7 +37,7 @@ def forget_deleted(platform: Platform, documented: Collection[str], at: datetime
 
 def _uses_champion(platform: Platform, name: str) -> bool:
     newest = platform.definitions.newest_revision(name)
-    return newest is not None and newest.definition.state == "active" and newest.definition.kind != "threshold"
+    return newest is not None and newest.definition.state == "active" and isinstance(newest.definition, TrainedDefinition)
 
 
 def record_definition_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:

@@ -1,10 +1,16 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
+from zlib import crc32
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex
-from alerting.episodes.targets import EvaluationPlan, list_targets
+from alerting.definitions.model import Revision
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.kinds.registry import kind_of
 from alerting.ports import Platform
+from alerting.readings.instants import duration_millis, to_millis
 from alerting.usecases.definitions.sync import active, sync
 
 
@@ -37,3 +43,31 @@ def find_current_plan(platform: Platform) -> CurrentPlan:
 def cached_plan(platform: Platform, source_hash: str) -> EvaluationPlan:
     """Return the plan with this hash of its sources, or the current one if it has been replaced since."""
     return platform.evaluation_plans.get(source_hash) or current_plan(platform)
+
+
+def list_targets(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
+    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
+    found = [_target(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+    return sorted(found, key=lambda target: target.asset)
+
+
+def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
+    definition = revision.definition
+    inputs = kind_of(definition).inputs(definition, asset)
+    return EvaluationTarget(
+        revision.name,
+        asset.name,
+        to_millis(revision.at),
+        duration_millis(definition.schedule.every),
+        latency=duration_millis(definition.latency(asset)),
+        allowed_lateness=duration_millis(definition.allowed_lateness),
+        turn=crc32(f"{revision.name}|{asset.name}".encode()),
+        revision=revision.number,
+        has_outcome=definition.problem is not None,
+        events=definition.events_read(),
+        also_reads=tuple(sorted(definition.variables_read(asset) - {inputs.variable})),
+        variable=inputs.variable,
+        limits=inputs.limits,
+        severities=definition.severities(),
+        lookback=duration_millis(inputs.lookback),
+    )

@@ -1,23 +1,13 @@
 """Versions in force over time: the revision and the champion by which each past instant is evaluated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.revisions import in_force
+from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import DecisionRecord
-
-
-@dataclass(frozen=True)
-class VersionInterval:
-    """An interval of event time (start, end] with one revision and one champion in force; None where there was none."""
-
-    start: datetime
-    end: datetime
-    revision: Revision | None
-    model_version: int | None
 
 
 def segments(
@@ -61,7 +51,7 @@ def live_from(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
     Both sequences are of one definition, oldest first, and `revisions` is not empty.
     """
     began = first_instant(revisions)
-    if began is None or revisions[-1].definition.kind == "threshold":
+    if began is None or not isinstance(revisions[-1].definition, TrainedDefinition):
         return began
     promoted = next((d.at for d in decisions if d.promoted), None)
     return None if promoted is None else max(began, promoted)

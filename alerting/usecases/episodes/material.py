@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
-from alerting.detection.data_gaps import data_gaps
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.detection.problems import find_problems, predicts
 from alerting.detection.suppression import first_free, is_covered
-from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
+from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
@@ -36,7 +36,7 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
     found = [e for e in platform.episodes.find(revision.name, start=start - prediction_window, end=end) if not e.withdrawn]
     episodes = [e for e in found if not _is_never_notified(definition, suppressed, e, as_of)]
     scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
-    histories = {a.name: platform.readings.load(a, start - _before(definition), as_of) for a in assets}
+    histories = {a.name: platform.readings.load(a, start - _before(definition, a), as_of) for a in assets}
     evaluated, gaps = _evaluated_intervals(platform, revision, histories, start, end)
     return Material(
         definition=definition,
@@ -84,13 +84,14 @@ def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, d
     return problems[notifiable].reset_index(drop=True)
 
 
-def _before(definition: Definition) -> timedelta:
-    """Return how long before the period readings matter: for problems that began, or could be predicted, before it."""
+def _before(definition: Definition, asset: Asset) -> timedelta:
+    """Return how long before the period readings matter.
+
+    For problems that began, or could be predicted, before it, and for the value carried forward into it.
+    """
     duration = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
-    before = definition.gap + definition.horizon + duration
-    if isinstance(definition, Condition):  # for the value carried forward into the period
-        return max(before, lookback(definition) + definition.stale_after)
-    return before
+    inputs = kind_of(definition).inputs(definition, asset)
+    return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 
 
 def _problems(definition: Definition, histories: Mapping[str, History], as_of: datetime) -> pd.DataFrame:
@@ -184,11 +185,9 @@ def _evaluated_intervals(
 
 
 def _trim_to_data(definition: Definition, history: History, interval: Interval) -> tuple[Interval, tuple[Interval, ...]]:
-    """Return the interval up to the last known value, and the data gaps in it. For a model: up to the last reading."""
+    """Return the interval up to the last known value, and the data gaps in it."""
     first, last = interval
-    if not isinstance(definition, Condition):
-        return (first, min(last, history.readings.index[-1].to_pydatetime())), ()
-    gaps = data_gaps(definition, history, first, last) if first < last else ()
+    gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
     return interval, gaps

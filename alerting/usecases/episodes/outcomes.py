@@ -7,9 +7,10 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem
-from alerting.detection.problems import find_problems, predicts, problem_samples
+from alerting.detection.problems import find_problems, problem_samples
 from alerting.episodes.episode import Episode, OutcomeRecord, Transition
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
+from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import Platform
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
@@ -66,7 +67,7 @@ def _outcome_record(
         return episode.outcome_record or determine_outcome(True, unknown, False, verdict), as_of + _TRY_AGAIN
     if asset is None:
         return determine_outcome(True, Observed("unknown", reason="the asset no longer exists"), False, verdict), None
-    observed = _observe(platform, asset, episode, definition.problem, definition.gap, window_end, as_of)
+    observed = _observe(platform, asset, episode, definition, definition.problem, window_end, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window_end)
     next_due = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
     return determine_outcome(True, observed, acted, verdict), next_due
@@ -92,8 +93,8 @@ def _observe(
     platform: Platform,
     asset: Asset,
     episode: Episode,
+    definition: Definition,
     problem: Problem,
-    gap: timedelta,
     window_end: datetime,
     as_of: datetime,
 ) -> Observed:
@@ -102,20 +103,20 @@ def _observe(
     history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)
     problems_known = found[(millis(found["known_at"]) <= to_millis(as_of))]
-    starts = _starts(problem, history, millis(problems_known["start"]), episode, as_of)
+    starts = millis(problems_known["start"])
+    if kind_of(definition).outcome(definition, asset) == "state":
+        starts = _bad_samples(problem, history, as_of)
     inside = starts[(starts > to_millis(episode.raised_at)) & (starts <= to_millis(window_end))]
     if len(inside):
         at = from_millis(int(inside[0]))
-        return Observed("too_late" if at < episode.raised_at + gap else "in_time", at)
+        return Observed("too_late" if at < episode.raised_at + definition.gap else "in_time", at)
     if as_of < mature_at:
         return Observed("unknown", reason=f"the outcome is known at {mature_at.isoformat()}")
     return _without_occurrence(problem, history, episode.raised_at, window_end, as_of)
 
 
-def _starts(problem: Problem, history: History, starts: Millis, episode: Episode, as_of: datetime) -> Millis:
-    """Return the instants at which the problem occurred: its starts; for state predictions every bad sample."""
-    if episode.kind == "threshold" or predicts(problem, history.asset) == "onset":
-        return starts
+def _bad_samples(problem: Problem, history: History, as_of: datetime) -> Millis:
+    """Return the instants of all samples that show the problem and are known: for predictions of a state."""
     ts, bad = problem_samples(problem, history)
     problems_known = ts <= to_millis(as_of - history.delay(problem.variable or ""))
     return ts[bad & problems_known]

@@ -8,18 +8,19 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
+from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, EvaluatedTarget, by_shard, commit_shard
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_target, evaluate_threshold
 from alerting.usecases.evaluation.fast_path import advance_unchanged
 from alerting.usecases.evaluation.reprocess import ReprocessedTarget
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
+from alerting.usecases.evaluation.target import evaluate_target
 
 _AT_ONCE = 500
 _MOMENT = timedelta(milliseconds=1)
@@ -114,13 +115,10 @@ def _evaluate(
     """
     if state.watermark >= until:
         return TargetEvaluation(state)
-    is_model = revision.definition.kind != "threshold"
-    decisions = run.platform.decisions.of(revision.name) if is_model else []
+    decisions = run.platform.decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
     parts = segments(run.histories[revision.name], decisions, state.watermark, until)
     try:
-        if is_model:
-            return evaluate_target(run.platform, run.models, revision, asset, state, parts)
-        return evaluate_threshold(readings.of(asset), asset, state, parts)
+        return evaluate_target(run.platform, run.models, revision.name, asset, state, parts, read=readings.of(asset))
     except UserError as refusal:
         return TargetEvaluation(state, unknown=str(refusal))
 

@@ -15,12 +15,12 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Conflict
 from alerting.ports.logs import id_logger
 from alerting.readings.ragged import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.reconcile import compose_reprocessed
 from alerting.usecases.evaluation.reprocess import LateUpdates, ReprocessedTarget, late_updates, make_outcomes_due
 from alerting.usecases.evaluation.run import Batch, Run

@@ -9,10 +9,9 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
 from alerting.ports import Platform
-from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import change_notifications, raise_notifications, worse_notifications
@@ -101,7 +100,7 @@ def _continue_episode(
     def add_steps(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
         for step, part in steps:
-            episode = with_step(episode, step, part, target.asset, evaluation)
+            episode = with_step(episode, step, part, evaluation)
             if was_open and step.kind == "severity":
                 target.changes.notify(
                     worse_notifications(target.platform, target.changes, target.definition, episode, target.as_of)

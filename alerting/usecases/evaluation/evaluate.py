@@ -6,25 +6,26 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, batches
+from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import ModelUnavailable, PastEvaluation, Platform, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import cached_plan, current_plan, find_current_plan
-from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
+from alerting.usecases.definitions.versions import champion_at, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.late_routing import LateCounts
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
+from alerting.usecases.evaluation.target import ModelCache, evaluate_target
 
 _log = id_logger(__name__)
 
@@ -148,7 +149,7 @@ def evaluate_past(
     counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        evaluation = evaluate_target(platform, models, latest, asset, ConditionState(watermark=start), parts, named=True)
+        evaluation = evaluate_target(platform, models, name, asset, ConditionState(watermark=start), parts, named=True)
         persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
@@ -191,7 +192,7 @@ def _past_parts(
 
 
 def _named_version(platform: Platform, latest: Revision, model: str | None) -> int | None:
-    if latest.definition.kind == "threshold":
+    if not isinstance(latest.definition, TrainedDefinition):
         return None
     if model not in (None, "champion"):
         return _number("--model", model)

@@ -11,10 +11,10 @@ from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.lifecycle import Step
 from alerting.episodes.state_table import TargetKey
+from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Conflict, Platform
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
 
 _AT_ONCE, _ATTEMPTS = 500, 10

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, Revision
+from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
@@ -22,8 +22,8 @@ from alerting.episodes.reconciliation import (
     start_of,
     withdraw,
 )
+from alerting.kinds.evaluation import TargetEvaluation
 from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce, announce_end
-from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.notification.routes import change_notifications, raise_notifications
 
@@ -127,11 +127,5 @@ def _late_episodes(
     """
     of_new = replace(reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised])
     found = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
-    late_from = until - _availability_delay(revision.definition, asset)
+    late_from = until - revision.definition.delay(asset)
     return [replace(e, late_data_status="found_late" if e.raised_at <= late_from else None) for e in found]
-
-
-def _availability_delay(definition: Definition, asset: Asset) -> timedelta:
-    """Return the availability delay of the variable of a threshold; zero for other definitions."""
-    variable = asset.variables.get(definition.variable) if isinstance(definition, Condition) else None
-    return variable.delay if variable else timedelta(0)

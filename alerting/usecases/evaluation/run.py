@@ -16,7 +16,7 @@ from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.target import ModelCache
 
 
 @dataclass

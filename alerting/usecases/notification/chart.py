@@ -1,17 +1,17 @@
 """The chart of an episode: the readings of its variable, or its risk, around the raise, up to the present."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
+from alerting.kinds.kind import Charted
+from alerting.kinds.registry import kind_of
 from alerting.ports import Picture, Platform, Wanted
 from alerting.readings.history import to_millis
-from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, limit_levels, new_panel
+from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
 from alerting.reporting.sentences import about
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
@@ -42,13 +42,13 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
     definition = revision.definition
     span = platform.readings.span(asset.name)
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
-    variable = _variable(definition, episode)
-    start, cut = _start(platform, asset, variable, episode.raised_at, stop)
+    charted = kind_of(definition).chart(definition, asset, episode)
+    start, cut = _start(platform, asset, charted.variable, episode.raised_at, stop)
     panels = []
-    if isinstance(definition, TrainedDefinition):
-        panels.append(_risk(platform, episode, start, stop, definition.stride))
-    if variable is not None:
-        panels.append(_readings(platform, asset, variable, start, stop, definition, episode))
+    if charted.scores_every is not None:
+        panels.append(_risk(platform, episode, start, stop, charted.scores_every))
+    if charted.variable is not None:
+        panels.append(_readings(platform, asset, charted.variable, start, stop, charted))
     return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
 
 
@@ -58,23 +58,6 @@ def _over_at(episode: Episode) -> datetime | None:
         return None
     predicted_until = episode.valid_until if episode.kind == "classifier" else None
     return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
-
-
-def _variable(definition: Definition, episode: Episode) -> str | None:
-    """Return the evaluated or predicted variable; for a predicted event the one that contributed most."""
-    if isinstance(definition, Condition):
-        return definition.variable
-    strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
-    problem = definition.problem
-    return (problem and problem.variable) or (strongest.variable if strongest else None)
-
-
-def _levels(definition: Definition, asset: Asset, variable: str, episode: Episode) -> Sequence[Level]:
-    limits = limit_levels(definition, asset, variable)
-    if limits or not isinstance(definition, TrainedDefinition):
-        return limits
-    usual = next((c.usual for c in episode.contributions if c.variable == variable), None)
-    return (Level(float(usual), "usual"),) if isinstance(usual, int | float) else ()
 
 
 def _start(platform: Platform, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
@@ -94,9 +77,7 @@ def _start(platform: Platform, asset: Asset, variable: str | None, raised: datet
     return stop - longest, f"only the last {about(longest)} are drawn"
 
 
-def _readings(
-    platform: Platform, asset: Asset, variable: str, start: datetime, stop: datetime, definition: Definition, episode: Episode
-) -> Panel | None:
+def _readings(platform: Platform, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
     columns = platform.readings.load_many([Wanted(asset, (variable,), start)], stop)[asset.name]
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
@@ -104,16 +85,14 @@ def _readings(
     numbers, declared = np.asarray(values, np.float64), asset.variables.get(variable)
     at = columns.ts[~np.isnan(numbers)]
     hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
-    if isinstance(definition, Condition) and definition.no_data != "ignore":
-        hold = definition.stale_after
     return new_panel(
         Panel(
             name=declared.title if declared and declared.title else variable,
             unit=declared.unit if declared else None,
             at=columns.ts,
             values=numbers,
-            levels=tuple(_levels(definition, asset, variable, episode)),
-            hold=hold,
+            levels=charted.levels,
+            hold=charted.stale_after or hold,
         )
     )
 

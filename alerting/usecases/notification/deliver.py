@@ -22,7 +22,7 @@ from alerting.usecases.notification.messages import content_message, message, sh
 from alerting.usecases.notification.muting import tend_shelves, withhold
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.notification.schedule import announce_due
-from alerting.usecases.notification.summaries import is_held_back, summarise
+from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
@@ -95,9 +95,9 @@ def _deliver_pages(current_round: _Round) -> DeliveryCounts:
     platform, now, limit, is_more = current_round.platform, current_round.now, PAGE, True
     while is_more:
         due = platform.notifications.due(now, limit)
-        summaries = summarise(platform, now) if any(map(is_held_back, due)) else 0
+        summaries = summarise(platform, now) if any(map(waits_for_others, due)) else 0
         current_round.counts.announced += summaries
-        released = _deliver_page(current_round, [n for n in due if not is_held_back(n)])
+        released = _deliver_page(current_round, [n for n in due if not waits_for_others(n)])
         is_more = released > 0 or summaries > 0 or len(due) == limit
         limit = PAGE if not released else SLOW_PAGE
     return current_round.counts

@@ -17,7 +17,7 @@ _MOST = 1000
 Member = tuple[Episode, Notification]
 
 
-def is_held_back(notification: Notification) -> bool:
+def waits_for_others(notification: Notification) -> bool:
     """Return whether a notification is delivered only together with others."""
     return notification.postponed_by in ("flood", "digest")
 
@@ -28,10 +28,10 @@ def summarise(platform: Platform, now: datetime) -> int:
     A digest contains all that waits for one, as soon as the first has waited long enough. The message and the state of its
     members are written together.
     """
-    held = [n for n in platform.notifications.waiting() if is_held_back(n)]
-    episodes = platform.episodes.get_many({n.episode for n in held if n.episode})
+    waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
+    episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
     groups: dict[tuple[object, ...], list[Member]] = defaultdict(list)
-    for n in withhold(platform, held, episodes, now)[0]:
+    for n in withhold(platform, waiting, episodes, now)[0]:
         slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
         groups[n.postponed_by, n.channel, *slot].append((episodes[n.episode or ""], n))
     due = [members for members in groups.values() if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)]

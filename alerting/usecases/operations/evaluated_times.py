@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.ports import Platform
 from alerting.readings.instants import NO_TIME, from_millis
 from alerting.usecases.definitions.versions import live_from
@@ -52,7 +52,7 @@ def _began(platform: Platform, revisions: Sequence[Revision]) -> dict[str, datet
     histories = platform.definitions.histories({r.name for r in revisions if r.number > 1})
     found = {}
     for revision in revisions:
-        decisions = [] if revision.definition.kind == "threshold" else platform.decisions.of(revision.name)
+        decisions = platform.decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
         since = live_from(histories.get(revision.name, [revision]), decisions)
         if since is not None:
             found[revision.name] = since
@@ -61,7 +61,7 @@ def _began(platform: Platform, revisions: Sequence[Revision]) -> dict[str, datet
 
 def _past(platform: Platform, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
     """Return the past times that were evaluated, without those in which no revision or no model was in force."""
-    without_model = {r.name for r in revisions if r.definition.kind == "threshold"}
+    without_model = {r.name for r in revisions if not isinstance(r.definition, TrainedDefinition)}
     return [
         (e.asset, (e.start, e.end))
         for e in platform.past_evaluations.between(start, end)

@@ -14,6 +14,7 @@ from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
+from alerting.kinds.registry import kind_of
 from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.backtest.past_steps import PastSteps
 from alerting.usecases.definitions.versions import champion_at
@@ -39,7 +40,7 @@ class ExpectedLoad:
 def expected_load(platform: Platform, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms that a definition would have raised in the days before `now`, by position."""
     model_version = None
-    if not isinstance(definition, Condition):
+    if isinstance(definition, TrainedDefinition):
         model_version = champion_at(platform.decisions.of(definition.name), now)
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition),))
@@ -67,8 +68,8 @@ def position_by_asset(platform: Platform) -> dict[str, str]:
     return {asset.name: position_of(asset, assets) for asset in assets}
 
 
-def _no_champion(definition: Definition) -> str:
-    most = definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
+def _no_champion(definition: TrainedDefinition) -> str:
+    most = definition.operating_point.most_false_alarms
     bound = f"; its operating point allows at most {most:g} false alarms a week and asset" if most else ""
     return f"its load cannot be known before it has a champion{bound}"
 
@@ -133,7 +134,8 @@ class LoadEstimate:
         if span is None:
             return self._until - days * DAY, _MOST_ASSETS
         last = min(span[1], self._until)
-        variables = [self._definition.variable] if isinstance(self._definition, Condition) else None
+        variable = kind_of(self._definition).inputs(self._definition, assets[0]).variable
+        variables = None if variable is None else [variable]
         last_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, variables)
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))

@@ -1,73 +1,26 @@
 """Explain why an alarm was raised or not: from stored data, and from a new evaluation of the readings around the instant."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
-
-import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
-from alerting.definitions.revisions import definition_document, in_force
-from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.definitions.revisions import in_force
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
-from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.learning.features.build import build_features
+from alerting.kinds.evaluation import TargetEvaluation
+from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import Platform
-from alerting.readings.history import History, from_millis, to_millis
-from alerting.readings.sample_quality import NO_INSTANTS, Instants
-from alerting.recommendation.contributions import contributions
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import first_instant, segments
+from alerting.usecases.definitions.versions import champion_at, first_instant, segments
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.evaluation.evaluate_target import (
-    ModelCache,
-    TargetEvaluation,
-    evaluate_classifier,
-    evaluate_threshold,
-    stored_series,
-)
-
-Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
-_LOOK_BACK = timedelta(hours=1)
-_LONGEST_LOOK_BACK = timedelta(days=2)
-_LIMITS = (
-    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
-    *("clear_inside", "clear_outside", "for", "clear_for"),
-)
-
-
-@dataclass(frozen=True)
-class Why:
-    """The answer in one sentence, the facts behind it, and the values for programs.
-
-    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers it.
-    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough.
-    """
-
-    definition: str
-    asset: str
-    at: datetime
-    verdict: Verdict
-    answer: str
-    facts: tuple[str, ...] = ()
-    value: float | None = None
-    limit: float | None = None
-    pending_since: datetime | None = None
-    due_at: datetime | None = None
-    unknown: str | None = None
-    score: float | None = None
-    threshold: float | None = None
-    model_version: int | None = None
-    episode: str | None = None
-    shelved: bool = False
+from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
 
 
 def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
@@ -105,134 +58,17 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
     if asset not in matching_assets(current.definition, platform.assets.all()):
         patterns = ", ".join(current.definition.assets)
         return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
-    if isinstance(current.definition, ThresholdDefinition):
-        return _why_threshold(platform, revisions, current.definition, asset, at, blank)
-    assert isinstance(current.definition, ClassifierDefinition)  # noqa: S101
-    return _why_model(platform, revisions, current.definition, asset, at, blank)
+    models, decisions = ModelCache(platform), platform.decisions.of(latest.name)
 
+    def evaluate(state: ConditionState) -> TargetEvaluation:
+        if state.watermark >= at:
+            return TargetEvaluation(state, unknown=state.unknown_reason)
+        return evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, at))
 
-# --- threshold ----------------------------------------------------------------------------------------------------------
-
-
-def _why_threshold(
-    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
-) -> Why:
-    evaluated = _evaluate_threshold(platform, revisions, definition, asset, at)
-    history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
-    state, last = evaluated.state, _last_reading(definition, history)
-    facts = [f"limits: {_limits(definition)}", *_describe_sample(definition.variable, last, history)]
-    value = last[1] if last is not None and isinstance(last[1], float) else None
-    found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
-    if evaluated.unknown:
-        text = f"cannot tell: {evaluated.unknown}"
-        return replace(found, verdict="unknown", answer=text + ("; the open episode stays open" if state.raised_at else ""))
-    if state.raised_at is not None:
-        answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
-        return replace(found, verdict="open", answer=answer)
-    if state.pending_since is not None:
-        due = state.pending_since + definition.hold
-        answer = (
-            f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
-            f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
-        )
-        return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
-    return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
-
-
-def _evaluate_threshold(
-    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
-) -> TargetEvaluation:
-    """Evaluate up to the instant: from the stored state if that lies before it, else from long enough before."""
-    stored = platform.states.load(definition.name, [asset.name]).get(asset.name)
-    if stored is not None and stored.watermark <= at:
-        start = stored
-    else:
-        before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
-        covering = _covering(platform, definition.name, asset.name, at)
-        begin = at - before if covering is None else min(at - before, covering.raised_at - before)
-        start = ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
-    if start.watermark >= at:
-        return TargetEvaluation(start, unknown=start.unknown_reason)
-    parts = segments(revisions, platform.decisions.of(definition.name), start.watermark, at)
-    return evaluate_threshold(stored_series(platform.readings, asset), asset, start, parts)
-
-
-def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
-    """Return the last value of a history with its instant, None without one."""
-    if definition.variable not in history.readings:
-        return None
-    values = history.readings[definition.variable].dropna()
-    if not len(values):
-        return None
-    value = values.iloc[-1]
-    return values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
-
-
-def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
-    """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
-    bad = history.doubts.bad.get(variable, NO_INSTANTS)
-    if last is not None:
-        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
-        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
-        yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
-    if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
-        newest = from_millis(bad[-1]).isoformat()
-        yield f"{variable} is of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
-
-
-def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    """Return the instant of the first sample of bad quality after the last value."""
-    return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
-
-
-def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
-    """Return the limit with which a number is compared: of two, the nearer one."""
-    above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
-    if above is None or below is None or value is None:
-        return below if above is None else above
-    return below if value - below < above - value else above
-
-
-def _limits(definition: ThresholdDefinition) -> str:
-    """Return the limits as the definition writes them."""
-    document = definition_document(definition)
-    return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
-
-
-def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
-    if state.clearing_since is None:
-        return ""
-    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {spoken_duration(definition.clear_for)}"
-
-
-# --- models -------------------------------------------------------------------------------------------------------------
-
-
-def _why_model(
-    platform: Platform, revisions: Sequence[Revision], definition: ClassifierDefinition, asset: Asset, at: datetime, blank: Why
-) -> Why:
-    models, decisions = ModelCache(platform), platform.decisions.of(definition.name)
-    begin = at - definition.gap - definition.horizon - definition.stride
-    parts = segments(revisions, decisions, begin, at)
-    evaluated = evaluate_classifier(platform, models, asset, ConditionState(watermark=begin), parts)
-    version = parts[-1].model_version
-    scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
-    has_score = scored is not None and scored.score[-1] == scored.score[-1]
-    if evaluated.unknown or scored is None or not has_score:
-        reason = evaluated.unknown or "no instant of the stride lies in the interval"
-        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
-    score, when = float(scored.score[-1]), scored.at[-1:]
-    facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
-    if evaluated.history is not None:
-        model = models.get(definition.name, scored.model_version)
-        row = build_features(model.plan, evaluated.history, when)
-        facts += [c.message for c in contributions(model, row, asset)[:3]]
-    found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
-    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
-    if score >= scored.threshold:
-        return replace(found, verdict="open", answer=risk)
-    answer = f"not raised: {risk}"
-    return replace(found, verdict="normal", answer=answer)
+    covering = _covering(platform, latest.name, asset.name, at)
+    blank = replace(blank, model_version=champion_at(decisions, at))
+    question = WhyQuestion(platform, models, asset, at, covering, blank, evaluate)
+    return kind_of(current.definition).why(current.definition, question)
 
 
 # --- stored data --------------------------------------------------------------------------------------------------------

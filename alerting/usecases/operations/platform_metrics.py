@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
-from alerting.episodes.targets import EvaluationTarget, list_targets
+from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
+from alerting.usecases.definitions.targets import list_targets
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 
 LABELLED = 50

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from alerting.definitions.faults import first_line
 from alerting.ports import Files, ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
 
@@ -124,8 +125,3 @@ def _read(files: Files, version: int) -> "TrainedModel":
         raise
     except Exception as fault:  # of one model, which is then unknown; the round continues
         raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault
-
-
-def first_line(fault: Exception) -> str:
-    """Return the first line of an exception's message."""
-    return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__

@@ -9,7 +9,8 @@ from typing import Any
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.feedback_labels import collect_feedback_labels
-from alerting.learning.models.files import model_files
+from alerting.learning.models.estimator import BLEND
+from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.blending import choose_blend
@@ -23,7 +24,7 @@ from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import histories_at, suppressed_at
 from alerting.usecases.training.promote import description
@@ -53,7 +54,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
             platform,
             name,
             run_id,
-            model_files(challenger),
+            model_files(challenger) | requirements_file(challenger),
             {**_version_tags(challenger, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
             column_types(challenger.plan),
         )
@@ -68,7 +69,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: only with a person's approval
     proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
     proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
-    shown = [*candidates, chosen] if chosen is not None and chosen.family == "blend" else candidates
+    shown = [*candidates, chosen] if chosen is not None and chosen.family == BLEND else candidates
     proposal["leaderboard"] = [_leaderboard_line(c) for c in shown]
     proposal |= {"revision": int(tags["revision"]), "dataset": profile(dataset)}
     text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})

@@ -13,7 +13,7 @@ from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions
-from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
 _log = id_logger(__name__)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -12,8 +13,6 @@ from alerting.ports import Platform
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_classifier
-
-BASELINE = "baseline"
 
 
 def candidate_families(platform: Platform, run_id: str) -> list[str]:

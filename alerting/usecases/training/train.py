@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import FAMILIES, Family
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.metrics.metrics import precision_recall_points
@@ -28,7 +28,6 @@ from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_classifier
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.run import (
-    BASELINE,
     candidate_families,
     column_types,
     load_dataset,
@@ -113,16 +112,12 @@ def _quality_file(dataset: Dataset) -> bytes:
 def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> dict[str, Any]:
     """Search one family on the run's dataset and store the candidate on a child run."""
     dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
-    named = next((f for f in FAMILIES if f == family), None)
-    if named is None and family != BASELINE:
-        raise UserError(f"{family!r} is not a family of models; there are {BASELINE}, {', '.join(FAMILIES)}")
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        if named is None:
+        if family == BASELINE:
             candidate = baseline_candidate(dataset, definition)
         else:
-            warm_start = _champion_params(platform, run_id, named)
-            candidate = search_candidate(dataset, definition, named, progress, warm_start)
+            candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
@@ -137,7 +132,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
 
 
-def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[str, Any] | None:
+def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, Any] | None:
     """Return the best parameters for this family from the training of the present champion; None without a champion.
 
     A champion of the run's own instant does not count, because training again from the same data must give the same model.

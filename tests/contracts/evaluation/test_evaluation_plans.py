@@ -26,12 +26,6 @@ LIST = EvaluationPlan(
 )
 
 
-@pytest.fixture
-def stores(mongo_stores):
-    """Databases alone: here people edit documents, or a second process works."""
-    return mongo_stores
-
-
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
     stores.evaluation_plans.put("a", LIST)
@@ -42,12 +36,12 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatc
     assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
 
 
-def test_a_list_of_which_a_part_is_of_somebody_else_is_none(stores, monkeypatch):
+def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
-    stores.evaluation_plans.put("a", LIST)
-    stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
-    assert stores.evaluation_plans.get("a") is None
-    assert stores.evaluation_plans.get("b") is None
+    mongo_stores.evaluation_plans.put("a", LIST)
+    mongo_stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
+    assert mongo_stores.evaluation_plans.get("a") is None
+    assert mongo_stores.evaluation_plans.get("b") is None
 
 
 def plant(stores):
@@ -65,7 +59,7 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
         lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
         lambda: stores.assets.put([oven()]),
         lambda: stores.assets.put([oven().model_copy(update={"name": "oven-2"})]),
-        lambda: stores.database["alert_definitions"].update_one({"name": "own"}, {"$set": {"severity": "high"}}),
+        lambda: stores.definitions.put(too_hot(name="own", above={"attribute": "limit"}, severity="high")),
     ):
         change()
         seen.add(stores.evaluation_plans.source_hash())
@@ -80,7 +74,7 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     assert current_plan(platform) == first
     stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
     assert [w.limits.above for w in current_plan(platform).targets] == [230.0, 215.0]
-    stores.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"above": 240.0}})
+    stores.definitions.put(too_hot(above=240.0))
     platform.clock.instant = at(2)
     evaluate(platform, None, at(3))
     assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 
 
 def chosen(family):
-    params = default_params(family)
+    params = dict(get_family(family).defaults)
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 20} if family == "lightgbm" else {}
     return Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.search.candidates import candidate_files, candidate_from_files
@@ -13,8 +14,6 @@ from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import choose, finish_challenger
 from alerting.recommendation.contributions import explain
 from tests import small_models
-
-FAMILIES = ["logistic_regression", "random_forest", "lightgbm"]
 
 
 def silent(*_):

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import FAMILIES
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
 from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import default_params, get_family, proven_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
     Candidate,
@@ -42,7 +42,7 @@ def candidate(family, ap, **params):
 def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
     calls, progress = told()
     found = search_candidate(data, small_models.definition(), "logistic_regression", progress)
-    assert found.tried[0].params == default_params("logistic_regression")
+    assert found.tried[0].params == dict(get_family("logistic_regression").defaults)
     assert calls == [("trying logistic_regression", 1, 2), ("trying logistic_regression", 2, 2)]
     assert found.ap == next(trial.ap for trial in found.tried if trial.params == found.params)
     assert not found.cut_short
@@ -124,11 +124,13 @@ def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the
     )
 
 
-@pytest.mark.parametrize(("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(proven_params(f)))], ids=str)
+@pytest.mark.parametrize(
+    ("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(get_family(f).proven_params()))], ids=str
+)
 def test_one_thread_and_two_give_the_same_model(data, family, proven):
     columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
-    params = proven_params(family)[proven]
+    params = get_family(family).proven_params()[proven]
     params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
 
     def fitted(threads):
@@ -144,7 +146,7 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
 def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
     columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
-    params = default_params(family) | {"class_weight": "balanced"}
+    params = get_family(family).defaults | {"class_weight": "balanced"}
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     weight = np.where(data.label == 1, 0.25, 1.0)
     weight *= len(weight) / weight.sum()
@@ -155,10 +157,13 @@ def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
 def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys():
     columns = Columns(("x", "colour"), {"colour": ("red", "green")})
     train = np.array([[1.0, 0.0], [3.0, 1.0], [np.nan, 0.0]])
-    dense = Dense.fit(columns, train)
-    assert dense.expand(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [[2.0, 1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0]]
+    dense = Dense.fit(columns, train, scaled=False)
+    assert dense.encode(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [[2.0, 1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0]]
     assert dense.origin.tolist() == [0, 0, 1, 1]
-    assert dense.transform(train).mean(axis=0) == pytest.approx(0)
+    scaled = Dense.fit(columns, train, scaled=True)
+    assert scaled.encode(train).mean(axis=0) == pytest.approx(0)
+    assert scaled.encode(train)[:, 0].std() == pytest.approx(1)
+    assert Dense.from_document(scaled.to_document()) == scaled
     assert Dense.from_document(dense.to_document()) == dense
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import contributions, explain
@@ -19,7 +19,7 @@ def data():
 
 
 def fitted(data, family, **more):
-    params = default_params(family) | more
+    params = get_family(family).defaults | more
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 30} if family == "lightgbm" else {}
     candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alerting.learning.features.encoding import ColumnPairs, Columns
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.search.candidates import Trial, candidate_files, candidate_from_files, is_better
 from alerting.learning.search.search import search_candidate
@@ -41,13 +41,13 @@ def same_search(one, other):
 def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(data):
     warm = {"C": 0.5, "class_weight": "balanced"}
     found = search_candidate(data, definition(), "logistic_regression", silent, warm)
-    assert found.tried[0].params == default_params("logistic_regression")
+    assert found.tried[0].params == dict(get_family("logistic_regression").defaults)
     assert found.tried[1].params == warm
     assert candidate_from_files(candidate_files(found)).warm_start == warm
 
 
 def test_a_champion_with_the_default_parameters_costs_no_second_trial(data):
-    warm = default_params("logistic_regression")
+    warm = dict(get_family("logistic_regression").defaults)
     found = search_candidate(data, definition(trials=2), "logistic_regression", silent, warm)
     assert found.tried[1].params != found.tried[0].params
 
@@ -120,7 +120,7 @@ def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, famil
     plain = search_candidate(data, definition(trials=1), family, silent)
     paired = replace(plain, params=plain.params | {"pairs": 3} | trees)
     model, evidence = finish_challenger(data, paired, small_models.definition())
-    assert len(model.estimator.pairs.of) == 3
+    assert len(model.estimator.encoding.pairs.of) == 3
     read = model_from_files(model_files(model))
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert len(read.estimator.importance()) == len(columns.names)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import FAMILIES
+from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.search import sample

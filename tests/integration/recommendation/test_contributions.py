@@ -31,7 +31,7 @@ def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(
 
 def test_an_ordinary_row_of_no_risk_above_the_usual_still_has_shares(data):
     model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0})
-    mean, spread = np.asarray(model.estimator.dense.mean), np.asarray(model.estimator.dense.scale)
+    mean, spread = (np.asarray(values) for values in (model.estimator.encoding.dense.mean, model.estimator.encoding.dense.scale))
     humidity, setpoint = (data.plan.columns.index(n) for n in ("humidity.last", "setpoint.last"))
     row = data.rows.iloc[[0]].assign(
         **{"humidity.last": mean[humidity] + spread[humidity], "setpoint.last": mean[setpoint] - spread[setpoint]}

@@ -1,40 +1,55 @@
-"""The contract of a model family: its parameters, its fit, and the read of its fitted model from files."""
+"""The contract of a model family: its parameters, its fit, and the read of its fitted model from files.
+
+One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import optuna
 
-from alerting.definitions.model import Family
+from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator, FittedModel
-from alerting.learning.models.metadata import EstimatorMeta
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
 
 
-class LabelledRows(NamedTuple):
-    """Rows of a matrix made by `Columns`, their labels, and their weights unless all count alike."""
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows of a matrix made by `Columns`, their labels, and their weights unless all count alike.
+
+    Raises UserError if all labels are the same, because a family learns nothing from one class.
+    """
 
     matrix: Floats
     label: Labels
     weight: Floats | None = None
+
+    def __post_init__(self) -> None:
+        positives = int(self.label.sum())
+        if positives in (0, len(self.label)):
+            kind = "positive" if positives else "negative"
+            raise UserError(f"all {len(self.label)} rows to learn from are {kind}; use a longer history with problems in it")
 
 
 class ModelFamily(ABC):
     """A family of models.
 
     `defaults`: the proven parameters, the first trial of every search. `alternatives`: changes of the defaults, each best for
-    another kind of data. `fixed`: parameters that trials do not vary.
+    another kind of data. `fixed`: parameters that trials do not vary. `packages`: the libraries that its fitted models need to
+    score, beside numpy and pandas.
     """
 
-    name: ClassVar[Family]
+    name: ClassVar[str]
+    packages: ClassVar[Sequence[str]] = ()
     defaults: ClassVar[Params]
-    alternatives: ClassVar[Sequence[Params]]
+    alternatives: ClassVar[Sequence[Params]] = ()
     fixed: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -59,8 +74,16 @@ class ModelFamily(ABC):
         return self.fit(params, columns, rows, seed)
 
     @abstractmethod
-    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> FittedModel:
-        """Read a fitted model for `width` encoded columns from files whose names begin with `prefix`.
+    def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
+        """Read a fitted model for `width` encoded columns from the files that its `files` returned, in the same order.
 
-        Raises ModelRefused if a file is missing or damaged, or if the family's library must not read it.
+        Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library must not read it.
         """
+
+    def proven_params(self) -> list[Params]:
+        """Return the default, and then sets that differ much from it and from each other."""
+        return [{**self.defaults, **change} for change in ({}, *self.alternatives)]
+
+    def searched_params(self, params: Mapping[str, Any]) -> Params:
+        """Return the parameters that trials vary."""
+        return {key: value for key, value in params.items() if key in self.defaults and key not in self.fixed}

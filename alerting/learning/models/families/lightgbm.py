@@ -2,24 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import lightgbm
 import numpy as np
 import optuna
 
-from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Floats
+from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.booster_text import check_booster
 from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, threads_for
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.metadata import MOST_BOOSTERS, EstimatorMeta
 from alerting.learning.models.trained import ModelRefused
 
 MOST_ROUNDS = 300
 PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
-AVERAGED = MOST_BOOSTERS
+AVERAGED = 3
 SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the adjacent seeds that people choose
 FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, in a third of the time
 HISTOGRAMS_MIB = 1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
@@ -31,6 +30,7 @@ class BoosterMean:
     """The mean of one or several boosters of the same columns: the mean of their margins, contributions and importance."""
 
     boosters: tuple[lightgbm.Booster, ...]
+    margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row; of the first `rounds` trees of each booster, if given."""
@@ -52,7 +52,7 @@ class BoosterMean:
 
     def files(self) -> dict[str, bytes]:
         """Return one text file for each booster."""
-        return {file_name(i): text for i, text in enumerate(self.fitted_bytes())}
+        return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
         first, *others = [
@@ -65,6 +65,7 @@ class LightGbm(ModelFamily):
     """Gradient boosted trees. `params["rounds"]` fixes the number of trees."""
 
     name = "lightgbm"
+    packages = ("lightgbm",)
     defaults = {  # noqa: RUF012
         "learning_rate": 0.05,
         "num_leaves": 31,
@@ -124,12 +125,14 @@ class LightGbm(ModelFamily):
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
         return self._estimator([_boost(params, columns, rows, s, pairs) for s in seeds], columns, pairs)
 
-    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> BoosterMean:
+    def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster, each checked before LightGBM reads it."""
-        return BoosterMean(tuple(_load_booster(files, f"{prefix}{file_name(i)}", width) for i in range(meta.boosters)))
+        if len(files) > AVERAGED:
+            raise ModelRefused(f"the LightGBM model has more than {AVERAGED} boosters; train the model again")
+        return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
 
     def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs) -> Estimator:
-        return Estimator("lightgbm", BoosterMean(tuple(boosters)), columns, None, pairs)
+        return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
 
 
 def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> ColumnPairs:
@@ -138,19 +141,14 @@ def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: Labelle
     if not most:
         return NO_PAIRS
     short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
-    plain = Estimator("lightgbm", BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)), columns, None)
-    return ColumnPairs.among(columns, plain.importance(), most)
+    gains = BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)).importance()
+    return ColumnPairs.among(columns, gains, most)
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
     """Return the trees alone: the section of parameters names the number of threads, and scoring does not need it."""
     trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
     return f"{trees}{end}\npandas_categorical:null\n"
-
-
-def file_name(index: int) -> str:
-    """Return the file name of one of a model's boosters."""
-    return f"model-{index}.txt"
 
 
 def _boost(
@@ -189,11 +187,12 @@ def _boost(
     return lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
 
 
-def _load_booster(files: Mapping[str, bytes], name: str, width: int) -> lightgbm.Booster:
-    if name not in files:
-        raise ModelRefused(f"model files without a readable {name}; train the model again")
-    text = check_booster(files[name], width)
+def _load_booster(data: bytes, name: str, width: int) -> lightgbm.Booster:
+    text = check_booster(data, width)
     try:
         return lightgbm.Booster(model_str=text)
     except (ValueError, lightgbm.basic.LightGBMError) as error:
         raise ModelRefused(f"model files without a readable {name}; train the model again") from error
+
+
+FAMILY = LightGbm()

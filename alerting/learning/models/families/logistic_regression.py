@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -11,11 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from alerting.learning.features.encoding import Columns, Dense, Floats
+from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
-from alerting.learning.models.metadata import EstimatorMeta
 from alerting.learning.models.trained import ModelRefused
 
 MOST_STEPS = 50  # of Newton's method, which needs about ten
@@ -27,6 +26,7 @@ class Linear:
     """A fitted linear model. `fitted`: anything with scikit-learn's `coef_` and `intercept_`."""
 
     fitted: Any
+    margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
@@ -56,6 +56,7 @@ class Logistic(ModelFamily):
     """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns are thousands."""
 
     name = "logistic_regression"
+    packages = ("scikit-learn", "skops")
     defaults = {"C": 0.01, "class_weight": None}  # noqa: RUF012
     alternatives = ({"class_weight": "balanced"},)
 
@@ -71,23 +72,25 @@ class Logistic(ModelFamily):
     ) -> Estimator:
         """Fit on one thread: sums of several differ in the last bits."""
         del seed, threads
-        dense = Dense.fit(columns, rows.matrix)
-        encoded = dense.transform(rows.matrix)
+        encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=True))
+        encoded = encoding.encode(rows.matrix)
         wide = encoded.shape[1] > WIDE
         solver, steps = ("lbfgs", WIDE_STEPS) if wide else ("newton-cholesky", MOST_STEPS)
         linear = LogisticRegression(**params, solver=solver, max_iter=steps)
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             linear.fit(encoded, rows.label, rows.weight)
-        return Estimator("logistic_regression", Linear(linear), columns, dense)
+        return Estimator(self.name, Linear(linear), columns, encoding)
 
-    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> Linear:
+    def load(self, files: Mapping[str, bytes], width: int) -> Linear:
         """Read the weights."""
-        del meta
-        return Linear(load_sklearn(files, prefix, LogisticRegression, lambda model: _check_linear(model, width)))
+        return Linear(load_sklearn(files, LogisticRegression, lambda model: _check_linear(model, width)))
 
 
 def _check_linear(model: LogisticRegression, width: int) -> None:
     fits = model.coef_.shape == (1, width) and model.intercept_.shape == (1,) and np.array_equal(model.classes_, [0, 1])
     if not fits or not (np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()):
         raise ModelRefused(f"{SKLEARN} holds a model that is not for {width} columns")
+
+
+FAMILY = Logistic()

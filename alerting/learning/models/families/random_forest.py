@@ -1,20 +1,19 @@
 """Random forest: the mean vote of trees grown side by side."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from alerting.learning.features.encoding import Columns, Dense, Floats
+from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
-from alerting.learning.models.metadata import EstimatorMeta
 from alerting.learning.models.trained import ModelRefused
 
 MOST_TREES = 10_000
@@ -23,9 +22,10 @@ MOST_THREADS = 64
 
 @dataclass(frozen=True)
 class Forest:
-    """A fitted forest. Its margin is a probability."""
+    """A fitted forest."""
 
     fitted: RandomForestClassifier
+    margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the mean vote of the trees for each row."""
@@ -59,6 +59,7 @@ class RandomForest(ModelFamily):
     """Trees on bootstrap samples of the rows."""
 
     name = "random_forest"
+    packages = ("scikit-learn", "shap", "skops")
     defaults = {  # noqa: RUF012
         "n_estimators": 100,
         "max_samples": 0.7,
@@ -98,15 +99,14 @@ class RandomForest(ModelFamily):
         if params["class_weight"] == "balanced":
             settings["class_weight"] = {0: total / (2 * (total - positive)), 1: total / (2 * positive)}
         forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
-        unfitted = Estimator("random_forest", None, columns, Dense.fit(columns, rows.matrix), pairs)
-        forest.fit(unfitted.encode(rows.matrix), label, weight)
+        encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=False), pairs)
+        forest.fit(encoding.encode(rows.matrix), label, weight)
         # one thread from here: several would add up the votes in any order, and the last bits would differ
-        return replace(unfitted, model=Forest(forest.set_params(n_jobs=1)))
+        return Estimator(self.name, Forest(forest.set_params(n_jobs=1)), columns, encoding)
 
-    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> Forest:
+    def load(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest, and check the structure of every tree."""
-        del meta
-        return Forest(load_sklearn(files, prefix, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
+        return Forest(load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
 
 
 def _check_forest(forest: RandomForestClassifier, width: int) -> None:
@@ -136,3 +136,6 @@ def _check_tree(tree: Any, features: int) -> None:
         raise ModelRefused(f"{SKLEARN} holds a tree that is not for {features} columns")
     if not np.isfinite(nodes.value).all():
         raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are not numbers")
+
+
+FAMILY = RandomForest()

@@ -1,32 +1,28 @@
-"""All model families by name."""
+"""Model families by name; a family's module, and the library that it needs, is imported when the family is first used."""
 
-from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 
-from alerting.definitions.model import Family
-from alerting.learning.models.families.contract import ModelFamily, Params
-from alerting.learning.models.families.lightgbm import LightGbm
-from alerting.learning.models.families.logistic_regression import Logistic
-from alerting.learning.models.families.random_forest import RandomForest
-
-_FAMILIES: Mapping[Family, ModelFamily] = {family.name: family for family in (LightGbm(), RandomForest(), Logistic())}
+from alerting.definitions.families import BUILT_IN, find_added, require_family
+from alerting.definitions.faults import UserError
+from alerting.learning.models.families.contract import ModelFamily
 
 
-def get_family(name: Family) -> ModelFamily:
-    """Return the family of this name."""
-    return _FAMILIES[name]
+@cache
+def get_family(name: str) -> ModelFamily:
+    """Return a family: the `FAMILY` of the module of its name here, or the object that an installed package names.
 
-
-def default_params(name: Family) -> Params:
-    """Return the proven default of a family: the first trial of every search."""
-    return dict(_FAMILIES[name].defaults)
-
-
-def proven_params(name: Family) -> list[Params]:
-    """Return the default, and then sets that differ much from it and from each other: each is best for another kind of data."""
-    return [default_params(name) | change for change in ({}, *_FAMILIES[name].alternatives)]
-
-
-def searched_params(name: Family, params: Mapping[str, object]) -> Params:
-    """Return the parameters that trials vary."""
-    family = _FAMILIES[name]
-    return {key: value for key, value in params.items() if key in family.defaults and key not in family.fixed}
+    Raises UserError if there is none, or if that of the package is not a family of this name.
+    """
+    if name in BUILT_IN:
+        return import_module(f"{__package__}.{name}").FAMILY  # type: ignore[no-any-return]
+    try:
+        entry = find_added(require_family(name))
+    except ValueError as unknown:
+        raise UserError(str(unknown)) from unknown
+    family = entry.load() if entry else None
+    if not isinstance(family, ModelFamily) or family.name != name:
+        raise UserError(
+            f"{entry.value if entry else name} is not a ModelFamily of the name {name!r}; mend the package that adds it"
+        )
+    return family

@@ -19,11 +19,9 @@ def dump_sklearn(fitted: Any) -> bytes:
     return bytes(skops.io.dumps(fitted))
 
 
-def load_sklearn(files: Mapping[str, bytes], prefix: str, wanted: type, check: Callable[[Any], None]) -> Any:
+def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any], None]) -> Any:
     """Read a model of the type `wanted` that passes `check`. Raises ModelRefused for any other file."""
-    data = files.get(prefix + SKLEARN)
-    if data is None:
-        raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again")
+    data = files.get(SKLEARN, b"")
     check_archive(data, SKLEARN)
     try:
         loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)

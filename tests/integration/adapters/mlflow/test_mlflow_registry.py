@@ -165,7 +165,9 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
     from mlflow.models import Model
 
     run = models.start_run("shown", "train", {})
-    version = models.register("shown", run, FILES, {}, inputs={"moisture__mean": "double", "recipe": "string"})
+    files = FILES | {"requirements.txt": b"numpy==2.3\n"}
+    version = models.register("shown", run, files, {}, inputs={"moisture__mean": "double", "recipe": "string"})
+    assert models.model_files("shown", version) == files
     with models._connection.client() as client:
         registered = client.get_model_version("shown", str(version))
         assert registered.status == "READY"

@@ -73,6 +73,9 @@ def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty
 def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(trained, loaded):
     platform, _, result = trained
     assert loaded.metadata.flavors["python_function"]["loader_module"] == "alerting.adapters.mlflow.served_model"
+    files = platform.models.model_files(NAME, result["challenger_version"])
+    packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
+    assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
     assert "registered_model_meta" in platform.models.model_files(NAME, result["challenger_version"])
     platform.readings.add_readings(line(days=9)[-144:], at(8 * DAY))
     counts = evaluate(platform, None, at(9 * DAY))

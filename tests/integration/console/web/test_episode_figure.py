@@ -85,7 +85,7 @@ def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_p
 def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_readings_are_gone():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform.readings._readings.delete_many({})
+    platform = replace(platform, readings=pretended_platform().readings)
     assert draw_episode(platform, one, at(600)) is None
 
 
@@ -93,7 +93,9 @@ def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_r
 def test_what_is_no_number_is_not_drawn(value):
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform.readings._readings.update_many({}, {"$set": {"v": {} if value is None else {"temperature": value}}})
+    platform = replace(platform, readings=pretended_platform().readings)
+    values = {} if value is None else {"temperature": value}
+    platform.readings.add_readings([ReadingRow("oven-1", at(m), values) for m in range(601)], at(0))
     assert draw_episode(platform, one, at(600)) is None
 
 

@@ -18,6 +18,7 @@ from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, 
 from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
+from tests.helpers.stores import audit_entries
 from tests.pretended import Mailbox, pretended_platform
 
 ENGINEER_TOKEN = "engineer-token-0123456789"
@@ -82,7 +83,7 @@ def give_up(platform, boxes, channel="shift"):
 
 
 def entries(platform, what):
-    return list(platform.episodes._episodes.database["audit"].find({"what": what}))
+    return [entry for entry in audit_entries(platform) if entry["what"] == what]
 
 
 # What is shown
@@ -123,7 +124,7 @@ def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
 
 
 def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform):
-    platform.routes._routes.insert_one({"name": "odd", "channels": []})
+    platform.routes.put({"name": "odd", "channels": []})
     log_in(browser)
     assert "Route odd is faulty and not used." in message_of(browser.get("/routes"))
 
@@ -194,7 +195,7 @@ def test_only_a_route_can_be_tested(browser, boxes, night, name):
 
 
 def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
-    platform.routes._routes.insert_one({"name": "odd", "channels": []})
+    platform.routes.put({"name": "odd", "channels": []})
     assert "faulty and not used" in expect_problem(browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422)
 
 

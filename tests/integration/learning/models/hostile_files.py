@@ -25,7 +25,7 @@ def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
-    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 2}'):
+    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 3}'):
         yield rubbish[:20], rubbish.encode()
     yield "no UTF-8", b"\xff\xfe{}"
     changes = {
@@ -36,9 +36,10 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
         "as_of": ["0001-01-01T00:00:00+00:00", None],
         "calibration": [[], {}, {"slope": float("inf"), "intercept": 0.0}, {"slope": 1.0, "intercept": 0.0, "more": 1}],
         "plan": [[], {}, None],
-        "family": ["blend", "pickle", None, []],
-        "format": [1, 3, "2", None],
-        "boosters": [-1, 4, 10**9, "3", None],
+        "members": [[], None, meta["members"] * 2, meta["members"] * 1000],
+        "weights": [[], [0.5], [1.0, 1.0], [float("nan")], None],
+        "family": ["blend", "lightgbm"],
+        "format": [1, 2, 4, "3", None],
         "usual": [[], {"no such column": 1.0}],
         "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
         "hash": ["", "0" * 64, None],
@@ -47,6 +48,16 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
     for name, values in changes.items():
         for value in values:
             yield f"{name} = {str(value)[:30]}", json.dumps(meta | {name: value}).encode()
+    (member,) = meta["members"]
+    members = {
+        "family": ["blend", "pickle", "os", "../lightgbm", None, []],
+        "files": [[], [META], ["../model.json"], ["none.txt"], member["files"] * 2, member["files"] * 1000, "model-0.txt", None],
+        "pairs": [[[0, 10**9]], [[0]], [[-1, 0]], [[0, 1]] * 100_000, None],
+        "boosters": [3],
+    }
+    for name, values in members.items():
+        for value in values:
+            yield f"{name} = {str(value)[:30]}", json.dumps(meta | {"members": [member | {name: value}]}).encode()
     plan = meta["plan"]
     plans = {
         "windows_ms": [[], [10**30], list(range(1, 200_000)), [60_000, 60_000], [-5]],
@@ -60,11 +71,16 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
     for name, values in plans.items():
         for value in values:
             yield f"plan.{name} = {str(value)[:30]}", json.dumps(meta | {"plan": plan | {name: value}}).encode()
-    if meta.get("dense"):
-        dense = meta["dense"]
-        for name, value in {"numbers": [10**6], "medians": [], "flagged": [-1], "scale": [0.0] * len(dense["scale"])}.items():
-            yield f"dense.{name}", json.dumps(meta | {"dense": dense | {name: value}}).encode()
-        yield "dense.categories", json.dumps(meta | {"dense": dense | {"categories": [[0, 10**9]]}}).encode()
+    dense = member["dense"]
+    if dense is None:
+        empty = {"numbers": [], "medians": [], "flagged": [], "categories": [], "mean": [], "scale": []}
+        yield "dense", json.dumps(meta | {"members": [member | {"dense": empty}]}).encode()
+        return
+    scales = [0.0] * max(len(dense["scale"]), 1)
+    forged = {"numbers": [10**6], "medians": [], "flagged": [-1], "scale": scales, "mean": [0.0], "categories": [[0, 10**9]]}
+    for name, value in forged.items():
+        yield f"dense.{name}", json.dumps(meta | {"members": [member | {"dense": dense | {name: value}}]}).encode()
+    yield "dense", json.dumps(meta | {"members": [member | {"dense": None}]}).encode()
 
 
 def boosters(text: str) -> Iterator[tuple[str, str]]:

@@ -12,9 +12,9 @@ from alerting.learning.models.booster_text import MOST_LEAVES
 from alerting.learning.models.families import lightgbm as family
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.metadata import META, EstimatorMeta
+from alerting.learning.models.metadata import META
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
@@ -32,12 +32,12 @@ def rows():
 
 
 def final(seed=0):
-    return LightGbm().fit_final(default_params("lightgbm") | {"rounds": 7}, COLUMNS, rows(), seed)
+    return LightGbm().fit_final(get_family("lightgbm").defaults | {"rounds": 7}, COLUMNS, rows(), seed)
 
 
 @pytest.fixture(scope="module")
 def model():
-    params = default_params("lightgbm") | {"rounds": 20}
+    params = get_family("lightgbm").defaults | {"rounds": 20}
     candidate = Candidate("lightgbm", params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
     return finish_challenger(small_models.dataset(), candidate, small_models.definition())[0]
 
@@ -66,8 +66,7 @@ def test_a_large_table_has_one_booster(monkeypatch):
 
 def test_it_is_read_back_from_its_files_bit_for_bit():
     estimator = final()
-    meta = EstimatorMeta(family="lightgbm", dense=None, boosters=3)
-    read = LightGbm().load(estimator.model.files(), "", meta, 4)
+    read = LightGbm().load(estimator.model.files(), 4)
     assert np.array_equal(read.margin(rows().matrix), estimator.margin_of(rows().matrix))
     assert read.files() == estimator.model.files()
 
@@ -103,8 +102,33 @@ def test_the_hash_is_of_all_three_and_of_their_number(model):
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {"model-2.txt": files["model-1.txt"]})
     meta = json.loads(files[META])
-    with pytest.raises(ModelRefused, match="do not fit their hash"):
-        model_from_files(files | {META: json.dumps(meta | {"boosters": 2}).encode()})
-    for count in (0, 4):
+    (member,) = meta["members"]
+    names = member["files"]
+    assert names == ["model-0.txt", "model-1.txt", "model-2.txt"]
+
+    def listing(files):
+        return json.dumps(meta | {"members": [member | {"files": files}]}).encode()
+
+    for listed in (names[:2], names[::-1]):
+        with pytest.raises(ModelRefused, match="do not fit their hash"):
+            model_from_files(files | {META: listing(listed)})
+    for listed in ([], [*names[:2], names[1]], [*names, "model-3.txt"], [*names, "../model-3.txt"]):
         with pytest.raises(UserError):
-            model_from_files(files | {META: json.dumps(meta | {"boosters": count}).encode()})
+            model_from_files(files | {META: listing(listed)})
+    with pytest.raises(ModelRefused, match="more than 3 boosters"):
+        model_from_files(files | {META: listing([*names, "model-3.txt"]), "model-3.txt": files["model-2.txt"]})
+
+
+def test_a_split_between_missing_and_known_values_is_read_back():
+    """LightGBM writes such a split with the limit `inf`, which a check once took for damage."""
+    random = np.random.default_rng(1)
+    matrix = random.normal(size=(400, 4))
+    matrix[:, 3] = 0
+    matrix[::3, 0] = np.nan
+    label = np.isnan(matrix[:, 0]).astype(np.int8)
+    label[:20] = 1 - label[:20]
+    estimator = LightGbm().fit_final(get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0)
+    files = estimator.model.files()
+    assert any(b"inf" in line for data in files.values() for line in data.splitlines() if line.startswith(b"threshold="))
+    read = LightGbm().load(files, 4)
+    assert np.array_equal(read.margin(matrix), estimator.margin_of(matrix))

@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
+from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
 from alerting.learning.models.families.sklearn_file import SKLEARN
 from alerting.learning.models.files import model_files, model_from_files
@@ -18,8 +19,6 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis
 from tests import small_models
 from tests.helpers.learning.trained import chosen
-
-FAMILIES = ["logistic_regression", "random_forest", "lightgbm"]
 
 
 def cached(function):
@@ -132,8 +131,8 @@ def test_files_that_were_changed_damaged_or_lost_are_refused(finished):
     meta = json.loads(files[META])
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {META: json.dumps(meta | {"threshold": 0.0}).encode()})
-    with pytest.raises(ModelRefused, match="this version reads format 2"):
-        model_from_files(files | {META: json.dumps(meta | {"format": 1}).encode()})
+    with pytest.raises(ModelRefused, match="this version reads format 3"):
+        model_from_files(files | {META: json.dumps(meta | {"format": 2}).encode()})
     for i in range(3):
         with pytest.raises(ModelRefused, match=rf"without a readable model-{i}\.txt"):
             model_from_files({name: data for name, data in files.items() if name != f"model-{i}.txt"})

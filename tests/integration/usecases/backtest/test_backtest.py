@@ -6,7 +6,7 @@ import pytest
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.definitions.faults import UserError
 from alerting.learning.metrics.metrics import EventMetrics
-from alerting.ports import Platform
+from alerting.ports import NoDocuments, Platform
 from alerting.reporting.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
 from alerting.usecases.backtest.live_views import LiveWrite
@@ -104,7 +104,7 @@ def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
 
 def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     """A port that is added to the platform must be thought of here, too."""
-    platform = replace(plant(), model_file_cache=FolderFileCache(tmp_path))
+    platform = replace(plant(), documents=NoDocuments(), model_file_cache=FolderFileCache(tmp_path))
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip

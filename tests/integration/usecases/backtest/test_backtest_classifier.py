@@ -17,6 +17,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.train import train
 from tests.builders import at, history, oven, too_moist
 from tests.frames import FrameReadings
+from tests.helpers.stores import contents
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -92,12 +93,6 @@ def live():
     return platform
 
 
-def everything_but_backtests(platform):
-    database = platform.states._shards.database
-    names = [n for n in database.list_collection_names() if not n.startswith("backtest")]
-    return {n: list(database[n].find()) for n in sorted(names)}
-
-
 def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
     decisions = live.decisions.of("too-moist")
     assert [(s["verdict"], s["reason"]) for s in made.segments] == [(d.verdict, d.reason) for d in decisions]
@@ -118,10 +113,10 @@ def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
 
 
 def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
-    before, aliases = everything_but_backtests(live), dict(live.models.aliases)
+    before, aliases = contents(live), dict(live.models.aliases)
     told, runs = len(live.channels["mail"].messages), len(live.models.runs)
     backtest(live, named_subject(live, "too-moist"), at(START), at(START + DAY), "never")
-    assert everything_but_backtests(live) == before
+    assert contents(live) == before
     assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (aliases, runs, told)
 
 

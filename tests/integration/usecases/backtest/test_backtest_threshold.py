@@ -10,6 +10,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, history, oven, too_hot
 from tests.frames import FrameReadings
+from tests.helpers.stores import contents
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -48,13 +49,6 @@ def spells(episodes):
     return sorted((e.id, e.raised_at, e.closed_at, e.evaluation, e.condition) for e in episodes)
 
 
-def everything_but_backtests(platform):
-    """All that is in the pretended database, without what a backtest may write."""
-    database = platform.states._shards.database
-    names = [n for n in database.list_collection_names() if not n.startswith("backtest")]
-    return {n: list(database[n].find()) for n in sorted(names)}
-
-
 @pytest.fixture(scope="module")
 def made():
     return run(plant())
@@ -75,9 +69,9 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
     platform = plant(mailbox)
     apply(platform, [{**DOCUMENT, "state": "draft"}, too_hot(name="live", above=210)], "engineer", at(0), "test")
     evaluate(platform, None, at(DAY))
-    before, told = everything_but_backtests(platform), len(mailbox.messages)
+    before, told = contents(platform), len(mailbox.messages)
     result = backtest(platform, named_subject(platform, "too-hot"), at(1.5 * DAY), at(14.25 * DAY))
-    assert everything_but_backtests(platform) == before
+    assert contents(platform) == before
     assert len(mailbox.messages) == told
     assert platform.backtests.get(result.id)["metrics"]["outcomes"] == result.metrics["outcomes"]
     assert len(platform.backtests.episodes(result.id)) == len(result.episodes) > 20

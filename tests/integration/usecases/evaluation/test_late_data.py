@@ -11,6 +11,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line, told
+from tests.support import ensured_pretence
 
 
 def test_a_spell_that_late_readings_show_is_told_once_and_says_that_it_is_late():
@@ -160,7 +161,7 @@ def test_latency_holds_the_evaluation_back_and_nothing_is_late_or_stale_because_
 
 
 def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
-    line = Line()
+    line = Line(stores=ensured_pretence())
     line.feed({1: 200}, 1)
     line.run(10)
     arrivals = line.platform.readings._arrivals

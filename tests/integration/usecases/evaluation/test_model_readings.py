@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.evaluation import VersionInterval
 from alerting.learning.features.build import build_features
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis
-from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import evaluate_classifier
+from alerting.usecases.evaluation.target import evaluate_parts
 from tests import small_models
 from tests.builders import revision
 from tests.helpers.commands import record_commands
@@ -97,7 +97,7 @@ def some_events(draw):
 def say(platform, asset, model, definition, begun):
     """Evaluate from an instant, at which an episode may be open, and return every result in comparable form."""
     raised = FIRST - HOUR / 2 if begun else None
-    found = evaluate_classifier(
+    found = evaluate_parts(
         platform,
         OneModel(model),
         asset,

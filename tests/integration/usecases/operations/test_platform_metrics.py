@@ -11,6 +11,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations import platform_metrics as module
 from alerting.usecases.operations.platform_metrics import DefinitionLag, platform_metrics, read_inventory
 from tests.builders import at, oven, too_hot
+from tests.helpers.stores import contents
 from tests.pretended import Mailbox, pretended_platform
 
 MINUTE = timedelta(minutes=1)
@@ -90,7 +91,6 @@ def test_the_inventory_is_kept_until_a_definition_is_written(platform):
 
 
 def test_measuring_writes_nothing(platform):
-    database = platform.definitions._revisions.database
-    before = {name: list(database[name].find()) for name in database.list_collection_names()}
+    before = contents(platform)
     measured(platform, 8)
-    assert {name: list(database[name].find()) for name in database.list_collection_names()} == before
+    assert contents(platform) == before

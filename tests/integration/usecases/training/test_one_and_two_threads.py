@@ -13,7 +13,7 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.models.estimator import SMALL, Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.lightgbm import LightGbm
-from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.registry import get_family
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def test_a_large_weighted_table_gives_the_same_trees_on_one_thread_and_on_severa
     weight = np.where(label == 1, 1.0, 3.7)
 
     def fitted(threads: int) -> Estimator:
-        told = default_params("lightgbm") | {"rounds": 8} | params
+        told = get_family("lightgbm").defaults | {"rounds": 8} | params
         return LightGbm().fit(told, columns, LabelledRows(matrix, label, weight), 1, threads)
 
     one, two, three = (fitted(threads) for threads in (1, 2, 3))

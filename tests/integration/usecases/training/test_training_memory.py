@@ -13,7 +13,7 @@ from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import default_params, get_family
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
@@ -74,7 +74,7 @@ def fit_wide():
     matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))
     label = (matrix[:, :5].sum(axis=1) > 2).astype(np.int8)
     for family, changes in (("logistic_regression", {}), ("lightgbm", {"rounds": 3, "min_data_in_leaf": 3})):
-        get_family(family).fit(default_params(family) | changes, columns, LabelledRows(matrix, label), 0)
+        get_family(family).fit(get_family(family).defaults | changes, columns, LabelledRows(matrix, label), 0)
     return peak_mib() - before, matrix.size * BYTES_PER_CELL >> 20
 
 

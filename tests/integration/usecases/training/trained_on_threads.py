@@ -31,7 +31,7 @@ def main(threads: int) -> dict[str, Any]:
 
 def models() -> dict[str, Any]:
     """By family, with pairs and without, and for a blend: what its search found, and the hash of its model."""
-    from alerting.definitions.model import FAMILIES
+    from alerting.definitions.families import BUILT_IN as FAMILIES
     from alerting.learning.search.search import search_candidate
     from alerting.learning.selection.challenger import finish_challenger
     from tests import small_models

@@ -1,0 +1,28 @@
+"""Names of model families: those of the platform, and those that installed packages add.
+
+A package adds a family by an entry point in the group `alerting.families`: name of the family = `module:object`.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from alerting.definitions.faults import nearest, shown
+
+BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
+BASELINE = "baseline"  # the candidate that every family must beat
+GROUP = "alerting.families"
+
+
+@cache  # a look at every installed package takes a twentieth of a second
+def find_added(name: str) -> EntryPoint | None:
+    """Return the entry point of a family that an installed package adds; None without one."""
+    return next(iter(entry_points(group=GROUP, name=name)), None)
+
+
+def require_family(name: str) -> str:
+    """Return the name of a family that is installed here. Raises ValueError with the families that are for any other name."""
+    if name in BUILT_IN or find_added(name):
+        return name
+    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    hint = nearest(name, names, "families of this platform")
+    raise ValueError(f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else ""))

@@ -1,0 +1,183 @@
+"""Evaluate a classifier over one interval of event time: from histories to steps of episodes, and what stands on a raise."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.spoken import spoken_duration
+from alerting.detection.classifier import Scores, inside_problem, is_triggered
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages import risk_message
+from alerting.detection.problems import BoolArray, find_problems, predicts
+from alerting.episodes.episode import Contribution, RecommendationResult
+from alerting.episodes.lifecycle import ConditionState, Step, advance_predictions
+from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.learning.data.point_in_time import has_any_value
+from alerting.learning.features.build import build_features, grid
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import ModelUnavailable, Platform, Readings
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis, with_older
+from alerting.recommendation.contributions import contributions
+from alerting.recommendation.whatif import recommend
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+def evaluate_part(
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval, result: TargetEvaluation
+) -> TargetEvaluation:
+    """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
+    try:
+        model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
+        return _evaluate_interval(sources.platform, sources.asset, result, part, definition, model)
+    except ModelUnavailable as unavailable:
+        why = f"the model cannot be read: {unavailable}"
+        return replace(result, unknown=why, unreadable=why)
+
+
+def _evaluate_interval(
+    platform: Platform,
+    asset: Asset,
+    result: TargetEvaluation,
+    part: VersionInterval,
+    definition: TrainedDefinition,
+    model: TrainedModel | None,
+) -> TargetEvaluation:
+    start = _start(result.state, part, definition, model)
+    history = _read_history(platform.readings, asset, start, part.end, definition, model)
+    problems = find_problems(definition.problem, history)
+    known_at = np.sort(millis(problems["known_at"]))
+    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
+    score, rows, unknown = _score(definition, model, history, problems, at)
+    threshold = model.threshold if model else np.inf
+    state, steps = advance_predictions(
+        result.state,
+        at,
+        is_triggered(score, threshold),
+        known_at,
+        definition.gap + definition.horizon,
+        definition.stride,
+        part.end,
+    )
+    raises = dict(result.raises)
+    for step in steps:
+        if step.kind == "raised" and rows is not None:
+            i = int(np.searchsorted(at, to_millis(step.at)))
+            raises[step.at] = Raise(float(score[i]), None, rows.iloc[[i]], model, part.model_version)
+    scored = [*result.scores]
+    if model is not None and part.model_version is not None:
+        scored.append(ScoredRows(at, score, model.threshold, part.model_version))
+    return TargetEvaluation(
+        replace(state, watermark=part.end),
+        [*result.steps, *((s, part) for s in steps)],
+        raises,
+        result.changes,
+        scored,
+        unknown,
+        history=history,
+    )
+
+
+def _start(state: ConditionState, part: VersionInterval, definition: TrainedDefinition, model: TrainedModel | None) -> datetime:
+    """Return the first instant of needed readings: for the features, and for the problem back to the open episode's raise."""
+    lookback = model.plan.lookback if model else timedelta(0)
+    return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
+
+
+def _read_history(
+    readings: Readings,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+    definition: TrainedDefinition,
+    model: TrainedModel | None,
+) -> History:
+    """Return what the problem and the features of a model need of (start, end]: no other variables, and no older events.
+
+    Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
+    """
+    names = {definition.problem.variable, *(model.plan.variables if model else ())}
+    history = readings.load(asset, start, end, [name for name in asset.variables if name in names], events_since=start)
+    longest = model.plan.carried_longer if model else {}
+    since = {name: start - carry for name, carry in longest.items() if name in history.readings}
+    return with_older(history, readings.newest(history.asset, since, start)) if since else history
+
+
+def _score(
+    definition: TrainedDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
+) -> tuple[Scores, pd.DataFrame | None, str | None]:
+    """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
+    if model is None:
+        return np.full(len(at), np.nan), None, "no model is in service yet; train one"
+    rows, score = _score_features(model, history, at)
+    reasons: list[tuple[BoolArray, str]] = [
+        (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
+    ]
+    reasons.append(
+        (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
+    )
+    if predicts(definition.problem, history.asset) == "onset":
+        inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
+        reasons.append((inside, "the problem has already started"))
+    unknown = None
+    for mask, reason in reasons:
+        score = np.where(mask, np.nan, score)
+        if len(at) and mask[-1]:
+            unknown = reason
+    return score, rows, unknown
+
+
+def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
+    """Return feature rows and scores.
+
+    Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.
+    """
+    try:
+        rows = build_features(model.plan, history, at)
+        return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
+    except Exception as fault:
+        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
+
+
+def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
+    """Return what stands on a new episode: the risk, the last values of the model's variables, contributions and advice."""
+    model = at_raise.model
+    why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
+    reason = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None) + fault
+    evaluation = Evaluation(
+        step.at, "triggered", reason, at_raise.value, model.threshold if model else None, at_raise.model_version
+    )
+    if model is None or history is None:
+        return Evidence(evaluation, {}, why, advice)
+    return Evidence(evaluation, {n: _last_value(history, n, step.at) for n in model.plan.variables}, why, advice)
+
+
+def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
+    if variable not in history.readings:
+        return None
+    values = history.readings[variable].dropna().loc[: at - history.delay(variable)]
+    last: float | str | None = values.iloc[-1] if len(values) else None
+    return last
+
+
+def _explain(
+    definition: TrainedDefinition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
+) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
+    """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
+    try:
+        model, row = at_raise.model, at_raise.row
+        why = () if model is None or row is None else contributions(model, row, asset)
+        return why, _advice(definition, at_raise, history, at), ""
+    except Exception as fault:
+        return (), None, f"; the model cannot explain it: {first_line(fault)}"
+
+
+def _advice(definition: TrainedDefinition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:
+    if at_raise.model is None or history is None:
+        return None
+    return recommend(at_raise.model, history, at, definition.recommendation.max_changes)

@@ -1,0 +1,34 @@
+"""Explain a classifier at an instant."""
+
+from dataclasses import replace
+
+from alerting.definitions.wording.spoken import spoken_share
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.kind import Why, WhyQuestion
+from alerting.learning.features.build import build_features
+from alerting.recommendation.contributions import contributions
+
+
+def explain_instant(definition: ClassifierDefinition, question: WhyQuestion) -> Why:
+    """Explain the score of the last stride at an instant, with the three strongest contributions."""
+    blank = question.blank
+    begin = question.at - definition.gap - definition.horizon - definition.stride
+    evaluated = question.evaluate(ConditionState(watermark=begin))
+    scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
+    has_score = scored is not None and scored.score[-1] == scored.score[-1]
+    if evaluated.unknown or scored is None or not has_score:
+        reason = evaluated.unknown or "no instant of the stride lies in the interval"
+        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
+    score, when = float(scored.score[-1]), scored.at[-1:]
+    facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
+    if evaluated.history is not None:
+        model = question.models.get(definition.name, scored.model_version)
+        row = build_features(model.plan, evaluated.history, when)
+        facts += [c.message for c in contributions(model, row, question.asset)[:3]]
+    found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
+    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
+    if score >= scored.threshold:
+        return replace(found, verdict="open", answer=risk)
+    answer = f"not raised: {risk}"
+    return replace(found, verdict="normal", answer=answer)

@@ -1,0 +1,104 @@
+"""What an evaluation of one target reads and returns, for every kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition, Revision
+from alerting.detection.carried import ReadingInForce
+from alerting.detection.classifier import Scores
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.threshold import Series
+from alerting.episodes.episode import Contribution, RecommendationResult
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Platform
+from alerting.readings.history import History, Millis
+
+# Reads the readings of a condition's variable after one instant and up to another.
+Read = Callable[[Condition, datetime, datetime], Series]
+
+
+class Models(Protocol):
+    """Registered models, each of them loaded once."""
+
+    def get(self, definition: str, version: int) -> TrainedModel:
+        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+        ...
+
+
+@dataclass(frozen=True)
+class VersionInterval:
+    """An interval of event time (start, end] with one revision and one champion in force; None where there was none."""
+
+    start: datetime
+    end: datetime
+    revision: Revision | None
+    model_version: int | None
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether it begins with a later revision of its definition."""
+        return self.revision is not None and self.revision.number > 1 and self.revision.at == self.start
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an evaluation on one asset reads. `read`: readings of one variable, which may be fetched already."""
+
+    platform: Platform
+    models: Models
+    asset: Asset
+    read: Read
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What stands on a new episode: the evaluation at its raise, the values used, contributions and advice."""
+
+    evaluation: Evaluation
+    inputs: dict[str, float | str | None] = field(default_factory=dict)
+    contributions: tuple[Contribution, ...] = ()
+    recommendation: RecommendationResult | None = None
+
+
+@dataclass(frozen=True)
+class Raise:
+    """Values at the instant of a raise. `reading` only for thresholds, `row` and `model` only for model kinds."""
+
+    value: float | None
+    reading: ReadingInForce | None = None
+    row: pd.DataFrame | None = None
+    model: TrainedModel | None = None
+    model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores of one asset at evaluated instants (ms); NaN where unknown."""
+
+    at: Millis
+    score: Scores
+    threshold: float
+    model_version: int
+
+
+@dataclass(frozen=True)
+class TargetEvaluation:
+    """Result for one target: the state after, the steps on the way, the values at each raise, and why a severity changed.
+
+    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated.
+    """
+
+    state: ConditionState
+    steps: list[tuple[Step, VersionInterval]] = field(default_factory=list)
+    raises: dict[datetime, Raise] = field(default_factory=dict)
+    changes: dict[datetime, str] = field(default_factory=dict)
+    scores: list[ScoredRows] = field(default_factory=list)
+    unknown: str | None = None
+    unreadable: str | None = None
+    history: History | None = None

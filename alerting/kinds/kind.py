@@ -1,0 +1,128 @@
+"""The protocol of a kind: what evaluation, outcomes, explanations, charts and reports ask of it.
+
+A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents, from which schema,
+validator and reference page are made; it states the variables that it reads and its faults, and loads no library of frames.
+`kind` holds `KIND`, an object with the methods below.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition
+from alerting.detection.threshold_batch import Limits
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.evaluation import Evidence, Models, Raise, Sources, TargetEvaluation, VersionInterval
+from alerting.ports import Platform
+from alerting.readings.history import History
+from alerting.reporting.episode_chart import Level
+
+D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
+Gap = tuple[datetime, datetime]
+Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
+
+
+class Inputs(NamedTuple):
+    """What the evaluation of a batch of targets fetches for this one, once for all definitions on the asset.
+
+    `variable`: the one that is evaluated reading by reading, None if the kind reads for itself. `lookback`: how far before the
+    watermark. `stale_after`: how long a reading counts without a next one. `limits`: as numbers, None where each reading must
+    be evaluated by itself.
+    """
+
+    variable: str | None = None
+    lookback: timedelta = timedelta(0)
+    stale_after: timedelta = timedelta(0)
+    limits: Limits | None = None
+
+
+class Charted(NamedTuple):
+    """What the chart of an episode draws: a variable with its levels, and the scores of a model.
+
+    `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scores_every`: None
+    without scores.
+    """
+
+    variable: str | None
+    levels: tuple[Level, ...] = ()
+    stale_after: timedelta | None = None
+    scores_every: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Why:
+    """The answer in one sentence, the facts behind it, and the values for programs.
+
+    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers it.
+    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough.
+    """
+
+    definition: str
+    asset: str
+    at: datetime
+    verdict: Verdict
+    answer: str
+    facts: tuple[str, ...] = ()
+    value: float | None = None
+    limit: float | None = None
+    pending_since: datetime | None = None
+    due_at: datetime | None = None
+    unknown: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    model_version: int | None = None
+    episode: str | None = None
+    shelved: bool = False
+
+
+@dataclass(frozen=True)
+class WhyQuestion:
+    """A question about one target at one instant: `blank` is the answer so far, `covering` the episode that was open there.
+
+    `evaluate`: evaluate the target from a state up to the instant, by the versions in force. It writes nothing.
+    """
+
+    platform: Platform
+    models: Models
+    asset: Asset
+    at: datetime
+    covering: Episode | None
+    blank: Why
+    evaluate: Callable[[ConditionState], TargetEvaluation]
+
+
+class Kind(Protocol[D_contra]):
+    """What is particular to a kind of alert, beside its definition."""
+
+    def inputs(self, definition: D_contra, asset: Asset) -> Inputs:
+        """Return what its evaluation on an asset needs."""
+        ...
+
+    def evaluate(
+        self, definition: D_contra, sources: Sources, part: VersionInterval, before: TargetEvaluation
+    ) -> TargetEvaluation:
+        """Evaluate one part of event time with one definition and model, going on from the result before it."""
+        ...
+
+    def explain(self, definition: D_contra, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
+        """Return what stands on a new episode. `history`: what the evaluation has read, if it says so."""
+        ...
+
+    def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
+        """Return what confirms an episode: the start of its problem in the prediction window, or any sample that shows it."""
+        ...
+
+    def why(self, definition: D_contra, question: WhyQuestion) -> Why:
+        """Explain whether an alarm was raised at an instant, from a new evaluation of the readings around it."""
+        ...
+
+    def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
+        """Return what the chart of an episode draws."""
+        ...
+
+    def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+        """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
+        ...

@@ -1,0 +1,107 @@
+"""Explain a threshold at an instant."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.definitions.revisions import definition_document
+from alerting.definitions.wording.spoken import spoken_duration
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.readings.history import History, from_millis, to_millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants
+
+_LOOK_BACK = timedelta(hours=1)
+_LONGEST_LOOK_BACK = timedelta(days=2)
+_LIMITS = (
+    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
+    *("clear_inside", "clear_outside", "for", "clear_for"),
+)
+
+
+def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> Why:
+    """Explain the state of the condition at an instant, from the readings up to it."""
+    at, blank = question.at, question.blank
+    evaluated = question.evaluate(_start(definition, question))
+    since = at - definition.stale_after - _LONGEST_LOOK_BACK
+    history = question.platform.readings.load(question.asset, since, at, [definition.variable])
+    state, last = evaluated.state, _last_reading(definition, history)
+    facts = [f"limits: {_limits(definition)}", *_describe_sample(definition.variable, last, history)]
+    value = last[1] if last is not None and isinstance(last[1], float) else None
+    found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
+    if evaluated.unknown:
+        text = f"cannot tell: {evaluated.unknown}"
+        return replace(found, verdict="unknown", answer=text + ("; the open episode stays open" if state.raised_at else ""))
+    if state.raised_at is not None:
+        answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
+        return replace(found, verdict="open", answer=answer)
+    if state.pending_since is not None:
+        due = state.pending_since + definition.hold
+        answer = (
+            f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
+            f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
+        )
+        return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
+    return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
+
+
+def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
+    """Return the stored state if it lies before the instant, else a new one from long enough before."""
+    at, covering = question.at, question.covering
+    stored = question.platform.states.load(definition.name, [question.asset.name]).get(question.asset.name)
+    if stored is not None and stored.watermark <= at:
+        return stored
+    before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
+    begin = at - before if covering is None else min(at - before, covering.raised_at - before)
+    return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
+
+
+def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
+    """Return the last value of a history with its instant, None without one."""
+    if definition.variable not in history.readings:
+        return None
+    values = history.readings[definition.variable].dropna()
+    if not len(values):
+        return None
+    value = values.iloc[-1]
+    return values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
+
+
+def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
+    """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
+    bad = history.doubts.bad.get(variable, NO_INSTANTS)
+    if last is not None:
+        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
+        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
+        yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
+    if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
+        newest = from_millis(bad[-1]).isoformat()
+        yield f"{variable} is of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
+
+
+def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
+    """Return the instant of the first sample of bad quality after the last value."""
+    return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
+
+
+def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
+    """Return the limit with which a number is compared: of two, the nearer one."""
+    above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
+    if above is None or below is None or value is None:
+        return below if above is None else above
+    return below if value - below < above - value else above
+
+
+def _limits(definition: ThresholdDefinition) -> str:
+    """Return the limits as the definition writes them."""
+    document = definition_document(definition)
+    return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
+
+
+def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
+    if state.clearing_since is None:
+        return ""
+    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {spoken_duration(definition.clear_for)}"

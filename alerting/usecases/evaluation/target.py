@@ -1,0 +1,97 @@
+"""Evaluation of one target by the kinds in force: from its watermark to steps of episodes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition
+from alerting.detection.threshold import Series, series_of
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.registry import kind_of
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Platform, Readings
+from alerting.readings.history import from_millis
+from alerting.usecases.registry.registration import load_model
+
+
+class ModelCache:
+    """Cache of registered models, each of them loaded once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._models: dict[tuple[str, int], TrainedModel] = {}
+
+    def get(self, definition: str, version: int) -> TrainedModel:
+        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+        key = (definition, version)
+        if key not in self._models:
+            self._models[key] = load_model(self._platform, definition, version)
+        return self._models[key]
+
+
+def evaluate_target(
+    platform: Platform,
+    models: Models,
+    name: str,
+    asset: Asset,
+    state: ConditionState,
+    parts: Sequence[VersionInterval],
+    named: bool = False,
+    read: Read | None = None,
+) -> TargetEvaluation:
+    """Evaluate one target as `evaluate_parts` does, and store the scores of models."""
+    result = evaluate_parts(platform, models, asset, state, parts, named, read)
+    for scored in result.scores:
+        platform.scores.add(name, asset.name, score_rows(scored))
+    return result
+
+
+def evaluate_parts(
+    platform: Platform,
+    models: Models,
+    asset: Asset,
+    state: ConditionState,
+    parts: Sequence[VersionInterval],
+    named: bool = False,
+    read: Read | None = None,
+) -> TargetEvaluation:
+    """Evaluate one target by the revision and champion in force in each part, which follow one another from the watermark on.
+
+    With a model that cannot be read, evaluation stops before that part with a reason. The next evaluation catches up.
+    `named`: a person named the model, for past times. Instants up to its training cutoff are unknown in that case, too.
+    """
+    sources = Sources(platform, models, asset, read or stored_series(platform.readings, asset))
+    result = TargetEvaluation(state)
+    for part in parts:
+        definition = part.revision.definition if part.revision else None
+        if definition is None or not (definition.state == "active" or (named and part.model_version is not None)):
+            result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
+            continue
+        result = kind_of(definition).evaluate(definition, sources, part, result)
+        if result.unreadable:
+            break
+    return result
+
+
+def stored_series(readings: Readings, asset: Asset) -> Read:
+    """Return the function that reads readings of an asset from the store."""
+
+    def read(definition: Condition, start: datetime, end: datetime) -> Series:
+        return series_of(definition, readings.load(asset, start, end, [definition.variable]))
+
+    return read
+
+
+def _skip(state: ConditionState, until: datetime) -> ConditionState:
+    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None)
+
+
+def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
+    """Return known scores as rows to store: instant, score, threshold, model version."""
+    return [
+        (from_millis(t), float(p), scored.threshold, scored.model_version)
+        for t, p in zip(scored.at.tolist(), scored.score.tolist(), strict=True)
+        if p == p  # noqa: PLR0124 - NaN is unknown and not stored
+    ]
