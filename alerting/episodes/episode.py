@@ -105,7 +105,8 @@ class Episode:
     `severity_peak` is the worst one. `outcome_due_at`: when to determine the outcome (again), None when only new feedback can
     change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
-    `late_data_status`: found only in late data, or refuted by late data.
+    `late_data_status`: found only in late data, or refuted by late data. `is_prediction`: raised before its problem, which is
+    expected in the prediction window.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Episode:
     severity_peak: Severity | None = None
     condition_started_at: datetime | None = None
     late_data_status: LateDataStatus | None = None
+    is_prediction: bool = False
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:

@@ -58,9 +58,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What stands on a new episode: the evaluation at its raise, the values used, contributions and advice."""
+    """What stands on a new episode: the evaluation at its raise, the values used, contributions and advice.
+
+    `is_prediction`: it is raised before its problem.
+    """
 
     evaluation: Evaluation
+    is_prediction: bool = False
     inputs: dict[str, float | str | None] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
     recommendation: RecommendationResult | None = None

@@ -118,7 +118,7 @@ def episode_chart(
     if not panels_drawn:
         return None
     window_end = episode.valid_until
-    window = (episode.raised_at + gap, window_end) if window_end and episode.kind == "classifier" else None
+    window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
     last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
     ends = [
         last,

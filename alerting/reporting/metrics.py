@@ -81,6 +81,7 @@ class ReportMetrics:
     definition: str
     title: str
     kind: str
+    trained: bool
     revision: int
     horizon_s: float | None
     gap_s: float | None
@@ -139,6 +140,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
         kind=m.definition.kind,
+        trained=isinstance(m.definition, TrainedDefinition),
         revision=m.revision,
         horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
         gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,

@@ -58,7 +58,7 @@ def provenance(metrics: ReportMetrics) -> str:
     parts = [
         f"{metrics.definition} revision {metrics.revision}",
         f"{messages.instant(metrics.start)} to {messages.instant(metrics.end)} UTC",
-        *(models or ([] if metrics.kind == "threshold" else ["no model in service"])),
+        *(models or (["no model in service"] if metrics.trained else [])),
         f"outcome rules {rules}",
     ]
     return " · ".join(parts)

@@ -42,6 +42,7 @@ def closed(one: Episode, **changes) -> Episode:
 def full_episode() -> Episode:
     return episode(
         kind="classifier",
+        is_prediction=True,
         valid_until=at(30),
         continues="abc",
         model_version=4,

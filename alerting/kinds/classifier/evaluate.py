@@ -153,8 +153,9 @@ def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_ra
         step.at, "triggered", reason, at_raise.value, model.threshold if model else None, at_raise.model_version
     )
     if model is None or history is None:
-        return Evidence(evaluation, {}, why, advice)
-    return Evidence(evaluation, {n: _last_value(history, n, step.at) for n in model.plan.variables}, why, advice)
+        return Evidence(evaluation, True, {}, why, advice)
+    inputs = {n: _last_value(history, n, step.at) for n in model.plan.variables}
+    return Evidence(evaluation, True, inputs, why, advice)
 
 
 def _last_value(history: History, variable: str, at: datetime) -> float | str | None:

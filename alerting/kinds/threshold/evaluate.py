@@ -47,6 +47,6 @@ def explain_raise(definition: Condition, asset: Asset, step: Step, at_raise: Rai
     """Return what stands on a new episode: the limit that was left, and the value."""
     reading = at_raise.reading
     if reading is None:
-        return Evidence(Evaluation(step.at, "triggered", step.reason), {definition.variable: None})
+        return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
     reason, limit = limit_message(definition, asset, reading, step.severity)
-    return Evidence(Evaluation(step.at, "triggered", reason, at_raise.value, limit), {definition.variable: reading.value})
+    return Evidence(Evaluation(step.at, "triggered", reason, at_raise.value, limit), inputs={definition.variable: reading.value})

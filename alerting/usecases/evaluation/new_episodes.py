@@ -55,6 +55,7 @@ def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetE
         outcome_due_at=step.at if is_predicted else None,
         contributions=evidence.contributions,
         recommendation=evidence.recommendation,
+        is_prediction=evidence.is_prediction,
     )
 
 

@@ -56,7 +56,7 @@ def _over_at(episode: Episode) -> datetime | None:
     """Return the instant after which nothing more can belong to the episode; None while it is open."""
     if episode.closed_at is None:
         return None
-    predicted_until = episode.valid_until if episode.kind == "classifier" else None
+    predicted_until = episode.valid_until if episode.is_prediction else None
     return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
 
 

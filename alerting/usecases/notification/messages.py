@@ -107,7 +107,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
     """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
     lines = _change_lines(episode, notification, now, zone)
     since = clock_time(episode.raised_at, now, zone)
-    expected = episode.valid_until if episode.kind == "classifier" else None
+    expected = episode.valid_until if episode.is_prediction else None
     until = f"; expected by {clock_time(expected, now, zone)}" if expected else ""
     lines.append(f"Since {since} ({distance(episode.raised_at, now)}){until}.")
     if episode.condition == "open":

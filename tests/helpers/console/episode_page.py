@@ -45,7 +45,15 @@ def tick(platform, minute):
 
 def risky(platform, minute=540, **changes):
     """Return an open episode of the model with the risk that raised it."""
-    made = episode(minute, condition="open", definition="too-moist", kind="classifier", title="Too moist", model_version=3)
+    made = episode(
+        minute,
+        condition="open",
+        definition="too-moist",
+        kind="classifier",
+        is_prediction=True,
+        title="Too moist",
+        model_version=3,
+    )
     evaluation = replace(made.evaluation, value=0.62, threshold=0.31, reason="Moisture will probably exceed 4.5 %")
     made = replace(made, evaluation=evaluation, valid_until=made.raised_at + timedelta(minutes=30), **changes)
     platform.episodes.insert(made)

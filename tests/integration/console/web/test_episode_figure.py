@@ -104,7 +104,7 @@ def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem
     rows = [(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version) for m in range(-30, 41, 5)]
     platform.scores.add("too-moist", "oven-1", rows)
     platform.scores.add("too-moist", "oven-2", [(risky.raised_at, 0.99, 0.31, risky.model_version)])
-    risky = replace(risky, definition="too-moist", kind="classifier")
+    risky = replace(risky, definition="too-moist", kind="classifier", is_prediction=True)
     chart = chart_of(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [
         ("Risk", [risky.evaluation.threshold]),

@@ -405,7 +405,7 @@ def test_a_prediction_that_came_true_is_not_told_as_over():
     from alerting.usecases.notification.messages import message
 
     told = notice("k", 20, transition="closed", reason="the problem has started")
-    one = episode(1, definition="too-moist", kind="classifier", title="Too moist")
+    one = episode(1, definition="too-moist", kind="classifier", is_prediction=True, title="Too moist")
     assert message(one, told).subject == "It happened: Too moist on oven-1"
 
 
