@@ -79,7 +79,7 @@ class _Round:
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """End shelves, add the notifications that time made due, then try every due notification once."""
     edited = ("routes", "shelves")
-    record_document_faults(platform, platform.documents.faulty(edited), now, edited)
+    record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
     tend_shelves(platform, now)
     return _deliver_pages(_Round(platform, now, DeliveryCounts(announced=announce_due(platform, now))))
 
