@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingColumns
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, millis, no_events, to_millis
@@ -11,7 +12,11 @@ class OneByOne:
     """Readings of many assets, loaded asset by asset."""
 
     def load_many(self, wanted, end):
-        return {w.asset.name: _columns(self.load(w.asset, w.start, end, w.variables)) for w in wanted}
+        return {w.asset: _columns(self.load(_asset(w), w.start, end, w.types)) for w in wanted}
+
+
+def _asset(wanted):
+    return Asset(name=wanted.asset, variables={name: Variable(type=type) for name, type in wanted.types.items()})
 
 
 def _columns(history):

@@ -6,13 +6,16 @@ from bson.raw_bson import RawBSONDocument
 
 _ORIGINALS = {name: getattr(mongomock.collection.BulkOperationBuilder, name) for name in ("add_update", "add_replace")}
 _INSERT_MANY = mongomock.collection.Collection.insert_many
+_AGGREGATE = mongomock.collection.Collection.aggregate
+_WITH_OPTIONS = mongomock.collection.Collection.with_options
 
 
 def teach_mongomock() -> None:
     """Patch mongomock 4.3.0 in this process. Idempotent."""
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
-    mongomock.collection.Collection.aggregate_raw_batches = _aggregate_raw_batches
+    mongomock.collection.Collection.aggregate = _aggregate
+    mongomock.collection.Collection.with_options = _with_options
     mongomock.collection.Collection.insert_many = _insert_many
 
 
@@ -33,11 +36,29 @@ def _insert_many(self, documents, *args, **kwargs):
     return _INSERT_MANY(self, decoded, *args, **kwargs)
 
 
-def _aggregate_raw_batches(self, pipeline, **options):
-    """Return all documents of this collection, and those that `$unionWith` adds, as BSON in batches of one."""
-    found = list(self.find())
-    for stage in pipeline:
-        other = stage["$unionWith"]
-        other = {"coll": other, "pipeline": []} if isinstance(other, str) else other
-        found += self.database[other["coll"]].aggregate(other["pipeline"])
-    return (bson.encode(document) for document in found)
+def _aggregate(self, pipeline, *args, **options):
+    """Aggregate, also with `$unionWith` as the last stages, which add documents of other collections."""
+    unions = [stage["$unionWith"] for stage in pipeline if "$unionWith" in stage]
+    if not unions:
+        return _AGGREGATE(self, pipeline, *args, **options)
+    found = list(_AGGREGATE(self, [stage for stage in pipeline if "$unionWith" not in stage]))
+    for union in unions:
+        other, stages = (union, []) if isinstance(union, str) else (union["coll"], union["pipeline"])
+        found += self.database[other].aggregate(stages)
+    return iter(found)
+
+
+class _RawDocuments:
+    """A collection whose aggregates return documents as BSON."""
+
+    def __init__(self, collection):
+        self._collection = collection
+
+    def aggregate(self, pipeline, **_options):
+        return (RawBSONDocument(bson.encode(document)) for document in self._collection.aggregate(pipeline))
+
+
+def _with_options(self, codec_options=None, **options):
+    if codec_options is not None and codec_options.document_class is RawBSONDocument:
+        return _RawDocuments(self)
+    return _WITH_OPTIONS(self, codec_options, **options)

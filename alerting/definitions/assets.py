@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -130,6 +130,11 @@ class Asset(Closed):
         description="Fixed facts such as model or age; usable as features and in selectors.",
     )
     variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=10_000, description="Variables by name.")
+
+
+def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
+    """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
+    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 class EventType(Closed):

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.state_table import TargetKey
@@ -18,11 +19,11 @@ class EvaluationTarget:
     """One definition on one asset.
 
     `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the variable of a
-    threshold, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms before the
-    watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back late
-    data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of
-    the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
-    types.
+    threshold, with its `type`, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms
+    before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
+    back late data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`:
+    number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`;
+    `events`: types.
     """
 
     definition: str
@@ -40,6 +41,7 @@ class EvaluationTarget:
     has_outcome: bool = False
     also_reads: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    type: VariableType = "number"
 
     @property
     def key(self) -> TargetKey:

@@ -15,7 +15,7 @@ from alerting.ports.evaluation import (
     Scores,
     States,
 )
-from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest
+from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
 from alerting.ports.models import DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
     Channel,
@@ -94,6 +94,7 @@ __all__ = [
     "Shelves",
     "States",
     "TrainingLimits",
+    "Unfinished",
     "Unit",
     "UnitOfWork",
     "Wanted",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey
@@ -58,6 +58,13 @@ class ReprocessingRequest:
     token: str
 
 
+class Unfinished(NamedTuple):
+    """What late data wait for: arrivals for their routing, and requests for the reprocessing of their targets."""
+
+    arrivals: list[Arrival]
+    has_requests: bool
+
+
 class Arrivals(Protocol):
     """Arrival records and reprocessing requests.
 
@@ -72,8 +79,8 @@ class Arrivals(Protocol):
         """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
         ...
 
-    def waiting(self) -> list[Arrival]:
-        """Return arrivals that are not routed yet, oldest first."""
+    def unfinished(self) -> Unfinished:
+        """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
         ...
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, VariableType
 from alerting.readings.history import History, Millis
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
@@ -40,10 +40,10 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Variables of one asset whose readings after `start` are wanted."""
+    """Variables of one asset, with their types, whose readings after `start` are wanted."""
 
-    asset: Asset
-    variables: tuple[str, ...]
+    asset: str
+    types: Mapping[str, VariableType]
     start: datetime
 
 

@@ -11,7 +11,8 @@ from alerting.definitions.durations import parse_duration
 
 @task
 def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Return, for each shard, the run's instant, its names, and the plan's hash.
+    """Begin the round and route late readings. Return, for each shard, its names, the run's instant, the plan's hash,
+    and whether there are reprocessing requests.
 
     There are as many shards as cores.
     """
@@ -21,19 +22,20 @@ def plan(every: str) -> list[dict[str, object]]:
         as_of = run_as_of(platform)
         found = plan_round(platform, parse_duration(every), os.cpu_count() or 1, read_instant(as_of))
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
-    return [{"names": names, "as_of": as_of, "source_hash": found.source_hash} for names in found.shards]
+    common = {"as_of": as_of, "source_hash": found.source_hash, "has_requests": found.late.has_requests}
+    return [{"names": names, **common} for names in found.shards]
 
 
 @task(
     map_index_template="{{ task.op_kwargs['names'] | length }} from {{ task.op_kwargs['names'] | first }}",
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
-def evaluate(names: list[str], as_of: str, source_hash: str) -> dict[str, int]:
+def evaluate(names: list[str], as_of: str, source_hash: str, has_requests: bool) -> dict[str, int]:
     """Evaluate these definitions up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
-        return in_numbers(evaluate_shard(platform, names, read_instant(as_of), source_hash))
+        return in_numbers(evaluate_shard(platform, names, read_instant(as_of), source_hash, has_requests))
 
 
 @task(trigger_rule="all_done")

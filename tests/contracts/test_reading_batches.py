@@ -126,6 +126,6 @@ def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_st
         each.arrivals.extend_evaluated_until(at(limit))
     stores.readings.add_readings(batch(rows), LATER)
     others.readings.add_readings(rows, LATER)
-    mine, theirs = ([(a.written, a.parts) for a in each.arrivals.waiting()] for each in (stores, others))
+    mine, theirs = ([(a.written, a.parts) for a in each.arrivals.unfinished().arrivals] for each in (stores, others))
     assert mine == theirs
     assert bool(mine)

@@ -117,6 +117,6 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
     assert sorted(name for names in planned.shards for name in names) == names
     assert len(planned.shards) == 4
     for shard in planned.shards:
-        evaluate_shard(platform, shard, at(1), planned.source_hash)
+        evaluate_shard(platform, shard, at(1), planned.source_hash, planned.late.has_requests)
     documents = platform.states._shards.find()
     assert {d["version"] for d in documents} == {1}

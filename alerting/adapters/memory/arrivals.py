@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.state_table import TargetKey
-from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unit
+from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
 
 
 class MemoryArrivals:
@@ -31,8 +31,8 @@ class MemoryArrivals:
     def extend_evaluated_until(self, up_to: datetime) -> None:
         self._evaluated_until = max(up_to, self._evaluated_until or up_to)
 
-    def waiting(self) -> list[Arrival]:
-        return self._chosen(lambda arrival: arrival.routed_at is None)
+    def unfinished(self) -> Unfinished:
+        return Unfinished(self._chosen(lambda arrival: arrival.routed_at is None), bool(self._requests))
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
         """Record nothing: every arrival is written."""

@@ -9,10 +9,10 @@ import pandas as pd
 
 from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame, types_of
+from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame
 from alerting.adapters.samples.late_parts import Key, event_parts, reading_parts, turn_of
 from alerting.adapters.samples.samples import sample_fields, samples_of
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, ReadingColumns, ReadingRow, Wanted
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
@@ -92,12 +92,7 @@ class MemoryReadings:
         return [e for e in found if e["start"] > since or e is last[e["type"]] or _lasts(e, instant, since)]
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        return {
-            w.asset.name: readings_columns(
-                w.asset.name, self._documents(w.asset.name, w.start, end), types_of(w.asset, w.variables)
-            )
-            for w in wanted
-        }
+        return {w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types) for w in wanted}
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         found: dict[datetime, Document] = {}

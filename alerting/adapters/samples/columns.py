@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.history import no_events
@@ -17,11 +17,6 @@ from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
 
 CHUNK = 10_000
 Column = npt.NDArray[Any]
-
-
-def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
-    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:

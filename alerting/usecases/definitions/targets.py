@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from zlib import crc32
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
@@ -70,4 +70,5 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         limits=inputs.limits,
         severities=definition.severities(),
         lookback=duration_millis(inputs.lookback),
+        type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
     )

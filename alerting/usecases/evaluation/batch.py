@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.lifecycle import ConditionState
@@ -63,13 +63,13 @@ def _reprocessed(one: EvaluatedTarget) -> ReprocessedTarget | None:
 
 def _fetch(run: Run, batch: Batch) -> BatchReadings:
     """Fetch the readings of every asset and variable of a threshold, from the earliest start that a threshold needs."""
-    variables: dict[str, dict[str, None]] = {}
+    types: dict[str, dict[str, VariableType]] = {}
     starts: dict[str, int] = {}
     for target, start in zip(batch.targets, batch.evaluated_from.tolist(), strict=True):
         if target.variable is not None:
-            variables.setdefault(target.asset, {})[target.variable] = None
+            types.setdefault(target.asset, {})[target.variable] = target.type
             starts[target.asset] = min(start - target.lookback, starts.get(target.asset, start))
-    wanted = [Wanted(run.assets[name], tuple(variables[name]), from_millis(starts[name])) for name in variables]
+    wanted = [Wanted(name, types[name], from_millis(starts[name])) for name in types]
     return BatchReadings(run.platform.readings, wanted, run.as_of)
 
 

@@ -24,7 +24,7 @@ class BatchReadings:
 
     def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
         self._stored, self._until = stored, until
-        self._starts = {w.asset.name: w.start for w in wanted}
+        self._starts = {w.asset: w.start for w in wanted}
         self._fetched = stored.load_many(wanted, until)
 
     def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:

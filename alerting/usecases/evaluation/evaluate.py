@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
@@ -40,7 +40,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     full_plan = current_plan(platform)
     evaluation_plan = _select_plan(platform, full_plan, names)
     late = begin_round(platform, full_plan.targets, as_of)
-    counts = _evaluate_plan(platform, evaluation_plan, as_of, progress)
+    counts = _evaluate_plan(platform, evaluation_plan, as_of, late.has_requests, progress)
     counts.late, counts.too_late = late.late, late.too_late
     counts.determined = determine_due_outcomes(platform, as_of)
     _log_counts(counts, len(evaluation_plan.targets))
@@ -71,19 +71,26 @@ def plan_round(platform: Platform, every: timedelta, count: int, as_of: datetime
 
 @log_run()
 @collect_garbage_rarely()
-def evaluate_shard(platform: Platform, names: Sequence[str], as_of: datetime, source_hash: str) -> EvaluationCounts:
-    """Evaluate the definitions of one shard up to the instant of its round, which `plan_round` has begun. Idempotent."""
+def evaluate_shard(
+    platform: Platform, names: Sequence[str], as_of: datetime, source_hash: str, has_requests: bool
+) -> EvaluationCounts:
+    """Evaluate the definitions of one shard up to the instant of its round, which `plan_round` has begun. Idempotent.
+
+    `has_requests`: whether the round has found reprocessing requests; without it none is read.
+    """
     evaluation_plan = _select_plan(platform, cached_plan(platform, source_hash), names)
-    counts = _evaluate_plan(platform, evaluation_plan, as_of, silent)
+    counts = _evaluate_plan(platform, evaluation_plan, as_of, has_requests, silent)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
 
-def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, progress: Progress) -> EvaluationCounts:
+def _evaluate_plan(
+    platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress
+) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
-    requests = platform.arrivals.requests(evaluation_plan.names)
-    assets, targets = AssetIndex(platform.assets.all()), evaluation_plan.targets
-    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), EvaluationCounts(), requests)
+    requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
+    targets = evaluation_plan.targets
+    run = Run(platform, from_millis(to_millis(as_of)), ModelCache(platform), EvaluationCounts(), requests)
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     done = 0

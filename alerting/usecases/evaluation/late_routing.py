@@ -18,10 +18,14 @@ _WRITER_GIVEN_UP = timedelta(minutes=10)
 
 @dataclass
 class LateCounts:
-    """Counts of rows that came behind the watermark, and of those that were too late for every target that uses them."""
+    """Counts of rows that came behind the watermark, and of those that were too late for every target that uses them.
+
+    `has_requests`: whether there is a reprocessing request, also of an earlier round.
+    """
 
     late: int = 0
     too_late: int = 0
+    has_requests: bool = False
 
 
 @dataclass
@@ -39,8 +43,8 @@ def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_o
     Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
     writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
     """
-    counts = LateCounts()
-    arrivals = platform.arrivals.waiting()
+    arrivals, has_requests = platform.arrivals.unfinished()
+    counts = LateCounts(has_requests=has_requests)
     evaluated_until = platform.arrivals.evaluated_until() if arrivals else None
     if evaluated_until is None:
         return counts
@@ -59,6 +63,7 @@ def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_o
             counts.too_late += requested.too_late
         else:
             unfinished.append(arrival)
+    counts.has_requests |= bool(starts)
     platform.arrivals.request_reprocessing(starts)  # first: a process killed before the rest routes these arrivals again
     platform.arrivals.mark_routed(routed, as_of)
     for arrival in unfinished:

@@ -48,11 +48,15 @@ class Run:
 
     platform: Platform
     as_of: datetime
-    assets: AssetIndex
     models: ModelCache
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
     histories: dict[str, list[Revision]] = field(default_factory=dict)
+
+    @cached_property
+    def assets(self) -> AssetIndex:
+        """Return all assets. They are read when the first target is evaluated reading by reading."""
+        return AssetIndex(self.platform.assets.all())
 
     def fetch_revisions(self, names: set[str]) -> None:
         """Load all revisions of these definitions into `histories`."""

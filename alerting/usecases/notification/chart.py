@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, types_of
 from alerting.episodes.episode import Episode
 from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
@@ -67,7 +67,9 @@ def _start(platform: Platform, asset: Asset, variable: str | None, raised: datet
     before, pace = _BEFORE[0], timedelta(0)
     for longer in _BEFORE:
         before = longer if pace * _MOST_READINGS > longer or not pace else max(before, pace * _MOST_READINGS)
-        columns = platform.readings.load_many([Wanted(asset, (variable,), raised - before)], raised)[asset.name]
+        columns = platform.readings.load_many([Wanted(asset.name, types_of(asset, [variable]), raised - before)], raised)[
+            asset.name
+        ]
         values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
             break
@@ -78,7 +80,7 @@ def _start(platform: Platform, asset: Asset, variable: str | None, raised: datet
 
 
 def _readings(platform: Platform, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
-    columns = platform.readings.load_many([Wanted(asset, (variable,), start)], stop)[asset.name]
+    columns = platform.readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None

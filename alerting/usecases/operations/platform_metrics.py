@@ -110,7 +110,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
         assets_without_readings=without,
         late_rows=late,
         too_late_rows=too_late,
-        unrouted_arrivals=len(platform.arrivals.waiting()),
+        unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
         notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(dead_letters(platform))},
         delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
         platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),

@@ -15,7 +15,7 @@ def rows(*minutes, asset="oven-1", **values):
 
 
 def parts(stores):
-    return [part for arrival in stores.arrivals.waiting() for part in arrival.parts]
+    return [part for arrival in stores.arrivals.unfinished().arrivals for part in arrival.parts]
 
 
 def test_the_reach_only_moves_on(stores):
@@ -29,7 +29,7 @@ def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(s
     stores.readings.add_readings(rows(1, 2), at(3))
     stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings(rows(11, 12), at(12))
-    assert stores.arrivals.waiting() == []
+    assert stores.arrivals.unfinished().arrivals == []
     assert stores.arrivals.since(at(0)) == []
 
 
@@ -37,7 +37,7 @@ def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(store
     stores.arrivals.extend_evaluated_until(at(10))
     batch = [*rows(4, 9, 12), *rows(10, moisture=4.0), *rows(3, asset="oven-2"), *rows(11, asset="oven-3")]
     stores.readings.add_readings(batch, at(13))
-    (arrival,) = stores.arrivals.waiting()
+    (arrival,) = stores.arrivals.unfinished().arrivals
     assert (arrival.written, arrival.arrived_at, arrival.rows) == (True, at(13), 4)
     assert arrival.parts == (
         LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
@@ -52,7 +52,7 @@ def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
     stores.readings.add_readings(rows(1, 2), at(3))
     stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings(rows(1, 2), at(11))
-    assert stores.arrivals.waiting() == []
+    assert stores.arrivals.unfinished().arrivals == []
     stores.readings.add_readings([*rows(1), *rows(2, temperature=201.0)], at(12))
     stores.readings.add_readings(rows(1, moisture=4.0), at(13))
     assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [(at(2), 1, ("temperature",)), (at(1), 1, ("moisture",))]
@@ -84,14 +84,14 @@ def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(mon
     monkeypatch.setattr(mongo_stores.readings, "_insert_readings", killed)
     with pytest.raises(KeyboardInterrupt):
         mongo_stores.readings.add_readings(rows(4, 20), at(13))
-    (arrival,) = mongo_stores.arrivals.waiting()
+    (arrival,) = mongo_stores.arrivals.unfinished().arrivals
     assert (arrival.written, arrival.parts[0].last, arrival.seen_at) == (False, at(20), None)
     mongo_stores.arrivals.mark_seen(arrival, at(14))
     mongo_stores.arrivals.mark_seen(arrival, at(15))
-    (seen,) = mongo_stores.arrivals.waiting()
+    (seen,) = mongo_stores.arrivals.unfinished().arrivals
     assert seen.seen_at == at(14)
     mongo_stores.arrivals.mark_routed([(seen, 1)], at(30))
-    assert mongo_stores.arrivals.waiting() == []
+    assert mongo_stores.arrivals.unfinished().arrivals == []
     (kept,) = mongo_stores.arrivals.since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)
 
@@ -101,13 +101,13 @@ def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(mongo_stores, m
     insert = mongo_stores.readings._insert_readings
 
     def slow(*new):
-        (arrival,) = mongo_stores.arrivals.waiting()
+        (arrival,) = mongo_stores.arrivals.unfinished().arrivals
         mongo_stores.arrivals.mark_routed([(arrival, 0)], at(14))
         return insert(*new)
 
     monkeypatch.setattr(mongo_stores.readings, "_insert_readings", slow)
     mongo_stores.readings.add_readings(rows(4), at(13))
-    (arrival,) = mongo_stores.arrivals.waiting()
+    (arrival,) = mongo_stores.arrivals.unfinished().arrivals
     assert arrival.written
 
 
@@ -115,7 +115,7 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
     stores.arrivals.extend_evaluated_until(at(10))
     for minute in (11, 12, 13):
         stores.readings.add_readings(rows(minute - 10), at(minute))
-    first, second, third = stores.arrivals.waiting()
+    first, second, third = stores.arrivals.unfinished().arrivals
     stores.arrivals.mark_routed([(first, 0), (third, 0)], at(14))
     assert stores.arrivals.forget(at(11)) == 0
     assert stores.arrivals.forget(at(13)) == 1

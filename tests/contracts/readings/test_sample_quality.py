@@ -43,7 +43,7 @@ def test_a_bad_sample_is_missing_and_known_to_be_bad_and_an_uncertain_one_is_the
 
 def test_many_assets_at_once_tell_their_quality_too(stores):
     stores.readings.add_readings([row(1, temperature=1.0), row(2, {"temperature": "bad"})], LATER)
-    found = stores.readings.load_many([Wanted(ASSET, ("temperature",), at(0))], at(5))["oven-1"]
+    found = stores.readings.load_many([Wanted("oven-1", {"temperature": "number"}, at(0))], at(5))["oven-1"]
     assert np.isnan(found.values["temperature"]).tolist() == [False, True]
     assert told(found.doubts.bad) == {"temperature": [to_millis(at(2))]}
 
@@ -89,5 +89,5 @@ def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):
     stores.readings.add_readings([row(5, temperature=2.0)], at(5))
     stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings([row(5, {"temperature": "bad"})], at(11))
-    (arrival,) = stores.arrivals.waiting()
+    (arrival,) = stores.arrivals.unfinished().arrivals
     assert [(p.variables, p.first, p.rows) for p in arrival.parts] == [(("temperature",), at(5), 1)]

@@ -6,10 +6,13 @@ ignored.
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
+import bson
 import numpy as np
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
@@ -17,14 +20,16 @@ from alerting.adapters.mongo.indexes import ASSETS, DEFINITIONS, EVALUATION_PLAN
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 5  # increase it with every change of a plan's sources or layout
+_FORMAT = 6  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
+    {"$unionWith": {"coll": EVALUATION_PLANS, "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}]}},
 ]
+_PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
 _PLAIN = (
     "definition",
@@ -32,6 +37,7 @@ _PLAIN = (
     "since",
     "every",
     "variable",
+    "type",
     "lookback",
     "latency",
     "allowed_lateness",
@@ -43,22 +49,30 @@ _LISTS = ("severities", "also_reads", "events")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan at a time."""
+    """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the `get` that follows."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._sources = database[DEFINITIONS]
+        self._sources = database[DEFINITIONS].with_options(codec_options=CodecOptions(RawBSONDocument))
         self._parts = database[EVALUATION_PLANS]
+        self._read: list[Document] = []
 
     def source_hash(self) -> str:
         """Return a hash over all current documents and the number of revisions, which are immutable."""
-        digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
-        for batch in cast(Iterable[bytes], self._sources.aggregate_raw_batches(_OTHER_SOURCES, batchSize=_ALL)):
-            digest.update(batch)
+        digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes | memoryview]()
+        for document in self._sources.aggregate(_OTHER_SOURCES, batchSize=_ALL):
+            if document.raw[4 : 4 + len(_PLAN)] == _PLAN:
+                plan.append(document.raw)
+            else:
+                digest.update(document.raw)
+        self._read = [bson.decode(part)["plan"] for part in plan]
         return digest.hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan with this hash of its sources; None unless all its parts are stored."""
-        parts = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
+        read, self._read = self._read, []
+        if not read or read[0]["source_hash"] != source_hash:
+            read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
+        parts = [part for part in read if part["source_hash"] == source_hash]
         if not parts or len(parts) != parts[0]["parts"]:
             return None
         return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))

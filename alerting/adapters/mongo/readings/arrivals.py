@@ -11,15 +11,21 @@ from datetime import datetime
 
 from pymongo import DeleteOne, UpdateOne
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.adapters.mongo.transactions import session_of
 from alerting.episodes.state_table import TargetKey
-from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
+from alerting.ports.late import Arrival, LatePart, ReprocessingRequest, Unfinished
 from alerting.ports.unit_of_work import Unit
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
 _DOCUMENT_ID = "evaluated_until"
+_OLDEST_FIRST = {"arrived_at": 1, "_id": 1}
+_UNFINISHED: list[Document] = [
+    {"$match": {"waits": True}},
+    {"$sort": _OLDEST_FIRST},
+    {"$unionWith": {"coll": REPROCESSING_REQUESTS, "pipeline": [{"$limit": 1}]}},
+]
 
 
 class MongoArrivals:
@@ -60,9 +66,11 @@ class MongoArrivals:
         change = {"$max": {"up_to": to_bson(up_to)}}
         upsert(lambda: self._evaluated_until.update_one({"_id": _DOCUMENT_ID}, change, upsert=True))
 
-    def waiting(self) -> list[Arrival]:
-        """Return arrivals that are not routed yet, oldest first."""
-        return self._found({"waits": True})
+    def unfinished(self) -> Unfinished:
+        """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
+        found = list(self._arrivals.aggregate(_UNFINISHED))
+        arrivals = [_arrival(document) for document in found if "waits" in document]
+        return Unfinished(arrivals, len(arrivals) < len(found))
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
         """Return arrivals of this instant, oldest first."""
@@ -73,8 +81,7 @@ class MongoArrivals:
         return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
 
     def _found(self, query: dict[str, object]) -> list[Arrival]:
-        found = self._arrivals.find(query).sort([("arrived_at", 1), ("_id", 1)])
-        return [from_document(Arrival, {**document, "id": document["_id"]}) for document in found]
+        return [_arrival(document) for document in self._arrivals.find(query).sort(list(_OLDEST_FIRST.items()))]
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
         """Record when an arrival that is not written yet was first seen."""
@@ -115,3 +122,7 @@ class MongoArrivals:
         done = [DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token}) for r in requests]
         if done:
             self._requests.bulk_write(done, ordered=False, session=session_of(unit))
+
+
+def _arrival(document: Document) -> Arrival:
+    return from_document(Arrival, {**document, "id": document["_id"]})

@@ -13,8 +13,8 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, utc
-from alerting.adapters.samples.columns import readings_frame, types_of
-from alerting.definitions.assets import Asset
+from alerting.adapters.samples.columns import readings_frame
+from alerting.definitions.assets import Asset, types_of
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
 

@@ -20,10 +20,10 @@ from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
 from alerting.adapters.mongo.readings.events import load_events
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
-from alerting.adapters.samples.columns import CHUNK, readings_columns, readings_frame, types_of
+from alerting.adapters.samples.columns import CHUNK, readings_columns, readings_frame
 from alerting.adapters.samples.late_parts import batch_parts, event_parts, reading_parts, turn_of
 from alerting.adapters.samples.samples import sample_fields, sample_update, samples_in, samples_of
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
 from alerting.readings.history import History, from_millis
@@ -245,7 +245,7 @@ class MongoReadings:
         return found
 
     def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
-        types = {w.asset.name: types_of(w.asset, w.variables) for w in wanted}
+        types = {w.asset: w.types for w in wanted}
         names = {name for known in types.values() for name in known}
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
         cursor = self._readings.find(query, _fields("asset ts", names)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)

@@ -174,7 +174,7 @@ def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
     assert [e.raised_at for e in line.episodes()] == [at(5)]
     for minute in (14, 25):
         line.run(minute)
-    assert line.platform.arrivals.waiting() == []
+    assert line.platform.arrivals.unfinished().arrivals == []
 
 
 def killed():

@@ -106,4 +106,4 @@ def test_a_writer_that_finishes_only_after_the_next_round_has_routed_its_arrival
     monkeypatch.setattr(readings, "_insert_readings", insert)
     line.run(42)
     assert raised(line) == [(at(30), "open", False)]
-    assert line.platform.arrivals.waiting() == []
+    assert line.platform.arrivals.unfinished().arrivals == []

@@ -18,7 +18,7 @@ from tests.pretended import Mailbox, MemoryModels
 pytestmark = pytest.mark.slow
 CADENCE = timedelta(minutes=1)
 HOT = range(3, 6)
-MOST_QUIET, MOST_RAISING = 14, 33
+MOST_QUIET, MOST_RAISING = 10, 30
 
 
 class ReadClock:
@@ -55,7 +55,7 @@ def tick(platform, record, minute):
     planned = plan_round(platform, CADENCE, 2, as_of)
     assert len(planned.shards) == 1
     for names in planned.shards:
-        evaluate_shard(platform, names, as_of, planned.source_hash)
+        evaluate_shard(platform, names, as_of, planned.source_hash, planned.late.has_requests)
     deliver_episodes(platform, platform.clock.now())
     return list(record.commands)
 
