@@ -163,7 +163,7 @@ def episode_page(
         chart=None if chart is None else chart_shape(chart, request.app.state.zone),
         own=sentences.last_answer(found, person.name),
         acted=sentences.has_acted(found, person.name),
-        history=sentences.history(found),
+        history=sentences.history(found, platform.notifications.of_episodes([found.id])[found.id]),
         presets=SHELF_REASONS,
         operator_state=operator_state(platform, found, now),
         variables=asset.variables if asset else {},

@@ -15,7 +15,7 @@ from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import Platform
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
-from alerting.usecases.episodes.store import update
+from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
 
 _SOON, _TRY_SOON = timedelta(hours=6), timedelta(minutes=5)
 _BEYOND = timedelta(days=2)  # readings after the window show that recording continued
@@ -23,8 +23,8 @@ _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
 
 
-# Adds to an episode whose outcome has changed the correction of what its recipients were told.
-Correct = Callable[[Platform, Definition, Episode, datetime], Episode]
+# Adds the correction of what the recipients of an episode were told, whose outcome has changed.
+Correct = Callable[[EpisodeChanges, Definition, Episode, datetime], None]
 
 
 def determine_due_outcomes(platform: Platform, as_of: datetime, correct: Correct | None = None) -> int:
@@ -37,7 +37,7 @@ def update_outcome(platform: Platform, episode_id: str, as_of: datetime, correct
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
-    def determine(episode: Episode) -> Episode:
+    def determine(episode: Episode, changes: EpisodeChanges) -> Episode:
         nonlocal changed
         revisions = platform.definitions.revisions(episode.definition)
         revision = next((r for r in revisions if r.number == episode.revision), None)
@@ -46,9 +46,11 @@ def update_outcome(platform: Platform, episode_id: str, as_of: datetime, correct
         outcome_record, next_due = _outcome_record(platform, episode, revision.definition, as_of)
         changed = outcome_record != episode.outcome_record
         after = _with_outcome_record(episode, outcome_record, next_due, as_of)
-        return correct(platform, revision.definition, after, as_of) if changed and correct else after
+        if changed and correct is not None:
+            correct(changes, revision.definition, after, as_of)
+        return after
 
-    update(platform, episode_id, determine)
+    update_and_notify(platform, episode_id, determine)
     return changed
 
 

@@ -14,11 +14,12 @@ from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state,
 from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
 from alerting.ports import Platform, Shelves
 from alerting.usecases.definitions.sync import latest_revision, require_revision
+from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import NotFound, find_episode, update
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
-from alerting.usecases.notification.routes import end_notifications
+from alerting.usecases.notification.routes import change_notifications
 from alerting.usecases.operators.feedback import give_feedback
 
 
@@ -91,15 +92,24 @@ def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) 
     if not reason.strip():
         raise UserError("say why it is over: the reason is empty")
 
-    def end(episode: Episode) -> Episode:
+    permit("close", actor.role)
+
+    def end(episode: Episode, changes: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "close")
         _require_unknown(platform, episode, at)
         ended = _add_transition(replace(episode, condition="closed", closed_at=at), "closed", actor, at, reason)
         definition = require_revision(platform, episode.definition).definition
-        added = end_notifications(definition, ended, f"closed by {actor.name}: {reason}", at)
-        return replace(ended, notifications=(*ended.notifications, *added))
+        told = f"closed by {actor.name}: {reason}"
+        changes.notify(change_notifications(changes, definition, ended, "closed", told, at))
+        changes.drop_overtaken(ended)
+        return ended
 
-    return _act(platform, id, "close", actor, at, end, reason)
+    episode_id = find_episode(platform, id).id
+    update_and_notify(platform, episode_id, end)
+    after = find_episode(platform, episode_id)
+    state = isa_state(operator_state(platform, after, at).flags)
+    platform.audit.add(actor=actor.name, what="close", subject=after.id, at=at, after=state, why=reason)
+    return after
 
 
 def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None:

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from alerting.definitions.validation import definition_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
