@@ -81,7 +81,7 @@ def apply(
         now = p.clock.now()
         rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
         load = forecasts(p, plans, now)
-        following = next_steps(p, plans, datetime.now(UTC))
+        following = next_steps(p.assets, p.decisions, plans, datetime.now(UTC))
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             for forecast in load:

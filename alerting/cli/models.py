@@ -1,6 +1,6 @@
 """Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
 if TYPE_CHECKING:
+    from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.ports import PlatformAlert
 
 _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
@@ -51,12 +52,12 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
     if as_json:
         print_json(result)
         return
-    show_candidates(result["leaderboard"])
+    show_candidates(result.leaderboard)
     _show_findings(result)
-    show_test(result["test"])
-    console.print(f"{result['verdict']}: {result['reason']}", markup=False)
-    if result.get("waiting"):
-        console.print(f"waits for approval: alerting model approve {result['run_id']}  (or in the Airflow UI)", markup=False)
+    show_test(result.test)
+    console.print(f"{result.verdict}: {result.reason}", markup=False)
+    if result.waiting:
+        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)", markup=False)
 
 
 @model_group.command("approve")
@@ -86,7 +87,7 @@ def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
         result = promote_run(p, run_id, approved_by=user(), rejected_reason=rejected_reason)
     if as_json:
         return print_json(result)
-    return console.print(f"{result['verdict']}: {result['reason']}", markup=False)
+    return console.print(f"{result.verdict}: {result.reason}", markup=False)
 
 
 @model_group.command("rollback")
@@ -156,12 +157,12 @@ def _export(built: Any, out: Path) -> None:
     export_table(built).to_parquet(out, index=False)
 
 
-def _show_findings(result: dict[str, Any]) -> None:
+def _show_findings(result: "Proposal") -> None:
     """Print the quality report of a training's data, and what operators' feedback changed."""
-    for finding in result["findings"]:
-        console.print(f"data ({finding['consequence']}): {finding['message']}", markup=False)
-    if result.get("answers_difference"):
-        console.print(result["answers_difference"], markup=False)
+    for finding in result.findings:
+        console.print(f"data ({finding.consequence}): {finding.message}", markup=False)
+    if result.answers_difference:
+        console.print(result.answers_difference, markup=False)
 
 
 @command
@@ -216,8 +217,7 @@ def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
 def _show_training(training: dict[str, Any] | None) -> None:
     if training is None:
         return
-    as_of = short(datetime.fromisoformat(training["as_of"]))
-    console.print(f"\nlast training, as of {as_of}, run {training['run_id']}", style="bold", markup=False)
+    console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold", markup=False)
     show_candidates(training["leaderboard"])
     show_test(training["test"])
     if training["waiting"]:
@@ -229,16 +229,16 @@ def _show_training(training: dict[str, Any] | None) -> None:
     console.print()
 
 
-def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
+def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
     """Print the best candidate of each family in one training, best first, with 95 % confidence intervals."""
-    from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, format_metric
+    from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, ranked
 
-    ranked = sorted(leaderboard, key=lambda line: -line["ap"])
-    rows = [line | {key: format_metric(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
+    lines = [vars(candidate) for candidate in ranked(leaderboard)]
+    rows = [line | {key: format_metric(line, key) for key in CANDIDATE_METRICS} for line in lines]
     show(rows, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
 
 
-def show_test(test: dict[str, Any]) -> None:
+def show_test(test: Mapping[str, Any]) -> None:
     """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
     from alerting.reporting.decision_text import METRIC_TITLES, format_metric
 

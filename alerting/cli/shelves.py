@@ -80,7 +80,7 @@ def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")]
 
     with platform() as p:
         now = p.clock.now()
-        found = operate.shelves_now(p, now, name)
+        found = operate.shelves_now(p.shelves, now, name)
     if as_json:
         print_json(found)
         return

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alerting.learning.metrics.flatten import merge_metrics
+from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, Proposal
 
 METRIC_TITLES = {
     "ap": "average precision",
@@ -34,44 +35,46 @@ _HEADLINES = {
     "stale": "Too late: another model is in service since",
 }
 _MOST_VARIABLES = 10
+_MINUTE = "%Y-%m-%d %H:%M"
 
 
-def decision_markdown(proposal: Mapping[str, Any]) -> str:
-    """Return the page of a decision, or of a proposal that waits for approval. `proposal`: JSON-able, from the training."""
-    waits = ", waiting for approval" if proposal.get("waiting") else ""
-    headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
+def decision_markdown(proposal: Proposal) -> str:
+    """Return the page of a decision, or of a proposal that waits for approval."""
+    waits = ", waiting for approval" if proposal.waiting else ""
     parts = [
-        f"# {proposal['definition']}: {headline}{waits}",
-        proposal["reason"],
+        f"# {proposal.definition}: {_headline(proposal)}{waits}",
+        proposal.reason,
         _comparison_section(proposal),
-        _candidates(proposal["leaderboard"]),
-        _threshold(proposal["test"]),
-        _test(proposal["test"]),
-        _importance(proposal.get("importance", {})),
+        _candidates(proposal.leaderboard),
+        _threshold(proposal.test),
+        _test(proposal.test),
+        _importance(proposal.importance),
         _data(proposal),
         _answers(proposal),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def side_by_side(proposal: Mapping[str, Any]) -> str:
+def _headline(proposal: Proposal) -> str:
+    return _HEADLINES.get(proposal.verdict, proposal.verdict)
+
+
+def side_by_side(proposal: Proposal) -> str:
     """Return champion and challenger as a Markdown table, on their common unseen window.
 
     Without such a window it shows the challenger's test period.
     """
-    evidence = proposal["evidence"]
+    evidence = proposal.evidence
     metrics_by_model: dict[str, Mapping[str, Any]] = {
         model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
     }
-    challenger = metrics_by_model["challenger"] or proposal["test"]
+    challenger = metrics_by_model["challenger"] or proposal.test
     lines = [
         f"| {title} | {format_metric(metrics_by_model['champion'], key)} | {format_metric(challenger, key)} |"
         for key, title in METRIC_TITLES.items()
     ]
-    versions = (
-        f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
-    )
+    versions = f"| | champion {proposal.champion_version or '(none)'} | challenger {proposal.challenger_version or '(none)'} |"
     return "\n".join([versions, "| --- | ---: | ---: |", *lines])
 
 
@@ -87,43 +90,45 @@ def metrics_text(test: Mapping[str, Any]) -> str:
     return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
 
 
-def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
+def dataset_lines(profile: DatasetProfile) -> list[str]:
     """Describe the data of a training, one line each."""
     parts = [
-        f"{part}: {p['rows']} rows, {p['positives']} before a problem, {_instant(p['start'])} to {_instant(p['end'])} UTC"
-        for part, p in profile["parts"].items()
+        f"{name}: {part.rows} rows, {part.positives} before a problem, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        for name, part in profile.parts.items()
     ]
     whole = (
-        f"{profile['problems']} problems on {profile['assets']} assets; {profile['columns']} columns of "
-        f"{profile['variables']} variables; hash {profile['hash']}"
+        f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
+        f"{profile.variables} variables; hash {profile.hash}"
     )
-    dropped = ", ".join(f"{count} {reason}" for reason, count in profile["dropped"].items() if count)
-    return [*parts, whole, *([f"rows left out: {dropped}"] if dropped else []), *profile["notes"]]
+    dropped = ", ".join(f"{count} {reason}" for reason, count in profile.dropped.items() if count)
+    return [*parts, whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]
 
 
-def candidate_line(summary: Mapping[str, Any]) -> str:
+def candidate_line(candidate: CandidateSummary) -> str:
     """Describe the result of a search in one line."""
-    values = ", ".join(f"{title} {format_metric(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
-    cut = ", cut short by the time budget" if summary.get("cut_short") else ""
-    return f"{summary['family'].replace('_', ' ')}: {values} out of fold, best of {summary['trials']} trials{cut}"
+    cut = ", cut short by the time budget" if candidate.cut_short else ""
+    return f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of {candidate.trials} trials{cut}"
 
 
-def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
+def candidate_metrics(candidate: CandidateSummary) -> str:
+    """Describe the metrics of a candidate: `average precision 0.61 (0.52 to 0.7), ...`."""
+    return ", ".join(f"{title} {format_metric(vars(candidate), key)}" for key, title in CANDIDATE_METRICS.items())
+
+
+def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
+    """Return the candidates, the best first."""
+    return sorted(leaderboard, key=lambda candidate: -candidate.ap)
+
+
+def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
-    headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
-    candidates = [candidate_line(line) for line in sorted(proposal["leaderboard"], key=lambda line: -line["ap"])]
-    test = [f"challenger, test period: {metrics_text(proposal['test'])}"] if "ap" in proposal["test"] else []
-    return [*candidates, *test, f"{headline}. {proposal['reason']}"]
+    candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
+    test = [f"challenger, test period: {metrics_text(proposal.test)}"] if "ap" in proposal.test else []
+    return [*candidates, *test, f"{_headline(proposal)}. {proposal.reason}"]
 
 
-def candidate_metrics(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a candidate's metrics with their intervals under `intervals`, in the layout of all other metrics."""
-    bounds = {key: (line[f"{key}_low"], line[f"{key}_high"]) for key in CANDIDATE_METRICS if f"{key}_low" in line}
-    return {**line, "intervals": bounds}
-
-
-def _comparison_section(proposal: Mapping[str, Any]) -> str:
-    evidence = proposal["evidence"]
+def _comparison_section(proposal: Proposal) -> str:
+    evidence = proposal.evidence
     if "rows" not in evidence:
         return ""
     window = evidence["window"]
@@ -139,12 +144,11 @@ def _comparison_section(proposal: Mapping[str, Any]) -> str:
     )
 
 
-def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
-    ranked = sorted(leaderboard, key=lambda line: -line["ap"])
+def _candidates(leaderboard: Sequence[CandidateSummary]) -> str:
     rows = [
-        f"| {line['family'].replace('_', ' ')} | {format_metric(metrics, 'ap')} | {format_metric(metrics, 'roc_auc')} "
-        f"| {line['trials']}{' (cut short)' if line.get('cut_short') else ''} |"
-        for line, metrics in ((line, candidate_metrics(line)) for line in ranked)
+        f"| {c.title} | {format_metric(vars(c), 'ap')} | {format_metric(vars(c), 'roc_auc')} "
+        f"| {c.trials}{' (cut short)' if c.cut_short else ''} |"
+        for c in ranked(leaderboard)
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
     return "\n".join(
@@ -188,20 +192,18 @@ def _importance(shares: Mapping[str, float]) -> str:
     return "\n".join(["## Variables that it uses\n", "| variable | share |\n| --- | ---: |", *rows])
 
 
-def _data(proposal: Mapping[str, Any]) -> str:
-    profile = proposal.get("dataset")
-    if not profile:
-        return ""
+def _data(proposal: Proposal) -> str:
+    profile = proposal.dataset
     rows = [
-        f"| {part} | {p['rows']} | {p['positives']} | {_instant(p['start'])} | {_instant(p['end'])} |"
-        for part, p in profile["parts"].items()
+        f"| {name} | {part.rows} | {part.positives} | {part.start:{_MINUTE}} | {part.end:{_MINUTE}} |"
+        for name, part in profile.parts.items()
     ]
-    notes = [f"- {note}" for note in [*profile["notes"], *proposal["test"].get("notes", [])]]
+    notes = [f"- {note}" for note in [*profile.notes, *proposal.test.get("notes", [])]]
     return "\n".join(
         [
-            f"## Data\n\nRevision {proposal['revision']} of the definition, as of {_instant(proposal['as_of'])} UTC; "
-            f"{profile['columns']} columns of {profile['variables']} variables on {profile['assets']} assets, "
-            f"{profile['problems']} problems. Hash `{profile['hash']}`.\n",
+            f"## Data\n\nRevision {proposal.revision} of the definition, as of {proposal.as_of:{_MINUTE}} UTC; "
+            f"{profile.columns} columns of {profile.variables} variables on {profile.assets} assets, "
+            f"{profile.problems} problems. Hash `{profile.hash}`.\n",
             "| part | rows | before a problem | from (UTC) | to (UTC) |\n| --- | ---: | ---: | --- | --- |",
             *rows,
             *(["", *notes] if notes else []),
@@ -209,9 +211,9 @@ def _data(proposal: Mapping[str, Any]) -> str:
     )
 
 
-def _answers(proposal: Mapping[str, Any]) -> str:
+def _answers(proposal: Proposal) -> str:
     """Describe the effect of operators' feedback; empty without feedback."""
-    texts = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
+    texts = [text for text in (proposal.answers, proposal.answers_difference) if text]
     return "\n\n".join(["## Feedback of operators", *texts]) if texts else ""
 
 

@@ -41,7 +41,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     with opened_platform() as platform:
         summary = fit(platform, mlflow_run, family)
         say(candidate_line(summary))
-        return summary
+        return summary.model_dump(mode="json")
 
 
 @task
@@ -54,7 +54,7 @@ def compare(mlflow_run: str) -> dict[str, Any]:
         for line in decision_lines(proposal):
             say(line)
         say_where(platform, mlflow_run)
-    return {key: proposal[key] for key in ("verdict", "promote", "reason")} | {"metrics": side_by_side(proposal)}
+    return proposal.model_dump(mode="json", include={"verdict", "promote", "reason"}) | {"metrics": side_by_side(proposal)}
 
 
 @task.branch
@@ -72,7 +72,7 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
         decided = promote_run(platform, mlflow_run, **answer_of(answer))
         say(decision_lines(decided)[-1])
         say_where(platform, mlflow_run)
-    return decided
+    return decided.model_dump(mode="json")
 
 
 def training_options(definition: TrainedDefinition, revision: int) -> dict[str, Any]:

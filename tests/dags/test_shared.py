@@ -21,7 +21,9 @@ from alerting_tasks.training import APPROVAL, answer_of, describe, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.definitions.model import Problem
+from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile
 from alerting.reporting.decision_text import candidate_line, dataset_lines, decision_lines
+from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
 
 SAM = {"id": "1", "name": "sam"}
 
@@ -77,7 +79,7 @@ def test_champion_and_challenger_stand_side_by_side():
     rows = {"champion": {"ap": 0.51, "brier": 0.1}, "challenger": {"ap": 0.6234, "brier": None}}
     events = {"champion": {"event_recall": 0.75}, "challenger": {"event_recall": 1.0}}
     evidence = {"rows": rows, "at_threshold": events}
-    text = side_by_side({"evidence": evidence, "test": {}, "champion_version": 3, "challenger_version": 4})
+    text = side_by_side(proposal(evidence=evidence, champion_version=3, challenger_version=4))
     assert "| | champion 3 | challenger 4 |" in text
     assert "| average precision | 0.51 | 0.623 |" in text
     assert "| Brier score | 0.1 | - |" in text
@@ -85,7 +87,7 @@ def test_champion_and_challenger_stand_side_by_side():
 
 
 def test_a_first_challenger_is_shown_with_the_figures_of_its_test_period():
-    text = side_by_side({"evidence": {}, "test": {"ap": 0.4}, "champion_version": None, "challenger_version": 1})
+    text = side_by_side(proposal(test={"ap": 0.4}))
     assert "| | champion (none) | challenger 1 |" in text
     assert "| average precision | - | 0.4 |" in text
 
@@ -112,22 +114,14 @@ def test_counts_become_numbers():
 
 
 def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(monkeypatch, caplog):
-    parts = {"train": {"rows": 900, "positives": 41, "start": "2026-01-01T00:00:00", "end": "2026-02-01T00:00:00"}}
-    profile = {
-        "parts": parts,
-        "problems": 12,
-        "assets": 1,
-        "columns": 30,
-        "variables": 4,
-        "hash": "f2",
-        "dropped": {},
-        "notes": [],
-    }
-    assert dataset_lines(profile)[0] == "train: 900 rows, 41 before a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
-    summary = {"family": "lightgbm", "trials": 3, "cut_short": False, "ap": 0.61, "roc_auc": 0.9}
+    assert (
+        dataset_lines(DatasetProfile.model_validate(PROFILE))[0]
+        == "train: 900 rows, 41 before a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
+    )
+    summary = CandidateSummary.model_validate(LIGHTGBM)
     assert candidate_line(summary) == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"
     test = {"ap": 0.6, "event_recall": 0.8, "false_alarms_per_week": 1.5}
-    told = decision_lines({"verdict": "promote", "reason": "It finds more.", "leaderboard": [summary], "test": test})
+    told = decision_lines(proposal(reason="It finds more.", leaderboard=[summary], test=test))
     assert told[0] == candidate_line(summary)
     assert "share of problems found 0.8, false alarms a week and asset 1.5" in told[1]
     assert told[2] == "The challenger is better and goes into service. It finds more."

@@ -158,7 +158,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     apply(platform, threshold, "engineer", START, "fault test")
     apply_routes(platform, ROUTES, "engineer", START)
     put_on_shelves(platform, START)
-    if not train(platform, model["name"], START)["promote"]:
+    if not train(platform, model["name"], START).promote:
         raise UserError("the model of the fault test is no good")
     world.path(MODELS).write_text(_models_document(platform.models), encoding="utf-8")
     return platform.models

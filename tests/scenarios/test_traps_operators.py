@@ -157,9 +157,9 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
     assert [f.actor for f in before.feedback if f.verdict] == ["eve"]
     assert "before" in [t.reason for t in before.transitions]
     run(platform, 12)  # whatever was half done is mended by the next round
-    if act == "unshelve" and not operate.shelves_now(platform, at(12)):
+    if act == "unshelve" and not operate.shelves_now(platform.shelves, at(12)):
         assert said(mail) == ["raised", "unmuted"]
-    if act == "shelve" and operate.shelves_now(platform, at(12)):
+    if act == "shelve" and operate.shelves_now(platform.shelves, at(12)):
         assert the_episode(platform).muted_by is not None
     try:
         ACTS[act](platform, id)  # and doing it again brings it to its end
@@ -186,13 +186,13 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
             operate.comment(platform, id, ANN, at(9), "burner again")
             operate.confirm(platform, id, EVE, at(10), "turned it down")
             operate.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
-            before, shelf = the_episode(platform), operate.shelves_now(platform, at(11))
+            before, shelf = the_episode(platform), operate.shelves_now(platform.shelves, at(11))
             entries = made.database["audit"].count_documents({})
         os.kill(server.pid, signal.SIGKILL)
     with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "traps", prepare=True) as made:
         platform = platform_on(made, [], HandClock(at(12)))
         assert the_episode(platform) == before
-        assert operate.shelves_now(platform, at(12)) == shelf
+        assert operate.shelves_now(platform.shelves, at(12)) == shelf
         assert made.database["audit"].count_documents({}) == entries
         assert [f.action for f in made.feedback.of(id)] == ["turned it down"]
 
@@ -246,7 +246,7 @@ def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(
             shelve(actor, until=60 * hours)
     assert platform.shelves.in_force() == []
     assert shelve().until == at(60)
-    assert [s.reason for s in operate.shelves_now(platform, at(59))] == ["cleaning"]
+    assert [s.reason for s in operate.shelves_now(platform.shelves, at(59))] == ["cleaning"]
 
 
 def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):

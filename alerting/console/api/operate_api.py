@@ -172,7 +172,7 @@ def list_shelves(
     platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
 ) -> list[ShelfView]:
     """List shelves in force: those without an end first, then by end."""
-    return [_shelf(s) for s in operate.shelves_now(platform, platform.clock.now(), definition, asset)]
+    return [_shelf(s) for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)]
 
 
 @router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
@@ -187,7 +187,7 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
 @router.post("/shelves/{id}/end", tags=["operators"])
 def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
     """End a shelf before its time; an episode that is still open is announced once. Role: operator; out of service: engineer."""
-    shelf, now = operate.find_shelf(platform, id), platform.clock.now()
+    shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
     ended = change(platform, shelf.definition, shelf.asset, actor_of(person), now, body.reason if body else "")
     deliver_due(platform, now)

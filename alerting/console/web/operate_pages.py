@@ -70,7 +70,7 @@ def shelve(
 def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Response:
     """End a shelf, or return a target to service."""
     check_form(person, csrf)
-    shelf, now = operate.find_shelf(platform, id), platform.clock.now()
+    shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
     change(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console")
     deliver_due(platform, now)

@@ -70,7 +70,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         others=[e for e in shown if e.id not in listed],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
-        shelves=shelves_now(platform, now) if before is None else [],
+        shelves=shelves_now(platform.shelves, now) if before is None else [],
         not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],

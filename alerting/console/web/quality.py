@@ -74,7 +74,7 @@ def quality(
     zone: ZoneInfo = request.app.state.zone
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (midnight - timedelta(days=days)).astimezone(UTC)
-    alarms, found = with_past(alarms_of(platform, start, now), start, now, past)
+    alarms, found = with_past(alarms_of(platform.episodes, start, now), start, now, past)
     evaluated = evaluated_times(platform, start, now, past=found.counted)
     groups, missing = _groups(platform, alarms, start, now, by, evaluated)
     chosen = next((g for g in groups if g.name == group), groups[0])

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import HASHED, Dataset
+from alerting.learning.data.findings import findings_from
 from alerting.learning.data.fingerprint import dataset_hash
-from alerting.learning.data.quality import findings_from
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.learning.data.quality import Finding
+from alerting.learning.data.findings import Finding
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
+from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan, NumberSource, describe_window
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.cleaning import outside
@@ -23,43 +24,6 @@ GAP_SAMPLES, GAP_SHARE = 10, 0.01
 """A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of the time."""
 IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
 """Sampling is irregular where this share of the distances lies further from the median than IRREGULAR times it."""
-
-Consequence = Literal["left out", "kept"]
-Kind = Literal[
-    "silent_asset",
-    "no_value",
-    "too_many_levels",
-    "constant",
-    "flat",
-    "gaps",
-    "irregular",
-    "carried_forward",
-    "duplicate",
-    "out_of_range",
-    "bad_quality",
-    "uncertain",
-    "unmatched_events",
-    "few_problems",
-    "leak_suspect",
-    "answers",
-    "row_limit",
-]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One oddity: its variable, event type, asset or part of the history, its number, and the consequence as a message."""
-
-    kind: Kind
-    variable: str | None
-    value: float | None
-    consequence: Consequence
-    message: str
-
-
-def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return findings from stored plain JSON values."""
-    return tuple(Finding(**document) for document in documents)
 
 
 def find_oddities(

@@ -11,7 +11,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
-from alerting.learning.data.quality import Finding
+from alerting.learning.data.findings import Finding
 from alerting.learning.features.planning import event_types
 from alerting.readings.history import History, millis
 

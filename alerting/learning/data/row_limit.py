@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
-from alerting.learning.data.quality import Finding
+from alerting.learning.data.findings import Finding
 from alerting.learning.data.split import Parts
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import Millis

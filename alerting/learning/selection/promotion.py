@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,9 @@ from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
+from alerting.learning.selection.proposal import Verdict
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
-Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
 ActedWindow = tuple[str, datetime, datetime]
 IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 SAMPLES = 500

@@ -59,11 +59,12 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
 def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
     platform = sandbox.training(segment.start)
-    decided: dict[str, Any]
     try:
         decided = train(platform, name, segment.start, progress)
+        outcome: dict[str, Any] = {"verdict": decided.verdict, "reason": decided.reason, "promoted": decided.promote}
+        outcome["cut_short"] = tuple(candidate.family for candidate in decided.leaderboard if candidate.cut_short)
     except UserError as refusal:
-        decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
+        outcome = {"verdict": "not_trained", "reason": str(refusal), "promoted": False, "cut_short": ()}
     version = champion_at(sandbox.memory.decisions.of(name), segment.start)
     sandbox.retain_only(version)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
@@ -71,14 +72,11 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
         number=segment.number,
         start=segment.start,
         end=segment.end,
-        verdict=decided["verdict"],
-        reason=decided["reason"],
-        promoted=decided["promote"],
         version=version,
         family=tags.get("family"),
         model_hash=tags.get("model_hash"),
         training_cutoff=datetime.fromisoformat(tags["training_cutoff"]) if tags else None,
-        cut_short=tuple(line["family"] for line in decided["leaderboard"] if line["cut_short"]),
+        **outcome,
     )
 
 

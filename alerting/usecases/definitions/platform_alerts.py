@@ -7,56 +7,56 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.ports import FaultyDocument, Platform
+from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 
 UNREADABLE = "champion unreadable"
 FAULTY = "definition faulty"
 DOCUMENT = "document faulty"
 
 
-def record_model_faults(platform: Platform, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
+def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
     """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
     if not evaluated:
         return
-    still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == UNREADABLE}
+    still = {a.subject: a.reason for a in alerts.open() if a.kind == UNREADABLE}
     for name in evaluated:
         if name in faults and still.get(name) != faults[name]:
-            platform.platform_alerts.report(UNREADABLE, name, faults[name], at)
+            alerts.report(UNREADABLE, name, faults[name], at)
         elif name in still and name not in faults:
-            platform.platform_alerts.resolve(UNREADABLE, name, at)
+            alerts.resolve(UNREADABLE, name, at)
 
 
-def forget_deleted(platform: Platform, documented: Collection[str], at: datetime) -> None:
+def forget_deleted(alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime) -> None:
     """Resolve the alerts on definitions without a document, and on champions of definitions that use none."""
-    for alert in platform.platform_alerts.open():
+    for alert in alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
-        idle = alert.kind == UNREADABLE and not _uses_champion(platform, alert.subject)
+        idle = alert.kind == UNREADABLE and not _uses_champion(definitions, alert.subject)
         if is_deleted or idle:
-            platform.platform_alerts.resolve(alert.kind, alert.subject, at)
+            alerts.resolve(alert.kind, alert.subject, at)
 
 
-def _uses_champion(platform: Platform, name: str) -> bool:
-    newest = platform.definitions.newest_revision(name)
+def _uses_champion(definitions: Definitions, name: str) -> bool:
+    newest = definitions.newest_revision(name)
     return newest is not None and newest.definition.state == "active" and isinstance(newest.definition, TrainedDefinition)
 
 
-def record_definition_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
+def record_definition_faults(alerts: PlatformAlerts, name: str, faults: Sequence[str], at: datetime) -> None:
     """Open an alert on a faulty definition with these reasons; without reasons, resolve it."""
     if faults:
-        platform.platform_alerts.report(FAULTY, name, "; ".join(faults), at)
+        alerts.report(FAULTY, name, "; ".join(faults), at)
     else:
-        platform.platform_alerts.resolve(FAULTY, name, at)
+        alerts.resolve(FAULTY, name, at)
 
 
 def record_document_faults(
-    platform: Platform, documents: Sequence[FaultyDocument], at: datetime, collections: Collection[str] | None = None
+    alerts: PlatformAlerts, documents: Sequence[FaultyDocument], at: datetime, collections: Collection[str] | None = None
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
-    still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == DOCUMENT}
+    still = {a.subject: a.reason for a in alerts.open() if a.kind == DOCUMENT}
     for subject, reason in faulty.items():
         if still.get(subject) != reason:
-            platform.platform_alerts.report(DOCUMENT, subject, reason, at)
+            alerts.report(DOCUMENT, subject, reason, at)
     for subject in still.keys() - faulty.keys():
         if collections is None or subject.split("/")[0] in collections:
-            platform.platform_alerts.resolve(DOCUMENT, subject, at)
+            alerts.resolve(DOCUMENT, subject, at)

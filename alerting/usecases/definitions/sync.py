@@ -67,7 +67,7 @@ def apply(platform: Platform, documents: Sequence[Document], author: str, at: da
 def _put(platform: Platform, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
-    record_definition_faults(platform, definition.name, [], at)
+    record_definition_faults(platform.platform_alerts, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
     platform.audit.add(
         actor=author,
@@ -110,7 +110,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
     out, cause platform alerts, too.
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
-    record_document_faults(platform, [*platform.documents.faulty(), *faulty_revisions], at)
+    record_document_faults(platform.platform_alerts, [*platform.documents.faulty(), *faulty_revisions], at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
     assets, types = all_assets(platform), platform.assets.event_types()
@@ -133,7 +133,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
             new.append(_add_revision(platform, definition, "database", at, "edited in the database")[0])
         _record_faults(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
         documented.add(name)
-    forget_deleted(platform, documented, at)
+    forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
     latest.update({revision.name: revision for revision in new})
     return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty)
 
@@ -142,7 +142,7 @@ def _record_faults(platform: Platform, name: str, faults: list[str], earlier: li
     if faults == earlier:
         return
     record_definition_faults(
-        platform, name, faults, at
+        platform.platform_alerts, name, faults, at
     )  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"

@@ -101,7 +101,7 @@ def _evaluate_plan(
             part = evaluate_batch(run, part)
         done += len(rows)
     with_model = sorted({target.definition for target in targets if target.variable is None})
-    record_model_faults(platform, with_model, run.counts.unreadable, as_of)
+    record_model_faults(platform.platform_alerts, with_model, run.counts.unreadable, as_of)
     progress("evaluated", len(targets), len(targets))
     return run.counts
 

@@ -80,7 +80,7 @@ class _Round:
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """End shelves, add the notifications that time made due, then try every due notification once."""
     edited = ("routes", "shelves")
-    record_document_faults(platform, platform.documents.faulty(edited), now, edited)
+    record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
     tend_shelves(platform, now)
     current_round = _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
     _deliver_episodes(current_round)

@@ -17,7 +17,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, Revision
 from alerting.definitions.revisions import Plan
 from alerting.episodes.extract import Alarm
-from alerting.ports import Document, Platform
+from alerting.ports import Definitions, Document, Platform, PlatformAlerts
 from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.operations.expected_load import (
@@ -104,7 +104,7 @@ def check_edited(platform: Platform, as_of: datetime) -> list[str]:
     if platform.budget.mode == "off":
         return []
     latest = platform.definitions.latest()
-    _resolve_old(platform, latest, as_of)
+    _resolve_old(platform.platform_alerts, latest, as_of)
     edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
     unknown = [r for r in edited if not platform.platform_alerts.of(_subject(r))]
     return [r.name for r in unknown[:_CHECKED_AT_ONCE] if _check(platform, r, as_of)]
@@ -120,12 +120,12 @@ def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
     return forecast.breaks
 
 
-def _resolve_old(platform: Platform, latest: Sequence[Revision], as_of: datetime) -> None:
+def _resolve_old(alerts: PlatformAlerts, latest: Sequence[Revision], as_of: datetime) -> None:
     """Resolve the alerts on revisions that are no longer the newest, or no longer in service."""
     current = {_subject(r) for r in latest if r.definition.state == "active"}
-    for alert in platform.platform_alerts.open():
+    for alert in alerts.open():
         if alert.kind == LOAD and alert.subject not in current:
-            platform.platform_alerts.resolve(LOAD, alert.subject, as_of)
+            alerts.resolve(LOAD, alert.subject, as_of)
 
 
 def _subject(revision: Revision) -> str:
@@ -164,12 +164,12 @@ def _load_now(
     for episode in platform.episodes.alarms(start, now):
         if _was_notified(episode) and episode.definition in revisions:
             notified[episode.definition].append(episode)
-    positions = position_by_asset(platform)
+    positions = position_by_asset(platform.assets)
     names = set(changing)
     active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
     young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][:_MOST_YOUNG]
     alarms_by_name = {
-        name: _experienced_load(platform, name, notified[name], positions, start, now)
+        name: _experienced_load(platform.definitions, name, notified[name], positions, start, now)
         for name in active
         if name in notified and name not in {r.name for r in young}
     }
@@ -186,10 +186,10 @@ def _was_notified(episode: Alarm) -> bool:
 
 
 def _experienced_load(
-    platform: Platform, name: str, alarms: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
+    definitions: Definitions, name: str, alarms: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
 ) -> dict[str, Alarms]:
     """Return the alarms that a definition has really raised, by position, per day of its service."""
-    began = first_instant(platform.definitions.revisions(name)) or start
+    began = first_instant(definitions.revisions(name)) or start
     days = max((now - max(began, start)) / DAY, 1.0)
     at: dict[str, list[datetime]] = defaultdict(list)
     for episode in alarms:
@@ -226,7 +226,7 @@ def _remedies(platform: Platform, definition: Definition, forecast: Forecast, no
     broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
     if broken is None or not isinstance(definition, Condition) or broken.now >= broken.budget:
         return ()
-    positions = position_by_asset(platform)
+    positions = position_by_asset(platform.assets)
     assets = matching_assets(definition, platform.assets.all())
     asset = next(a for a in assets if positions[a.name] == broken.position)
     headroom = min((broken.budget - broken.now) / broken.expected, 1.0)

@@ -18,7 +18,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
-from alerting.ports import Platform
+from alerting.ports import Episodes, Platform
 from alerting.usecases.definitions.sync import active, latest_revision
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.evaluated_times import evaluated_times
@@ -73,10 +73,12 @@ def alarm_quality(
     see `with_past`. Raises UserError for an empty period.
     """
     targets = targets or targets_under(platform.budget)
-    alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
+    alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
     metrics = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
-    muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
+    muted = tuple(
+        s for s in shelves_now(platform.shelves, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets)
+    )
     return AlarmQuality(metrics, advise(platform, metrics, targets), muted, found)
 
 
@@ -93,7 +95,7 @@ def alarm_quality_by(
 
     Raises UserError for an empty period, and for shifts if no route has any.
     """
-    alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
+    alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
     return QualityByGroup(by, tuple(group_assets(platform, alarms, start, end, by, evaluated, targets)), found)
 
@@ -127,11 +129,11 @@ def group_assets(
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 
 
-def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
+def alarms_of(episodes: Episodes, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
     """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for an empty period."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    found = platform.episodes.alarms(start, end, start - _BEFORE)
+    found = episodes.alarms(start, end, start - _BEFORE)
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 

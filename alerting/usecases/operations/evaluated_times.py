@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.ports import Platform
+from alerting.ports import Decisions, Definitions, PastEvaluations, Platform
 from alerting.readings.instants import NO_TIME, from_millis
 from alerting.usecases.definitions.versions import live_from
 
@@ -26,7 +26,7 @@ def evaluated_times(
     readings are missing, counts.
     """
     revisions = platform.definitions.latest()
-    times = [*_live(platform, revisions, end), *(_past(platform, revisions, start, end) if past else ())]
+    times = [*_live(platform, revisions, end), *(_past(platform.past_evaluations, revisions, start, end) if past else ())]
     found: dict[str, list[Interval]] = defaultdict(list)
     for asset, interval in times:
         if assets is None or fnmatchcase(asset, assets):
@@ -36,7 +36,7 @@ def evaluated_times(
 
 
 def _live(platform: Platform, revisions: Sequence[Revision], end: datetime) -> list[tuple[str, Interval]]:
-    began = _began(platform, revisions)
+    began = _began(platform.definitions, platform.decisions, revisions)
     assets = AssetIndex(platform.assets.all())
     targets = [(r.name, asset.name) for r in revisions if r.name in began for asset in assets.matching(r.definition.assets)]
     times = []
@@ -47,23 +47,23 @@ def _live(platform: Platform, revisions: Sequence[Revision], end: datetime) -> l
     return [(asset, (since, until)) for asset, (since, until) in times if since < until]
 
 
-def _began(platform: Platform, revisions: Sequence[Revision]) -> dict[str, datetime]:
+def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]) -> dict[str, datetime]:
     """Return when live evaluation of each definition began; one that was never in service is absent."""
-    histories = platform.definitions.histories({r.name for r in revisions if r.number > 1})
+    histories = definitions.histories({r.name for r in revisions if r.number > 1})
     found = {}
     for revision in revisions:
-        decisions = platform.decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
-        since = live_from(histories.get(revision.name, [revision]), decisions)
+        made = decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
+        since = live_from(histories.get(revision.name, [revision]), made)
         if since is not None:
             found[revision.name] = since
     return found
 
 
-def _past(platform: Platform, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
+def _past(past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
     """Return the past times that were evaluated, without those in which no revision or no model was in force."""
     without_model = {r.name for r in revisions if not isinstance(r.definition, TrainedDefinition)}
     return [
         (e.asset, (e.start, e.end))
-        for e in platform.past_evaluations.between(start, end)
+        for e in past.between(start, end)
         if e.revision is not None and (e.model_version is not None or e.definition in without_model)
     ]

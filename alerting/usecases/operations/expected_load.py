@@ -15,7 +15,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.registry import kind_of
-from alerting.ports import ModelUnavailable, Platform
+from alerting.ports import Assets, ModelUnavailable, Platform
 from alerting.usecases.backtest.past_steps import PastSteps
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
@@ -44,7 +44,7 @@ def expected_load(platform: Platform, definition: Definition, now: datetime) -> 
         model_version = champion_at(platform.decisions.of(definition.name), now)
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition),))
-    positions, by_position = position_by_asset(platform), defaultdict[str, list[Asset]](list)
+    positions, by_position = position_by_asset(platform.assets), defaultdict[str, list[Asset]](list)
     for asset in matching_assets(definition, platform.assets.all()):
         by_position[positions[asset.name]].append(asset)
     estimate = LoadEstimate(platform, definition, model_version, now)
@@ -62,9 +62,9 @@ def expected_load(platform: Platform, definition: Definition, now: datetime) -> 
     return ExpectedLoad(alarms, max(lengths, default=None), tuple(notes))
 
 
-def position_by_asset(platform: Platform) -> dict[str, str]:
+def position_by_asset(stored: Assets) -> dict[str, str]:
     """Return the operator position of each asset, by name."""
-    assets = platform.assets.all()
+    assets = stored.all()
     return {asset.name: position_of(asset, assets) for asset in assets}
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.ports import Platform
+from alerting.ports import Assets, Platform
 from alerting.ports.late import LatePart
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 
@@ -45,12 +45,12 @@ def lateness(platform: Platform, start: datetime) -> list[Lateness]:
             late = replace(part, first=max(part.first, evaluated_from), rows=rows_since(platform, part, evaluated_from))
             for name in (*part.variables, *part.events):
                 found[part.asset, name, name in part.variables].append((arrival.arrived_at, late))
-    lines = [_line(platform, *key, parts) for key, parts in found.items()]
+    lines = [_line(platform.assets, *key, parts) for key, parts in found.items()]
     return sorted(lines, key=lambda line: (-line.deliveries, line.asset, line.what))
 
 
-def _line(platform: Platform, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]) -> Lateness:
-    declared = platform.assets.get(asset)
+def _line(assets: Assets, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]) -> Lateness:
+    declared = assets.get(asset)
     variable = declared.variables.get(name) if declared and is_variable else None
     delay = variable.delay if variable else timedelta(0)
     lags = sorted(max(arrived - part.first - delay, timedelta(0)) for arrived, part in parts)

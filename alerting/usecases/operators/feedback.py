@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, Feedback, Transition, Verdict
-from alerting.ports import Platform
+from alerting.ports import FeedbackLog, Platform
 from alerting.reporting.messages import VERDICT_NAMES
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode, update
@@ -39,7 +39,7 @@ def give_feedback(
     feedback = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)
     stored = platform.feedback.append(feedback, once)
     platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=stored.at, after=verdict, why=comment or action or "")
-    update(platform, episode.id, lambda e: _record_on_episode(platform, e, stored))
+    update(platform, episode.id, lambda e: _record_on_episode(platform.feedback, e, stored))
     update_outcome(platform, episode.id, at)
     determined = platform.episodes.get(episode.id)
     assert determined is not None  # noqa: S101 - episodes are never deleted
@@ -50,11 +50,11 @@ def _verdict(feedback: Feedback) -> str | None:
     return None if feedback.verdict is None else VERDICT_NAMES[feedback.verdict]
 
 
-def _record_on_episode(platform: Platform, episode: Episode, feedback: Feedback) -> Episode:
+def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     summary = " and ".join(
         w for w in (_verdict(feedback), "acted" if feedback.acted else None, "commented" if feedback.comment else None) if w
     )
     transition = Transition("feedback", feedback.at, feedback.actor, summary)
     added = () if transition in episode.transitions else (transition,)
-    return replace(episode, feedback=tuple(platform.feedback.of(episode.id)), transitions=(*episode.transitions, *added))
+    return replace(episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added))

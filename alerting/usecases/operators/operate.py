@@ -12,7 +12,7 @@ from alerting.episodes.episode import ActorStamp, Episode, Transition, Transitio
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
-from alerting.ports import Platform
+from alerting.ports import Platform, Shelves
 from alerting.usecases.definitions.sync import latest_revision, require_revision
 from alerting.usecases.episodes.store import NotFound, find_episode, update
 from alerting.usecases.episodes.suppression import line_condition
@@ -128,22 +128,22 @@ def return_to_service(platform: Platform, definition: str, asset: str, actor: Ac
     return _unmute(platform, "return_to_service", "out_of_service", definition, asset, actor, at, reason)
 
 
-def find_shelf(platform: Platform, id: str) -> Shelf:
+def find_shelf(shelves: Shelves, id: str) -> Shelf:
     """Return the shelf of this id. Raises NotFound if there is none."""
-    shelf = platform.shelves.get(id)
+    shelf = shelves.get(id)
     if shelf is None:
         raise NotFound(f"there is no shelf {id!r}; see: alerting shelf list")
     return shelf
 
 
-def shelves_now(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+def shelves_now(shelves: Shelves, now: datetime, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
     """Return the shelves in force now: those without an end first, then by end."""
-    return [shelf for shelf in platform.shelves.in_force(definition, asset) if shelf.mutes(now)]
+    return [shelf for shelf in shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
 def operator_state(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> OperatorState:
     """Return the operator state of an episode."""
-    shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
+    shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
@@ -215,7 +215,7 @@ def _mute(
         move(target_flags(platform, definition, asset, at), action)
         same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
         before = len(platform.shelves.of(definition, asset))
-        shelf = _write_shelf(platform, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
+        shelf = _write_shelf(platform.shelves, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
         if shelf is not None:
             break
     platform.audit.add(
@@ -231,15 +231,15 @@ def _mute(
     return shelf
 
 
-def _write_shelf(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | None:
+def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
     """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
     if same is None:
-        return wanted if platform.shelves.insert(wanted) else None
+        return wanted if shelves.insert(wanted) else None
     remind = reminder_time(wanted.since, wanted.until)
     longer = replace(
         same, until=wanted.until, reason=wanted.reason, actor=wanted.actor, remind_at=remind, version=same.version + 1
     )
-    return longer if platform.shelves.replace(longer) else None
+    return longer if shelves.replace(longer) else None
 
 
 def _unmute(
@@ -249,11 +249,11 @@ def _unmute(
     require_revision(platform, definition)
     while True:
         move(target_flags(platform, definition, asset, at), action)
-        shelf = next((s for s in shelves_now(platform, at, definition, asset) if s.kind == kind), None)
+        shelf = next((s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind), None)
         if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by an operator"):
             break
     tend_shelves(platform, at, definition, asset)
-    return find_shelf(platform, shelf.id)
+    return find_shelf(platform.shelves, shelf.id)
 
 
 def _require_target(platform: Platform, definition: str, asset: str) -> None:

@@ -2,21 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
+from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.feedback_labels import collect_feedback_labels
 from alerting.learning.models.estimator import BLEND
 from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.blending import choose_blend
+from alerting.learning.selection.blending import BlendChoice, choose_blend
 from alerting.learning.selection.challenger import Evidence, finish_challenger, select
 from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.learning.selection.promotion import PromotionDecision, compare
+from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
 from alerting.readings.history import from_millis
@@ -33,7 +34,18 @@ from alerting.usecases.training.run import column_types, load_candidates, load_d
 _log = id_logger(__name__)
 
 
-def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Challenger:
+    """A registered challenger with its evidence, its comparison with the champion, and the effect of feedback on it."""
+
+    candidate: Candidate
+    version: int
+    evidence: Evidence
+    decision: PromotionDecision
+    answers_difference: str
+
+
+def compare_run(platform: Platform, run_id: str) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the champion.
 
     The proposal is stored on the run; `promote_run` carries it out.
@@ -45,43 +57,71 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     chosen, why_not = select(dataset, definition, candidates)
     champion_version = champion_at(platform.decisions.of(name), as_of)
     if chosen is None:
-        proposal = _no_challenger(why_not, champion_version)
+        challenger, reason = None, f"{why_not} The champion, if any, stays."
+        decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
         choice = choose_blend(dataset, candidates, chosen, definition)
-        chosen = choice.candidate
-        challenger, evidence = finish_challenger(dataset, chosen, definition, choice.estimator)
-        version = register_model(
-            platform,
-            name,
-            run_id,
-            model_files(challenger) | requirements_file(challenger),
-            {**_version_tags(challenger, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
-            column_types(challenger.plan),
-        )
-        decision = _decide(platform, definition, challenger, champion_version, as_of)
-        proposal = _proposal(decision, evidence, version, champion_version)
-        difference = compare_without_feedback(dataset, chosen, definition, challenger)
-        proposal["answers_difference"] = difference.message if difference else ""
-        metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
-        charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
-        platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
-    unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
-    mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: only with a person's approval
-    proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
-    proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
-    shown = [*candidates, chosen] if chosen is not None and chosen.family == BLEND else candidates
-    proposal["leaderboard"] = [_leaderboard_line(c) for c in shown]
-    proposal |= {"revision": int(tags["revision"]), "dataset": profile(dataset)}
-    text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})
-    files = {"proposal.json": json.dumps(proposal, indent=1).encode(), "decision.md": text.encode()}
-    platform.models.log(run_id, params=_chosen_params(chosen), tags=description(text), files=files, folder="decision")
-    _log.info("compared: %s", proposal["verdict"], definition=name, run=run_id)
+        challenger = _register(platform, run_id, definition, dataset, choice, champion_version)
+        decision = challenger.decision
+        if challenger.candidate.family == BLEND:
+            candidates.append(challenger.candidate)
+    replaces_lost = decision.provisional and champion_version is not None  # only with a person's approval
+    proposal = Proposal(
+        definition=name,
+        revision=int(tags["revision"]),
+        run_id=run_id,
+        as_of=as_of,
+        verdict=decision.verdict,
+        promote=decision.promote,
+        waiting=decision.promote and (replaces_lost or definition.promotion.mode == "approval"),
+        provisional=decision.provisional,
+        reason=decision.reason,
+        challenger_version=challenger.version if challenger else None,
+        champion_version=champion_version,
+        leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
+        test=challenger.evidence.summary if challenger else {},
+        evidence=decision.evidence,
+        importance=challenger.evidence.importance if challenger else {},
+        dataset=profile(dataset),
+        findings=dataset.findings,
+        answers=dataset.answered,
+        answers_difference=challenger.answers_difference if challenger else "",
+    )
+    text = decision_markdown(proposal)
+    files = {PROPOSAL: proposal.to_json(), "decision.md": text.encode()}
+    params = (
+        {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
+    )  # where people look first
+    platform.models.log(run_id, params=params, tags=description(text), files=files, folder="decision")
+    _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
 
 
-def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
-    """Return family and parameters of the challenger for the parent run, where people look first."""
-    return {} if chosen is None else {"family": chosen.family, **chosen.params}
+def _register(
+    platform: Platform,
+    run_id: str,
+    definition: TrainedDefinition,
+    dataset: Dataset,
+    choice: BlendChoice,
+    champion_version: int | None,
+) -> _Challenger:
+    """Finish and register the challenger, compare it with the champion, and store its evidence on the run."""
+    tags = platform.models.tags(run_id)
+    model, evidence = finish_challenger(dataset, choice.candidate, definition, choice.estimator)
+    version = register_model(
+        platform,
+        definition.name,
+        run_id,
+        model_files(model) | requirements_file(model),
+        {**_version_tags(model, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
+        column_types(model.plan),
+    )
+    decision = _decide(platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"]))
+    difference = compare_without_feedback(dataset, choice.candidate, definition, model)
+    metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
+    charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
+    platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
+    return _Challenger(choice.candidate, version, evidence, decision, difference.message if difference else "")
 
 
 def _charts(
@@ -103,7 +143,8 @@ def _decide(
     try:
         champion = None if champion_version is None else ModelCache(platform).get(definition.name, champion_version)
     except ModelUnavailable as unavailable:
-        record_model_faults(platform, [definition.name], {definition.name: f"the model cannot be read: {unavailable}"}, as_of)
+        faults = {definition.name: f"the model cannot be read: {unavailable}"}
+        record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
         return PromotionDecision(
             "provisional",
             promote=True,
@@ -139,39 +180,3 @@ def _acted_windows(platform: Platform, definition: TrainedDefinition, as_of: dat
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
     answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
-
-
-def _proposal(decision: PromotionDecision, evidence: Evidence, version: int, champion_version: int | None) -> dict[str, Any]:
-    return {
-        "verdict": decision.verdict,
-        "promote": decision.promote,
-        "provisional": decision.provisional,
-        "reason": decision.reason,
-        "evidence": decision.evidence,
-        "challenger_version": version,
-        "champion_version": champion_version,
-        "test": evidence.summary,
-        "importance": dict(evidence.importance),
-    }
-
-
-def _no_challenger(reason: str, champion_version: int | None) -> dict[str, Any]:
-    return {
-        "verdict": "no_challenger",
-        "promote": False,
-        "provisional": False,
-        "reason": f"{reason} The champion, if any, stays.",
-        "evidence": {},
-        "challenger_version": None,
-        "champion_version": champion_version,
-        "test": {},
-    }
-
-
-def _leaderboard_line(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "family": candidate.family,
-        "trials": candidate.trials,
-        "cut_short": candidate.cut_short,
-        **{k: round(v, 4) for k, v in candidate.metrics.items()},
-    }

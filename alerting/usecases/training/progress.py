@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import Platform, RunState
 
 _BASELINE = 1  # a candidate beside the families of the definition
@@ -16,7 +17,7 @@ def unfinished_training(platform: Platform, name: str, decided: Collection[str |
     A killed training looks the same; only `last_sign` shows it.
     """
     newest = next(iter(platform.models.open_runs(name)), None)
-    if newest is None or newest.id in decided or "proposal.json" in platform.models.files(newest.id, "decision"):
+    if newest is None or newest.id in decided or PROPOSAL in platform.models.files(newest.id, "decision"):
         return None
     searches = platform.models.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}

@@ -1,13 +1,11 @@
 """Promote, reject and roll back models. Every decision is stored once as a record; the registry's aliases follow the records."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from types import UnionType
 from typing import Any
 
 from alerting.definitions.faults import UserError
+from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown
@@ -19,26 +17,9 @@ from alerting.usecases.training.progress import unfinished_training
 _log = id_logger(__name__)
 _PLATFORM = "platform"
 _LONGEST_TAG = 5000
-_PROPOSAL: dict[str, type | UnionType] = {
-    "definition": str,
-    "run_id": str,
-    "as_of": str,
-    "mode": str,
-    "verdict": str,
-    "promote": bool,
-    "provisional": bool,
-    "reason": str,
-    "evidence": dict,
-    "challenger_version": int | None,
-    "champion_version": int | None,
-    "test": dict,
-    "leaderboard": list,
-}
 
 
-def promote_run(
-    platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
-) -> dict[str, Any]:
+def promote_run(platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None) -> Proposal:
     """Carry out a run's proposal: record the decision, then move the aliases. Idempotent.
 
     A proposal that a person must approve returns with `waiting` until `approved_by` is given. A promotion
@@ -46,74 +27,60 @@ def promote_run(
     without a reason, and for an answer to a training without a proposal.
     """
     proposal = read_proposal(platform, run_id)
-    name = proposal["definition"]
+    if proposal is None:
+        raise UserError(f"run {run_id} has no proposal; its training has not reached the comparison yet")
+    name = proposal.definition
     decided = _decision_of(platform, name, run_id)
     if decided is None:
         _check_answer(proposal, approved_by, rejected_reason)
-        if proposal["mode"] == "approval" and proposal["promote"] and approved_by is None:
-            return proposal | {"waiting": True}
-        revision = int(platform.models.tags(run_id)["revision"])
-        decided = _keep(platform, _record(platform, proposal, revision, approved_by, rejected_reason))
+        if proposal.waiting and approved_by is None:
+            return proposal
+        decided = _keep(platform, _record(platform, proposal, approved_by, rejected_reason))
     _follow(platform, decided)
-    final = proposal | {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
+    outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason, "waiting": False}
+    final = proposal.model_copy(update=outcome)
     _report_run(platform, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
 
-def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
-    """Return the proposal of a training. Raises UserError for a run without one."""
-    files = platform.models.files(run_id, "decision")
-    if "proposal.json" not in files:
-        raise UserError(f"run {run_id} has no proposal; its training has not reached the comparison yet")
-    return _parse_proposal(files["proposal.json"], run_id)
-
-
-def _parse_proposal(data: bytes, run_id: str) -> dict[str, Any]:
-    """Return a proposal with every field that a decision needs. Raises UserError for a damaged one."""
-    damaged = f"the proposal of run {run_id} in the registry is damaged; train again"
-    try:
-        proposal = json.loads(data)
-    except (ValueError, RecursionError) as fault:
-        raise UserError(damaged) from fault
-    if not isinstance(proposal, dict) or not all(isinstance(proposal.get(key), kind) for key, kind in _PROPOSAL.items()):
-        raise UserError(damaged)
-    return proposal
+def read_proposal(platform: Platform, run_id: str) -> Proposal | None:
+    """Return the proposal of a training; None before it has one. Raises UserError for a damaged one."""
+    data = platform.models.files(run_id, "decision").get(PROPOSAL)
+    return None if data is None else Proposal.from_json(data, run_id)
 
 
 def _decision_of(platform: Platform, name: str, run_id: str) -> DecisionRecord | None:
     return next((d for d in platform.decisions.of(name) if d.run_id == run_id), None)
 
 
-def _check_answer(proposal: dict[str, Any], approved_by: str | None, rejected_reason: str | None) -> None:
+def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> None:
     if approved_by is None and rejected_reason is None:
         return
-    if not proposal["promote"]:
-        raise UserError(f"this training proposes no promotion, so no approval or rejection is possible: {proposal['reason']}")
+    if not proposal.promote:
+        raise UserError(f"this training proposes no promotion, so no approval or rejection is possible: {proposal.reason}")
     if rejected_reason is not None and not rejected_reason.strip():
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
 
 
-def _record(
-    platform: Platform, proposal: dict[str, Any], revision: int, approved_by: str | None, rejected_reason: str | None
-) -> DecisionRecord:
-    verdict, promote, reason = proposal["verdict"], proposal["promote"], proposal["reason"]
+def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> DecisionRecord:
+    verdict, promote, reason = proposal.verdict, proposal.promote, proposal.reason
     if rejected_reason is not None:
         verdict, promote, reason = "rejected", False, f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
     elif approved_by is not None:
         reason = f"{reason} Approved by {approved_by}."
     return DecisionRecord(
-        definition=proposal["definition"],
-        at=platform.clock.now() if approved_by else datetime.fromisoformat(proposal["as_of"]),
-        revision=revision,
-        challenger_version=proposal["challenger_version"],
-        champion_version=proposal["champion_version"],
+        definition=proposal.definition,
+        at=platform.clock.now() if approved_by else proposal.as_of,
+        revision=proposal.revision,
+        challenger_version=proposal.challenger_version,
+        champion_version=proposal.champion_version,
         promoted=promote,
-        provisional=proposal["provisional"],
+        provisional=proposal.provisional,
         verdict=verdict,
         reason=reason,
-        evidence=proposal["evidence"],
-        run_id=proposal["run_id"],
+        evidence=proposal.evidence,
+        run_id=proposal.run_id,
         actor=approved_by or _PLATFORM,
     )
 
@@ -185,12 +152,12 @@ def move_aliases(platform: Platform, name: str) -> None:
             platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
-def _report_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None:
+def _report_run(platform: Platform, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
     platform.models.log(
         run_id,
-        tags={"decision": proposal["verdict"], "reason": proposal["reason"][:_LONGEST_TAG], **description(text)},
+        tags={"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG], **description(text)},
         files={"decision.md": text.encode()},
         folder="decision",
     )
@@ -317,9 +284,14 @@ def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]
     run_id = newest if newest is not None and newest not in decided else latest
     if run_id is None:
         return None
-    files = platform.models.files(run_id, "decision")
-    if "proposal.json" not in files:
+    proposal = read_proposal(platform, run_id)
+    if proposal is None:
         return None
-    proposal = _parse_proposal(files["proposal.json"], run_id)
-    waiting = run_id not in decided and proposal["promote"]
-    return {key: proposal[key] for key in ("run_id", "as_of", "leaderboard", "test")} | {"waiting": waiting}
+    waiting = run_id not in decided and proposal.promote
+    return {
+        "run_id": run_id,
+        "as_of": proposal.as_of,
+        "leaderboard": proposal.leaderboard,
+        "test": proposal.test,
+        "waiting": waiting,
+    }

@@ -1,7 +1,5 @@
 """Results that a training stores on its run for the next step: definition, dataset and candidates."""
 
-from typing import Any
-
 from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
@@ -9,6 +7,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.search.candidates import Candidate, candidate_from_files
+from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Platform
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import require_revision
@@ -40,24 +39,24 @@ def load_candidates(platform: Platform, run_id: str) -> list[Candidate]:
     return [candidate_from_files(platform.models.files(run, "candidate")) for run in fitted.values()]
 
 
-def profile(dataset: Dataset) -> dict[str, Any]:
-    """Return the composition of the dataset in numbers that a person can check; JSON-able."""
+def profile(dataset: Dataset) -> DatasetProfile:
+    """Return the composition of the dataset."""
     parts = {}
     for part in ("train", "validation", "test"):
         at, label = dataset.at[dataset.part == part], dataset.label[dataset.part == part]
         if len(at):
-            start, end = (from_millis(int(t)).isoformat() for t in (at.min(), at.max()))
-            parts[part] = {"rows": len(at), "positives": int(label.sum()), "start": start, "end": end}
-    return {
-        "hash": dataset.hash,
-        "parts": parts,
-        "assets": len(set(dataset.asset.tolist())),
-        "problems": len(dataset.problems),
-        "variables": len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
-        "columns": len(dataset.plan.columns),
-        "dropped": dict(dataset.counts),
-        "notes": list(dataset.notes),
-    }
+            start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
+            parts[part] = PartProfile(rows=len(at), positives=int(label.sum()), start=start, end=end)
+    return DatasetProfile(
+        hash=dataset.hash,
+        parts=parts,
+        assets=len(set(dataset.asset.tolist())),
+        problems=len(dataset.problems),
+        variables=len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
+        columns=len(dataset.plan.columns),
+        dropped=dict(dataset.counts),
+        notes=tuple(dataset.notes),
+    )
 
 
 def column_types(plan: FeaturePlan) -> dict[str, str]:

@@ -18,10 +18,11 @@ from alerting.learning.data.files import dataset_files
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
 from alerting.ports.logs import id_logger
 from alerting.reporting import training_charts
-from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, dataset_lines, format_metric
+from alerting.reporting.decision_text import candidate_metrics, dataset_lines
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.training.compare import compare_run
@@ -43,7 +44,7 @@ def _nothing(line: str) -> None:
     """Drop a line on the progress of a training."""
 
 
-def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> dict[str, Any]:
+def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> Proposal:
     """Run all steps one after the other. Promotion waits for approval if the definition requires it."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
@@ -70,6 +71,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
         {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash},
     )
+    composition = profile(dataset)
     counts = {f"rows_{part}": int((dataset.part == part).sum()) for part in ("train", "validation", "test", "purged")}
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     platform.models.log(
@@ -87,12 +89,12 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
             **dataset_files(dataset),
             "quality.json": _quality_file(dataset),
             "notes.txt": "\n".join(dataset.notes).encode(),
-            PROFILE: json.dumps(profile(dataset), indent=1).encode(),
+            PROFILE: composition.model_dump_json(indent=1).encode(),
         },
         folder="dataset",
     )
-    platform.models.log_dataset(run_id, name, profile(dataset), column_types(dataset.plan))
-    for line in dataset_lines(profile(dataset)):
+    platform.models.log_dataset(run_id, name, composition.model_dump(mode="json"), column_types(dataset.plan))
+    for line in dataset_lines(composition):
         report(line)
     _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
     return run_id
@@ -109,7 +111,7 @@ def _quality_file(dataset: Dataset) -> bytes:
     return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
 
 
-def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> dict[str, Any]:
+def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary:
     """Search one family on the run's dataset and store the candidate on a child run."""
     dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
@@ -129,7 +131,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     platform.models.log(child, tags={"fitted": "true", **description(_describe_candidate(candidate))})
     platform.models.finish(child)
     _log.info("candidate fitted: %s, %d trials", family, candidate.trials, definition=definition.name, run=run_id)
-    return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
+    return CandidateSummary.from_candidate(candidate)
 
 
 def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, Any] | None:
@@ -153,10 +155,8 @@ def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, 
 
 def _describe_candidate(candidate: Candidate) -> str:
     """Return the search in two sentences, as the description of its run."""
-    values = ", ".join(
-        f"{title} {format_metric(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
-    )
     cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
+    values = candidate_metrics(CandidateSummary.from_candidate(candidate))
     return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes])
 
 

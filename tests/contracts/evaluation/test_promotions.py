@@ -1,6 +1,5 @@
 """Champions over time: two trainings at once, rollback, rejection; on the pretended database and on a real one."""
 
-import json
 import threading
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.files import model_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import ModelUnavailable, silent
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
@@ -19,6 +19,7 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
 from tests.builders import at, oven, too_moist
+from tests.helpers.learning.proposals import proposal
 from tests.helpers.stores import audit_entries
 from tests.pretended import HandClock, platform_on
 
@@ -47,38 +48,24 @@ def proposed(platform, files, against, as_of=10, **changes):
     """A training that came to its proposal: the id of its run."""
     run = platform.models.start_run(NAME, "training", {"revision": "1"})
     version = register_model(platform, NAME, run, files, {"training_run": run}, {})
-    proposal = {
-        "definition": NAME,
-        "run_id": run,
-        "as_of": at(as_of).isoformat(),
-        "mode": "automatic",
-        "verdict": "promote",
-        "promote": True,
-        "provisional": False,
-        "reason": "It is better.",
-        "evidence": {},
-        "challenger_version": version,
-        "champion_version": against,
-        "test": {},
-        "leaderboard": [{"family": "lightgbm", "ap": 0.5, "trials": 1}],
-    }
-    platform.models.log(run, files={"proposal.json": json.dumps(proposal | changes).encode()}, folder="decision")
+    offered = proposal(run_id=run, as_of=at(as_of), challenger_version=version, champion_version=against, **changes)
+    platform.models.log(run, files={PROPOSAL: offered.to_json()}, folder="decision")
     return run
 
 
 def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_other_recorded_as_stale(platform, files):
     first = promote_run(platform, proposed(platform, files, None))
-    assert first["promote"]
+    assert first.promote
     mine, theirs = proposed(platform, files, against=1, as_of=20), proposed(platform, files, against=1, as_of=30)
 
     won, lost = promote_run(platform, theirs), promote_run(platform, mine)
 
-    assert (won["verdict"], lost["verdict"]) == ("promote", "stale")
-    assert "version 2 was compared with version 1, but version 3 is in service" in lost["reason"]
+    assert (won.verdict, lost.verdict) == ("promote", "stale")
+    assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
     assert [d.verdict for d in platform.decisions.of(NAME) if d.promoted] == ["promote", "promote"]
     assert champion_at(platform.decisions.of(NAME), at(25)) == 1
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
-    assert promote_run(platform, mine)["verdict"] == "stale"
+    assert promote_run(platform, mine).verdict == "stale"
     assert len(platform.decisions.of(NAME)) == 3
 
 
@@ -113,8 +100,8 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(r["verdict"] for r in results.values()) == ["promote", "stale"]
-    winner = next(r["challenger_version"] for r in results.values() if r["promote"])
+    assert sorted(r.verdict for r in results.values()) == ["promote", "stale"]
+    winner = next(r.challenger_version for r in results.values() if r.promote)
     assert champion_at(inner.of(NAME), at(60)) == platform.models.alias(NAME, "champion") == winner
 
 
@@ -147,7 +134,7 @@ def test_what_was_compared_before_a_rollback_is_stale_after_it(platform, files):
     three_champions(platform, files)
     waiting = proposed(platform, files, against=3, as_of=90)
     rollback(platform, NAME, "too many false alarms", "ann")
-    assert promote_run(platform, waiting)["verdict"] == "stale"
+    assert promote_run(platform, waiting).verdict == "stale"
     assert platform.models.alias(NAME, "champion") == 2
 
 
@@ -171,8 +158,8 @@ def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
 
 
 def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
-    run = proposed(platform, files, None, mode="approval")
-    assert promote_run(platform, run)["waiting"]
+    run = proposed(platform, files, None, waiting=True)
+    assert promote_run(platform, run).waiting
     with pytest.raises(UserError, match="a rejection needs a reason"):
         promote_run(platform, run, approved_by="ann", rejected_reason=" ")
     assert platform.decisions.of(NAME) == []
@@ -183,22 +170,22 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
     assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
     assert decision.reason.startswith("Rejected by ann: not before the audit")
     assert platform.models.alias(NAME, "champion") is None
-    assert promote_run(platform, run, approved_by="bob")["verdict"] == "rejected"  # it is decided
+    assert promote_run(platform, run, approved_by="bob").verdict == "rejected"  # it is decided
     assert "Rejected by ann" in platform.models.tags(run)["mlflow.note.content"]
 
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
-    run = proposed(platform, files, None, mode="approval", promote=False, verdict="keep")
+    run = proposed(platform, files, None, promote=False, verdict="keep")
     with pytest.raises(UserError, match="no approval or rejection is possible"):
         promote_run(platform, run, approved_by="ann")
 
 
 def test_the_history_shows_champion_leaderboard_and_what_waits_and_survives_the_registry(platform, files):
     promote_run(platform, proposed(platform, files, None))
-    waiting = proposed(platform, files, against=1, as_of=20, mode="approval")
+    waiting = proposed(platform, files, against=1, as_of=20, waiting=True)
     history = model_history(platform, NAME)
     assert (history["champion"], history["training"]["run_id"], history["training"]["waiting"]) == (1, waiting, True)
-    assert history["training"]["leaderboard"][0]["family"] == "lightgbm"
+    assert history["training"]["leaderboard"][0].family == "lightgbm"
     assert [v["alias"] for v in history["versions"]] == ["champion", "challenger"]
 
 
@@ -287,7 +274,7 @@ def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform
 @pytest.mark.parametrize("rubbish", [b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"definition": 5}', b"9" * 100_000])
 def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, files, rubbish):
     run = proposed(platform, files, None)
-    platform.models.log(run, files={"proposal.json": rubbish}, folder="decision")
+    platform.models.log(run, files={PROPOSAL: rubbish}, folder="decision")
     with pytest.raises(UserError, match=f"the proposal of run {run} in the registry is damaged; train again"):
         promote_run(platform, run)
     assert "is damaged" in model_history(platform, NAME)["unreadable"]

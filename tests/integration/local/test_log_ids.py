@@ -85,7 +85,7 @@ def test_training_names_definition_and_run(platform, capsys):
         "compared",
         "decided",
     ]
-    assert {(text["definition"], text["run"]) for text in told} == {(name, result["run_id"])}
+    assert {(text["definition"], text["run"]) for text in told} == {(name, result.run_id)}
 
 
 def test_a_backtest_logs_no_episode_that_is_not_real(platform, capsys):

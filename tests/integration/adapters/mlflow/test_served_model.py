@@ -48,7 +48,7 @@ def loaded(trained, monkeypatch):
 
 def test_the_champion_is_loaded_by_mlflow_and_says_what_the_platform_says(trained, loaded):
     platform, _, result = trained
-    rows = dataset_from_files(platform.models.files(result["run_id"], "dataset")).rows.iloc[-50:]
+    rows = dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-50:]
     said = loaded.predict(rows)
     own = loaded._model_impl
     assert list(said.columns) == ["probability"]
@@ -73,10 +73,10 @@ def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty
 def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(trained, loaded):
     platform, _, result = trained
     assert loaded.metadata.flavors["python_function"]["loader_module"] == "alerting.adapters.mlflow.served_model"
-    files = platform.models.model_files(NAME, result["challenger_version"])
+    files = platform.models.model_files(NAME, result.challenger_version)
     packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
     assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
-    assert "registered_model_meta" in platform.models.model_files(NAME, result["challenger_version"])
+    assert "registered_model_meta" in platform.models.model_files(NAME, result.challenger_version)
     platform.readings.add_readings(line(days=9)[-144:], at(8 * DAY))
     counts = evaluate(platform, None, at(9 * DAY))
     assert counts.unreadable == {}
@@ -85,15 +85,15 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
 
 def test_no_file_of_the_model_is_pickled(trained):
     platform, _, result = trained
-    names = platform.models.model_files(NAME, result["challenger_version"]).keys() - {"registered_model_meta"}  # MLflow's own
+    names = platform.models.model_files(NAME, result.challenger_version).keys() - {"registered_model_meta"}  # MLflow's own
     assert all(name.endswith((".json", ".txt", ".skops")) for name in names)
 
 
 def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(trained):
     platform, _, result = trained
     with platform.models._connection.client() as client:
-        metrics = client.get_run(result["run_id"]).data.metrics
-        version = client.get_model_version(NAME, str(result["challenger_version"]))
+        metrics = client.get_run(result.run_id).data.metrics
+        version = client.get_model_version(NAME, str(result.challenger_version))
     assert sorted(metrics)[:5] == [
         "1 share of problems found",
         "2 false alarms a week and asset",

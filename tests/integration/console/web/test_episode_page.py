@@ -341,7 +341,7 @@ def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(platform, browser
     assert {"maintenance", "cleaning", "sensor fault", "nuisance alarm"} <= set(presets)
     answer = browser.post(f"{path}/shelve", data={"csrf": csrf_of(page), "lasting": "2h", **fields})
     assert answer.status_code == 303
-    [shelf] = operate.shelves_now(platform, at(600))
+    [shelf] = operate.shelves_now(platform.shelves, at(600))
     assert shelf.reason == reason
 
 

@@ -34,7 +34,7 @@ def platform_with(family):
     apply(platform, documents, "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)
     for name in (NAME, HEALTHY):
-        assert train(platform, name, at(4 * DAY))["promote"]
+        assert train(platform, name, at(4 * DAY)).promote
     return platform
 
 

@@ -54,7 +54,7 @@ def test_an_added_family_becomes_the_champion_and_evaluates(installed):
 
     result = train(platform, NAME, at(8 * DAY))
 
-    assert (result["verdict"], result["promote"]) == ("provisional", True)
+    assert (result.verdict, result.promote) == ("provisional", True)
     assert platform.models.version_tags(NAME, 1)["family"] == "mean_difference"
     assert platform.models.alias(NAME, "challenger") == 1
     model = load_model(platform, NAME, 1)

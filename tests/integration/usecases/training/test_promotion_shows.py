@@ -40,13 +40,13 @@ def proposal_as_of(platform, as_of):
 
 def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_evaluation_uses():
     platform = platform_with(line(sensor_from=3))
-    assert train(platform, NAME, at(3 * DAY))["verdict"] == "provisional"
+    assert train(platform, NAME, at(3 * DAY)).verdict == "provisional"
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result["verdict"], result["promote"]) == ("promote", True)
-    assert result["reason"].startswith("The challenger replaces the champion: the challenger's average precision is ")
-    rows = result["evidence"]["rows"]
+    assert (result.verdict, result.promote) == ("promote", True)
+    assert result.reason.startswith("The challenger replaces the champion: the challenger's average precision is ")
+    rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
 
@@ -69,15 +69,15 @@ def test_a_challenger_trained_on_noise_is_not_promoted():
     """After day 6 the sensor lies, up to the days that decide; a training that starts there learns to disregard it."""
     rows = line(broken=(6.0, 10.0))
     platform = platform_with(rows)
-    assert train(platform, NAME, at(6 * DAY))["verdict"] == "provisional"
+    assert train(platform, NAME, at(6 * DAY)).verdict == "provisional"
     later = {"start": at(6 * DAY).isoformat(), "validation": 0.3, "test": 0.3}
     document = platform.definitions.documents()[0] | {"periods": later}
     apply(platform, [document], "engineer", at(6 * DAY), "only the newest days")
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result["verdict"], result["promote"]) == ("keep", False)
-    assert result["evidence"]["rows"]["challenger"]["ap"] < result["evidence"]["rows"]["champion"]["ap"]
+    assert (result.verdict, result.promote) == ("keep", False)
+    assert result.evidence["rows"]["challenger"]["ap"] < result.evidence["rows"]["champion"]["ap"]
     assert platform.models.alias(NAME, "champion") == 1
 
 
@@ -87,8 +87,8 @@ def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result["verdict"], result["promote"]) == ("cannot_tell", False)
-    assert result["reason"].startswith("Cannot tell: 3 problems between")
+    assert (result.verdict, result.promote) == ("cannot_tell", False)
+    assert result.reason.startswith("Cannot tell: 3 problems between")
     assert platform.models.alias(NAME, "champion") == 1
     assert platform.decisions.of(NAME)[-1].verdict == "cannot_tell"
 
@@ -105,14 +105,14 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
 
     before, after = (proposal_as_of(platform, at(12 * DAY + minutes)) for minutes in (0, 40))
 
-    assert before["evidence"]["acted_rows"] == 0
-    assert after["evidence"]["acted_rows"] > 0
+    assert before.evidence["acted_rows"] == 0
+    assert after.evidence["acted_rows"] > 0
 
 
 def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform = platform_with(line())
     platform.models.shown = True
-    run = train(platform, NAME, at(6 * DAY))["run_id"]
+    run = train(platform, NAME, at(6 * DAY)).run_id
     pictures = {name: data for name, data in platform.models.files(run, "evidence").items() if name.endswith(".png")}
     assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"}
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
@@ -143,6 +143,6 @@ def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_
     assert len(platform.platform_alerts.of(NAME)) == 1
 
     waiting = train(platform, NAME, at(12 * DAY))
-    assert waiting["waiting"]
-    assert "version 1, cannot be read" in waiting["reason"]
+    assert waiting.waiting
+    assert "version 1, cannot be read" in waiting.reason
     assert len(platform.decisions.of(NAME)) == 1

@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import timedelta
 
 import pandas as pd
@@ -48,31 +49,31 @@ def trained():
 
 def test_the_first_champion_is_provisional_and_beats_the_baseline(trained):
     platform, result = trained
-    assert (result["verdict"], result["promote"]) == ("provisional", True)
-    by_family = {line["family"]: line["ap"] for line in result["leaderboard"]}
+    assert (result.verdict, result.promote) == ("provisional", True)
+    by_family = {line.family: line.ap for line in result.leaderboard}
     assert max(by_family.values()) > by_family["baseline"]
-    assert result["test"]["ap"] > 0.6
+    assert result.test["ap"] > 0.6
     assert platform.models.aliases["too-moist", "champion"] == 1
-    assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result["reason"]
+    assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason
 
 
 def test_carrying_out_a_decision_twice_changes_nothing(trained):
     platform, result = trained
-    promote_run(platform, result["run_id"])
+    promote_run(platform, result.run_id)
     assert len(platform.decisions.of("too-moist")) == 1
 
 
 def test_the_same_data_seed_and_definition_give_the_same_model(trained):
     platform, _ = trained
     again = train(platform, "too-moist", at(MINUTES))
-    first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again["challenger_version"]))
+    first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again.challenger_version))
     assert first == second
-    assert (again["verdict"], again["promote"]) == ("keep", False)
+    assert (again.verdict, again.promote) == ("keep", False)
 
 
 def test_the_next_search_starts_from_the_champions_parameters(trained):
     platform, first = trained
-    children = {tags["family"]: run for run, tags in platform.models.find_runs(first["run_id"])}
+    children = {tags["family"]: run for run, tags in platform.models.find_runs(first.run_id)}
     best = candidate_from_files(platform.models.files(children["logistic_regression"], "candidate"))
     run_id = prepare(platform, "too-moist", at(MINUTES + 60))
     fit(platform, run_id, "logistic_regression")
@@ -88,7 +89,7 @@ def test_a_search_that_its_time_budget_ended_says_so_in_its_result(trained):
     hurried = too_moist(name="hurried", learning={"trials": 9, "folds": 2, "time_budget": "0s"}, features={"stride": "5m"})
     apply(platform, [hurried], "engineer", at(MINUTES), "test")
     found = fit(platform, prepare(platform, "hurried", at(MINUTES)), "logistic_regression")
-    assert (found["trials"], found["cut_short"]) == (1, True)
+    assert (found.trials, found.cut_short) == (1, True)
 
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):
@@ -141,12 +142,12 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
 def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(trained):
     platform, _ = trained
     result = train(platform, "too-moist", at(MINUTES + 175))
-    assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result["answers"])
-    run = platform.models.runs[result["run_id"]]
-    assert run.tags["answers"] == result["answers"]
-    assert run.metrics["answers_left_out"] == int(re.search(r"changed (\d+) rows", result["answers"]).group(1)) > 0
+    assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result.answers)
+    run = platform.models.runs[result.run_id]
+    assert run.tags["answers"] == result.answers
+    assert run.metrics["answers_left_out"] == int(re.search(r"changed (\d+) rows", result.answers).group(1)) > 0
     kept = json.loads(run.files["dataset"]["quality.json"])
-    assert kept == result["findings"]
+    assert kept == [asdict(finding) for finding in result.findings]
     assert kept[-1]["kind"] == "answers"
     before = prepare(platform, "too-moist", at(MINUTES))
     assert "answers" not in platform.models.tags(before), "nobody had answered by then"

@@ -79,9 +79,9 @@ def decisions() -> dict[str, Any]:
     told = {}
     for name, until in (("first", MINUTES - 12 * 60), ("next", MINUTES)):
         result = train(platform, "too-moist", at(until))
-        tags = platform.models.version_tags("too-moist", result["challenger_version"])
-        kept = ("verdict", "promote", "provisional", "reason", "evidence", "test", "importance", "leaderboard")
-        told[name] = [tags["model_hash"], tags["dataset_hash"], json.dumps({key: result[key] for key in kept})]
+        tags = platform.models.version_tags("too-moist", result.challenger_version)
+        kept = {"verdict", "promote", "provisional", "reason", "evidence", "test", "importance", "leaderboard"}
+        told[name] = [tags["model_hash"], tags["dataset_hash"], result.model_dump_json(include=kept)]
     return told
 
 

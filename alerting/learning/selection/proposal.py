@@ -1,0 +1,115 @@
+"""The proposal of a training: what its comparison found and offers, as it is stored on the run and shown to people.
+
+This module needs no library of frames or models: DAG files and commands import it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from alerting.definitions.faults import UserError
+from alerting.learning.data.findings import Finding
+
+if TYPE_CHECKING:
+    from alerting.learning.search.candidates import Candidate
+
+PROPOSAL = "proposal.json"  # in the folder `decision` of a run
+Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
+DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class CandidateSummary(_Frozen):
+    """The search of one family: means over the folds, and 95 % confidence intervals by metric where they can be known."""
+
+    family: str
+    trials: int
+    cut_short: bool
+    ap: float
+    roc_auc: float
+    intervals: dict[str, tuple[float, float]]
+
+    @staticmethod
+    def from_candidate(candidate: "Candidate") -> "CandidateSummary":
+        """Return the summary of a candidate."""
+        metrics = candidate.metrics
+        return CandidateSummary(
+            family=candidate.family,
+            trials=candidate.trials,
+            cut_short=candidate.cut_short,
+            ap=metrics["ap"],
+            roc_auc=metrics["roc_auc"],
+            intervals={k: (metrics[f"{k}_low"], metrics[f"{k}_high"]) for k in ("ap", "roc_auc") if f"{k}_low" in metrics},
+        )
+
+    @property
+    def title(self) -> str:
+        """Return the family in words."""
+        return self.family.replace("_", " ")
+
+
+class PartProfile(_Frozen):
+    """The rows of one part of a dataset, those with a problem ahead, and its first and last instant."""
+
+    rows: int
+    positives: int
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class DatasetProfile(_Frozen):
+    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason."""
+
+    hash: str
+    parts: dict[str, PartProfile]
+    assets: int
+    problems: int
+    variables: int
+    columns: int
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class Proposal(_Frozen):
+    """What a training proposes; after `promote_run` what was decided.
+
+    `promote`: the challenger goes into service. `waiting`: only if a person approves. `test`: metrics of the challenger on the
+    test period (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw variable. `answers`,
+    `answers_difference`: the effect of operators' feedback on rows and on the model, empty without feedback.
+    """
+
+    definition: str
+    revision: int
+    run_id: str
+    as_of: AwareDatetime
+    verdict: DecidedVerdict
+    promote: bool
+    waiting: bool
+    provisional: bool
+    reason: str
+    challenger_version: int | None
+    champion_version: int | None
+    leaderboard: tuple[CandidateSummary, ...]
+    test: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+    importance: Mapping[str, float]
+    dataset: DatasetProfile
+    findings: tuple[Finding, ...]
+    answers: str
+    answers_difference: str
+
+    def to_json(self) -> bytes:
+        """Return the proposal as its file."""
+        return self.model_dump_json(indent=1).encode()
+
+    @staticmethod
+    def from_json(data: bytes, run_id: str) -> "Proposal":
+        """Read the file of a run's proposal. Raises UserError if it is damaged."""
+        try:
+            return Proposal.model_validate_json(data)
+        except ValidationError as fault:
+            raise UserError(f"the proposal of run {run_id} in the registry is damaged; train again") from fault

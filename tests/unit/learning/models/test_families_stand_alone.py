@@ -1,0 +1,37 @@
+"""A family is one module: no module outside of the families names one or imports its library."""
+
+import ast
+from pathlib import Path
+
+from alerting.definitions.families import BUILT_IN
+
+ROOT = Path(__file__).parents[4]
+FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
+NAMES = ROOT / "alerting" / "definitions" / "families.py"
+LIBRARIES = ("lightgbm", "sklearn.linear_model", "sklearn.ensemble", "sklearn.tree", "shap", "skops")
+MODULES = [
+    path
+    for part in ("alerting", "dags")
+    for path in sorted((ROOT / part).rglob("*.py"))
+    if FAMILIES not in path.parents and path != NAMES
+]
+
+
+def named(tree):
+    """The families and their libraries that a module names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in BUILT_IN:
+            yield node.value
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        yield from (m for m in modules if m.startswith(LIBRARIES))
+        yield from (m for m in modules if m.startswith("alerting.learning.models.families.") and m.split(".")[-1] in BUILT_IN)
+
+
+def test_no_module_names_a_family_but_its_own():
+    found = {p.relative_to(ROOT).as_posix(): set(named(ast.parse(p.read_text(encoding="utf-8")))) for p in MODULES}
+    assert {path: families for path, families in found.items() if families} == {}
+
+
+def test_each_family_of_the_platform_is_the_module_of_its_name():
+    assert {name for name in BUILT_IN if (FAMILIES / f"{name}.py").is_file()} == set(BUILT_IN)
