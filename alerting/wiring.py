@@ -92,6 +92,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
+        notifications_last=settings.delivery.notifications_last,
     )
 
 

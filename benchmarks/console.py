@@ -24,7 +24,7 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.episode import Change, Contribution, Episode, Notification, RecommendationResult, Transition, episode_id
+from alerting.episodes.episode import Change, Contribution, Episode, RecommendationResult, Transition, episode_id
 from alerting.kinds.validation import parse_definition
 from alerting.settings.environment import Settings
 from alerting.wiring import assemble
@@ -131,7 +131,6 @@ def _document(number: int) -> Document:
         closed_at=None if is_open else raised + timedelta(minutes=5),
         evaluation=Evaluation(raised, "triggered", "risk 0.82 is above 0.41", 0.82, 0.41),
         transitions=tuple(Transition(kind, raised, "platform", "the condition is met") for kind in ("raised", "closed")),
-        notifications=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
         **({} if number % 2 else _reasons()),
     )
     document = to_document(episode)

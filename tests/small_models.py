@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,10 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.build import FeaturePlan
-from alerting.learning.features.encoding import Columns, Dense, Encoding
-from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Estimator
-from alerting.learning.models.families.logistic_regression import Linear
-from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.selection.challenger import ordinary_ranges, usual_values
 from alerting.readings.history import History
+
+if TYPE_CHECKING:
+    from alerting.learning.models.trained import TrainedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -80,8 +77,16 @@ def linear_model(
     intercept: float = 0.0,
     threshold: float = 0.5,
     training_cutoff: datetime = START,
-) -> TrainedModel:
+) -> "TrainedModel":
     """Return a logistic regression with the given weights per scaled column; the other columns have weight 0."""
+    # imported here, because tests of datasets need no library of models
+    from alerting.learning.features.encoding import Columns, Dense, Encoding
+    from alerting.learning.models.calibration import Platt
+    from alerting.learning.models.estimator import Estimator
+    from alerting.learning.models.families.logistic_regression import Linear
+    from alerting.learning.models.trained import TrainedModel, model_hash
+    from alerting.learning.selection.challenger import ordinary_ranges, usual_values
+
     columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows), scaled=True)
     coef = np.zeros(len(dense.mean))

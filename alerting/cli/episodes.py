@@ -1,5 +1,6 @@
 """Commands on episodes: `episodes`, `why`, `feedback` and `alerting episode …`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +55,7 @@ def episodes(
         names = {r.name for r in p.definitions.latest()}
         if name is not None and name not in names:
             one = find_episode(p, name)
-            return _show_episode(one, state_lines(p, one), as_json)
+            return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], state_lines(p, one), as_json)
         found = episodes_of(p, name, begin, stop)
     if as_json:
         return print_json(found)
@@ -79,11 +80,11 @@ def _ended_as(episode: Any) -> str:
     return f"{outcome}, past" if episode.backfilled else outcome
 
 
-def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
+def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str], as_json: bool) -> None:
     from alerting.reporting import sentences
 
     if as_json:
-        return print_json(episode)
+        return print_json(vars(episode) | {"notifications": notifications})
     console.print(f"{episode.title} on {episode.asset}: {episode.condition} ({episode.severity})", style="bold", markup=False)
     console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
     for line in states:
@@ -99,7 +100,7 @@ def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
     moves = [(t, sentences.describe_transition(t)[1]) for t in episode.transitions]
     rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
     show(rows, ["at", "what", "actor", "reason"], False, "")
-    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.notifications]
+    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in notifications]
     return show(sent, ["channel", "of", "status", "attempts"], False, "no notifications")
 
 

@@ -112,18 +112,18 @@ def test_route(
 @command
 def list_dead_letters(as_json: Json = False) -> None:
     """List undelivered notifications with the reason."""
-    from alerting.usecases.notification.dead_letters import dead_letters
-
     with platform() as p:
-        letters = dead_letters(p)
+        letters = p.notifications.dead()
     rows = letters if as_json else [vars(letter) for letter in letters]
-    show(rows, ["id", "channel", "of", "created_at", "attempts", "error"], as_json, "no dead letters")
+    show(rows, ["key", "channel", "transition", "created_at", "attempts", "error"], as_json, "no dead letters")
 
 
 @notification_group.command("retry")
 @command
 @writes
-def retry(id: Annotated[str, typer.Argument(help="Id of a dead letter, or `all`.")], as_json: Json = False) -> None:
+def retry(
+    id: Annotated[str, typer.Argument(metavar="KEY", help="Key of a dead letter, or `all`.")], as_json: Json = False
+) -> None:
     """Deliver dead letters again under their old keys."""
     from alerting.usecases.notification import deliver
 

@@ -16,9 +16,7 @@ TransitionKind = Literal[
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
-PostponedBy = Literal["quiet", "flood", "digest"]
 LateDataStatus = Literal["found_late", "refuted"]
-DeliveryStatus = Literal["pending", "sent", "dead", "muted", "grouped", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -61,30 +59,6 @@ class RecommendationResult:
     risk_after: float
     helps: bool
     message: str
-
-
-@dataclass(frozen=True)
-class Notification:
-    """One delivery of one transition to one channel. `key` is unique: `episode:transition:channel`, `:n` for repeats.
-
-    `postponed_by`: why it waits until `next_attempt_at` although nothing failed. `grouped`: sent in one message with others;
-    `dropped`: the episode ended before the quiet hours did. `severity` is that of the episode at that time.
-    """
-
-    key: str
-    channel: str
-    transition: TransitionKind
-    reason: str
-    created_at: datetime
-    status: DeliveryStatus = "pending"
-    attempts: int = 0
-    next_attempt_at: datetime | None = None
-    delivered_at: datetime | None = None
-    error: str | None = None
-    route: str | None = None
-    severity: Severity | None = None
-    postponed_by: PostponedBy | None = None
-    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +131,6 @@ class Episode:
     recommendation: RecommendationResult | None = None
     guidance: dict[str, str] = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
-    notifications: tuple[Notification, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     outcome_record: OutcomeRecord | None = None
     outcome_due_at: datetime | None = None

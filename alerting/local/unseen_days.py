@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Condition
+from alerting.definitions.model import TrainedDefinition
 from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
@@ -16,7 +16,7 @@ from alerting.usecases.operations.report import make_report
 
 
 def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Callable[[str], None]) -> str:
-    """Evaluate the days after the champions' training cutoffs, for these classifiers and the active thresholds; make a report
+    """Evaluate the days after the champions' training cutoffs, for these definitions and those without a model; make a report
     for each. Returns the result as text; empty without a champion.
     """
     began = time.monotonic()
@@ -26,7 +26,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
     now = platform.clock.now()
     first = min(starts.values())
     for revision in platform.definitions.latest():
-        if revision.definition.state == "active" and isinstance(revision.definition, Condition):
+        if revision.definition.state == "active" and not isinstance(revision.definition, TrainedDefinition):
             starts[revision.name] = first
     raised = 0
     for name, start in starts.items():

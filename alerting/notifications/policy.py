@@ -11,7 +11,8 @@ from typing import Literal, get_args
 
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.spoken import spoken_duration
-from alerting.episodes.episode import DeliveryStatus, Episode, Notification, PostponedBy, TransitionKind
+from alerting.episodes.episode import Episode, TransitionKind
+from alerting.notifications.notification import DeliveryStatus, Notification, PostponedBy
 from alerting.notifications.routing import TOP, Recipient
 
 GIVE_UP_AFTER = 60  # about ten hours
@@ -27,14 +28,15 @@ SOON = timedelta(minutes=10)
 class Situation:
     """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
 
-    `recent_alerts`: how many alerts of this asset the recipient got within the time of its flood rule. `soon`: an episode
-    that has been over for longer than this when it is found goes into a digest.
+    `notifications`: those of the episode so far. `recent_alerts`: how many alerts of this asset the recipient got within the
+    time of its flood rule. `soon`: an episode that has been over for longer than this when it is found goes into a digest.
     """
 
     episode: Episode
     recipient: Recipient
     cause: Cause
     now: datetime
+    notifications: tuple[Notification, ...] = ()
     reason: str = ""
     notify_resolved: bool = True
     recent_alerts: int = 0
@@ -43,12 +45,12 @@ class Situation:
     @property
     def received(self) -> tuple[Notification, ...]:
         """Return the notifications of the episode that this recipient got, or is getting."""
-        return tuple(n for n in self.episode.notifications if n.channel == self.recipient.channel and _counts(n))
+        return tuple(n for n in self.notifications if n.channel == self.recipient.channel and _counts(n))
 
     @property
     def unacknowledged_since(self) -> datetime | None:
         """Return when the first recipient was notified; None before."""
-        raises = (n for n in self.episode.notifications if n.transition in ("raised", "unmuted") and _counts(n))
+        raises = (n for n in self.notifications if n.transition in ("raised", "unmuted") and _counts(n))
         return min((_notified_at(n) for n in raises), default=None)
 
 
@@ -81,7 +83,7 @@ def digest_if_over(s: Situation) -> Decision | None:
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
         return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
     return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
@@ -91,7 +93,7 @@ def notify_of_raise(s: Situation) -> Decision | None:
     """Notify of the raise: now, after the quiet hours, or together with many others."""
     if s.cause != "raised":
         return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
     if s.recipient.quiet_until is not None:
         return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", s.recipient.quiet_until)
@@ -119,7 +121,7 @@ def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
         return None
-    in_digest = any(n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.episode.notifications)
+    in_digest = any(n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.notifications)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("got no notification of its end")
     postponed_by: PostponedBy | None = "quiet" if s.recipient.quiet_until is not None else None
@@ -146,7 +148,7 @@ def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
     earlier = [
-        n.severity for n in s.episode.notifications if n.severity is not None and n.status in ("pending", "sent", "grouped")
+        n.severity for n in s.notifications if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped"))
     ]
     if not earlier or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
         return None
@@ -213,8 +215,8 @@ def decide(situation: Situation) -> Decision:
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
     """Return the new notifications of these situations; none whose key the episode has already."""
     decided = ((s, decide(s)) for s in situations)
-    found = ((s.episode, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
-    return tuple(n for episode, n in found if all(n.key != existing.key for existing in episode.notifications))
+    found = ((s, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
+    return tuple(n for s, n in found if all(n.key != existing.key for existing in s.notifications))
 
 
 def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
@@ -231,6 +233,8 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
         severity=s.episode.severity,
         postponed_by=decision.postponed_by,
         number=decision.number,
+        episode=s.episode.id,
+        asset=s.episode.asset,
     )
 
 
@@ -241,23 +245,41 @@ def still_open(
     if episode.backfilled or episode.condition != "open":
         return ()
     notifications = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
-    return tuple(replace(n, severity=episode.severity) for n in notifications)
+    return tuple(replace(n, severity=episode.severity, episode=episode.id, asset=episode.asset) for n in notifications)
 
 
 def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime) -> tuple[Notification, ...]:
     """Return the reminders that a shelf is about to end, once for each end that it has had."""
-    return _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
+    notifications = _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
+    return tuple(replace(n, shelf=shelf_id) for n in notifications)
 
 
-def mute_pending(notifications: Sequence[Notification], why: str) -> tuple[Notification, ...]:
-    """Return the notifications with pending ones muted: raises, and the ends of raises that were not delivered."""
-    silent = {n.channel for n in notifications if n.transition != "closed" and n.status in ("pending", "muted")}
-    return tuple(
-        replace(n, status="muted", next_attempt_at=None, error=why)
-        if n.status == "pending" and (n.transition != "closed" or n.channel in silent)
-        else n
-        for n in notifications
+def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:
+    """Return whether a muted episode mutes this waiting notification: not an end whose recipient got the raise.
+
+    `others`: the notifications of the episode.
+    """
+    return notification.transition != "closed" or any(
+        n.channel == notification.channel and n.transition != "closed" and (n.is_waiting or n.status == "muted") for n in others
     )
+
+
+def is_overtaken(notification: Notification, episode: Episode, others: Iterable[Notification]) -> bool:
+    """Return whether a notification held back by quiet hours is dropped: the episode is over, or a higher severity was notified.
+
+    `others`: the notifications of the episode.
+    """
+    waits = notification.status == "pending" and notification.postponed_by == "quiet" and notification.attempts == 0
+    return waits and (
+        episode.condition == "closed"
+        or any(n.channel == notification.channel and n.transition == "severity_rose" for n in others)
+    )
+
+
+def dropped(notification: Notification) -> Notification:
+    """Return a notification after it was dropped."""
+    reason = "over, or of a higher severity, before the quiet hours ended"
+    return replace(notification, status="dropped", next_attempt_at=None, error=reason)
 
 
 def _to_each(
@@ -285,7 +307,8 @@ def _times_reopened(episode: Episode) -> int | None:
 
 def _counts(notification: Notification) -> bool:
     """Return whether the recipient has the notification or gets it in a moment: not one held back, given up or dropped."""
-    return notification.status == "sent" or (notification.status == "pending" and notification.postponed_by is None)
+    held_back = notification.postponed_by is not None
+    return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
 def _notified_at(notification: Notification) -> datetime:
@@ -311,5 +334,5 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return `dead` when another attempt is useless or there were enough of them, `pending` otherwise."""
-    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "pending"
+    """Return `dead` when another attempt is useless or there were enough of them, `failed` otherwise."""
+    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.episode import Episode
 from alerting.operators.actions import LONGEST_SHELF, ROLES, Flags, NotAllowed, Role
 
 ShelfKind = Literal["shelved", "out_of_service"]
@@ -34,7 +34,6 @@ class Shelf:
     ended_at: datetime | None = None
     ended_by: str | None = None
     end_reason: str | None = None
-    notifications: tuple[Notification, ...] = ()
     version: int = 1
 
     def mutes(self, now: datetime) -> bool:
@@ -86,11 +85,8 @@ def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
 
 
 def record_end(shelf: Shelf, at: datetime, actor: str, reason: str) -> Shelf:
-    """Return the shelf after its end; its pending reminders are muted."""
-    notifications = tuple(
-        replace(n, status="muted", error="it has ended") if n.status == "pending" else n for n in shelf.notifications
-    )
-    return replace(shelf, ended_at=at, ended_by=actor, end_reason=reason, notifications=notifications)
+    """Return the shelf after its end."""
+    return replace(shelf, ended_at=at, ended_by=actor, end_reason=reason)
 
 
 def describe_shelf(shelf: Shelf) -> str:

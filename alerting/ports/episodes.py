@@ -1,10 +1,10 @@
 """Ports for episodes, and for shelves and feedback of operators."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from alerting.episodes.episode import Episode, Feedback, Notification
+from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports.unit_of_work import Unit
@@ -33,6 +33,10 @@ class Episodes(Protocol):
         ...
 
     def get(self, id: str) -> Episode | None: ...
+
+    def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
+        """Return the stored episodes of these ids, by id."""
+        ...
 
     def starting_with(self, prefix: str) -> list[Episode]:
         """Return episodes whose id has this prefix, at most ten."""
@@ -69,30 +73,6 @@ class Episodes(Protocol):
         """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         ...
 
-    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
-        """Return episodes with a pending notification whose next attempt is due, oldest first."""
-        ...
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return episode id and notification of every dead letter."""
-        ...
-
-    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Return notifications of raises on this asset made after this instant."""
-        ...
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        """Return notifications that were delivered since this instant."""
-        ...
-
-    def waiting_in_floods(self, now: datetime) -> list[Episode]:
-        """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
-        ...
-
-    def waiting_for_digest(self) -> list[Episode]:
-        """Return episodes with a pending notification that waits for a digest, oldest first."""
-        ...
-
     def muted(self) -> list[Episode]:
         """Return episodes with `muted_by`, oldest first."""
         ...
@@ -117,14 +97,6 @@ class Shelves(Protocol):
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
         """Return every shelf of a definition on an asset, oldest first."""
-        ...
-
-    def with_due_notifications(self, now: datetime) -> list[Shelf]:
-        """Return shelves with a pending notification whose next attempt is due."""
-        ...
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return shelf id and notification of every dead letter, oldest shelf first."""
         ...
 
 

@@ -1,16 +1,19 @@
 """Ports for notifications: messages, channels, feedback links and sessions of people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from alerting.episodes.episode import Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.notifications.notification import Notification
 from alerting.ports.documents import Document
+from alerting.ports.unit_of_work import Unit
 
 if TYPE_CHECKING:
     from alerting.notifications.links import Grant
+
+Change = tuple[Notification | None, Notification]
+"""A notification as it was read, and as it is to be stored."""
 
 
 @dataclass(frozen=True)
@@ -96,27 +99,52 @@ class EndedSessions(Protocol):
         ...
 
 
-class GroupMessages(Protocol):
-    """Grouped notifications, which belong to no single episode: flood summaries, heartbeats."""
+class Notifications(Protocol):
+    """Notifications of episodes, shelves, summaries and the platform, one document each."""
 
-    def insert(self, group_message: GroupMessage) -> bool:
-        """Insert; return False if there is one of this id."""
+    def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
+        """Store those whose key is new, and leave the others as they are. Return how many are new. Idempotent."""
         ...
 
-    def replace(self, group_message: GroupMessage) -> bool:
-        """Write the next version: succeeds only while the stored version is `group_message.version - 1`."""
+    def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
+        """Store the second notification of each pair, if the first one is still stored. Return how many were.
+
+        Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
+        """
         ...
 
-    def get(self, id: str) -> GroupMessage | None: ...
-
-    def due(self, now: datetime, limit: int = 100) -> list[GroupMessage]:
-        """Return grouped notifications that are due now, oldest first."""
+    def due(self, now: datetime, limit: int) -> list[Notification]:
+        """Return notifications that are due now, by the instant at which they became due."""
         ...
 
-    def dead_letters(self) -> list[GroupMessage]:
-        """Return dead letters."""
+    def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
+        """Claim notifications that are due now, and count the attempt. Return those that no other process has claimed."""
+        ...
+
+    def get(self, keys: Collection[str]) -> list[Notification]:
+        """Return the stored notifications of these keys."""
+        ...
+
+    def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
+        """Return the notifications of each of these episodes, oldest first; empty for one without any."""
+        ...
+
+    def waiting(self, limit: int | None = None) -> list[Notification]:
+        """Return notifications that are still to be delivered, due or not, oldest first."""
+        ...
+
+    def dead(self) -> list[Notification]:
+        """Return notifications whose delivery was given up, oldest first."""
+        ...
+
+    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Return notifications of raises on this asset made after this instant."""
         ...
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """Return the deliveries that succeeded since this instant."""
+        """Return notifications that were delivered since this instant."""
+        ...
+
+    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
+        """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many."""
         ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
@@ -11,7 +11,7 @@ from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models
-from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, Links, Revocations
+from alerting.ports.notifications import Channel, EndedSessions, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, PlatformAlerts
 from alerting.ports.readings import Readings
 from alerting.ports.reports import Backtests, Reports
@@ -62,7 +62,7 @@ class Platform:
     """All ports of a use case.
 
     `model_key`: key for the hashes of model files, if others can write into the registry; else empty. `zone`: time zone of the
-    plant, for times in messages.
+    plant, for times in messages. `notifications_last`: how long finished notifications are stored.
     """
 
     definitions: Definitions
@@ -83,7 +83,7 @@ class Platform:
     backtests: Backtests
     audit: Audit
     routes: Routes
-    group_messages: GroupMessages
+    notifications: Notifications
     revocations: Revocations
     ended_sessions: EndedSessions
     platform_alerts: PlatformAlerts
@@ -98,3 +98,4 @@ class Platform:
     model_key: bytes = field(default=b"", repr=False)
     model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
     zone: tzinfo = UTC
+    notifications_last: timedelta = timedelta(days=90)

@@ -1,12 +1,13 @@
 """Sentences about an episode for people: the same for pages, messages, the API and the command line."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 from alerting.definitions.wording.spoken import spoken_duration
-from alerting.episodes.episode import Contribution, Episode, Feedback, Notification, Transition, TransitionKind
+from alerting.episodes.episode import Contribution, Episode, Feedback, Transition, TransitionKind
+from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
 from alerting.reporting.messages import OUTCOME_NAMES, VERDICT_NAMES
 
@@ -44,6 +45,8 @@ _HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
 _DELIVERED: Mapping[str, str] = MappingProxyType({
     "sent": "sent",
     "pending": "waits to be sent",
+    "claimed": "being sent",
+    "failed": "waits for another attempt",
     "dead": "not delivered",
     "muted": "not sent: muted",
     "grouped": "sent, together with others",
@@ -192,19 +195,19 @@ def describe_delivery(notification: Notification) -> tuple[str, str]:
     status = _DELIVERED[notification.status]
     if notification.status == "muted":
         return f"Message to {notification.channel}", f"{what}: {status}"
-    fault = f": {notification.error}" if notification.error and notification.status in ("dead", "pending") else ""
+    fault = f": {notification.error}" if notification.error and notification.status in ("dead", "failed") else ""
     return f"Message to {notification.channel}", f"{what}: {status}{fault}"
 
 
-def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
-    """List the history of an episode in the order of time: instant, heading, reason, and actor (empty for the platform itself).
+def history(episode: Episode, notifications: Iterable[Notification]) -> list[tuple[datetime, str, str, str]]:
+    """List the history of an episode and its notifications in the order of time.
 
-    An outcome that cannot be known yet is excluded.
+    Each row: instant, heading, reason, actor (empty for the platform itself). An outcome that cannot be known yet is excluded.
     """
     rows = [
         (t.at, *describe_transition(t), "" if t.actor == "platform" else t.actor)
         for t in episode.transitions
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
-    rows += [(n.delivered_at or n.created_at, *describe_delivery(n), "") for n in episode.notifications]
+    rows += [(n.delivered_at or n.created_at, *describe_delivery(n), "") for n in notifications]
     return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages

@@ -40,11 +40,11 @@ def evaluate(names: list[str], as_of: str, source_hash: str, has_requests: bool)
 
 @task(trigger_rule="all_done")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
-    """Deliver the notifications of episodes, also if a shard failed; the run then still counts as failed."""
-    from alerting.usecases.notification.deliver import deliver_episodes
+    """Deliver the notifications that are due, also if a shard failed; the run then still counts as failed."""
+    from alerting.usecases.notification.deliver import deliver_now
 
     with opened_platform() as platform:
-        delivered = in_numbers(deliver_episodes(platform, platform.clock.now()))
+        delivered = in_numbers(deliver_now(platform, platform.clock.now()))
     if len(done) < len(planned):
         raise AirflowFailException(f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were delivered")
     return delivered

@@ -52,6 +52,7 @@ def evaluation(uri, database, log):
 
 def kept(uri, database):
     with open_stores(uri, database) as stores:
+        sent = stores.notifications.of_episodes([e.id for e in stores.episodes.find()])
         episodes = sorted(stores.episodes.find(), key=lambda e: (e.asset, e.raised_at))
         return [
             (
@@ -61,7 +62,7 @@ def kept(uri, database):
                 e.closed_at,
                 e.condition,
                 [t.kind for t in e.transitions],
-                {n.status for n in e.notifications},
+                {n.status for n in sent[e.id]},
             )
             for e in episodes
         ]

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.web.rendering import stylesheet
-from alerting.episodes.episode import Notification
+from alerting.notifications.notification import Notification
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics
@@ -134,13 +134,14 @@ def routes_pages(platform, browser):
     faulty = {"name": "odd", "channels": []}
     plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
     gone = Notification(
-        "k", "chief", "raised", "first", at(1), "dead", 3, at(2), None, "webhook chief at https://plant.example answered 410"
+        "k", "chief", "raised", "first", at(1), None, "dead", 3, None, "webhook chief at https://plant.example answered 410"
     )
     held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet")
     letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
     apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
     platform.routes._routes.insert_one(faulty)
-    platform.episodes.insert(api.episode(-9, notifications=letters))
+    platform.episodes.insert(api.episode(-9))
+    platform.notifications.add([replace(letter, episode=api.episode(-9).id) for letter in letters])
     pages = {"routes of an operator": browser.get("/routes")}
     browser.post("/login", data={"token": list(api.TOKENS)[2]})
     pages["routes"] = browser.get("/routes")

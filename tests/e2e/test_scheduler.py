@@ -210,8 +210,9 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     airflow.run("maintain", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
-    assert {n.status for e in of_old for n in e.notifications} == {"grouped"}  # two days were caught up: one digest tells of them
-    assert len([n for n in platform.group_messages.sent_since(TRAINED) if n.status == "sent"]) == 1
+    of_episodes = platform.notifications.of_episodes([e.id for e in of_old]).values()
+    assert {n.status for sent in of_episodes for n in sent} == {"grouped"}  # two days were caught up: one digest tells of them
+    assert len([n for n in platform.notifications.sent_since(TRAINED) if n.content]) == 1
 
 
 def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(

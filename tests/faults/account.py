@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from alerting.adapters.mongo.episodes.group_messages import _group_messages
+from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import WAITING, Notification
 from alerting.operators.shelves import Shelf
 from tests.faults.excuses import Excuses, grouped_and_not_told
 from tests.faults.held_back import (
@@ -39,20 +39,17 @@ BY_TIME = ("repeated", "escalated")
 
 @dataclass(frozen=True)
 class Ledger:
-    """The outboxes of one database."""
+    """Episodes, notifications and shelves of one database."""
 
     episodes: Mapping[str, Episode]
     notices: Mapping[str, Notification]
-    group_messages: Mapping[str, GroupMessage]
     shelves: Sequence[Shelf]
 
     @classmethod
     def of(cls, stores: MongoStores) -> "Ledger":
         episodes = {e.id: e for e in stores.episodes.find()}
-        group_messages = {b.id: b for b in _group_messages(stores.database["group_messages"].find())}
         shelves = [shelf for pair in SHELVED for shelf in stores.shelves.of(*pair)]
-        notices = {n.key: n for kept in (*episodes.values(), *shelves) for n in kept.notifications}
-        return cls(episodes, notices | {b.id: b.notification for b in group_messages.values()}, group_messages, shelves)
+        return cls(episodes, {n.key: n for n in _read(stores.database["notifications"].find())}, shelves)
 
     def keys(self, *statuses: str) -> set[str]:
         return {key for key, n in self.notices.items() if n.status in statuses}
@@ -108,7 +105,7 @@ def _excuses(ledger: Ledger, rounds: list[datetime]) -> Excuses:
     def looked(start: datetime, end: datetime) -> bool:
         return bisect_left(rounds, start) < bisect_left(rounds, end)
 
-    return Excuses(ledger.episodes, ledger.group_messages, looked)
+    return Excuses(ledger.episodes, ledger.notices.values(), looked)
 
 
 def compare_readings(account: Account, world: World, stores: MongoStores) -> None:
@@ -155,7 +152,7 @@ def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
 
 def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger) -> None:
     """What a transition causes is made in both runs; what time brings (repeats, escalation) depends on the instants of rounds."""
-    a, b = ({key for e in ledger.episodes.values() for key in _caused(e)} for ledger in (calm, stormy))
+    a, b = (set(_caused(ledger)) for ledger in (calm, stormy))
     missing = {key: of_storm.reason(key) for key in a - b}
     account.counts["notifications expected"] = len(a)
     account.counts["of these told otherwise in the storm"] = dict(Counter(why for why in missing.values() if why))
@@ -164,19 +161,21 @@ def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm
     account.counts["notifications in the storm"] = len(stormy.notices)
     account.counts["notifications by transition"] = dict(Counter(_kind(n) for n in stormy.notices.values()))
     account.expect_none("dead letters", sorted(stormy.keys("dead")))
-    account.expect_none("not told in the end", sorted(stormy.keys("pending")))
-    grouped = grouped_and_not_told(list(stormy.episodes.values()), stormy.group_messages, CHANNELS)
+    account.expect_none("not told in the end", sorted(stormy.keys(*WAITING)))
+    grouped = grouped_and_not_told(stormy.notices.values(), CHANNELS)
     account.expect_none("marked as told with others and listed in no delivered message", grouped)
-    digests = [b for b in stormy.group_messages.values() if b.id.startswith("digest:") and b.notification.status == "sent"]
+    sent = [n for n in stormy.notices.values() if n.key.startswith("digest:") and n.status == "sent"]
+    digests = [n.content for n in sent if n.content]
     account.counts["digests delivered"] = len(digests)
     account.counts["told in digests"] = sum(len(b.payload["notifications"]) for b in digests)
 
 
-def _caused(episode: Episode) -> list[str]:
-    """Keys of what a transition causes. Whom only time brings in (escalation) hears of the end only if it came to that."""
-    told_of_it = {n.channel for n in episode.notifications if n.transition == "raised"}
-    caused = [n for n in episode.notifications if n.transition not in BY_TIME and n.channel in told_of_it]
-    return [n.key for n in caused if not is_held_back(episode, n)]
+def _caused(ledger: Ledger) -> list[str]:
+    """Keys of what transitions cause. Whom only time brings in (escalation) hears of the end only if it came to that."""
+    notices = [n for n in ledger.notices.values() if n.episode]
+    told_of_it = {(n.episode, n.channel) for n in notices if n.transition == "raised"}
+    caused = [n for n in notices if n.transition not in BY_TIME and (n.episode, n.channel) in told_of_it]
+    return [n.key for n in caused if not is_held_back(ledger.episodes[n.episode or ""], n)]
 
 
 def _kind(notice: Notification) -> str:
@@ -185,17 +184,17 @@ def _kind(notice: Notification) -> str:
 
 def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
     """Floods and shelves of the stormy run."""
-    episodes, end = list(stormy.episodes.values()), world.end
+    episodes, notices, end = stormy.episodes, stormy.notices.values(), world.end
     rounds = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "round"]
     gap = max((b - a for a, b in pairwise(rounds)), default=0.0)
     account.counts["told in summaries of floods"] = sum(
         n.status == "grouped" and n.channel == CROWD for n in stormy.notices.values()
     )
     account.counts["shelves that ended"] = sum(s.ended_at is not None for s in stormy.shelves)
-    account.expect_none("held back in a flood and not told", untold_in_floods(episodes, stormy.group_messages))
-    account.expect_none("told while shelved", told_on_shelves(episodes, stormy.shelves))
+    account.expect_none("held back in a flood and not told", untold_in_floods(notices))
+    account.expect_none("told while shelved", told_on_shelves(episodes, notices, stormy.shelves))
     longest = timedelta(seconds=2 * world.speed * gap + 60)
-    account.expect_none("open after a shelf and not told", untold_after_shelves(episodes, stormy.shelves, longest))
+    account.expect_none("open after a shelf and not told", untold_after_shelves(episodes, notices, stormy.shelves, longest))
     account.expect_none("shelves that did not end", not_ended(stormy.shelves, end))
 
 

@@ -1,14 +1,14 @@
 """Why a notification that one run made may be missing in the other, each reason verified against what the run left."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
 
 _RANKS = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Looked = Callable[[datetime, datetime], bool]
@@ -21,7 +21,7 @@ class Excuses:
     """
 
     episodes: Mapping[str, Episode]
-    group_messages: Mapping[str, GroupMessage]
+    notices: Collection[Notification]
     looked: Looked
 
     def reason(self, key: str) -> str | None:
@@ -32,7 +32,7 @@ class Excuses:
             return None
         if transition == "raised":
             return self._newer_one_was_told(episode, channel)
-        raised = next((n for n in episode.notifications if n.transition == "raised" and n.channel == channel), None)
+        raised = next(iter(self._raised(episode, channel)), None)
         if raised is None:
             return self._newer_one_was_told(episode, channel)
         if not self.is_told(raised):
@@ -46,7 +46,7 @@ class Excuses:
         of_target = [e for e in self.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
         not_notified = 1
         for later in sorted((e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at):
-            told = [n for n in later.notifications if n.transition == "raised" and n.channel == channel]
+            told = self._raised(later, channel)
             if not told:
                 not_notified += 1
                 continue
@@ -67,24 +67,18 @@ class Excuses:
         if n.status == "sent":
             return True
         return n.status == "grouped" and any(
-            b.notification.status == "sent"
-            and b.notification.channel == n.channel
-            and n.key in b.payload.get("notifications", ())
-            for b in self.group_messages.values()
+            b.status == "sent" and b.channel == n.channel and b.content and n.key in b.content.payload.get("notifications", ())
+            for b in self.notices
         )
 
+    def _raised(self, episode: Episode, channel: str) -> list[Notification]:
+        return [n for n in self.notices if n.episode == episode.id and n.transition == "raised" and n.channel == channel]
 
-def grouped_and_not_told(
-    episodes: Sequence[Episode], group_messages: Mapping[str, GroupMessage], channels: Sequence[str]
-) -> list[str]:
+
+def grouped_and_not_told(notices: Collection[Notification], channels: Sequence[str]) -> list[str]:
     """Keys marked as told together with others that no delivered message of their channel lists."""
-    excuses = Excuses({}, group_messages, lambda _start, _end: False)
-    return [
-        n.key
-        for e in episodes
-        for n in e.notifications
-        if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)
-    ]
+    excuses = Excuses({}, notices, lambda _start, _end: False)
+    return [n.key for n in notices if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)]
 
 
 def _worse_when_first_told(transition: str, raised: Notification) -> str | None:

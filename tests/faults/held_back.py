@@ -3,11 +3,11 @@
 When they are told depends on when somebody looked, which differs in the storm. That they are told, and when not, does not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Platform
 from alerting.usecases.operators.operate import Actor, shelve
@@ -35,31 +35,29 @@ def is_held_back(episode: Episode, notice: Notification) -> bool:
     return notice.channel == CROWD or (episode.definition, episode.asset) in SHELVED
 
 
-def untold_in_floods(episodes: Iterable[Episode], group_messages: Mapping[str, GroupMessage]) -> list[str]:
+def untold_in_floods(notices: Collection[Notification]) -> list[str]:
     """Keys of what a summary should have told and none that was delivered has."""
-    summaries = [b for b in group_messages.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
+    summaries = [n.content for n in notices if n.key.startswith("flood:") and n.status == "sent" and n.content]
     told = {key for summary in summaries for key in summary.payload["notifications"]}
-    return [
-        n.key
-        for e in episodes
-        for n in e.notifications
-        if n.status == "grouped" and n.postponed_by == "flood" and n.key not in told
-    ]
+    return [n.key for n in notices if n.status == "grouped" and n.postponed_by == "flood" and n.key not in told]
 
 
-def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> list[str]:
+def told_on_shelves(episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf]) -> list[str]:
     """Keys of what was made known of a shelved pair while it was shelved."""
     ends = {(s.definition, s.asset): s.until for s in shelves}
-    return [n.key for e, n in _sent(episodes) if (until := ends.get((e.definition, e.asset))) and n.created_at < until]
+    sent = ((episodes[n.episode], n) for n in notices if n.episode and n.status == "sent")
+    return [n.key for e, n in sent if (until := ends.get((e.definition, e.asset))) and n.created_at < until]
 
 
-def untold_after_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf], longest_gap: timedelta) -> list[str]:
+def untold_after_shelves(
+    episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf], longest_gap: timedelta
+) -> list[str]:
     """Episodes without a notification that lasted long enough after the end of their shelf for one."""
     ends = {(s.definition, s.asset): s.ended_at for s in shelves}
-    told = {e.id for e, _ in _sent(episodes)}
+    told = {n.episode for n in notices if n.status == "sent"}
     return [
         e.id
-        for e in episodes
+        for e in episodes.values()
         if (end := ends.get((e.definition, e.asset))) is not None
         and e.raised_at < end
         and (e.closed_at is None or e.closed_at - end > longest_gap)
@@ -70,7 +68,3 @@ def untold_after_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf], 
 def not_ended(shelves: Iterable[Shelf], now: datetime) -> list[str]:
     """Shelves whose time is over, and which nobody has ended."""
     return [s.id for s in shelves if s.until is not None and s.until <= now and s.ended_at is None]
-
-
-def _sent(episodes: Iterable[Episode]) -> Iterator[tuple[Episode, Notification]]:
-    yield from ((e, n) for e in episodes for n in e.notifications if n.status == "sent")

@@ -18,6 +18,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.notifications.notification import WAITING
 from tests.faults.account import Account, Ledger, compare_readings, settle_accounts
 from tests.faults.calm import run_calmly
 from tests.faults.parts import Part, all_parts
@@ -94,11 +95,11 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
         world.set_end(end)
         say(f"the storm is over at {now:%H:%M:%S} of the plant; it goes on until {end:%H:%M:%S}")
         late = []
-        if not storm.calm(lambda: _is_judged(world, end) and not Ledger.of(stores).keys("pending"), PATIENCE_S):
+        if not storm.calm(lambda: _is_judged(world, end) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S):
             late.append("evaluated and delivered")
         storm.parts[1].stop()  # the plant: its clock stands a few seconds later, and nothing new falls due
         stood_at = time.time() + LEASE_S
-        if not storm.calm(lambda: _has_looked(world, stood_at) and not Ledger.of(stores).keys("pending"), PATIENCE_S):
+        if not storm.calm(lambda: _has_looked(world, stood_at) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S):
             late.append("delivered")
         restarted_at = time.time()
         for part in storm.parts[2:]:

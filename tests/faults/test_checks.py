@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import new_group_message
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification, new_message
 from tests.builders import at
 from tests.faults.account import Account
 from tests.faults.excuses import Excuses, grouped_and_not_told
@@ -28,21 +28,21 @@ def episode(id, raised, decided, closed=None, **changes):
 
 
 def told(id, transition="raised", status="sent", reason="first notification", severity="medium", channel="shift"):
-    return Notification(f"{id}:{transition}:{channel}", channel, transition, reason, at(0), status=status, severity=severity)
+    key = f"{id}:{transition}:{channel}"
+    return Notification(key, channel, transition, reason, at(0), None, status=status, severity=severity, episode=id)
 
 
-def excuses(*episodes, group_messages=(), looked=never):
-    return Excuses({e.id: e for e in episodes}, {b.id: b for b in group_messages}, looked)
+def excuses(*episodes, notices=(), looked=never):
+    return Excuses({e.id: e for e in episodes}, notices, looked)
 
 
 def digest(*keys, status="sent", channel="shift"):
-    made = new_group_message("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys))
-    return replace(made, notification=replace(made.notification, status=status))
+    return replace(new_message("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys)), status=status)
 
 
 def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of_its_own():
-    over = episode("a", 1, 10, closed=4, notifications=(told("a"),))
-    assert excuses(over).reason("a:closed:shift") == "raised and over in one catch-up"
+    over = episode("a", 1, 10, closed=4)
+    assert excuses(over, notices=[told("a")]).reason("a:closed:shift") == "raised and over in one catch-up"
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,16 @@ def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of
     ],
 )
 def test_a_missing_end_is_not_excused(closed, looked, status):
-    over = episode("a", 1, 10, closed=closed, notifications=(told("a", status=status),))
-    assert excuses(over, looked=looked).reason("a:closed:shift") is None
+    over = episode("a", 1, 10, closed=closed)
+    assert excuses(over, notices=[told("a", status=status)], looked=looked).reason("a:closed:shift") is None
 
 
 @pytest.mark.parametrize(("status", "excused"), [("sent", True), ("pending", False)])
 def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused):
-    over = episode("a", 1, 30, closed=4, notifications=(told("a", status="grouped"),))
-    reason = excuses(over, group_messages=[digest("a:raised:shift", status=status)]).reason("a:closed:shift")
+    notices = [told("a", status="grouped"), digest("a:raised:shift", status=status)]
+    reason = excuses(episode("a", 1, 30, closed=4), notices=notices).reason("a:closed:shift")
     assert (reason is not None) == excused
-    missing = grouped_and_not_told([over], {"digest:1": digest("a:raised:shift", status=status)}, ["shift"])
-    assert missing == ([] if excused else ["a:raised:shift"])
+    assert grouped_and_not_told(notices, ["shift"]) == ([] if excused else ["a:raised:shift"])
 
 
 @pytest.mark.parametrize(
@@ -73,14 +72,16 @@ def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused
 )
 def test_an_earlier_episode_of_a_catch_up_is_excused_where_the_newest_names_it(reason, excused):
     earlier = episode("a", 1, 10, closed=3)
-    newest = episode("b", 6, 10, notifications=(told("b", reason=reason),))
-    assert (excuses(earlier, newest).reason("a:raised:shift") is not None) == excused
+    newest = episode("b", 6, 10)
+    assert (excuses(earlier, newest, notices=[told("b", reason=reason)]).reason("a:raised:shift") is not None) == excused
 
 
 @pytest.mark.parametrize(("severity", "excused"), [("critical", True), ("medium", False)])
 def test_a_missing_rise_is_excused_where_the_raise_told_a_severity_as_high(severity, excused):
-    raised = episode("a", 1, 10, notifications=(told("a", severity=severity),))
-    assert (excuses(raised).reason("a:severity_rose-critical:shift") is not None) == excused
+    raised = episode("a", 1, 10)
+    assert (
+        excuses(raised, notices=[told("a", severity=severity)]).reason("a:severity_rose-critical:shift") is not None
+    ) == excused
 
 
 def test_an_episode_that_the_run_does_not_have_excuses_nothing():

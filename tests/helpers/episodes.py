@@ -9,7 +9,6 @@ from alerting.episodes.episode import (
     Contribution,
     Episode,
     Feedback,
-    Notification,
     OutcomeRecord,
     RecommendationResult,
     Transition,
@@ -40,10 +39,6 @@ def closed(one: Episode, **changes) -> Episode:
     return replace(one, condition="closed", closed_at=one.raised_at + timedelta(minutes=5), **changes)
 
 
-def notification(key="e:raised:log", **changes) -> Notification:
-    return replace(Notification(key, "log", "raised", "first", at(0)), **changes)
-
-
 def full_episode() -> Episode:
     return episode(
         kind="classifier",
@@ -59,7 +54,6 @@ def full_episode() -> Episode:
         recommendation=RecommendationResult((Change("temperature", 220.0, 210.0, "°C"),), 0.8, 0.1, True, "lower it"),
         guidance={"action": "Lower zone 2"},
         transitions=(Transition("raised", at(1), "platform", "the condition is met"),),
-        notifications=(notification(), notification("e:raised:hook", status="dead", attempts=3, error="410")),
         feedback=(Feedback("e", "true_alarm", True, "lowered", None, "ann", at(3), at(2)),),
         outcome_record=OutcomeRecord("hit", "it occurred", True, at(12), False, True, 1),
         outcome_due_at=at(60),

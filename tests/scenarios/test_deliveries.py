@@ -10,7 +10,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.operations.maintain import maintain
 from tests.builders import at, oven, too_hot
+from tests.helpers.notifications import notifications_of
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
@@ -65,7 +67,7 @@ def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwh
     read(slow.platform, 230.0, 1)
     evaluate_values(slow.platform, 1)
     deliver_due(slow.platform, at(1))
-    [notice] = slow.platform.episodes.find()[0].notifications
+    [notice] = notifications_of(slow.platform)
     assert (notice.status, notice.attempts) == ("sent", 2)
     for minute in range(4, 60):
         deliver_due(slow.platform, at(minute))
@@ -138,3 +140,22 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
     assert told.subject == "CRITICAL: too-hot on oven-1"
     assert told.payload["severity"] == "critical"
     assert ("Meanwhile: over since" if over else "Meanwhile: critical → medium") in told.text
+
+
+def test_finished_notifications_are_forgotten_after_their_time_and_an_alert_that_is_still_open_gets_its_end(stores):
+    mail = Mailbox("mail")
+    platform = replace(plant(stores, mail, assets=2), notifications_last=timedelta(days=14))
+    platform.platform_alerts.report("odd", "oven-1", "it is odd", at(0))
+    read(platform, 230.0, 1, assets=2)
+    evaluate_values(platform, 1)
+    platform.readings.add_readings([ReadingRow("oven-2", at(3), {"temperature": 200.0})], at(3))
+    evaluate_values(platform, 3)
+    deliver_due(platform, at(3))
+    later = 60 * 24 * 15
+    assert maintain(platform, at(later))["forgotten_notifications"] == 2
+    assert [n.channel for n in notifications_of(platform)] == ["mail"]
+    platform.readings.add_readings([ReadingRow("oven-1", at(1000), {"temperature": 200.0})], at(1000))
+    evaluate_values(platform, later)
+    deliver_due(platform, at(later))
+    assert mail.messages[-1].subject == "Over: too-hot on oven-1"
+    assert len(mail.messages) == 4

@@ -12,6 +12,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line, told
+from tests.helpers.notifications import notifications_of
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
@@ -129,5 +130,5 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
         alone.run(minute)
     assert line.spells() == alone.spells()
     assert line.state() == alone.state()
-    notices = [n.key for e in line.episodes() for n in e.notifications]
+    notices = [n.key for n in notifications_of(line.platform)]
     assert len(notices) == len(set(notices))

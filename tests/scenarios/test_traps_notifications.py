@@ -16,11 +16,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification import schedule
-from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
+from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import contents
 from tests.pretended import HandClock, Mailbox, platform_on
 
@@ -144,7 +143,7 @@ def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_unde
     assert len(tried) > 5
     assert set(tried) == {f"{episode.id}:raised:plant"}
     assert accepted == [f"{episode.id}:raised:plant"]
-    assert dead_letters(platform) == []
+    assert platform.notifications.dead() == []
 
 
 def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
@@ -154,13 +153,13 @@ def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
     for minute in range(2, 60 * 12, 5):
         clock.instant = at(minute)
         deliver_due(platform, at(minute))
-    [letter] = dead_letters(platform)
+    [letter] = platform.notifications.dead()
     assert (letter.channel, letter.error) == ("plant", "webhook plant at https://plant.example answered 500")
     clock.instant = at(60 * 25)
-    assert retry(platform, letter.id, "ada", clock.now()) == 1
+    assert retry(platform, letter.key, "ada", clock.now()) == 1
     deliver_due(platform, clock.now())
-    assert accepted == [letter.id]
-    assert dead_letters(platform) == []
+    assert accepted == [letter.key]
+    assert platform.notifications.dead() == []
 
 
 def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):
@@ -215,8 +214,8 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
 CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 3, "within": "10m"}}
 
 
-def crowded(mail, on=None):
-    platform = plant(mail, on=on)
+def crowded(mail):
+    platform = plant(mail)
     apply_routes(platform, [CROWD], "engineer", at(0))
     names = [f"too-hot-{i:02d}" for i in range(15)]
     apply(platform, [too_hot(name=name, stale_after="1d") for name in names], "engineer", at(0), "test")
@@ -235,26 +234,6 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
     read(platform, 200.0, 15)
     tick(platform, 15)
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
-
-
-def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):
-    mail = Mailbox("mail")
-    platform = crowded(mail, stores)
-    mark, marks = schedule._record_as_grouped, []
-
-    def dies(*arguments):
-        marks.append(arguments)
-        if len(marks) == 5:
-            raise KeyboardInterrupt
-        mark(*arguments)
-
-    monkeypatch.setattr(schedule, "_record_as_grouped", dies)
-    with pytest.raises(KeyboardInterrupt):
-        deliver_due(platform, at(11))
-    for minute in (11, 12, 13):
-        deliver_due(platform, at(minute))
-    assert [m.subject for m in mail.messages[3:]] == ["+12 more on oven-1"]
-    assert [n.status for e in platform.episodes.find() for n in e.notifications].count("grouped") == 12
 
 
 # --- quiet hours, escalation, heartbeat, from end to end ------------------------------------------------------------------
@@ -288,7 +267,7 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all():
     for minute in range(62, 8 * 60, 20):
         tick(platform, minute)
     assert mail.messages == []
-    assert [n.status for n in platform.episodes.find()[0].notifications] == ["dropped"]
+    assert [n.status for n in notifications_of(platform)] == ["dropped"]
 
 
 def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_morning():

@@ -24,7 +24,6 @@ from alerting.operators.actions import RULES, Flags, NotAllowed, isa_state, move
 from alerting.ports import DeliveryFailed, EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operations.maintain import maintain
@@ -33,6 +32,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
+from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import audit_entries
 from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
 from tests.support import free_port, require_real_server
@@ -297,16 +297,16 @@ def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_g
     shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     mail.broken = True
     deliver_due(platform, at(46))
-    [letter] = dead_letters(platform)
-    assert (letter.shelf, letter.episode, letter.channel, letter.of) == (shelf.id, None, "mail", "reminder")
+    [letter] = platform.notifications.dead()
+    assert (letter.shelf, letter.episode, letter.channel, letter.transition) == (shelf.id, None, "mail", "reminder")
     apply_routes(platform, [{"name": "alive", "channels": ["chief"], "heartbeat": "1h"}], "ann", at(47))
     deliver_due(platform, at(48))
     assert "undelivered messages 1." in chief.messages[-1].text
     mail.broken = False
-    assert retry(platform, letter.id, "ann", at(50)) == 1
+    assert retry(platform, letter.key, "ann", at(50)) == 1
     deliver_due(platform, at(51))
-    assert [m.key for m in mail.messages] == [letter.id]
-    assert dead_letters(platform) == []
+    assert [m.key for m in mail.messages] == [letter.key]
+    assert platform.notifications.dead() == []
 
 
 def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):
@@ -319,7 +319,7 @@ def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(s
     mail.broken = False
     assert retry(platform, "all", "ann", at(70)) == 1
     deliver_due(platform, at(71))
-    assert (mail.messages, dead_letters(platform)) == ([], [])
+    assert (mail.messages, platform.notifications.dead()) == ([], [])
 
 
 def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):
@@ -367,7 +367,7 @@ def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_la
     run(platform, 31)
     run(platform, 70)
     assert mail.messages == []
-    assert {n.status for n in the_episode(platform).notifications} == {"muted"}
+    assert {n.status for n in notifications_of(platform)} == {"muted"}
 
 
 def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):

@@ -7,6 +7,7 @@ variables are free.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ NAMES = {word for kind, word in LINES if kind == "name"}
 PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
+@cache
 def retired_in(name):
     """The retired words in one identifier."""
     pieces = [piece.lower() for piece in PIECES.findall(name)]

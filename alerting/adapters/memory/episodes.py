@@ -1,12 +1,11 @@
 """Episodes in memory."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.adapters.memory.operators import is_due
 from alerting.adapters.memory.tables import Table
-from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, alarm_of
 from alerting.ports import Conflict, Unit
 
@@ -23,7 +22,7 @@ class MemoryEpisodes(Table[Episode]):
 
     def insert(self, episode: Episode) -> bool:
         if self._backfilled:
-            episode = replace(episode, backfilled=True, detected_at=episode.raised_at, notifications=())
+            episode = replace(episode, backfilled=True, detected_at=episode.raised_at)
         return super().insert(episode) and self._index(episode)
 
     def replace(self, episode: Episode) -> bool:
@@ -48,7 +47,10 @@ class MemoryEpisodes(Table[Episode]):
                 raise Conflict("another process has changed some of these episodes")
 
     def size(self, episode: Episode) -> int:
-        return _BYTES + sum(len(str(n)) for n in episode.notifications)
+        return _BYTES + sum(len(str(t)) for t in episode.transitions)
+
+    def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
+        return {id: self.rows[id] for id in ids if id in self.rows}
 
     def starting_with(self, prefix: str) -> list[Episode]:
         return [e for e in self.rows.values() if e.id.startswith(prefix)][:10]
@@ -89,31 +91,8 @@ class MemoryEpisodes(Table[Episode]):
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return self._chosen(lambda e: e.outcome_due_at is not None and e.outcome_due_at <= as_of)
 
-    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
-        return self._with_notification(lambda n: is_due(n, now))[:limit]
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        return [(e.id, n) for e in _oldest_first(self.rows.values()) for n in e.notifications if n.status == "dead"]
-
     def muted(self) -> list[Episode]:
         return self._chosen(lambda e: e.muted_by is not None)
-
-    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
-        found = (n for e in self.rows.values() if e.asset == asset for n in e.notifications)
-        return [n for n in found if n.transition == "raised" and n.created_at > since]
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        found = (n for e in self.rows.values() for n in e.notifications)
-        return [n for n in found if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
-
-    def waiting_in_floods(self, now: datetime) -> list[Episode]:
-        return self._with_notification(lambda n: n.postponed_by == "flood" and is_due(n, now))
-
-    def waiting_for_digest(self) -> list[Episode]:
-        return self._with_notification(lambda n: n.postponed_by == "digest" and n.status == "pending")
-
-    def _with_notification(self, fits: Callable[[Notification], bool]) -> list[Episode]:
-        return self._chosen(lambda e: any(map(fits, e.notifications)))
 
     def _chosen(self, fits: Callable[[Episode], object]) -> list[Episode]:
         return _oldest_first(filter(fits, self.rows.values()))

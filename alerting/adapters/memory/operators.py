@@ -1,4 +1,4 @@
-"""What operators and engineers are told and do, in memory: shelves, feedback, audit, group messages, links, sessions, alerts."""
+"""What operators and engineers are told and do, in memory: shelves, feedback, audit, links, sessions, alerts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,16 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from alerting.adapters.memory.tables import Table
-from alerting.episodes.episode import Feedback, Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.episodes.episode import Feedback
 from alerting.operators.shelves import Shelf
 from alerting.ports import PlatformAlert
-
-
-def is_due(notification: Notification, now: datetime) -> bool:
-    """Return whether a notification is pending and its next attempt is due."""
-    at = notification.next_attempt_at
-    return notification.status == "pending" and (at is None or at <= now)
 
 
 class MemoryShelves(Table[Shelf]):
@@ -32,12 +25,6 @@ class MemoryShelves(Table[Shelf]):
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
         return self._chosen(lambda s: (s.definition, s.asset) == (definition, asset))
-
-    def with_due_notifications(self, now: datetime) -> list[Shelf]:
-        return self._chosen(lambda s: any(is_due(n, now) for n in s.notifications))
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        return [(s.id, n) for s in self._chosen(lambda _: True) for n in s.notifications if n.status == "dead"]
 
     def _chosen(self, fits: Callable[[Shelf], bool]) -> list[Shelf]:
         return sorted(filter(fits, self.rows.values()), key=lambda s: (s.since, s.id))
@@ -68,24 +55,6 @@ class MemoryAudit:
         entry = {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
         if entry not in self.entries:
             self.entries.append(entry)
-
-
-class MemoryGroupMessages(Table[GroupMessage]):
-    """Port `GroupMessages`."""
-
-    def due(self, now: datetime, limit: int = 100) -> list[GroupMessage]:
-        return self._chosen(lambda n: is_due(n, now))[:limit]
-
-    def dead_letters(self) -> list[GroupMessage]:
-        return self._chosen(lambda n: n.status == "dead")
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        sent = self._chosen(lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since)
-        return [m.notification for m in sent]
-
-    def _chosen(self, fits: Callable[[Notification], bool]) -> list[GroupMessage]:
-        found = [m for m in self.rows.values() if fits(m.notification)]
-        return sorted(found, key=lambda m: (m.notification.created_at, m.id))
 
 
 class MemoryRevocations:

@@ -8,11 +8,11 @@ from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import MemoryBacktests, MemoryPastEvaluations, MemoryReports, MemoryScores
 from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
+from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
     MemoryEndedSessions,
     MemoryFeedback,
-    MemoryGroupMessages,
     MemoryPlatformAlerts,
     MemoryRevocations,
     MemoryShelves,
@@ -55,7 +55,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),
         routes=MemoryRoutes(),
-        group_messages=MemoryGroupMessages(),
+        notifications=MemoryNotifications(),
         revocations=MemoryRevocations(),
         ended_sessions=MemoryEndedSessions(),
         platform_alerts=MemoryPlatformAlerts(),

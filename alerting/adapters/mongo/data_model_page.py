@@ -179,15 +179,15 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     },
     "Episodes and operators": {
         "episodes": Description(
-            "one episode: evidence, transitions, notifications (`notifications`), feedback and outcome, with a `version`",
+            "one episode: evidence, transitions, feedback and outcome, with a `version`",
             "`_id` (hash of definition, asset, `raised_at`)",
             "`usecases/evaluation/commit.py`, `persist_past.py`; `usecases/episodes/`, `operators/` and "
-            "`notification/` through `usecases/episodes/store.py`",
-            "one per episode; the document grows with transitions and notifications",
+            "`notification/` through `usecases/episodes/store.py` and `changes.py`",
+            "one per episode; the document grows with its transitions",
             FOR_EVER,
         ),
         "shelves": Description(
-            "one shelf or out-of-service of a definition on an asset, with the reminders in its `notifications`",
+            "one shelf or out-of-service of a definition on an asset",
             "`_id`",
             "`usecases/operators/operate.py`, `usecases/notification/muting.py`",
             "one per shelf",
@@ -200,12 +200,13 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "one per answer",
             FOR_EVER,
         ),
-        "group_messages": Description(
-            "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
-            "`_id` (names its subject)",
-            "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",
+        "notifications": Description(
+            "one message to one recipient, with the state of its delivery: of an episode, a shelf, or with a text of its own "
+            "(flood summary, digest, heartbeat, platform alert, test message)",
+            "`_id` (`episode:transition:channel`, or names its subject)",
+            "`usecases/evaluation/commit.py` with the episode; `usecases/notification/`",
             "one per message",
-            FOR_EVER,
+            "`ALERTING_NOTIFICATIONS_LAST` after it was made, by the maintenance; longer while its episode is open",
         ),
         "link_revocations": Description(
             "the instant up to which links of an episode, a recipient or all are refused",

@@ -35,7 +35,7 @@ PAST_EVALUATIONS = "past_evaluations"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
-GROUP_MESSAGES = "group_messages"
+NOTIFICATIONS = "notifications"
 REVOCATIONS = "link_revocations"
 ENDED_SESSIONS = "ended_sessions"
 PLATFORM_ALERTS = "platform_alerts"
@@ -81,8 +81,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         _newest("definition", "asset", at="raised_at"),
         _newest("condition", at="raised_at"),
         IndexModel([("outcome_due_at", ASCENDING)], sparse=True),
-        IndexModel([("notifications.status", ASCENDING), ("notifications.next_attempt_at", ASCENDING)]),
-        IndexModel([("asset", ASCENDING), ("notifications.created_at", ASCENDING)]),
         IndexModel([("muted_by", ASCENDING)]),
         IndexModel(
             [("raised_at", DESCENDING), ("_id", DESCENDING)],
@@ -93,7 +91,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     SHELVES: [
         _unique("force_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
-        IndexModel([("notifications.status", ASCENDING), ("notifications.next_attempt_at", ASCENDING)]),
     ],
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
     DECISIONS: [
@@ -105,7 +102,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [_newest("definition", at="start"), _newest(at="start")],
     ROUTES: [_unique("name")],
-    GROUP_MESSAGES: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
+    NOTIFICATIONS: [
+        IndexModel([("next_attempt_at", ASCENDING), ("transition", DESCENDING), ("_id", ASCENDING)]),
+        IndexModel([("episode", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("asset", ASCENDING), ("transition", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("status", ASCENDING), ("delivered_at", ASCENDING)]),
+        IndexModel([("claim", ASCENDING)], sparse=True),
+        IndexModel([("created_at", ASCENDING)]),
+    ],
     REVOCATIONS: [_unique("episode", "recipient")],
     ENDED_SESSIONS: [IndexModel([("expires", ASCENDING)])],
     PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],

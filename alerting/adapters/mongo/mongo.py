@@ -14,7 +14,7 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.audit import MongoAudit
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.feedback import MongoFeedback
-from alerting.adapters.mongo.episodes.group_messages import MongoGroupMessages
+from alerting.adapters.mongo.episodes.notifications import MongoNotifications
 from alerting.adapters.mongo.episodes.platform_alerts import MongoPlatformAlerts
 from alerting.adapters.mongo.episodes.revocations import MongoRevocations
 from alerting.adapters.mongo.episodes.sessions import MongoEndedSessions
@@ -73,7 +73,7 @@ class MongoStores:
         self.backtests = MongoBacktests(database)
         self.audit = MongoAudit(database)
         self.routes = MongoRoutes(database)
-        self.group_messages = MongoGroupMessages(database)
+        self.notifications = MongoNotifications(database)
         self.revocations = MongoRevocations(database)
         self.ended_sessions = MongoEndedSessions(database)
         self.platform_alerts = MongoPlatformAlerts(database)
@@ -101,7 +101,7 @@ class MongoStores:
             backtests=self.backtests,
             audit=self.audit,
             routes=self.routes,
-            group_messages=self.group_messages,
+            notifications=self.notifications,
             revocations=self.revocations,
             ended_sessions=self.ended_sessions,
             platform_alerts=self.platform_alerts,

@@ -80,13 +80,17 @@ def list_episodes(
 @router.get("/episodes/{id}", tags=["episodes"])
 def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
     """Show one episode with all details. The beginning of its id suffices if it is unique."""
-    return views.episode_detail(find_episode(platform, id))
+    return _detail(platform, find_episode(platform, id))
 
 
 @router.post("/episodes/{id}/feedback", tags=["episodes"])
 def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) -> views.EpisodeDetail:
     """Record whether an alarm was right and which action followed; returns the episode with its outcome. Role: operator."""
-    return views.episode_detail(record_feedback(platform, id, body, person))
+    return _detail(platform, record_feedback(platform, id, body, person))
+
+
+def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
+    return views.episode_detail(episode, platform.notifications.of_episodes([episode.id])[episode.id])
 
 
 def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:

@@ -17,13 +17,13 @@ from alerting.episodes.episode import (
     Episode,
     Feedback,
     LateDataStatus,
-    Notification,
     Outcome,
     OutcomeRecord,
     RecommendationResult,
     Transition,
     Verdict,
 )
+from alerting.notifications.notification import Notification
 from alerting.ports import DecisionRecord, Document, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
@@ -191,7 +191,7 @@ def episode_summary(episode: Episode) -> EpisodeSummary:
     return EpisodeSummary(**_summary(episode))
 
 
-def episode_detail(episode: Episode) -> EpisodeDetail:
+def episode_detail(episode: Episode, notifications: tuple[Notification, ...]) -> EpisodeDetail:
     """Return the view of an episode with all details."""
     return EpisodeDetail(
         **_summary(episode),
@@ -202,7 +202,7 @@ def episode_detail(episode: Episode) -> EpisodeDetail:
         recommendation=episode.recommendation,
         guidance=episode.guidance,
         transitions=episode.transitions,
-        notifications=episode.notifications,
+        notifications=notifications,
         feedback=episode.feedback,
         outcome_record=episode.outcome_record,
     )

@@ -27,7 +27,7 @@ class RetryBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(min_length=1, max_length=500, description="Id of a dead letter, or `all`.")
+    id: str = Field(min_length=1, max_length=500, description="Key of a dead letter, or `all`.")
 
 
 class RetryView(views.View):

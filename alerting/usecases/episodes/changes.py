@@ -1,12 +1,16 @@
-"""Changes of episodes that are composed in memory, and written in one unit of work."""
+"""Changes of episodes, with the notifications that they cause, composed in memory and written in one unit of work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.episodes.episode import Episode, Notification
-from alerting.ports import Episodes
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
+from alerting.notifications.policy import dropped, is_overtaken
+from alerting.ports import Conflict, Platform, Unit
 from alerting.usecases.episodes.store import log_transitions
+
+_NOTIFICATION_BYTES = 600  # about
 
 
 class EpisodeChanges:
@@ -15,11 +19,14 @@ class EpisodeChanges:
     Each changed episode is written once, as the next version of the one that was read.
     """
 
-    def __init__(self, stored: Episodes) -> None:
-        self._stored = stored
+    def __init__(self, platform: Platform) -> None:
+        self._stored, self._notifications = platform.episodes, platform.notifications
         self._read: dict[str, Episode | None] = {}
         self._changed: dict[str, Episode] = {}
         self._sizes: dict[str, int] = {}
+        self._sent: dict[str, tuple[Notification, ...]] = {}
+        self._added: dict[str, Notification] = {}
+        self._dropped: dict[str, tuple[Notification, Notification]] = {}
 
     @property
     def episodes(self) -> list[Episode]:
@@ -27,10 +34,10 @@ class EpisodeChanges:
         return list(self._changed.values())
 
     def size(self) -> int:
-        """Return the size (bytes) of the episodes to write."""
+        """Return the size (bytes) of the documents to write."""
         for id in self._changed.keys() - self._sizes.keys():
             self._sizes[id] = self._stored.size(self._changed[id])
-        return sum(self._sizes.values())
+        return sum(self._sizes.values()) + _NOTIFICATION_BYTES * len(self._added)
 
     def get(self, id: str) -> Episode | None:
         """Return an episode; None without one."""
@@ -68,11 +75,37 @@ class EpisodeChanges:
         live = (e for e in (open_ones | changed).values() if e.condition == "open" and not e.backfilled)
         return next(live, None)
 
-    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
+    def of_episode(self, id: str) -> tuple[Notification, ...]:
+        """Return the notifications of an episode."""
+        is_new = id in self._changed and self._read.get(id) is None
+        if id not in self._sent:
+            self._sent[id] = () if is_new else self._notifications.of_episodes([id])[id]
+        stored = (self._dropped[n.key][1] if n.key in self._dropped else n for n in self._sent[id])
+        return (*stored, *(n for n in self._added.values() if n.episode == id))
+
+    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
-        stored = {n.key: n for n in self._stored.notified_since(asset, since)}
-        changed = {n.key: n for e in self._changed.values() if e.asset == asset for n in e.notifications}
-        return [n for n in (stored | changed).values() if n.transition == "raised" and n.created_at > since]
+        added = (n for n in self._added.values() if n.asset == asset and n.transition == "raised" and n.created_at > since)
+        return [*self._notifications.raised_since(asset, since), *added]
+
+    def notify(self, added: Iterable[Notification]) -> None:
+        """Add notifications, which are written with the episodes."""
+        self._added |= {n.key: n for n in added}
+
+    def drop_overtaken(self, episode: Episode) -> None:
+        """Drop what quiet hours hold back of an episode that is over now.
+
+        A delivery that begins meanwhile is a conflict: its recipient is notified of the end, too.
+        """
+        sent = self.of_episode(episode.id)
+        self._dropped |= {n.key: (n, dropped(n)) for n in self._sent[episode.id] if is_overtaken(n, episode, sent)}
+
+    def write(self, unit: Unit) -> None:
+        """Write episodes and notifications in a unit of work. Raises Conflict if another process has changed one of them."""
+        if self._changed:
+            self._stored.write(self.episodes, unit)
+        self._notifications.add([*self._added.values()], unit)
+        self._notifications.change([*self._dropped.values()], unit)
 
     def add(self, episode: Episode) -> None:
         """Add a new episode."""
@@ -99,3 +132,24 @@ class EpisodeChanges:
         for episode in self._changed.values():
             read = self._read.get(episode.id)
             log_transitions(episode, len(read.transitions) if read else 0)
+
+
+def update_and_notify(platform: Platform, id: str, change: Callable[[Episode, EpisodeChanges], Episode]) -> Episode:
+    """Apply a change to the stored episode, and write it together with the notifications that it adds.
+
+    After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode.
+    """
+    attempt = 0
+    while True:
+        changes = EpisodeChanges(platform)
+        after = changes.update(id, lambda episode: change(episode, changes))  # noqa: B023 - called at once
+        if not changes.episodes:
+            return after
+        try:
+            with platform.unit_of_work.begin(attempt) as unit:
+                changes.write(unit)
+        except Conflict:
+            attempt += 1
+            continue
+        changes.log()
+        return after

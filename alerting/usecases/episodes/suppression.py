@@ -134,7 +134,8 @@ def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
 def _not_notified(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
     alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
-    return [e for id in reversed(ids) if (e := platform.episodes.get(id)) is not None]
+    found = platform.episodes.get_many(ids)
+    return [found[id] for id in reversed(ids) if id in found]
 
 
 def _chain(platform: Platform, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:

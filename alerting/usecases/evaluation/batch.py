@@ -115,8 +115,9 @@ def _evaluate(
     """
     if state.watermark >= until:
         return TargetEvaluation(state)
-    decisions = run.platform.decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
-    parts = segments(run.histories[revision.name], decisions, state.watermark, until)
+    revisions = run.histories[revision.name]
+    trained = any(isinstance(one.definition, TrainedDefinition) for one in revisions)
+    parts = segments(revisions, run.platform.decisions.of(revision.name) if trained else [], state.watermark, until)
     try:
         return evaluate_target(run.platform, run.models, revision.name, asset, state, parts, read=readings.of(asset))
     except UserError as refusal:

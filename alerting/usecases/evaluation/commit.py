@@ -142,7 +142,7 @@ def _compose(
     run: Run, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
 ) -> tuple[EpisodeChanges, dict[int, Composed]]:
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into `after`."""
-    changes, composed = EpisodeChanges(run.platform.episodes), dict[int, Composed]()
+    changes, composed = EpisodeChanges(run.platform), dict[int, Composed]()
     for row, one in waiting.items():
         composed[row] = _compose_target(run, changes, one)
         after.put(row, composed[row].state, one.reprocessed.state)
@@ -167,13 +167,12 @@ def _write(
     run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, late: LateUpdates, attempt: int
 ) -> None:
     """Write everything in one unit of work, states last; states alone by a compare-and-set of their own."""
-    states, episodes = run.platform.states, changes.episodes
-    if not episodes and not late:
+    states = run.platform.states
+    if not changes.episodes and not late:
         states.advance(before, after)
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
-        if episodes:
-            run.platform.episodes.write(episodes, unit)
+        changes.write(unit)
         late.write(run.platform, unit)
         states.advance(before, after, unit)
 

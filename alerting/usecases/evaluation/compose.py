@@ -1,7 +1,7 @@
 """Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
@@ -14,7 +14,7 @@ from alerting.ports import Platform
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
-from alerting.usecases.notification.routes import end_notifications, raise_notifications, worse_notifications
+from alerting.usecases.notification.routes import change_notifications, raise_notifications, worse_notifications
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
     new = [episode for episode in episodes if target.changes.get(episode.id) is None]
     for episode in new:
         last = target.is_last and episode is episodes[-1]
-        target.changes.add(_announce(target, episode, len(episodes) - 1 if last else 0, not last))
+        _announce(target, episode, len(episodes) - 1 if last else 0, not last)
     return len(new)
 
 
@@ -77,7 +77,8 @@ def _steps_of_earlier(target: Composition, evaluation: TargetEvaluation) -> dict
     return found
 
 
-def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> Episode:
+def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
+    """Add a new episode, muted or with its notifications."""
     as_of = target.as_of
     reason = "continues" if episode.continues else "first notification"
     if episode.late_data_status:
@@ -85,11 +86,10 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     if more:
         reason += f"; {more} more since {spoken_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
     silence = silence_at_raise(target.platform, target.definition, episode, as_of)
-    if silence is not None:
-        return as_muted(episode, silence, as_of)
-    added = raise_notifications(target.platform, target.changes, target.definition, episode, reason, as_of)
-    added = tuple(n for n in added if n.postponed_by == "digest" or not digest_only)
-    return replace(episode, notifications=(*episode.notifications, *added))
+    target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
+    if silence is None:
+        added = raise_notifications(target.platform, target.changes, target.definition, episode, reason, as_of)
+        target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
 
 def _continue_episode(
@@ -102,16 +102,24 @@ def _continue_episode(
         for step, part in steps:
             episode = with_step(episode, step, part, evaluation)
             if was_open and step.kind == "severity":
-                added = worse_notifications(target.platform, target.definition, episode, target.as_of)
-                episode = replace(episode, notifications=(*episode.notifications, *added))
+                target.changes.notify(
+                    worse_notifications(target.platform, target.changes, target.definition, episode, target.as_of)
+                )
             if was_open and episode.condition == "closed":
-                added = end_notifications(target.definition, episode, episode.transitions[-1].reason, target.as_of)
-                return replace(episode, notifications=(*episode.notifications, *added))
+                announce_end(target, episode)
+                return episode
         return episode
 
     stored_id = _stored_id(target, id)
     if stored_id is not None:
         target.changes.update(stored_id, add_steps)
+
+
+def announce_end(target: Composition, episode: Episode) -> None:
+    """Add the notifications of an episode's end, and drop those that quiet hours hold back."""
+    reason = episode.transitions[-1].reason
+    target.changes.notify(change_notifications(target.changes, target.definition, episode, "closed", reason, target.as_of))
+    target.changes.drop_overtaken(episode)
 
 
 def _stored_id(target: Composition, id: str) -> str | None:

@@ -31,7 +31,7 @@ def persist_past(
     found = [_close_at_end(e, end) for e in new_episodes(evaluation, revision, asset, detected_at=None, backfilled=True).values()]
     written: list[Episode] = []
     for attempt in range(_ATTEMPTS):
-        changes = EpisodeChanges(platform.episodes)
+        changes = EpisodeChanges(platform)
         _compose_past(changes, (revision.name, asset.name), found, start, end)
         episodes = changes.episodes
         try:

@@ -23,9 +23,9 @@ from alerting.episodes.reconciliation import (
     withdraw,
 )
 from alerting.kinds.evaluation import TargetEvaluation
-from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce
+from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce, announce_end
 from alerting.usecases.evaluation.new_episodes import new_episodes
-from alerting.usecases.notification.routes import end_notifications, raise_notifications, reopen_notifications
+from alerting.usecases.notification.routes import change_notifications, raise_notifications
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -84,11 +84,9 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
 
     def withdraw_stored(stored: Episode) -> Episode:
         after = withdraw(stored, target.as_of, containing)
-        if after == stored or stored.condition == "closed" or containing is not None:
-            return after
-        reason = after.transitions[-1].reason
-        added = end_notifications(target.definition, replace(after, withdrawn=False), reason, target.as_of)
-        return replace(after, notifications=(*after.notifications, *added))
+        if after != stored and stored.condition != "closed" and containing is None:
+            announce_end(target, replace(after, withdrawn=False))
+        return after
 
     part = target.changes.update(episode.id, withdraw_stored)
     if containing is not None:
@@ -102,16 +100,15 @@ def _correct(target: Composition, episode: Episode, correction: Reprocessed) -> 
         after = correct(stored, correction, as_of)
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
-            ended = end_notifications(definition, after, reason, as_of)
-            return replace(after, notifications=(*after.notifications, *ended))
+            announce_end(target, after)
+            return after
         if stored.condition == "open" or after.condition == "closed":
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:
             return stored  # only one may be open, so this one stays closed
-        again = reopen_notifications(definition, after, reason, as_of)
-        reopened = replace(after, notifications=(*after.notifications, *again))
-        raised = raise_notifications(target.platform, target.changes, definition, reopened, reason, as_of)
-        return replace(reopened, notifications=(*reopened.notifications, *raised))
+        target.changes.notify(change_notifications(target.changes, definition, after, "reopened", reason, as_of))
+        target.changes.notify(raise_notifications(target.platform, target.changes, definition, after, reason, as_of))
+        return after
 
     target.changes.update(episode.id, correct_stored)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import GroupMessage
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.sentences import (
@@ -53,11 +53,11 @@ def message(
     return replace(plain, links=links.of(episode.id, notification.channel, acknowledge))
 
 
-def group_message_text(group_message: GroupMessage, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
+def content_message(notification: Notification, now: datetime, zone: tzinfo = UTC) -> Message:
     """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
-    instant = now or group_message.notification.created_at
-    text = local_times(group_message.text, instant, zone)
-    return Message(group_message.id, group_message.subject, text, group_message.payload)
+    content = notification.content
+    assert content is not None  # noqa: S101 - see `Notification`
+    return Message(notification.key, content.subject, local_times(content.text, now, zone), content.payload)
 
 
 def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None = None, zone: tzinfo = UTC) -> Message:

@@ -3,16 +3,20 @@
 Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the next round completes the rest.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode, Transition
-from alerting.notifications.policy import mute_pending, shelf_reminder, still_open
+from alerting.notifications.notification import Notification
+from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision
+from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
 from alerting.usecases.episodes.store import update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
@@ -56,7 +60,12 @@ def muted_now(platform: Platform, definition: str, asset: str, now: datetime) ->
 
 def silence_now(platform: Platform, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
     """Return why an episode is muted now, None if it is not. A shelf takes precedence over suppression, which ends by itself."""
-    shelf = muted_now(platform, episode.definition, episode.asset, now)
+    return _silence(platform, definition, episode, muted_now(platform, episode.definition, episode.asset, now), now)
+
+
+def _silence(
+    platform: Platform, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
+) -> MuteReason | None:
     if shelf is not None:
         return _shelf_silence(shelf)
     reason = suppression_now(platform, definition, episode, now) if definition is not None else None
@@ -130,26 +139,30 @@ def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
         return False
     notified = False
 
-    def end_muting(current: Episode) -> Episode:
+    def end_muting(current: Episode, changes: EpisodeChanges) -> Episode:
         nonlocal notified
         if current.muted_by is None:
             return current
         notified = current.condition == "open"
         free = replace(current, muted_by=None)
-        return _notify_after_muting(platform, definition, free, current.muted_by, now) if notified else free
+        return _notify_after_muting(platform, changes, definition, free, current.muted_by, now) if notified else free
 
-    update(platform, episode.id, end_muting)
+    update_and_notify(platform, episode.id, end_muting)
     return notified
 
 
 def _notify_after_muting(
-    platform: Platform, definition: Definition | None, episode: Episode, silence_id: str, now: datetime
+    platform: Platform,
+    changes: EpisodeChanges,
+    definition: Definition | None,
+    episode: Episode,
+    silence_id: str,
+    now: datetime,
 ) -> Episode:
     reason = f"still open: {_why_over(platform, silence_id)}"
     recipients = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
-    added = still_open(episode, silence_id, recipients, reason, now)
-    transition = Transition("unmuted", now, _ACTOR, reason)
-    return replace(episode, transitions=(*episode.transitions, transition), notifications=(*episode.notifications, *added))
+    changes.notify(still_open(episode, silence_id, recipients, reason, now))
+    return replace(episode, transitions=(*episode.transitions, Transition("unmuted", now, _ACTOR, reason)))
 
 
 def _why_over(platform: Platform, silence_id: str) -> str:
@@ -159,26 +172,73 @@ def _why_over(platform: Platform, silence_id: str) -> str:
     return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "its muting has ended"
 
 
-def mute_notifications(platform: Platform, episode: Episode, now: datetime) -> Episode:
-    """Mark the waiting notifications of a muted episode as muted. Return the stored episode."""
-    revision = latest_revision(platform, episode.definition)
-    silence = silence_now(platform, revision.definition if revision else None, episode, now)
-    if silence is None:
-        return episode
-    return update(platform, episode.id, lambda e: replace(e, notifications=mute_pending(e.notifications, silence.reason)))
+def withhold(
+    platform: Platform, waiting: Sequence[Notification], episodes: Mapping[str, Episode], now: datetime
+) -> tuple[list[Notification], int]:
+    """Mute and drop waiting notifications that must not be delivered. Return the others, and how many were dropped.
+
+    Muted: those of muted episodes, and reminders of shelves that have ended. Dropped: those that quiet hours held back too long.
+    """
+    silences = _silences(platform, episodes.values(), now)
+    unclear = {n.episode for n in waiting if n.episode in silences or n.postponed_by == "quiet"}
+    sent = platform.notifications.of_episodes({id for id in unclear if id}) if unclear else {}
+    ready: list[Notification] = []
+    changes: list[tuple[Notification, Notification]] = []
+    for n in waiting:
+        episode, others = episodes.get(n.episode or ""), sent.get(n.episode or "", ())
+        reason = _why_muted(platform, n, episode, silences, others)
+        if reason is not None:
+            changes.append((n, replace(n, status="muted", next_attempt_at=None, error=reason)))
+        elif episode is not None and is_overtaken(n, episode, others):
+            changes.append((n, dropped(n)))
+        else:
+            ready.append(n)
+    platform.notifications.change(changes)
+    return ready, sum(after.status == "dropped" for _, after in changes)
+
+
+def _silences(platform: Platform, episodes: Iterable[Episode], now: datetime) -> dict[str, MuteReason]:
+    """Return why episodes are muted now, by id; without those that are not."""
+    by_target, found = defaultdict[tuple[str, str], list[Episode]](list), dict[str, MuteReason]()
+    for episode in episodes:
+        by_target[episode.definition, episode.asset].append(episode)
+    shelves = platform.shelves.in_force() if by_target else []
+    revisions = {name: latest_revision(platform, name) for name in {name for name, _ in by_target}}
+    for (name, asset), of_target in by_target.items():
+        revision = revisions[name]
+        shelf = find_muting_shelf((s for s in shelves if (s.definition, s.asset) == (name, asset)), now)
+        for episode in of_target:
+            silence = _silence(platform, revision.definition if revision else None, episode, shelf, now)
+            if silence is not None:
+                found[episode.id] = silence
+    return found
+
+
+def _why_muted(
+    platform: Platform,
+    notification: Notification,
+    episode: Episode | None,
+    silences: Mapping[str, MuteReason],
+    others: Iterable[Notification],
+) -> str | None:
+    if notification.shelf is not None:
+        shelf = platform.shelves.get(notification.shelf)
+        return "it has ended" if shelf is None or shelf.ended_at is not None else None
+    if notification.episode is None:
+        return None
+    if episode is None:
+        return "its episode is not stored any more"
+    silence = silences.get(episode.id)
+    return silence.reason if silence is not None and is_muted_with(notification, others) else None
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
     revision = latest_revision(platform, shelf.definition)
-    sent_keys = {n.key for n in shelf.notifications}
     definition = revision.definition if revision else None
     recipients = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
-    added = shelf_reminder(shelf.id, shelf.until, recipients, now)
-    new_ones = tuple(n for n in added if n.key not in sent_keys)
-    if new_ones:
-        platform.shelves.replace(replace(shelf, notifications=(*shelf.notifications, *new_ones), version=shelf.version + 1))
+    platform.notifications.add(shelf_reminder(shelf.id, shelf.until, recipients, now))
 
 
 def _open(platform: Platform, definition: str, asset: str) -> list[Episode]:

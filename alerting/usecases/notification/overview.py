@@ -8,16 +8,14 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.routes import Route
-from alerting.episodes.episode import Notification, PostponedBy
+from alerting.notifications.notification import Notification
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import NotFound
-from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
 from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import read_routes
 
 LOOK_BACK = timedelta(days=8)
 """Age of the oldest deliveries shown: a week, for a weekly heartbeat, and a day of delay."""
-_ANY_TIME = timedelta(days=366)
 _SHOWN = 100
 
 
@@ -47,21 +45,6 @@ class RouteStatus:
 
 
 @dataclass(frozen=True)
-class WaitingMessage:
-    """A notification that is still to be delivered. `postponed_by`: why it waits without a failure; `error`: its last failure."""
-
-    id: str
-    episode: str | None
-    channel: str
-    of: str
-    created_at: datetime
-    next_attempt_at: datetime | None
-    attempts: int
-    postponed_by: PostponedBy | None
-    error: str | None
-
-
-@dataclass(frozen=True)
 class RoutesOverview:
     """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all waiting messages are listed."""
 
@@ -70,21 +53,20 @@ class RoutesOverview:
     routes: tuple[RouteStatus, ...]
     faulty: Mapping[str, Sequence[str]]
     channels: tuple[ChannelStatus, ...]
-    waiting: tuple[WaitingMessage, ...]
+    waiting: tuple[Notification, ...]
     more_waiting: bool
-    dead: tuple[DeadLetter, ...]
+    dead: tuple[Notification, ...]
 
 
 def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = read_routes(platform)
-    group_messages = platform.group_messages.sent_since(since)
-    sent = _latest([*platform.episodes.sent_since(since), *group_messages])
-    waiting, dead = _waiting(platform, now), dead_letters(platform)
+    waiting, dead = platform.notifications.waiting(_SHOWN + 1), platform.notifications.dead()
+    sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
-    channels = _channels(platform.channels, named, sent, waiting, dead)
-    statuses = tuple(_route_status(route, group_messages, now) for route in routes)
+    channels = _channels(platform.channels, named, _latest(sent), waiting, dead)
+    statuses = tuple(_route_status(route, sent, now) for route in routes)
     return RoutesOverview(now, since, statuses, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
 
 
@@ -106,8 +88,8 @@ def channels_of(route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
 
 
-def _route_status(route: Route, group_messages: Iterable[Notification], now: datetime) -> RouteStatus:
-    heartbeats = _latest(n for n in group_messages if n.key.startswith(f"heartbeat:{route.name}:"))
+def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
+    heartbeats = _latest(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
     on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
     return RouteStatus(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
 
@@ -122,28 +104,9 @@ def _channels(
     configured: Collection[str],
     named: Collection[str],
     sent: Mapping[str, datetime],
-    waiting: Iterable[WaitingMessage],
-    dead: Iterable[DeadLetter],
+    waiting: Iterable[Notification],
+    dead: Iterable[Notification],
 ) -> tuple[ChannelStatus, ...]:
     waits, given_up = Counter(message.channel for message in waiting), Counter(letter.channel for letter in dead)
     names = sorted({*configured, *named, *waits, *given_up})
     return tuple(ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names)
-
-
-def _waiting(platform: Platform, now: datetime) -> list[WaitingMessage]:
-    """Return the oldest waiting messages, due or not; more than the overview shows if there are more."""
-    due = now + _ANY_TIME
-    found = [
-        _waiting_message(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.notifications
-    ]
-    found += [_waiting_message(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.notifications]
-    found += [_waiting_message(None, b.notification) for b in platform.group_messages.due(due, _SHOWN + 1)]
-    return sorted((message for message in found if message is not None), key=lambda message: message.created_at)
-
-
-def _waiting_message(episode: str | None, n: Notification) -> WaitingMessage | None:
-    if n.status != "pending":
-        return None
-    return WaitingMessage(
-        n.key, episode, n.channel, n.transition, n.created_at, n.next_attempt_at, n.attempts, n.postponed_by, n.error
-    )

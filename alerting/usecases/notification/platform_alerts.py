@@ -1,11 +1,11 @@
 """Notifications of faults of the platform itself: by the routes that ask for them, or else to the log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.routes import Route
-from alerting.notifications.group_message import GroupMessage, new_group_message
+from alerting.notifications.notification import Notification, new_message
 from alerting.ports import Platform, PlatformAlert
 
 DEFAULT_CHANNEL = "log"
@@ -13,15 +13,18 @@ _LOOK_BACK = timedelta(days=2)
 """Recipients are notified of the end of a fault up to this long after it, in case no process ran before."""
 
 
-def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
-    """Notify once of each open fault, and the same recipients once of its end. Return how many notifications were added."""
-    recipients = _recipients(platform, routes, now)
-    group_messages = [
-        _opening_message(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in recipients
-    ]
-    added = sum(_add(platform, group_message) for group_message in group_messages)
+def platform_notifications(platform: Platform, routes: Sequence[Route], now: datetime) -> list[Notification]:
+    """Return a notification of each open fault, and to the same recipients one of its end."""
+    still_open = platform.platform_alerts.open()
+    recipients = _recipients(platform, routes, now) if still_open else []
+    found = [_opening_message(alert, channel, route, now) for alert in still_open for channel, route in recipients]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
-    return added + sum(_add(platform, message) for alert in ended for message in _end_messages(platform, alert, now))
+    return found + _end_messages(platform, ended, now)
+
+
+def opening_keys(platform: Platform) -> list[str]:
+    """Return the keys of the notifications of open faults, to any channel."""
+    return [_key("platform", alert, channel) for alert in platform.platform_alerts.open() for channel in platform.channels]
 
 
 def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
@@ -41,29 +44,31 @@ def _in_force(route: Route, now: datetime) -> bool:
     return on_shift and end_of(route.quiet, route.zone, now) is None
 
 
-def _add(platform: Platform, group_message: GroupMessage) -> bool:
-    return platform.group_messages.get(group_message.id) is None and platform.group_messages.insert(group_message)
-
-
-def _id(what: str, alert: PlatformAlert, channel: str) -> str:
+def _key(what: str, alert: PlatformAlert, channel: str) -> str:
     return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
 
 
-def _opening_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> GroupMessage:
+def _opening_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Notification:
     subject = f"Platform: {alert.kind}: {alert.subject}"
     text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
-    return new_group_message(_id("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
+    return new_message(_key("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
-def _end_messages(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[GroupMessage]:
-    for channel in sorted(platform.channels):
-        opened = platform.group_messages.get(_id("platform", alert, channel))
-        if opened is not None and opened.notification.status in ("pending", "sent"):
-            subject = f"Over: platform: {alert.kind}: {alert.subject}"
-            until = alert.resolved_at.isoformat() if alert.resolved_at else ""
-            text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
-            route = opened.notification.route
-            yield new_group_message(_id("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
+def _end_messages(platform: Platform, ended: Sequence[PlatformAlert], now: datetime) -> list[Notification]:
+    opened = {_key("platform", alert, channel): alert for alert in ended for channel in platform.channels}
+    stored = platform.notifications.get(opened) if opened else []
+    return [
+        _end_message(opened[n.key], n.channel, n.route, now)
+        for n in sorted(stored, key=lambda n: n.key)
+        if n.is_waiting or n.status == "sent"
+    ]
+
+
+def _end_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Notification:
+    subject = f"Over: platform: {alert.kind}: {alert.subject}"
+    until = alert.resolved_at.isoformat() if alert.resolved_at else ""
+    text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
+    return new_message(_key("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
 def _payload(alert: PlatformAlert) -> dict[str, str | None]:

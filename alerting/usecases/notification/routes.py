@@ -1,6 +1,6 @@
 """Routes: read, check and apply them, and find the recipients of an episode's notifications."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -9,16 +9,21 @@ from typing import Literal, Protocol
 from alerting.definitions.faults import Fault, UserError, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
-from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
 from alerting.ports import Document, Platform
 
 
-class Notified(Protocol):
-    """Episodes whose notifications count when a flood is looked for: the stored ones, or those of a unit of work, too."""
+class Existing(Protocol):
+    """Notifications so far: the stored ones together with those of a unit of work."""
 
-    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
+    def of_episode(self, id: str) -> tuple[Notification, ...]:
+        """Return the notifications of an episode."""
+        ...
+
+    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
         ...
 
@@ -103,54 +108,63 @@ def recipients_now(platform: Platform, definition: Definition, asset: str, sever
 
 
 def raise_notifications(
-    platform: Platform, notified: Notified, definition: Definition, episode: Episode, reason: str, now: datetime
+    platform: Platform, existing: Existing, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
 
-    `notified`: the episodes among which earlier notifications are counted, to find a flood.
+    `existing`: among its earlier notifications of the asset a flood is looked for.
     """
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
-    return _notifications_by_route(definition, worst, to_notify, "raised", reason, now, notified)
+    sent = existing.of_episode(episode.id)
+    return _notifications_by_route(definition, worst, sent, to_notify, "raised", reason, now, existing)
 
 
-def worse_notifications(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
+def worse_notifications(
+    platform: Platform, existing: Existing, definition: Definition, episode: Episode, now: datetime
+) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notifications_by_route(definition, episode, to_notify, "worse", "", now)
+    return _notifications_by_route(definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now)
 
 
-def end_notifications(definition: Definition, episode: Episode, reason: str, now: datetime) -> tuple[Notification, ...]:
-    """Return the notifications of an episode's end, to the recipients of its earlier ones, also if the routes have changed."""
-    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
-    return _notifications_by_route(definition, episode, to_notify, "closed", reason, now)
-
-
-def reopen_notifications(
-    definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
+def change_notifications(
+    existing: Existing,
+    definition: Definition,
+    episode: Episode,
+    cause: Literal["closed", "reopened"],
+    reason: str,
+    now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a reopened episode, to the recipients of its end, except the channels in `without`."""
-    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications} - set(without))]
-    return _notifications_by_route(definition, episode, to_notify, "reopened", reason, now)
+    """Return the notifications of an episode's end or reopening, to the recipients of its earlier ones, whatever the routes."""
+    sent = existing.of_episode(episode.id)
+    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in sent})]
+    return _notifications_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
 def timed_notifications(
-    platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
+    platform: Platform,
+    definition: Definition,
+    episode: Episode,
+    sent: tuple[Notification, ...],
+    routes: Sequence[Route],
+    now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications that time makes due: of a risen severity, escalations, repeats."""
+    """Return the notifications that time makes due: of a risen severity, escalations, repeats. `sent`: those so far."""
     to_notify = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
     to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _notifications_by_route(definition, episode, to_notify, "time", "", now)
+    return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)
 
 
 def _notifications_by_route(
     definition: Definition,
     episode: Episode,
+    sent: tuple[Notification, ...],
     to_notify: Sequence[Recipient],
     cause: Cause,
     reason: str,
     now: datetime,
-    notified: Notified | None = None,
+    existing: Existing | None = None,
 ) -> tuple[Notification, ...]:
     return announcements(
         Situation(
@@ -158,19 +172,20 @@ def _notifications_by_route(
             r,
             cause,
             now,
+            sent,
             reason,
             definition.notify.resolved,
-            0 if notified is None else _count_recent_alerts(notified, episode, r, now),
+            0 if existing is None else _count_recent_alerts(existing, episode, r, now),
             max(SOON, 2 * definition.schedule.every),
         )
         for r in to_notify
     )
 
 
-def _count_recent_alerts(notified: Notified, episode: Episode, recipient: Recipient, now: datetime) -> int:
+def _count_recent_alerts(existing: Existing, episode: Episode, recipient: Recipient, now: datetime) -> int:
     if recipient.flood is None:
         return 0
-    recent = notified.notified_since(episode.asset, now - recipient.flood.within)
+    recent = existing.raised_since(episode.asset, now - recipient.flood.within)
     return sum(n.channel == recipient.channel for n in recent)
 
 

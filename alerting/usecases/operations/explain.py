@@ -87,7 +87,8 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
     lines = []
     if covering is not None:
         lines.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
-        notified = [f"{n.channel} ({n.status})" for n in covering.notifications if n.transition != "closed"]
+        sent = platform.notifications.of_episodes([covering.id])[covering.id]
+        notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
         lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":

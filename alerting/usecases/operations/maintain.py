@@ -11,7 +11,7 @@ from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.episodes.store import update
-from alerting.usecases.notification.dead_letters import dead_letters
+from alerting.usecases.notification.platform_alerts import opening_keys
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
@@ -28,7 +28,8 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of),
         "forgotten_late": forget_late(platform, as_of),
-        "dead_letters": len(dead_letters(platform)),
+        "forgotten_notifications": forget_notifications(platform, as_of),
+        "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": read_routes(platform)[1],
     }
 
@@ -37,6 +38,13 @@ def forget_late(platform: Platform, as_of: datetime) -> int:
     """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
     longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
     return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
+
+
+def forget_notifications(platform: Platform, as_of: datetime) -> int:
+    """Delete finished notifications after their time, except those of what is still open. Return how many."""
+    before = as_of - platform.notifications_last
+    open_episodes = [e.id for e in platform.episodes.find(end=before, open_only=True)]
+    return platform.notifications.forget(before, open_episodes, opening_keys(platform))
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:

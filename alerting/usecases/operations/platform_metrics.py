@@ -7,21 +7,18 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
-from alerting.episodes.episode import Notification
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.targets import list_targets
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
-from alerting.usecases.notification.dead_letters import dead_letters
 
 LABELLED = 50
 """Number of definitions, and of assets, with an own label: the most overdue ones, and those with the oldest newest reading."""
 COUNTED = 10_000
 """Largest count of open episodes, and of documents with pending notifications."""
 LATE_WINDOW = timedelta(hours=1)
-_ANY_TIME = timedelta(days=366)
 _ZERO = timedelta(0)
 
 
@@ -91,7 +88,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
     lags, overdue, count_never = _lags(platform, inventory.targets, now)
     ages, without = _reading_ages(platform, inventory.targets, now)
     late, too_late = _late_rows(platform, now)
-    pending = _pending(platform, now)
+    pending = platform.notifications.waiting(COUNTED)
     postponed = sum(n.postponed_by is not None for n in pending)
     due = [n.next_attempt_at for n in pending if n.postponed_by is None and n.next_attempt_at is not None]
     return PlatformMetrics(
@@ -111,7 +108,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
         late_rows=late,
         too_late_rows=too_late,
         unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
-        notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(dead_letters(platform))},
+        notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(platform.notifications.dead())},
         delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
         platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
     )
@@ -157,12 +154,3 @@ def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
     since = evaluated_since(platform, {part.asset for part in parts})
     late = sum(rows_since(platform, part, since[part.asset]) for part in parts if part.asset in since)
     return late, sum(arrival.too_late for arrival in arrivals)
-
-
-def _pending(platform: Platform, now: datetime) -> list[Notification]:
-    """Return notifications that are still to be delivered, due or not."""
-    until = now + _ANY_TIME
-    found = [n for episode in platform.episodes.with_due_notifications(until, COUNTED) for n in episode.notifications]
-    found += [n for shelf in platform.shelves.with_due_notifications(until) for n in shelf.notifications]
-    found += [group_message.notification for group_message in platform.group_messages.due(until, COUNTED)]
-    return [n for n in found if n.status == "pending"]

@@ -1,13 +1,16 @@
 """Changes of episodes that are composed before they are written: every read contains them."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from alerting.ports import Conflict
 from alerting.usecases.episodes.changes import EpisodeChanges
 from tests.builders import at
-from tests.helpers.episodes import closed, episode, notification
+from tests.helpers.episodes import closed, episode
+from tests.helpers.notifications import notice
 
 TARGET = episode().definition, episode().asset
 
@@ -16,7 +19,7 @@ TARGET = episode().definition, episode().asset
 def changes(stores):
     for one in (closed(episode(0)), episode(10), episode(5, asset="oven-2")):
         assert stores.episodes.insert(one)
-    return EpisodeChanges(stores.episodes)
+    return EpisodeChanges(stores)
 
 
 def ids(found):
@@ -59,9 +62,23 @@ def test_what_is_composed_is_in_every_later_read_and_is_written_once_as_the_next
 
 def test_notifications_of_composed_episodes_count_beside_those_of_stored_ones(changes, stores):
     since = at(0) - timedelta(days=1)
-    stored = replace(episode(40, asset="oven-3"), notifications=(notification("a:raised:mail"),))
-    assert stores.episodes.insert(stored)
-    changes.add(replace(episode(50, asset="oven-3"), definition="other", notifications=(notification("b:raised:mail"),)))
-    assert {n.key for n in changes.notified_since("oven-3", since)} == {"a:raised:mail", "b:raised:mail"}
-    assert changes.notified_since("oven-2", since) == []
-    assert changes.notified_since("oven-3", at(10**6)) == []
+    stores.notifications.add([notice("a:raised:mail", 40, episode=episode(10).id, asset="oven-3")])
+    changes.notify([notice("b:raised:mail", 50, episode=episode(10).id, asset="oven-3")])
+    assert {n.key for n in changes.raised_since("oven-3", since)} == {"a:raised:mail", "b:raised:mail"}
+    assert changes.raised_since("oven-2", since) == []
+    assert changes.raised_since("oven-3", at(10**6)) == []
+    assert [n.key for n in changes.of_episode(episode(10).id)] == ["a:raised:mail", "b:raised:mail"]
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_an_end_drops_what_quiet_hours_hold_back_and_conflicts_with_a_delivery_that_has_begun(changes, stores, is_claimed):
+    held = notice("a:raised:mail", 10, episode=episode(10).id, postponed_by="quiet", next_attempt_at=at(60))
+    stores.notifications.add([held])
+    changes.update(episode(10).id, closed)
+    changes.drop_overtaken(changes.get(episode(10).id))
+    assert [n.status for n in changes.of_episode(episode(10).id)] == ["dropped"]
+    if is_claimed:
+        stores.notifications.claim([held], at(60), at(62))
+    with pytest.raises(Conflict) if is_claimed else nullcontext(), stores.unit_of_work.begin() as unit:
+        changes.write(unit)
+    assert [n.status for n in stores.notifications.get([held.key])] == ["claimed" if is_claimed else "dropped"]

@@ -12,7 +12,7 @@ from alerting.episodes.episode import (
 from alerting.episodes.extract import alarm_of
 from alerting.ports import Conflict
 from tests.builders import at
-from tests.helpers.episodes import closed, episode, full_episode, notification
+from tests.helpers.episodes import closed, episode, full_episode
 
 
 def following(one: Episode, **changes) -> Episode:
@@ -73,9 +73,9 @@ def test_a_unit_of_work_with_one_lost_compare_and_set_is_a_conflict(stores, refu
     assert [e.asset for e in stores.episodes.find(asset="oven-1")] == ["oven-1"]
 
 
-def test_the_size_of_an_episode_grows_with_its_notifications(stores):
+def test_the_size_of_an_episode_grows_with_its_transitions(stores):
     one = episode(0)
-    more = replace(one, notifications=tuple(notification(f"{n}:raised:mail") for n in range(10)))
+    more = replace(one, transitions=full_episode().transitions * 20)
     assert 200 < stores.episodes.size(one) < stores.episodes.size(more) - 1000
 
 
@@ -156,29 +156,6 @@ def test_those_to_settle_are_the_due_ones_oldest_first(stores):
     assert stores.episodes.with_due_outcomes(at(60)) == [early, late]
 
 
-def test_due_notifications_are_the_pending_ones_whose_time_has_come(stores):
-    def told(minute, *notifications):
-        one = closed(episode(minute), notifications=notifications)
-        stores.episodes.insert(one)
-        return one
-
-    first_try = told(40, notification())
-    retry = told(30, notification(status="sent"), notification("b", next_attempt_at=at(60), attempts=1))
-    told(20, notification(next_attempt_at=at(61)))
-    told(10, notification(status="sent", next_attempt_at=at(5)), notification("b", next_attempt_at=at(99)))
-    told(5, notification(status="dead"))
-    told(0)
-    assert stores.episodes.with_due_notifications(at(60)) == [retry, first_try]
-    assert stores.episodes.with_due_notifications(at(60), limit=1) == [retry]
-
-
-def test_dead_letters_name_their_episode(stores):
-    dead = notification("e:raised:hook", status="dead", error="410 gone", attempts=5)
-    one = closed(episode(), notifications=(notification(), dead))
-    stores.episodes.insert(one)
-    assert stores.episodes.dead_letters() == [(one.id, dead)]
-
-
 QUERIES = {
     "newest": {"limit": 50},
     "next page": {"limit": 50, "before": (at(50_000), "f" * 24)},
@@ -207,7 +184,7 @@ def many(real_server):
     from alerting.adapters.mongo.episodes.episodes import _document
     from alerting.adapters.mongo.mongo import open_stores
 
-    template = _document(closed(full_episode(), notifications=(notification(status="sent"),), outcome_due_at=None))
+    template = _document(closed(full_episode(), outcome_due_at=None))
     with open_stores(real_server, "many", prepare=True) as stores:
         documents = (
             template
@@ -216,7 +193,7 @@ def many(real_server):
         )
         stores.database["episodes"].insert_many(documents, ordered=False)
         for minute in (200_000, 200_001):
-            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0), notifications=(notification(),)))
+            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0)))
         yield stores
 
 
@@ -243,11 +220,8 @@ def test_among_a_hundred_thousand_only_what_is_returned_is_looked_at(many, query
 
 @pytest.mark.slow
 def test_among_a_hundred_thousand_the_work_to_do_is_found_by_index(many):
-    assert len(many.episodes.with_due_outcomes(at(0))) == len(many.episodes.with_due_notifications(at(0))) == 2
+    assert len(many.episodes.with_due_outcomes(at(0))) == 2
     assert _examined(many, lambda: many.episodes.with_due_outcomes(at(0))) <= 2
-    assert _examined(many, lambda: many.episodes.with_due_notifications(at(0))) <= 2
-    assert _examined(many, many.episodes.dead_letters) == 0
-    assert _examined(many, lambda: many.episodes.sent_since(at(0))) == 0
 
 
 def test_what_is_over_and_not_acknowledged_is_found_newest_first(stores):

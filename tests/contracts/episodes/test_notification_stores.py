@@ -1,20 +1,18 @@
-"""Routes, bulletins, revocations, and what deliveries ask of the episodes: on the pretended database and on a real server."""
+"""Routes, notifications, revocations and sessions: on the pretended database and on a real server."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.mongo.episodes.notifications import _document
+from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
-from alerting.notifications.group_message import new_group_message
+from alerting.notifications.notification import new_message
+from alerting.ports import Conflict
 from tests.builders import at
-from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
-
-
-def group_message(id="b1", minute=0):
-    return new_group_message(id, "mail", "+3 more", "text", at(minute), "night", asset="oven-1", notifications=["a", "b"])
 
 
 def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
@@ -24,27 +22,72 @@ def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
     assert (stores.routes.remove("a"), stores.routes.remove("a")) == (True, False)
 
 
-def test_a_bulletin_is_inserted_once_and_comes_back_the_same(stores):
-    assert stores.group_messages.insert(group_message())
-    assert not stores.group_messages.insert(replace(group_message(), text="other"))
-    assert stores.group_messages.get("b1") == group_message()
-    assert stores.group_messages.get("b2") is None
+def test_a_notification_is_stored_once_under_its_key_and_comes_back_the_same(stores):
+    summary = new_message("flood:1", "mail", "+3 more", "text", at(0), "night", asset="oven-1", notifications=["a", "b"])
+    one = notice("a:raised:mail", 1, severity="high", episode="a", asset="oven-1", number=2, postponed_by="quiet")
+    assert stores.notifications.add([summary, one]) == 2
+    assert stores.notifications.add([replace(summary, channel="other"), notice("b", 2)]) == 1
+    assert {n.key: n for n in stores.notifications.get(["flood:1", "a:raised:mail", "x"])} == {n.key: n for n in (summary, one)}
+    assert stores.notifications.add([]) == 0
 
 
-def test_of_two_who_change_a_bulletin_one_wins(stores):
-    stores.group_messages.insert(group_message())
-    sent = group_message().after(replace(group_message().notification, status="sent"))
-    assert (stores.group_messages.replace(sent), stores.group_messages.replace(sent)) == (True, False)
+def test_notifications_are_due_in_order_and_a_raise_comes_before_its_end(stores):
+    kept = [notice("late", 9), notice("b", 2), notice("a", 2, transition="closed"), notice("first", 1)]
+    stores.notifications.add([*kept, notice("done", 1, status="sent"), notice("dead", 1, status="dead")])
+    assert [n.key for n in stores.notifications.due(at(5), 10)] == ["first", "b", "a"]
+    assert [n.key for n in stores.notifications.due(at(5), 1)] == ["first"]
+    assert [n.key for n in stores.notifications.waiting()] == ["first", "a", "b", "late"]
+    assert [n.key for n in stores.notifications.waiting(2)] == ["first", "a"]
+    assert [n.key for n in stores.notifications.dead()] == ["dead"]
 
 
-def test_bulletins_are_due_oldest_first_and_dead_ones_listed(stores):
-    for id, minute in (("late", 9), ("b", 2), ("a", 1)):
-        stores.group_messages.insert(group_message(id, minute))
-    assert [b.id for b in stores.group_messages.due(at(5))] == ["a", "b"]
-    first = stores.group_messages.get("a")
-    stores.group_messages.replace(first.after(replace(first.notification, status="dead")))
-    assert [b.id for b in stores.group_messages.due(at(5))] == ["b"]
-    assert [b.id for b in stores.group_messages.dead_letters()] == ["a"]
+def test_a_claim_counts_the_attempt_and_no_other_process_has_it_until_it_ends(stores):
+    both = [notice("a", 1), notice("b", 1)]
+    stores.notifications.add([*both, notice("c", 1)])
+    claimed = stores.notifications.claim(both, at(2), at(4))
+    assert [(n.key, n.status, n.attempts, n.next_attempt_at) for n in claimed] == [(k, "claimed", 1, at(4)) for k in "ab"]
+    assert {n.key: n for n in stores.notifications.get("ab")} == {n.key: n for n in claimed}
+    assert [n.key for n in stores.notifications.claim([*both, notice("c", 1)], at(3), at(5))] == ["c"]
+    assert [n.attempts for n in stores.notifications.claim(claimed, at(4), at(6))] == [2, 2]
+
+
+def test_a_change_counts_only_while_the_notification_is_as_it_was_read(stores):
+    one = notice("a", 1)
+    stores.notifications.add([one])
+    [claimed] = stores.notifications.claim([one], at(1), at(2))
+    assert stores.notifications.change([(one, replace(one, status="muted", next_attempt_at=None))]) == 0
+    [again] = stores.notifications.claim([claimed], at(2), at(4))
+    assert stores.notifications.change([(claimed, replace(claimed, status="failed"))]) == 0
+    sent = replace(claimed, status="sent", delivered_at=at(3), next_attempt_at=None)
+    assert stores.notifications.change([(None, sent)]) == 1
+    assert stores.notifications.change([(again, replace(again, status="failed"))]) == 0
+    assert stores.notifications.get(["a"]) == [sent]
+
+
+def test_in_a_unit_of_work_all_changes_count_or_none(real):
+    one, other = notice("a", 1), notice("b", 1)
+    real.notifications.add([one, other])
+    real.notifications.claim([other], at(1), at(2))
+    with pytest.raises(Conflict), real.unit_of_work.begin() as unit:
+        real.notifications.add([notice("c", 1)], unit)
+        real.notifications.change([(n, replace(n, status="grouped", next_attempt_at=None)) for n in (one, other)], unit)
+    assert {n.key: n.status for n in real.notifications.get("abc")} == {"a": "pending", "b": "claimed"}
+
+
+def test_notifications_of_episodes_are_read_together_oldest_first(stores):
+    stores.notifications.add([notice("b", 2, episode="e1"), notice("a", 1, episode="e1"), notice("c", 1, episode="e2")])
+    found = stores.notifications.of_episodes(["e1", "e3"])
+    assert {id: [n.key for n in of_episode] for id, of_episode in found.items()} == {"e1": ["a", "b"], "e3": []}
+
+
+def test_finished_notifications_are_forgotten_and_those_of_open_matters_stay(stores):
+    def old(key, **changes):
+        return notice(key, 1, status="sent", delivered_at=at(1), **changes)
+
+    kept = [notice("waits", 1), old("open", episode="e1"), old("fault"), notice("new", 9, status="sent")]
+    stores.notifications.add([*kept, old("a", episode="e2"), old("b"), notice("c", 1, status="dead")])
+    assert stores.notifications.forget(at(5), ["e1"], ["fault"]) == 3
+    assert {n.key for n in stores.notifications.get(["waits", "open", "fault", "new", "a", "b", "c"])} == {n.key for n in kept}
 
 
 def test_a_revocation_counts_for_what_was_made_before_it_and_is_never_taken_back(stores):
@@ -60,35 +103,10 @@ def test_a_revocation_counts_for_what_was_made_before_it_and_is_never_taken_back
 
 
 def test_what_was_told_of_an_asset_lately(stores):
-    for minute, asset in ((1, "oven-1"), (2, "oven-2"), (3, "oven-1")):
-        made = replace(episode(minute), asset=asset, condition="closed", notifications=(notice(f"k{minute}", minute),))
-        assert stores.episodes.insert(replace(made, id=f"e{minute}"))
-    assert [n.key for n in stores.episodes.notified_since("oven-1", at(1))] == ["k3"]
-    assert len(stores.episodes.notified_since("oven-1", at(1) - timedelta(seconds=1))) == 2
-
-
-def test_what_was_held_back_in_floods_until_now(stores):
-    outboxes = {
-        "held": notice("a", 5, postponed_by="flood"),
-        "later": notice("b", 9, postponed_by="flood"),
-        "plain": notice("c", 1),
-    }
-    for minute, (id, n) in enumerate(outboxes.items()):
-        assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", notifications=(n,)))
-    [found] = stores.episodes.waiting_in_floods(at(5))
-    assert found.notifications == (outboxes["held"],)
-
-
-def test_what_waits_for_a_digest_whenever_it_is_due(stores):
-    outboxes = {
-        "soon": notice("a", 5, postponed_by="digest"),
-        "later": notice("b", 9, postponed_by="digest"),
-        "flood": notice("c", 1, postponed_by="flood"),
-    }
-    outboxes["told"] = replace(notice("d", 1, postponed_by="digest"), status="grouped")
-    for minute, (id, n) in enumerate(outboxes.items()):
-        assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", notifications=(n,)))
-    assert [e.id for e in stores.episodes.waiting_for_digest()] == ["soon", "later"]
+    raised = [notice(f"k{minute}", minute, asset=asset) for minute, asset in ((1, "oven-1"), (2, "oven-2"), (3, "oven-1"))]
+    stores.notifications.add([*raised, notice("end", 4, asset="oven-1", transition="closed")])
+    assert [n.key for n in stores.notifications.raised_since("oven-1", at(1))] == ["k3"]
+    assert len(stores.notifications.raised_since("oven-1", at(1) - timedelta(seconds=1))) == 2
 
 
 def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(real):
@@ -115,18 +133,29 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
 
 
 def test_what_was_delivered_since_an_instant(stores):
-    def sent(key, minute):
-        return notice(key, minute, status="sent", delivered_at=at(minute))
+    sent = [notice(key, minute, status="sent", delivered_at=at(minute)) for key, minute in (("old", 1), ("new", 8))]
+    stores.notifications.add([*sent, notice("pending", 9), notice("dead", 9, status="dead")])
+    assert [n.key for n in stores.notifications.sent_since(at(5))] == ["new"]
 
-    notifications = (sent("old", 1), sent("new", 8), notice("pending", 9), notice("dead", 9, status="dead"))
-    assert stores.episodes.insert(replace(episode(0), condition="closed", notifications=notifications))
-    assert [n.key for n in stores.episodes.sent_since(at(5))] == ["new"]
-    for id, minute in (("b1", 1), ("b2", 8), ("b3", 9)):
-        stores.group_messages.insert(group_message(id, minute))
-    for id, minute in (("b1", 1), ("b2", 8)):
-        first = stores.group_messages.get(id)
-        stores.group_messages.replace(first.after(replace(first.notification, status="sent", delivered_at=at(minute))))
-    assert [n.key for n in stores.group_messages.sent_since(at(5))] == ["b2"]
+
+@pytest.mark.slow
+def test_among_many_the_due_ones_are_found_by_index(real_server):
+    template = _document(notice("k", 0, status="sent", delivered_at=at(0), episode="e", asset="oven-1"))
+    with open_stores(real_server, "many-notifications", prepare=True) as stores:
+        documents = [template | {"_id": f"k{n}", "created_at": at(n), "episode": f"e{n}"} for n in range(10_000)]
+        stores.database["notifications"].insert_many(documents, ordered=False)
+        stores.notifications.add([notice(f"due-{n}", 20_000) for n in range(2)])
+        stores.database.command("profile", 2)
+        assert len(stores.notifications.due(at(20_000), 100)) == len(stores.notifications.waiting()) == 2
+        assert stores.notifications.dead() == []
+        assert len(stores.notifications.of_episodes(["e5"])["e5"]) == 1
+        assert len(stores.notifications.raised_since("oven-1", at(9_997))) == 2
+        assert stores.notifications.forget(at(10), [], []) == 10
+        stores.database.command("profile", 0)
+        asked = {"ns": "many-notifications.notifications", "op": {"$in": ["query", "remove"]}}
+        profile = [*stores.database["system.profile"].find(asked)]
+        assert len(profile) == 6
+        assert max(entry["docsExamined"] for entry in profile) <= 10
 
 
 def test_a_session_that_was_ended_stays_so_until_it_would_have_ended_by_itself(stores):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from alerting.episodes.episode import Notification
 from alerting.operators.shelves import new_shelf, record_end
 from tests.builders import at
 from tests.helpers.episodes import episode
@@ -13,8 +12,7 @@ def shelf(start=0, end=60, asset="oven-1", kind="shelved", before=0):
 
 
 def test_a_shelf_comes_back_equal(stores):
-    notice = Notification("s:reminder:log", "log", "reminder", "about to end", at(45), next_attempt_at=at(45))
-    one = replace(shelf(), notifications=(notice,))
+    one = shelf()
     assert stores.shelves.insert(one)
     assert stores.shelves.get(one.id) == one
     assert stores.shelves.get("nothing") is None
@@ -51,23 +49,6 @@ def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores)
     assert stores.shelves.in_force() == [endless, early, late]
     assert stores.shelves.in_force("too-hot", "oven-2") == [late]
     assert stores.shelves.in_force("other") == []
-
-
-def test_dead_letters_name_their_shelf(stores):
-    dead = Notification("s:reminder:log", "log", "reminder", "about to end", at(45), status="dead", attempts=60)
-    sent = Notification("s:reminder:mail", "mail", "reminder", "about to end", at(45), status="sent", attempts=1)
-    one = replace(shelf(), notifications=(sent, dead))
-    stores.shelves.insert(one)
-    stores.shelves.insert(replace(shelf(5, asset="oven-2"), notifications=(sent,)))
-    assert stores.shelves.dead_letters() == [(one.id, dead)]
-
-
-def test_due_notifications_of_shelves_are_found(stores):
-    notice = Notification("k", "log", "reminder", "", at(45), next_attempt_at=at(45))
-    one = replace(shelf(), notifications=(notice,))
-    stores.shelves.insert(one)
-    assert stores.shelves.with_due_notifications(at(44)) == []
-    assert stores.shelves.with_due_notifications(at(45)) == [one]
 
 
 def test_episodes_that_owe_an_announcement_are_found_oldest_first(stores):

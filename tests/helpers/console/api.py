@@ -12,7 +12,6 @@ from alerting.episodes.episode import (
     Change,
     Contribution,
     Episode,
-    Notification,
     RecommendationResult,
     Transition,
     episode_id,
@@ -46,7 +45,6 @@ def episode(minute, asset="oven-1", condition="closed", **changes):
         recommendation=RecommendationResult((Change("zone_2", 232.0, 224.0, "°C"),), 0.8, 0.2, True, "lower zone 2 to 224 °C"),
         guidance={"action": "Open the damper."},
         transitions=(Transition("raised", raised, "platform", "the condition is met"),),
-        notifications=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
     )
     return replace(made, **changes)
 

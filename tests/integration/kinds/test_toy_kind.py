@@ -17,7 +17,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operations.report import make_report
-from tests.builders import at, oven
+from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
 DOCUMENT = {
@@ -97,6 +97,13 @@ def test_it_is_evaluated_and_raises_and_closes_one_episode(platform, minutes):
 def test_people_are_notified_of_raise_and_end(platform, mailbox):
     evaluated(platform, 10, 22, 41)
     assert [message.subject for message in mailbox.messages] == ["MEDIUM: apart on oven-1", "Over: apart on oven-1"]
+
+
+def test_an_instant_is_evaluated_by_the_kind_in_force_there(platform):
+    apply(platform, [{**too_hot(above=105), "name": "apart", "variable": "left"}], "engineer", at(10), "limit of one")
+    apply(platform, [{**DOCUMENT, "most": 50}], "engineer", at(45), "the difference again")
+    (episode,) = evaluated(platform, 60)
+    assert (episode.kind, episode.revision, episode.raised_at, episode.closed_at) == ("threshold", 2, at(20), at(30))
 
 
 def test_late_readings_of_its_variables_are_evaluated_again(platform):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerting.definitions.routes import Flood, parse_route
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
-from alerting.notifications.policy import STAGES, Situation, after_failure, announcements, decide, retry_delay
+from alerting.notifications.policy import STAGES, Situation, after_failure, announcements, decide, is_overtaken, retry_delay
 from alerting.notifications.routing import Recipient, escalations, recipients
 from tests.builders import at, threshold
 
@@ -21,15 +21,14 @@ EPISODE = Episode(
 PAGER = Recipient("pager")
 
 
-def situation(episode=EPISODE, recipient=PAGER, cause="raised", minute=0, **more):
-    return Situation(episode, recipient, cause, at(minute), "first notification", **more)
+def situation(episode=EPISODE, recipient=PAGER, cause="raised", minute=0, sent=(), **more):
+    return Situation(episode, recipient, cause, at(minute), sent, "first notification", **more)
 
 
-def told(episode=EPISODE, recipient=PAGER, **more):
-    """The episode after its raise was told and delivered."""
-    notices = announcements([situation(episode, recipient, **more)])
-    delivered = tuple(replace(n, status="sent", delivered_at=n.next_attempt_at) for n in notices)
-    return replace(episode, notifications=(*episode.notifications, *delivered))
+def told(recipient=PAGER):
+    """What the recipients have after the raise was told and delivered."""
+    notices = announcements([situation(recipient=recipient)])
+    return tuple(replace(n, status="sent", delivered_at=n.next_attempt_at) for n in notices)
 
 
 def over(episode):
@@ -56,7 +55,7 @@ def test_the_stages_read_aloud():
 def test_the_raise_is_told_once_under_a_key_that_says_what_it_is():
     [notice] = announcements([situation()])
     assert (notice.key, notice.reason) == ("e1:raised:pager", "first notification")
-    assert announcements([situation(told())]) == ()
+    assert announcements([situation(sent=told())]) == ()
 
 
 def test_episodes_of_past_times_tell_nobody():
@@ -65,24 +64,31 @@ def test_episodes_of_past_times_tell_nobody():
 
 
 def test_the_end_is_told_only_to_whom_the_raise_was_told():
-    ended = over(told())
-    assert [n.key for n in announcements([situation(ended, cause="closed")])] == ["e1:closed:pager"]
-    assert announcements([situation(ended, Recipient("mail"), cause="closed")]) == ()
-    assert announcements([situation(ended, cause="closed", notify_resolved=False)]) == ()
+    ended = over(EPISODE)
+    assert [n.key for n in announcements([situation(ended, cause="closed", sent=told())])] == ["e1:closed:pager"]
+    assert announcements([situation(ended, Recipient("mail"), cause="closed", sent=told())]) == ()
+    assert announcements([situation(ended, cause="closed", sent=told(), notify_resolved=False)]) == ()
 
 
 def test_an_end_is_not_told_where_the_raise_was_given_up():
-    ended = over(told())
-    dead = replace(ended, notifications=tuple(replace(n, status="dead") for n in ended.notifications))
-    assert announcements([situation(dead, cause="closed")]) == ()
+    dead = tuple(replace(n, status="dead") for n in told())
+    assert announcements([situation(over(EPISODE), cause="closed", sent=dead)]) == ()
+
+
+def test_an_end_is_told_where_the_raise_is_being_delivered_or_tried_again():
+    for status in ("claimed", "failed"):
+        under_way = tuple(replace(n, status=status) for n in told())
+        assert [n.key for n in announcements([situation(over(EPISODE), cause="closed", sent=under_way)])] == ["e1:closed:pager"]
 
 
 def test_quiet_hours_hold_it_back_and_its_end_with_it():
     asleep = replace(PAGER, quiet_until=at(60))
     [held] = announcements([situation(recipient=asleep)])
     assert (held.postponed_by, held.next_attempt_at) == ("quiet", at(60))
-    ended = over(replace(EPISODE, notifications=(held,)))
-    assert announcements([situation(ended, asleep, cause="closed")]) == ()
+    assert announcements([situation(over(EPISODE), asleep, cause="closed", sent=(held,))]) == ()
+    assert is_overtaken(held, over(EPISODE), (held,))
+    assert not is_overtaken(held, EPISODE, (held,))
+    assert not is_overtaken(replace(held, status="claimed"), over(EPISODE), (held,))
 
 
 def test_a_flood_holds_back_what_is_one_too_many_until_the_end_of_its_slot():
@@ -105,70 +111,69 @@ def test_the_top_severity_is_held_back_by_nothing():
 
 def test_what_quiet_hours_hold_back_is_told_at_once_when_it_becomes_critical():
     [held] = announcements([situation(recipient=replace(PAGER, quiet_until=at(60)))])
-    burning = replace(EPISODE, severity="critical", notifications=(held,))
-    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5)])] == ["e1:severity_rose-critical:pager"]
-    still = replace(EPISODE, severity="high", notifications=(held,))
-    assert announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5)]) == ()
+    burning = replace(EPISODE, severity="critical")
+    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5, (held,))])] == ["e1:severity_rose-critical:pager"]
+    still = replace(EPISODE, severity="high")
+    assert announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5, (held,))]) == ()
 
 
 def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
-    worse = replace(told(), severity="high")
-    [notice] = announcements([situation(worse, cause="time", minute=5)])
+    worse = replace(EPISODE, severity="high")
+    [notice] = announcements([situation(worse, cause="time", minute=5, sent=told())])
     assert (notice.key, notice.reason) == ("e1:severity_rose-high:pager", "severity rose from medium to high")
-    again = replace(worse, notifications=(*worse.notifications, notice))
-    assert announcements([situation(again, cause="time", minute=6)]) == ()
-    assert announcements([situation(replace(again, severity="low"), cause="time", minute=7)]) == ()
+    both = (*told(), notice)
+    assert announcements([situation(worse, cause="time", minute=6, sent=both)]) == ()
+    assert announcements([situation(replace(worse, severity="low"), cause="time", minute=7, sent=both)]) == ()
 
 
 def test_who_hears_only_of_the_worse_hears_of_it_when_it_gets_worse():
-    worse = replace(told(), severity="high")
-    assert [n.channel for n in announcements([situation(worse, Recipient("chief"), cause="time", minute=5)])] == ["chief"]
-    assert announcements([situation(told(), Recipient("chief"), cause="time", minute=5)]) == ()
+    worse, chief = replace(EPISODE, severity="high"), Recipient("chief")
+    assert [n.channel for n in announcements([situation(worse, chief, cause="time", minute=5, sent=told())])] == ["chief"]
+    assert announcements([situation(EPISODE, chief, cause="time", minute=5, sent=told())]) == ()
 
 
 def test_who_has_acknowledged_it_or_shelved_it_is_not_told_again():
     for changes in ({"acknowledged": ActorStamp("otto", at(1))}, {"muted_by": "s1"}):
-        quiet = replace(told(), **changes)
-        assert announcements([situation(quiet, NAGGED, "time", 30), situation(quiet, CHIEF, "time", 30)]) == ()
+        quiet = replace(EPISODE, **changes)
+        assert announcements([situation(quiet, NAGGED, "time", 30, told()), situation(quiet, CHIEF, "time", 30, told())]) == ()
 
 
 NAGGED = replace(PAGER, repeat=timedelta(minutes=30))
 
 
 def test_it_is_repeated_while_it_is_open_with_a_number_in_the_key():
-    assert announcements([situation(told(), NAGGED, "time", 29)]) == ()
-    [notice] = announcements([situation(told(), NAGGED, "time", 30)])
+    assert announcements([situation(EPISODE, NAGGED, "time", 29, told())]) == ()
+    [notice] = announcements([situation(EPISODE, NAGGED, "time", 30, told())])
     assert notice.key == "e1:repeated:pager:1"
-    assert announcements([situation(over(told()), NAGGED, "time", 30)]) == ()
+    assert announcements([situation(over(EPISODE), NAGGED, "time", 30, told())]) == ()
 
 
 def test_after_an_outage_one_repeat_makes_up_for_all():
-    episode = told()
-    [late] = announcements([situation(episode, NAGGED, "time", 301)])
+    [late] = announcements([situation(EPISODE, NAGGED, "time", 301, told())])
     assert late.key == "e1:repeated:pager:10"
-    assert announcements([situation(replace(episode, notifications=(*episode.notifications, late)), NAGGED, "time", 302)]) == ()
+    assert announcements([situation(EPISODE, NAGGED, "time", 302, (*told(), late))]) == ()
 
 
 def test_quiet_hours_bring_no_repeats():
-    assert announcements([situation(told(), replace(NAGGED, quiet_until=at(400)), "time", 300)]) == ()
+    assert announcements([situation(EPISODE, replace(NAGGED, quiet_until=at(400)), "time", 300, told())]) == ()
 
 
 def test_a_raise_that_was_held_back_counts_from_when_it_was_told():
     held = told(recipient=replace(NAGGED, quiet_until=at(100)))
-    assert announcements([situation(held, NAGGED, "time", 120)]) == ()
-    assert [n.number for n in announcements([situation(held, NAGGED, "time", 130)])] == [1]
+    assert announcements([situation(EPISODE, NAGGED, "time", 120, held)]) == ()
+    assert [n.number for n in announcements([situation(EPISODE, NAGGED, "time", 130, held)])] == [1]
 
 
 CHIEF = Recipient("chief", escalates_after=timedelta(minutes=15))
 
 
 def test_it_escalates_once_when_nobody_answers():
-    assert announcements([situation(told(), CHIEF, "time", 14)]) == ()
-    [notice] = announcements([situation(told(), CHIEF, "time", 15)])
+    assert announcements([situation(EPISODE, CHIEF, "time", 14, told())]) == ()
+    [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
     assert (notice.key, notice.reason) == ("e1:escalated:chief", "no operator has acknowledged it for 15 min")
     for status in ("pending", "sent", "dead"):
-        done = replace(told(), notifications=(*told().notifications, replace(notice, status=status)))
-        assert announcements([situation(done, CHIEF, "time", 200)]) == ()
+        done = (*told(), replace(notice, status=status))
+        assert announcements([situation(EPISODE, CHIEF, "time", 200, done)]) == ()
 
 
 def test_nothing_escalates_of_which_nobody_was_told():
@@ -176,10 +181,9 @@ def test_nothing_escalates_of_which_nobody_was_told():
 
 
 def test_who_was_told_by_escalation_hears_of_the_end():
-    episode = told()
-    [notice] = announcements([situation(episode, CHIEF, "time", 15)])
-    ended = over(replace(episode, notifications=(*episode.notifications, replace(notice, status="sent"))))
-    assert [n.channel for n in announcements([situation(ended, Recipient("chief"), "closed", 16)])] == ["chief"]
+    [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
+    sent = (*told(), replace(notice, status="sent"))
+    assert [n.channel for n in announcements([situation(over(EPISODE), Recipient("chief"), "closed", 16, sent)])] == ["chief"]
 
 
 # --- routes --------------------------------------------------------------------------------------------------------------
@@ -257,6 +261,6 @@ def test_many_deliveries_that_failed_together_do_not_come_back_together():
 def test_deliveries_are_given_up_after_hours_or_at_once_where_it_is_useless():
     assert after_failure(1, permanent=True) == "dead"
     lasted, attempts = timedelta(0), 1
-    while after_failure(attempts, permanent=False) == "pending":
+    while after_failure(attempts, permanent=False) == "failed":
         lasted, attempts = lasted + retry_delay(attempts, "k"), attempts + 1
     assert lasted > timedelta(hours=8)

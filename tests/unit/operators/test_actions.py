@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.episodes.episode import Notification
 from alerting.episodes.first_out import first_out
-from alerting.notifications.policy import mute_pending
+from alerting.notifications.notification import Notification
+from alerting.notifications.policy import is_muted_with
 from alerting.operators.actions import FLAGS, LONGEST_SHELF, ROLES, RULES, Flags, NotAllowed, isa_state, move, permit, refusal
 from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
 from alerting.operators.state_table_page import life_cycle_page
@@ -153,7 +153,7 @@ def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
 
 def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
     def notice(channel, kind, status):
-        return Notification(f"e:{kind}:{channel}", channel, kind, "", at(0), status, next_attempt_at=at(0))
+        return Notification(f"e:{kind}:{channel}", channel, kind, "", at(0), at(0), status)
 
     notifications = (
         notice("mail", "raised", "sent"),
@@ -161,7 +161,8 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
         notice("pager", "raised", "pending"),
         notice("pager", "closed", "pending"),
     )
-    assert [n.status for n in mute_pending(notifications, "shelved")] == ["sent", "pending", "muted", "muted"]
+    waiting = [n for n in notifications if n.is_waiting]
+    assert [(n.channel, is_muted_with(n, notifications)) for n in waiting] == [("mail", False), ("pager", True), ("pager", True)]
 
 
 # --- first-out ----------------------------------------------------------------------------------------------------------

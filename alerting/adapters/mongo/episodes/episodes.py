@@ -1,6 +1,6 @@
-"""Episodes in MongoDB: transitions and the notifications that they cause are one document."""
+"""Episodes in MongoDB."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of
-from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, was_silent, was_suppressed
 from alerting.ports.unit_of_work import Conflict, Unit
 
@@ -79,6 +79,10 @@ class MongoEpisodes:
         found = self._episodes.find_one({"_id": id})
         return None if found is None else _episode(found)
 
+    def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
+        """Return the stored episodes of these ids, by id."""
+        return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
+
     def find(
         self,
         definition: str | None = None,
@@ -121,50 +125,9 @@ class MongoEpisodes:
         """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
-    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
-        """Return episodes with a pending notification that is due (or was never tried), oldest first."""
-        due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
-        return _episodes(self._episodes.find({"notifications": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return episode id and notification of every dead letter, oldest episode first."""
-        found = self._episodes.find({"notifications.status": "dead"}, {"notifications": True, "raised_at": True}).sort(
-            _OLDEST_FIRST
-        )
-        return [
-            (document["_id"], from_document(Notification, letter))
-            for document in found
-            for letter in document["notifications"]
-            if letter["status"] == "dead"
-        ]
-
     def muted(self) -> list[Episode]:
         """Return episodes with `muted_by`, oldest first."""
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
-
-    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Return notifications of raises on this asset made after this instant."""
-        found = self._episodes.find({"asset": asset, "notifications.created_at": {"$gt": since}}, {"notifications": True})
-        notifications = (from_document(Notification, n) for document in found for n in document["notifications"])
-        return [n for n in notifications if n.transition == "raised" and n.created_at > since]
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        """Return notifications that were delivered since this instant."""
-        # No notification is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
-        sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
-        found = self._episodes.find({"notifications": {"$elemMatch": sent}}, {"notifications": True})
-        notifications = (from_document(Notification, n) for document in found for n in document["notifications"])
-        return [n for n in notifications if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
-
-    def waiting_in_floods(self, now: datetime) -> list[Episode]:
-        """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
-        waiting = {"status": "pending", "postponed_by": "flood", "next_attempt_at": {"$lte": now}}
-        return _episodes(self._episodes.find({"notifications": {"$elemMatch": waiting}}).sort(_OLDEST_FIRST))
-
-    def waiting_for_digest(self) -> list[Episode]:
-        """Return episodes with a pending notification that waits for a digest, oldest first."""
-        waiting = {"status": "pending", "postponed_by": "digest"}
-        return _episodes(self._episodes.find({"notifications": {"$elemMatch": waiting}}).sort(_OLDEST_FIRST))
 
 
 def _alarm(document: Document) -> Alarm:

@@ -1,9 +1,8 @@
 """Shelves in MongoDB. Ended shelves stay, with actor and reason."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pymongo.errors import DuplicateKeyError
@@ -13,7 +12,6 @@ from alerting.adapters.mongo.each import good, read_each
 from alerting.adapters.mongo.indexes import SHELVES
 from alerting.definitions.faults import DocumentRefused, Fault, UserError
 from alerting.definitions.wording.fault_messages import model_faults
-from alerting.episodes.episode import Notification
 from alerting.operators.shelves import Shelf
 
 _SHELF = TypeAdapter(Shelf)
@@ -70,16 +68,6 @@ class MongoShelves:
         """Return every shelf of a definition on an asset, oldest first."""
         return self._read({"definition": definition, "asset": asset}, ("since", 1), ("_id", 1))
 
-    def with_due_notifications(self, now: datetime) -> list[Shelf]:
-        """Return shelves with a pending notification whose next attempt is due."""
-        due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
-        return self._read({"notifications": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return shelf id and notification of every dead letter, oldest shelf first."""
-        found = self._read({"notifications.status": "dead"}, ("since", 1), ("_id", 1))
-        return [(shelf.id, n) for shelf in found for n in shelf.notifications if n.status == "dead"]
-
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:
         cursor = self._shelves.find(query)
         return good(SHELVES, self._with_ids(cursor.sort(list(order)) if order else cursor), parse_shelf)
@@ -102,11 +90,11 @@ def parse_shelf(document: Document) -> Shelf:
         shelf = _SHELF.validate_python(document)
     except ValidationError as error:
         raise ShelfRefused(document.get("id"), model_faults(error.errors())) from error
-    if naive := [name for part in (shelf, *shelf.notifications) for name in _without_zone(part)]:
+    if naive := _without_zone(shelf):
         raise ShelfRefused(shelf.id, [Fault(name, "is an instant without a time zone") for name in naive])
     return shelf
 
 
-def _without_zone(value: Any) -> list[str]:
-    instants = [(f.name, getattr(value, f.name)) for f in fields(value)] if is_dataclass(value) else []
+def _without_zone(shelf: Shelf) -> list[str]:
+    instants = [(f.name, getattr(shelf, f.name)) for f in fields(shelf)]
     return [name for name, at in instants if isinstance(at, datetime) and at.tzinfo is None]

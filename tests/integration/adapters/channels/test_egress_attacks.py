@@ -23,6 +23,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER, episode
+from tests.helpers.notifications import notice, notifications_of
 from tests.pretended import pretended_platform
 from tests.support import free_port
 
@@ -233,16 +234,11 @@ def platform():
     return made
 
 
-def raised(channel, minute, **changes):
-    n = replace(
-        episode(1).notifications[0],
-        key=f"e{minute}:raised:{channel}",
-        channel=channel,
-        status="pending",
-        attempts=0,
-        delivered_at=None,
-    )
-    return episode(minute, "oven-1", notifications=(n,), **changes)
+def store_raised(platform, channel, minute, **changes):
+    """Store an episode with a notification that is due."""
+    one = episode(minute, **changes)
+    platform.episodes.insert(one)
+    platform.notifications.add([notice(f"e{minute}:raised:{channel}", minute, channel=channel, episode=one.id)])
 
 
 BAD = [
@@ -258,7 +254,7 @@ def test_a_channel_that_leads_nowhere_fails_alone_and_the_round_goes_on(platform
     good = WebhookChannel("good", f"http://127.0.0.1:{sink}/hook", egress=Egress(["127.0.0.1"]))
     served = replace(platform, channels={"bad": WebhookChannel("bad", url, egress=Egress()), "good": good})
     for minute, channel in ((1, "bad"), (2, "good"), (3, "bad"), (4, "good")):
-        served.episodes.insert(raised(channel, minute))
+        store_raised(served, channel, minute)
     counts = deliver_due(served, at(600))
     assert (counts.sent, counts.failed) == (2, 2)
     assert len(Sink.seen) == 2
@@ -278,10 +274,10 @@ def test_whatever_a_channel_raises_concerns_its_message_alone_and_is_logged_with
 
     served = replace(platform, channels={"bad": Broken(), "log": LogChannel(lines.append)})
     for minute, channel in ((1, "bad"), (2, "log")):
-        served.episodes.insert(raised(channel, minute))
+        store_raised(served, channel, minute)
     counts = deliver_due(served, at(600))
     assert (counts.sent, counts.failed) == (1, 1)
-    assert [n.status for e in served.episodes.find() for n in e.notifications] == ["sent", "pending"]
+    assert [n.status for n in notifications_of(served)] == ["sent", "failed"]
     assert type(fault).__name__ in caplog.text
 
 
@@ -326,7 +322,7 @@ def test_no_channel_carries_what_controls_a_terminal_or_turns_text_around(platfo
     )
     evaluation = replace(episode(1).evaluation, reason=ATTACK)
     for minute, channel in enumerate(("log", "mail", "hook"), 1):
-        served.episodes.insert(raised(channel, minute, title=ATTACK, guidance={"action": ATTACK}, evaluation=evaluation))
+        store_raised(served, channel, minute, title=ATTACK, guidance={"action": ATTACK}, evaluation=evaluation)
     assert deliver_due(served, at(600)).sent == 3
     [line] = lines
     [(recipients, content)] = box.mails
@@ -378,6 +374,6 @@ def test_the_log_of_the_sender_holds_nothing_that_controls_a_terminal(platform, 
             raise smtplib.SMTPException(ATTACK)
 
     served = replace(platform, channels={"bad": Broken()})
-    served.episodes.insert(raised("bad", 1))
+    store_raised(served, "bad", 1)
     deliver_due(served, at(600))
     assert is_plain(caplog.text.replace("\n", " "))

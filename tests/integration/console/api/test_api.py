@@ -13,6 +13,7 @@ from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
+from tests.helpers.notifications import notice
 from tests.rubbish import VALUES
 
 # Who may do what
@@ -97,6 +98,7 @@ def test_a_fault_of_ours_says_nothing_of_its_inside(platform):
 
 def test_an_episode_is_shown_with_everything(client, platform):
     platform.episodes.insert(episode(1, inputs={"zone_2": 232.0, "share": math.nan}))
+    platform.notifications.add([notice("k", 1, status="sent", episode=episode(1).id)])
     shown = client.get(f"/api/v1/episodes/{episode(1).id}", headers=VIEWER).json()
     assert shown["reason"] == "218 °C is above 215 °C"
     assert shown["raised_at"] == "2026-01-05T00:01:00Z"

@@ -43,7 +43,7 @@ def everywhere(stub):
         "reports",
         "platform_alerts",
         "routes",
-        "group_messages",
+        "notifications",
         "feedback",
     )
     return client_of(replace(made, **dict.fromkeys(stores, stub)))

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
 from alerting.definitions.revisions import definition_document
-from alerting.episodes.episode import ActorStamp, Contribution, Notification, OutcomeRecord, Transition
+from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Transition
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -26,6 +26,7 @@ from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky, tick
 from tests.helpers.console.pages import csrf_of
+from tests.helpers.notifications import notice
 from tests.pretended import Mailbox, pretended_platform
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -219,9 +220,9 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
         Transition("raised", at(1), "platform", "first-move"),
         Transition("acknowledged", at(9), "otto", "last-move"),
     )
-    told = (Notification("k", "log", "raised", "first", at(2), "sent", 1, None, at(4), None),)
     moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
-    platform.episodes.insert(episode(1, condition="open", transitions=moves, notifications=told))
+    platform.episodes.insert(episode(1, condition="open", transitions=moves))
+    platform.notifications.add([notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)])
     words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
     history = words.partition("history")[2]
     places = [history.index(said) for said in ("first-move", "middle-move", "alarm: sent", "last-move")]
@@ -403,7 +404,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
 def test_a_prediction_that_came_true_is_not_told_as_over():
     from alerting.usecases.notification.messages import message
 
-    told = Notification("k", "mail", "closed", "the problem has started", at(20))
+    told = notice("k", 20, transition="closed", reason="the problem has started")
     one = episode(1, definition="too-moist", kind="classifier", is_prediction=True, title="Too moist")
     assert message(one, told).subject == "It happened: Too moist on oven-1"
 

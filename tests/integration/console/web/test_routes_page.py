@@ -74,7 +74,8 @@ def message_of(page):
 def give_up(platform, boxes, channel="shift"):
     """Let a message become a dead letter. Returns its id."""
     key = f"{episode(1).id}:raised:{channel}"
-    platform.episodes.insert(replace(episode(1), notifications=(replace(notice(key, 1), channel=channel),)))
+    platform.episodes.insert(episode(1))
+    platform.notifications.add([notice(key, 1, channel=channel, episode=episode(1).id)])
     boxes[channel].broken = True
     deliver_due(platform, at(600))
     boxes[channel].broken = False
@@ -139,8 +140,7 @@ def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(br
 
 
 def test_what_waits_is_listed_with_its_reason(browser, platform, night):
-    held = replace(notice("k:raised:shift", 1, postponed_by="quiet"), channel="shift", next_attempt_at=at(900))
-    platform.episodes.insert(replace(episode(1), notifications=(held,)))
+    platform.notifications.add([notice("k:raised:shift", 1, postponed_by="quiet", channel="shift", next_attempt_at=at(900))])
     log_in(browser)
     page = message_of(browser.get("/routes"))
     assert "delayed: quiet" in page

@@ -9,6 +9,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at, oven, too_hot
+from tests.helpers.notifications import notifications_of
 from tests.pretended import Mailbox, pretended_platform
 
 
@@ -116,15 +117,15 @@ def test_a_delivery_that_fails_is_tried_again_with_the_same_key_and_later(platfo
     deliver_due(platform, at(11))
     deliver_due(platform, at(12))
     assert len(mailbox.messages) == 1
-    (episode,) = all_episodes(platform)
-    assert (episode.notifications[0].status, episode.notifications[0].attempts) == ("sent", 2)
+    [notification] = notifications_of(platform)
+    assert (notification.status, notification.attempts) == ("sent", 2)
 
 
 def test_a_channel_nobody_configured_ends_as_a_dead_letter(platform, mailbox):
     apply(platform, [too_hot(notify={"channels": ["pager"]})], "engineer", at(0), "test")
     feed(platform, m1=230)
     run(platform, 10)
-    ((_, letter),) = platform.episodes.dead_letters()
+    [letter] = platform.notifications.dead()
     assert letter.error == "channel 'pager' is not configured"
     assert mailbox.messages == []
 

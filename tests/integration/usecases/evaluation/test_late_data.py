@@ -216,7 +216,7 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     (digest,) = line.mail.messages[1:]
     assert digest.subject == "120 alerts raised and over before a notification was sent"
     assert "and 100 others" in digest.text
-    assert line.platform.episodes.waiting_for_digest() == []
+    assert line.platform.notifications.waiting() == []
 
 
 def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():

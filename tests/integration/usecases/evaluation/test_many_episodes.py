@@ -10,6 +10,7 @@ from alerting.usecases.evaluation import batch, commit
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
+from tests.helpers.notifications import notifications_of
 
 HEAT = {m: 230 if m % 10 < 4 else 200 for m in range(1, 120)}
 
@@ -61,8 +62,8 @@ def test_one_target_with_too_many_raises_takes_several_units_of_work_and_is_anno
         expected.targets,
         0,
     )
-    announced = {n.key for e in whole.episodes() for n in e.notifications if n.postponed_by is None}
-    assert {n.key for e in line.episodes() for n in e.notifications if n.postponed_by is None} == announced
+    announced = {n.key for n in notifications_of(whole.platform) if n.postponed_by is None}
+    assert {n.key for n in notifications_of(line.platform) if n.postponed_by is None} == announced
 
 
 @pytest.mark.parametrize(("limit", "value"), [("_EPISODES", 20), ("_BYTES", 20_000)])

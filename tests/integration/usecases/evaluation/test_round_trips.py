@@ -10,7 +10,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
-from alerting.usecases.notification.deliver import deliver_episodes
+from alerting.usecases.notification.deliver import deliver_now
 from tests.builders import at, oven, too_hot
 from tests.helpers.commands import record_commands
 from tests.pretended import Mailbox, MemoryModels
@@ -56,7 +56,7 @@ def tick(platform, record, minute):
     assert len(planned.shards) == 1
     for names in planned.shards:
         evaluate_shard(platform, names, as_of, planned.source_hash, planned.late.has_requests)
-    deliver_episodes(platform, platform.clock.now())
+    deliver_now(platform, platform.clock.now())
     return list(record.commands)
 
 

@@ -1,0 +1,96 @@
+"""Flood summaries and digests: one message instead of many notifications that a flood or an outage holds back."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification, new_message
+from alerting.ports import Conflict, Platform
+from alerting.reporting.sentences import sentence
+from alerting.usecases.notification.muting import withhold
+
+_LISTED = 20
+_MOST = 1000
+"""Members of one message at most: they are marked as grouped in the unit of work that stores it."""
+Member = tuple[Episode, Notification]
+
+
+def waits_for_others(notification: Notification) -> bool:
+    """Return whether a notification is delivered only together with others."""
+    return notification.postponed_by in ("flood", "digest")
+
+
+def summarise(platform: Platform, now: datetime) -> int:
+    """Store one message per flood (asset, channel and slot) that is over, and one digest per channel. Return how many.
+
+    A digest contains all that waits for one, as soon as the first has waited long enough. The message and the state of its
+    members are written together.
+    """
+    waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
+    episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
+    groups: dict[tuple[object, ...], list[Member]] = defaultdict(list)
+    for n in withhold(platform, waiting, episodes, now)[0]:
+        slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
+        groups[n.postponed_by, n.channel, *slot].append((episodes[n.episode or ""], n))
+    due = [members for members in groups.values() if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)]
+    return sum(_write(platform, members[:_MOST], now) for members in due)
+
+
+def _write(platform: Platform, members: Sequence[Member], now: datetime) -> bool:
+    """Store the message of these members. Return False if another process has changed one of them meanwhile."""
+    first = members[0][1]
+    subject, text = _flood_summary(members) if first.postponed_by == "flood" else _digest(members)
+    payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
+    message = new_message(
+        f"{first.postponed_by}:{first.key}",
+        first.channel,
+        subject,
+        text,
+        now,
+        first.route,
+        **payload,
+        episodes=[episode.id for episode, _ in members],
+        notifications=[n.key for _, n in members],
+    )
+    grouped = [(n, replace(n, status="grouped", delivered_at=now, next_attempt_at=None)) for _, n in members]
+    try:
+        with platform.unit_of_work.begin() as unit:
+            platform.notifications.add([message], unit)
+            platform.notifications.change(grouped, unit)
+    except Conflict:
+        return False
+    return True
+
+
+def _flood_summary(members: Sequence[Member]) -> tuple[str, str]:
+    subject = f"+{len(members)} more on {members[0][0].asset}"
+    lines = []
+    for episode, _ in _by_raise(members):
+        over = "; over" if episode.condition == "closed" else ""
+        since = episode.raised_at.isoformat()
+        lines.append(f"{episode.severity.upper()}: {episode.title}, since {since}{over}: {sentence(episode.evaluation.reason)}")
+    return subject, _listing(subject, lines)
+
+
+def _digest(members: Sequence[Member]) -> tuple[str, str]:
+    subject = f"{len(members)} alerts raised and over before a notification was sent"
+    if len(members) == 1:
+        episode = members[0][0]
+        subject = f"Raised and over: {episode.severity.upper()}: {episode.title} on {episode.asset}"
+    lines = []
+    for episode, _ in _by_raise(members):
+        over = f"to {episode.closed_at.isoformat()}" if episode.closed_at else "and open again"
+        what = f"{episode.severity.upper()}: {episode.title} on {episode.asset}"
+        lines.append(f"{what}, {episode.raised_at.isoformat()} {over}: {sentence(episode.evaluation.reason)}")
+    return subject, _listing(f"{subject}:", lines)
+
+
+def _by_raise(members: Sequence[Member]) -> list[Member]:
+    return sorted(members, key=lambda member: (member[0].raised_at, member[0].id))
+
+
+def _listing(head: str, lines: Sequence[str]) -> str:
+    more = [f"and {len(lines) - _LISTED} others"] if len(lines) > _LISTED else []
+    return "\n".join([head, *lines[:_LISTED], *more])
