@@ -112,7 +112,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "late_arrivals": Description(
             "one delivery of readings or events: assets, variables and first and last instant, whether it is written and routed",
             "`_id`",
-            "`adapters/mongo/readings/arrivals.py` around every write of readings; `usecases/evaluation/late_routing.py`",
+            "`adapters/mongo/readings/arrivals.py` around every write of readings; `usecases/ingestion/late_routing.py`",
             "one per late delivery; that of a delivery in time is deleted at once",
             "`maintain` deletes routed ones that are older than every `allowed_lateness` and than a day",
         ),
@@ -149,7 +149,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "reprocessing_requests": Description(
             "the request to evaluate one target again from an instant",
             "`definition`, `asset`",
-            "`usecases/evaluation/late_routing.py`",
+            "`usecases/ingestion/late_routing.py`",
             "with targets that have late data",
             "until the target has been evaluated again",
         ),

@@ -21,11 +21,11 @@ from alerting.usecases.definitions.versions import champion_at, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
-from alerting.usecases.evaluation.late_routing import LateCounts
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
 from alerting.usecases.evaluation.target import ModelCache, evaluate_target
+from alerting.usecases.ingestion.late_routing import LateCounts
 
 _log = id_logger(__name__)
 

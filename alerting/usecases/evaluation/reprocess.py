@@ -19,8 +19,8 @@ from alerting.ports import Checkpoint, Platform, ReprocessingRequest, Unit
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.late_routing import LateCounts, route_arrivals
 from alerting.usecases.evaluation.run import Batch, Run
+from alerting.usecases.ingestion.late_routing import LateCounts, route_arrivals
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms

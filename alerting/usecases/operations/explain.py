@@ -109,9 +109,8 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
         return ["it is not evaluated yet: run `alerting evaluate`"]
     waits = require_revision(platform, found.definition).definition.latency(asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
-    lines = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
-    if waits:
-        lines.append(f"evaluation waits {spoken_duration(waits)} for readings under way (latency)")
+    waiting = f" (latency {spoken_duration(waits)})" if waits else ""
+    lines = [f"evaluated to {state.watermark.isoformat()}{waiting}{behind}"]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
         lines.append(f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on")

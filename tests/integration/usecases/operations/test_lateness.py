@@ -51,7 +51,7 @@ def test_why_names_what_late_data_have_changed_and_what_still_waits():
     line.run(50)
     line.feed({30: 230, 33: 200}, 51)
     line.run(51)
-    assert "evaluation waits 5 min for readings under way (latency)" in facts(line, 40)
+    assert f"evaluated to {at(46).isoformat()} (latency 5 min)" in facts(line, 40)
     assert f"it was found late: late data showed it at {at(51).isoformat()}" in facts(line, 31)
     line.feed({32: 200}, 52)
     line.platform.arrivals.request_reprocessing({("too-hot", "oven-1"): at(32)})
