@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.episodes import targets
+from alerting.kinds.threshold import kind
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at
@@ -41,7 +41,7 @@ def outcome(rows, late, every, until):
 def one_by_one(*of):
     """The same, with every pair judged reading by reading."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(targets, "limits_of", lambda definition, asset: None)
+        patched.setattr(kind, "limits_of", lambda definition, asset: None)
         return outcome(*of)
 
 
