@@ -168,6 +168,31 @@ def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     assert "late data: the problem has not come" in [t.reason for t in after.transitions]
 
 
+def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
+    line = warned(Line())
+    line.run(*range(5, 36, 5))
+    line.feed(range(25, 37), now=36, moisture=4.0)
+    line.run(37)
+    line.feed(range(25, 37), now=38, moisture=5.5)
+    line.run(38)
+    line.feed(range(25, 37), now=39, moisture=4.0)
+    line.run(39)
+    told = [s.partition(":")[0] for s in line.subjects()]
+    assert told == ["MEDIUM", "It is happening", "It is not happening", "It is happening", "It is not happening"]
+
+
+def test_a_correction_delivered_late_says_what_was_corrected():
+    line = warned(Line())
+    line.run(*range(5, 36, 5))
+    line.feed(range(25, 45), now=36, moisture=4.0)
+    line.platform.clock.instant = at(37)
+    evaluate(line.platform, None, at(37))
+    evaluate(line.platform, None, at(41))
+    line.run(42)
+    assert line.episodes[0].condition == "closed"
+    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "It is happening", "It is not happening", "Over"]
+
+
 def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
