@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.adapters.mongo.indexes import READINGS
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.classifier.definition import ClassifierDefinition
@@ -28,7 +29,8 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import rollback
 from tests.frames import FrameReadings
-from tests.pretended import pretended_platform
+from tests.pretended import HandClock, platform_on, pretended_platform
+from tests.support import ensured_pretence
 
 pytestmark = pytest.mark.slow
 
@@ -138,18 +140,19 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
 def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(learned, monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
     since = START + (DAYS - 1) * DAY
-    platform = stocked(learned.history, since)
+    stores = ensured_pretence()
+    platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
     platform.decisions.add(DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2)
-    indexed = platform.readings._readings.index_information
+    indexed = stores.database[READINGS].index_information
     assert not [name for name in indexed() if name.startswith("newest_")]
     platform.clock.instant = since + HOUR
     rollback(platform, "stops", "the recipe sensor was moved", "ann")
     assert {name for name in indexed() if name.startswith("newest_")} == {"newest_recipe", "newest_setpoint"}
 
 
-def stocked(history, since):
+def stocked(history, since, platform=None):
     """A platform with what is stored of the last days, and all of recipe and set-point; the model in service since then."""
-    platform = pretended_platform()
+    platform = platform or pretended_platform()
     platform.assets.put([history.asset])
     platform.assets.put_event_types([STOP])
     recent = millis(history.readings.index) > to_millis(since - 6 * HOUR)
