@@ -87,6 +87,8 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
         model_version=evaluated.model_version,
         evaluation=evaluated.evaluation,
         closed_at=evaluated.closed_at,
+        happening_at=evaluated.happening_at,
+        prediction_ended_at=evaluated.prediction_ended_at,
         contributions=evaluated.contributions,
         recommendation=evaluated.recommendation,
         inputs=evaluated.inputs,
@@ -94,8 +96,9 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     )
     if updated == stored:
         return stored
+    come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)
     transition = Transition("corrected", at, PLATFORM, "this past period was evaluated again")
-    return replace(updated, transitions=(*stored.transitions, transition), outcome_due_at=evaluated.outcome_due_at)
+    return replace(updated, transitions=(*stored.transitions, *come, transition), outcome_due_at=evaluated.outcome_due_at)
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
