@@ -182,7 +182,7 @@ def ack(
 @command
 @writes
 def close(episode: Id, reason: Annotated[str, typer.Option("--reason", help="Why it is over.")], as_json: Json = False) -> None:
-    """Close an alert whose predicted problem has come and is not known any more, with a reason."""
+    """Close an alert whose predicted problem has come, when no reading shows whether it goes on."""
     from alerting.usecases.operators import operate
 
     with platform() as p:

@@ -195,6 +195,9 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
     if episode.closed_at is None and end is not None:
         ended = replace(episode, condition="closed", closed_at=end)
         return _add_transition(ended, "closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}")
+    last = next((t for t in reversed(episode.transitions) if t.kind == "closed"), None)
+    if final is None and last is not None and last.actor != PLATFORM:
+        return episode  # an operator has closed it
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
         reopened = replace(episode, condition="open", closed_at=None)

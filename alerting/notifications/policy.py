@@ -123,7 +123,8 @@ def notify_of_happening(s: Situation) -> Decision | None:
         return None
     if not any(n.transition != "closed" for n in s.received):
         return Decision("got no notification of the raise")
-    return Decision(s.reason, "happening" if s.cause == "happening" else "corrected")
+    times = sum(t.kind == "happening" for t in s.episode.transitions) - (s.episode.condition == "open")
+    return Decision(s.reason, "happening" if s.cause == "happening" else "corrected", number=max(times, 0) or None)
 
 
 def notify_of_reopening(s: Situation) -> Decision | None:

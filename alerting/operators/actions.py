@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "close", "operator", {"active": True}, {"active": False}, "no episode is open",
-        "ended by hand, with a reason: a prediction that came true, whose problem is not known any more",
+        "ended by hand, with a reason: a prediction that came true, when no reading shows whether its problem goes on",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a second acknowledgement changes "
     "nothing"),

@@ -10,7 +10,8 @@ _INTRODUCTION = """# Life cycle of an alarm
 
 Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
 
-There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings alone.
+There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings and
+events. An operator can close only a prediction that came true, when no reading shows whether its problem goes on.
 The actions of **operators** are kept as flags beside it; the name of the state follows from both. Names and letters are those of
 ISA-18.2 and IEC 62682, as a help for people who know these standards; the platform claims no certified compliance.
 

@@ -139,7 +139,7 @@ def routes_pages(platform, browser):
     held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet")
     letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
     apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
-    platform.routes._routes.insert_one(faulty)
+    platform.routes.put(faulty)
     platform.episodes.insert(api.episode(-9))
     platform.notifications.add([replace(letter, episode=api.episode(-9).id) for letter in letters])
     pages = {"routes of an operator": browser.get("/routes")}

@@ -155,7 +155,7 @@ def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None
 
 @router.post("/episodes/{id}/close", tags=["operators"])
 def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
-    """Close an alert whose predicted problem has come and is not known any more. Role: operator."""
+    """Close an alert whose predicted problem has come, when no reading shows whether it goes on. Role: operator."""
     return _operated_view(platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason))
 
 

@@ -30,7 +30,7 @@ def acknowledge(id: Id, platform: Served, person: Operator, csrf: FormField = ""
 
 @router.post("/episodes/{id}/close", response_class=HTMLResponse)
 def close(id: Id, request: Request, platform: Served, person: Operator, csrf: FormField = "", reason: FormField = "") -> Response:
-    """End by hand an alert whose problem has come and is not known any more."""
+    """Close by hand an alert whose problem has come, when no reading shows whether it goes on."""
     check_form(person, csrf)
     try:
         operate.close(platform, id, actor_of(person), platform.clock.now(), reason)

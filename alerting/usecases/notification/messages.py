@@ -8,6 +8,7 @@ from typing import Any
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.reconciliation import NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
@@ -89,7 +90,7 @@ def _subject(episode: Episode, notification: Notification, now: datetime) -> str
     if notification.transition == "happening":
         return f"It is happening: {alert}"
     if notification.transition == "corrected":
-        return f"{'It happened after all' if episode.condition == 'closed' else 'It is not happening'}: {alert}"
+        return f"{'It is not happening' if NOT_HAPPENING in notification.reason else 'It happened after all'}: {alert}"
     happened = {
         "severity_rose": "Worse: ",
         "repeated": f"Still open after {open_for}: ",

@@ -85,9 +85,9 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
 
 
 def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
-    """End an alert by hand whose problem has come and is not known any more. Its recipients are notified of the end.
+    """Close by hand an alert whose problem has come, when no reading shows whether it goes on; notify its recipients.
 
-    Raises UserError without a reason, and while the problem is known: that alert ends with its problem.
+    Raises UserError without a reason, and while readings show the problem: that alert ends with it.
     """
     if not reason.strip():
         raise UserError("say why it is over: the reason is empty")
@@ -99,8 +99,8 @@ def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) 
         _require_unknown(platform, episode, at)
         ended = _add_transition(replace(episode, condition="closed", closed_at=at), "closed", actor, at, reason)
         definition = require_revision(platform, episode.definition).definition
-        told = f"closed by {actor.name}: {reason}"
-        changes.notify(change_notifications(changes, definition, ended, "closed", told, at))
+        cause = f"closed by {actor.name}: {reason}"
+        changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
         changes.drop_overtaken(ended)
         return ended
 
@@ -115,9 +115,11 @@ def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) 
 def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None:
     progress = current_progress(platform, episode, at)
     if progress is None:
-        raise UserError("only an alert whose predicted problem has come is closed by hand; the others end by themselves")
+        raise UserError("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
     if progress.is_known:
-        raise UserError(f"it ends with its problem, which is known: {progress.message}; to mute it: alerting shelf add")
+        raise UserError(
+            f"it ends by itself with its problem, which readings show: {progress.message}; to mute it: alerting shelf add"
+        )
 
 
 def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:

@@ -1,8 +1,11 @@
 """Which stored episode a re-evaluated one is."""
 
+from dataclasses import replace
+
 import pytest
 
-from alerting.episodes.reconciliation import EvaluatedEpisode, match_episodes
+from alerting.episodes.episode import Transition
+from alerting.episodes.reconciliation import EvaluatedEpisode, correct, match_episodes
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -16,3 +19,10 @@ STORED = episode(10, condition="closed", closed_at=at(20))
 def test_an_episode_that_overlaps_is_the_stored_one_and_one_that_only_touches_it_is_new(raised, closed, same):
     found = match_episodes([EvaluatedEpisode(at(raised), closed_at=None if closed is None else at(closed))], [STORED])
     assert found == ({at(raised): STORED} if same else {})
+
+
+def test_what_an_operator_has_closed_is_not_reopened_by_late_data():
+    by_hand = replace(STORED, transitions=(Transition("closed", at(20), "ann", "the sensor is removed"),))
+    goes_on = EvaluatedEpisode(at(10))
+    assert correct(STORED, goes_on, goes_on, at(30)).condition == "open"
+    assert correct(by_hand, goes_on, goes_on, at(30)) == by_hand

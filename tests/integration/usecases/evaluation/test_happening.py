@@ -66,7 +66,7 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     line = warned(Line(), until=200)
     line.run(*range(5, 71, 5))
     assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith("Moisture is 5.5 %, limit 5 %")
-    with pytest.raises(UserError, match="it ends with its problem, which is known"):
+    with pytest.raises(UserError, match="it ends by itself with its problem, which readings show"):
         operate.close(line.platform, line.episodes[0].id, CREW, at(70), "looks dry")
     line.run(*range(75, 150, 5))
     [one] = line.episodes
@@ -94,6 +94,31 @@ def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
     assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (None, at(40), at(40))
     assert "late data: the problem has not come" in [t.reason for t in after.transitions]
+
+
+def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
+    line = warned(Line())
+    line.run(*range(5, 36, 5))
+    line.feed(range(25, 37), now=36, moisture=4.0)
+    line.run(37)
+    line.feed(range(25, 37), now=38, moisture=5.5)
+    line.run(38)
+    line.feed(range(25, 37), now=39, moisture=4.0)
+    line.run(39)
+    told = [s.partition(":")[0] for s in line.subjects()]
+    assert told == ["MEDIUM", "It is happening", "It is not happening", "It is happening", "It is not happening"]
+
+
+def test_a_correction_delivered_late_says_what_was_corrected():
+    line = warned(Line())
+    line.run(*range(5, 36, 5))
+    line.feed(range(25, 45), now=36, moisture=4.0)
+    line.platform.clock.instant = at(37)
+    evaluate(line.platform, None, at(37))
+    evaluate(line.platform, None, at(41))
+    line.run(42)
+    assert line.episodes[0].condition == "closed"
+    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "It is happening", "It is not happening", "Over"]
 
 
 def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
