@@ -11,6 +11,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at, warned
 
