@@ -87,6 +87,8 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
         model_version=evaluated.model_version,
         evaluation=evaluated.evaluation,
         closed_at=evaluated.closed_at,
+        valid_until=evaluated.valid_until,
+        is_prediction=evaluated.is_prediction,
         happening_at=evaluated.happening_at,
         prediction_ended_at=evaluated.prediction_ended_at,
         contributions=evaluated.contributions,

@@ -15,6 +15,7 @@ ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 VALID = {
     "FeedbackBody": {"verdict": "unsure", "acted": True, "action": "a", "comment": "c", "acted_at": "2026-01-05T00:01:00Z"},
     "AckBody": {"note": "n"},
+    "CloseBody": {"reason": "r"},
     "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
     "CommentBody": {"comment": "c"},
     "AssignBody": {"to": "bob"},

@@ -11,7 +11,9 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES
+from alerting.detection.occurrences import Occurrences
 from alerting.detection.suppression import suppressed_intervals
+from alerting.episodes.predictions import PredictionRule
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.kinds.validation import parse_definition
@@ -279,8 +281,9 @@ def chosen(**changes):
     spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
+    rule = PredictionRule(Occurrences(start, start, start, start + 1), 1_800_000)
     watched = ObservedRows(
-        instants, np.full(len(instants), "a", object), {"a": spans}, {"a": start}, {"a": 7 * 86_400.0}, 0, 1_800_000
+        instants, np.full(len(instants), "a", object), {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
     )
     wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold

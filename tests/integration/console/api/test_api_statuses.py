@@ -10,8 +10,9 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.channels.log import LogChannel
 from alerting.console.app import create_app
+from alerting.episodes.episode import episode_id
 from tests.builders import at
-from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER
+from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
 from tests.pretended import pretended_platform
 
@@ -49,9 +50,16 @@ def everywhere(stub):
     return client_of(replace(made, **dict.fromkeys(stores, stub)))
 
 
+def come_true():
+    """A prediction whose problem has come, and of which no reading tells anything since."""
+    moist = {"definition": "too-moist", "kind": "classifier", "happening_at": at(30), "valid_until": at(50)}
+    return episode(20, condition="open", id=episode_id("too-moist", "oven-1", at(20)), **moist)
+
+
 @pytest.fixture(scope="module")
 def client():
     made = filled(pretended_platform())
+    made.episodes.insert(come_true())
     figures = {"judgement": {"trust": "yes", "sentence": "Trust it."}}
     made.reports.put("too-hot", at(0), at(100), figures, "<!DOCTYPE html><p>page</p>", at(101))
     return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}))
@@ -76,6 +84,8 @@ def named(client, path):
     """Names of things that exist, for the path of an operation."""
     if path.startswith("/api/v1/shelves/"):
         return {"id": client.post("/api/v1/shelves", json=VALID["ShelfBody"], headers=ADMIN).json()["id"]}
+    if path.endswith("/close"):
+        return {"id": come_true().id}
     if path.startswith("/api/v1/reports/"):
         return {"id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"]}
     return {"name": "all"} if path.startswith("/api/v1/routes/") else {}

@@ -281,7 +281,7 @@ def test_of_more_open_alerts_than_a_page_holds_none_is_lost(browser, platform):
         platform.episodes.insert(one)
     log_in(browser)
     first = browser.get("/").text
-    assert "and older ones below" in first
+    assert "Older open episodes are below." in first
     seen, page = set(), first
     while True:
         seen |= set(re.findall(r"/episodes/([0-9a-f]{24})", page))

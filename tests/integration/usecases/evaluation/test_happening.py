@@ -11,7 +11,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at, warned
 
@@ -120,6 +120,19 @@ def test_a_correction_delivered_late_says_what_was_corrected():
     line.run(42)
     assert line.episodes[0].condition == "closed"
     assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "It is happening", "It is not happening", "Over"]
+
+
+def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.platform.clock.instant = at(90)
+    evaluate_past(line.platform, "too-moist", at(0), at(89), model="champion")
+    [before] = line.episodes
+    line.feed(range(25, 30), now=91, moisture=4.0)
+    evaluate_past(line.platform, "too-moist", at(0), at(89), model="champion")
+    [after] = line.episodes
+    assert (before.happening_at, before.prediction_ended_at) == (at(35), at(35))
+    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (at(40), at(40), at(70))
 
 
 def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
