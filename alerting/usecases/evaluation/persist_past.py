@@ -98,8 +98,9 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     )
     if updated == stored:
         return stored
+    come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)
     transition = Transition("corrected", at, PLATFORM, "this past period was evaluated again")
-    return replace(updated, transitions=(*stored.transitions, transition), outcome_due_at=evaluated.outcome_due_at)
+    return replace(updated, transitions=(*stored.transitions, *come, transition), outcome_due_at=evaluated.outcome_due_at)
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:

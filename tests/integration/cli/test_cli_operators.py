@@ -12,7 +12,8 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.console.episode_page import risky
 from tests.pretended import Mailbox, pretended_platform
 
 
@@ -57,6 +58,19 @@ def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_begi
     assert all(words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob"))
 
 
+def test_an_alert_that_has_come_and_is_not_known_is_closed_once_with_a_reason(platform):
+    id = the_id(platform)
+    assert "only an alert whose predicted problem has come" in alerting("episode", "close", id, "--reason", "x", code=1)
+    apply(platform, [too_moist()], "engineer", at(8), "test")
+    one = risky(platform, 9, happening_at=at(12), prediction_ended_at=at(12))
+    platform.clock.instant = at(600)
+    assert "the reason is empty" in alerting("episode", "close", one.id, "--reason", " ", code=1)
+    assert "returned unacknowledged" in alerting("episode", "close", one.id, "--reason", "gone")
+    closed = [(t.actor, t.reason, t.at) for t in platform.episodes.get(one.id).transitions if t.kind == "closed"]
+    assert closed == [("emil", "gone", at(600))]
+    assert "no episode is open" in alerting("episode", "close", one.id, "--reason", "gone", code=1)
+
+
 def test_a_shelf_is_made_listed_and_ended_and_what_is_open_is_told_at_once(platform):
     assert "too-hot on oven-1 is shelved until" in alerting(
         "shelf", "add", "too-hot", "oven-1", "--for", "2h", "--reason", "cleaning"
@@ -84,6 +98,7 @@ def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
         (("shelf", "add", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
         (("shelf", "end", "too-hot", "oven-1"), 1, "it is not shelved"),
         (("episode", "ack", "nothing"), 1, "there is no episode"),
+        (("episode", "close", "nothing", "--reason", "x"), 1, "there is no episode"),
         (("why", "too-hot", "oven-9"), 1, "there is no asset"),
         (("kpi", "--target", "nothing=1"), 1, "there is no target"),
     ],

@@ -1,93 +1,22 @@
 """A prediction that comes true, live: its mails in order, operators, late data, another revision, any way of evaluating it."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
-from alerting.usecases.registry.registration import register_model
-from tests import small_models
-from tests.pretended import Mailbox, pretended_platform
+from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at, warned
 
-START = small_models.START
-CRITICAL, NORMAL = 16.0, 2.0  # humidity with a high and a low risk
 CREW = operate.Actor("ann", "operator")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def model():
-    """A model that sees the last humidity alone."""
-    data = small_models.dataset(hours=60)
-    made = small_models.linear_model(
-        data.plan, data.rows, {"humidity.last": 50.0}, threshold=0.5, training_cutoff=START - timedelta(1)
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_files, "model_from_files", lambda files: made)
-        patch.setattr("alerting.kinds.classifier.evaluate._advice", lambda *_: None)
-        yield made
-
-
-class Line:
-    """A line whose minutes are given as values, evaluated live."""
-
-    def __init__(self, delay=0, every=10, **problem):
-        self.mail = Mailbox("mail")
-        self.platform = pretended_platform(self.mail)
-        moisture = small_models.VARIABLES["moisture"].model_copy(update={"delay": timedelta(minutes=delay), "title": "Moisture"})
-        self.platform.assets.put([Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})])
-        self.definition = small_models.definition(
-            title="Biscuits too moist",
-            problem={"variable": "moisture", "above": 5.0, "for": "10m", **problem},
-            features={"stride": f"{every}m", "windows": ["15m", "1h"], "aggregations": ["last"]},
-            exclude=["moisture"],
-            guidance={"action": "Slow the belt down"},
-        )
-        apply(self.platform, [definition_document(self.definition)], "engineer", START, "test")
-        register_model(self.platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
-        promoted = DecisionRecord("too-moist", START, 1, 1, None, True, True, "promote", "", {}, "run-1", "platform")
-        self.platform.decisions.add(promoted)
-
-    def feed(self, minutes, now=None, **values):
-        rows = [ReadingRow("oven-1", at(m), values) for m in minutes]
-        self.platform.readings.add_readings(rows, at(minutes[0] if now is None else now))
-
-    def run(self, *minutes):
-        for minute in minutes:
-            self.platform.clock.instant = at(minute)
-            evaluate(self.platform, None, at(minute))
-            deliver_due(self.platform, at(minute))
-
-    @property
-    def episodes(self):
-        return sorted((e for e in self.platform.episodes.find() if not e.withdrawn), key=lambda e: e.raised_at)
-
-    def subjects(self):
-        return [message.subject for message in self.mail.messages]
-
-
-def at(minute):
-    return START + timedelta(minutes=minute)
-
-
-def warned(line, until=90):
-    """Moisture is too high from 25 on, of which the model warns at 10."""
-    line.feed(range(1, 21), humidity=CRITICAL)
-    line.feed(range(21, until), humidity=NORMAL)
-    line.feed(range(1, 25), moisture=4.0)
-    line.feed(range(25, 70), moisture=5.5)
-    return line
+pytestmark = pytest.mark.usefixtures("last_humidity")
 
 
 def test_the_mails_of_a_whole_episode_in_order():
