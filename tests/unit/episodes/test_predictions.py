@@ -106,6 +106,13 @@ def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
     assert rule.occurrences.since(at(120)) is None
 
 
+def test_the_rule_of_an_open_episode_ends_it_alone_and_the_next_one_has_its_own():
+    older, newer = Line(set(), (12, 20)).rule(120), Line(set(), (60, 90)).rule(120)
+    open_one = ConditionState(at(9), raised_at=at(5), raised_by=1)
+    _, steps = advance_predictions(open_one, instants([50]), np.array([True]), newer, STRIDE, at(120), older)
+    assert told(steps) == [("happening", 12), ("closed", 20), ("raised", 50), ("happening", 60), ("closed", 90)]
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=25),
