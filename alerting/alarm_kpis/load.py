@@ -94,9 +94,11 @@ def notification_instants(
     """Return when recipients would have been notified of each raise.
 
     At once, or when suppression or a shelf ends, or when its severity becomes one that suppression does not mute. An episode
-    that came and went while muted has no instant; of a prediction the end of the prediction counts.
+    that came and went while muted has no instant; of a prediction the end of the prediction counts, unless its problem was known
+    at the raise.
     """
-    ends = {step.raised_at: step.prediction_ended_at or step.at for step in steps if step.kind in ("happening", "closed")}
+    ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    ends |= {s.raised_at: s.prediction_ended_at for s in steps if s.prediction_ended_at and s.prediction_ended_at > s.raised_at}
     turns: dict[datetime, list[Step]] = {}
     for step in steps:
         if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):
