@@ -33,6 +33,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
+from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform, ReadingRow
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -170,6 +171,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
     """Return the measurements of one evaluation in this process."""
     with connect(uri) as client:
         platform = _platform(MongoStores(client[name]))
+        kind_of(parse_definition(_definition(0)))  # imports of kinds do not count, as those of the rest
         wall, cpu = time.perf_counter(), time.process_time()
         counts = evaluate(platform, None, as_of)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
