@@ -1,9 +1,10 @@
-"""What every alert definition has, whatever its kind, and the groups of fields that kinds with a trained model share.
+"""Fields of every alert definition, whatever its kind, and the groups of fields that kinds with a trained model share.
 
 A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema, validator and reference page. Every
 field has an effect; `test_fields_are_honoured.py` proves it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -47,7 +48,7 @@ __all__ = [
 LAST_NUMBER = 10**9  # of a revision
 
 
-class Definition(CommonFields):
+class Definition(CommonFields, ABC):
     """An alert definition of any kind."""
 
     kind: Tag
@@ -55,9 +56,9 @@ class Definition(CommonFields):
     horizon: Duration = timedelta(minutes=30)
     gap: Duration = timedelta(0)
 
+    @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        """Return the variables of the asset whose values change an evaluation. Every kind states them."""
-        raise NotImplementedError(self.kind)
+        """Return the variables of the asset whose values change an evaluation."""
 
     def severities(self) -> tuple[Severity, ...]:
         """Return every severity that an episode of this definition can have, the least severe first."""

@@ -52,7 +52,7 @@ class Occurrences:
 
 @dataclass(frozen=True)
 class KnownProblem:
-    """What is known of a problem's condition at an instant. `since`: start of the run of samples that goes on, None without one.
+    """State of a problem's condition as known at an instant. `since`: start of the current run of samples, None without one.
 
     `is_first`: it was not evaluated before; what goes on is then what the samples show.
     """

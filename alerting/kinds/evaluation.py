@@ -1,4 +1,4 @@
-"""What an evaluation of one target reads and returns, for every kind."""
+"""Input and result of an evaluation of one target, for every kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class VersionInterval:
 
 @dataclass(frozen=True)
 class Sources:
-    """What an evaluation on one asset reads. `read`: readings of one variable, which may be fetched already."""
+    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already."""
 
     platform: Platform
     models: Models
@@ -58,7 +58,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What stands on a new episode: the evaluation at its raise, the values used, contributions and advice.
+    """Content of a new episode: the evaluation at its raise, the values used, contributions and advice.
 
     `is_prediction`: it is raised before its problem.
     """

@@ -1,4 +1,4 @@
-"""The protocol of a kind: what evaluation, outcomes, explanations, charts and reports ask of it.
+"""The protocol of a kind: its methods for evaluation, outcomes, explanations, charts and reports.
 
 A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents, from which schema,
 validator and reference page are made; it states the variables that it reads and its faults, and loads no library of frames.
@@ -26,7 +26,7 @@ Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 
 
 class Inputs(NamedTuple):
-    """What the evaluation of a batch of targets fetches for this one, once for all definitions on the asset.
+    """Data to fetch for the evaluation of one target in a batch, once for all definitions on the asset.
 
     `variable`: the one that is evaluated reading by reading, None if the kind reads for itself. `lookback`: how far before the
     watermark. `stale_after`: how long a reading counts without a next one. `limits`: as numbers, None where each reading must
@@ -40,7 +40,7 @@ class Inputs(NamedTuple):
 
 
 class Charted(NamedTuple):
-    """What the chart of an episode draws: a variable with its levels, and the scores of a model.
+    """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
     `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scores_every`: None
     without scores.
@@ -95,10 +95,10 @@ class WhyQuestion:
 
 
 class Kind(Protocol[D_contra]):
-    """What is particular to a kind of alert, beside its definition."""
+    """Behaviour of one kind of alert. Its fields are those of its definition."""
 
     def inputs(self, definition: D_contra, asset: Asset) -> Inputs:
-        """Return what its evaluation on an asset needs."""
+        """Return the data to fetch for its evaluation on an asset."""
         ...
 
     def evaluate(
@@ -108,11 +108,11 @@ class Kind(Protocol[D_contra]):
         ...
 
     def explain(self, definition: D_contra, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
-        """Return what stands on a new episode. `history`: what the evaluation has read, if it says so."""
+        """Return the content of a new episode. `history`: the readings of the evaluation, if it returned them."""
         ...
 
     def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
-        """Return what confirms an episode: the start of its problem in the prediction window, or any sample that shows it."""
+        """Return the proof of an episode: the start of its problem in the prediction window, or any sample that shows it."""
         ...
 
     def why(self, definition: D_contra, question: WhyQuestion) -> Why:
@@ -120,7 +120,7 @@ class Kind(Protocol[D_contra]):
         ...
 
     def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
-        """Return what the chart of an episode draws."""
+        """Return the content of the chart of an episode."""
         ...
 
     def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:

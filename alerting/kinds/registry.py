@@ -43,7 +43,7 @@ def trained_kinds() -> list[str]:
 
 
 def kind_of(definition: Definition) -> "Kind[Any]":
-    """Return what is particular to the kind of a definition."""
+    """Return the kind of a definition."""
     return _kinds()[definition.kind]
 
 

@@ -59,7 +59,7 @@ class ReprocessingRequest:
 
 
 class Unfinished(NamedTuple):
-    """What late data wait for: arrivals for their routing, and requests for the reprocessing of their targets."""
+    """Waiting late data: arrivals to be routed, and requests to reprocess their targets."""
 
     arrivals: list[Arrival]
     has_requests: bool

@@ -1,4 +1,4 @@
-"""What operators and engineers are told and do, in memory: shelves, feedback, audit, links, sessions, alerts."""
+"""In-memory stores of shelves, feedback, audit, links, sessions and platform alerts."""
 
 from collections.abc import Callable
 from dataclasses import replace

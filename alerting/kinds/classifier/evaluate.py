@@ -153,7 +153,7 @@ def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[
 
 
 def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
-    """Return what stands on a new episode: the risk, the last values of the model's variables, contributions and advice."""
+    """Return the content of a new episode: the risk, the last values of the model's variables, contributions and advice."""
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
     reason = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None) + fault

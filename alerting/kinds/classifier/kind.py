@@ -1,4 +1,4 @@
-"""What is particular to kind `classifier`."""
+"""Kind `classifier`: a trained model predicts the problem."""
 
 from datetime import datetime
 from typing import Literal

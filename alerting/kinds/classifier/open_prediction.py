@@ -1,4 +1,4 @@
-"""What the evaluation of a model needs to know of its open episode and of the problem that goes on."""
+"""The open episode of a model and its current problem, as read before an evaluation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ def state_at_end(
 
 
 def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
-    """Return what the state says of the problem at the start of a part; nothing if the problem may be another one."""
+    """Return the problem in the state at the start of a part; nothing if the problem may be another one."""
     if part.is_new and state.raised_at is None:
         return KnownProblem(part.start)
     return KnownProblem(part.start, state.problem_since, is_first=state.raised_at is None and state.last_closed_at is None)

@@ -44,7 +44,7 @@ def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
 
 
 def explain_raise(definition: Condition, asset: Asset, step: Step, at_raise: Raise) -> Evidence:
-    """Return what stands on a new episode: the limit that was left, and the value."""
+    """Return the content of a new episode: the limit that was left, and the value."""
     reading = at_raise.reading
     if reading is None:
         return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})

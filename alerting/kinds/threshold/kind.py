@@ -1,4 +1,4 @@
-"""What is particular to kind `threshold`."""
+"""Kind `threshold`: a variable leaves its limits."""
 
 from datetime import datetime
 from typing import Literal

@@ -79,7 +79,7 @@ def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, h
         yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
     if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
         newest = from_millis(bad[-1]).isoformat()
-        yield f"{variable} is of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
+        yield f"{variable} has been of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:

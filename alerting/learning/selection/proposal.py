@@ -75,7 +75,7 @@ class DatasetProfile(_Frozen):
 
 
 class Proposal(_Frozen):
-    """What a training proposes; after `promote_run` what was decided.
+    """Proposal of a training; after `promote_run` with its decision.
 
     `promote`: the challenger goes into service. `waiting`: only if a person approves. `test`: metrics of the challenger on the
     test period (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw variable. `answers`,

@@ -1,4 +1,4 @@
-"""What is known now of a problem that was predicted and has come."""
+"""Current state of a predicted problem that has come."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,21 +16,21 @@ _LONGEST = timedelta(days=400)
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of a problem that goes on, in a sentence. `is_known`: its last value is not stale."""
+    """State of a current problem, as a sentence. `is_known`: its last value is not stale."""
 
     is_known: bool
     message: str
 
 
 def current_progress(platform: Platform, episode: Episode, now: datetime) -> Progress | None:
-    """Return what is known now of the problem of an episode; None if it is not happening, or its definition is gone."""
+    """Return the current state of the problem of an episode; None if it is not happening, or its definition is gone."""
     asset = platform.assets.get(episode.asset)
     revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
     problem = revision.definition.problem if revision else None
     if episode.phase != "happening" or episode.happening_at is None or asset is None or problem is None:
         return None
     if problem.variable is None:
-        return Progress(True, "It goes on: its event has no end yet.")
+        return Progress(True, "Its event has no end yet.")
     return _last_value(platform, asset, problem, problem.variable, episode.happening_at, now)
 
 

@@ -93,7 +93,7 @@ def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState
 
 @dataclass(frozen=True)
 class LateUpdates:
-    """What a unit of work writes so that late data can be reprocessed, beside states and episodes.
+    """Writes of a unit of work for later reprocessing of late data, beside states and episodes.
 
     `refuted`: by target, from when on its checkpoints are wrong. `done`: requests that the unit completes.
     """

@@ -118,7 +118,7 @@ def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None
         raise UserError("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
     if progress.is_known:
         raise UserError(
-            f"it ends by itself with its problem, which readings show: {progress.message}; to mute it: alerting shelf add"
+            f"it ends by itself with its problem, which still goes on: {progress.message.rstrip('.')}; to mute it: alerting shelf add"
         )
 
 

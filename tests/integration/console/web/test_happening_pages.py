@@ -53,7 +53,7 @@ def test_while_its_problem_is_known_the_page_offers_no_end_and_an_outdated_page_
     read(platform, dict.fromkeys(range(550, 600), 4.8), "moisture")
     assert CLOSE not in browser.get(f"/episodes/{id}").text
     answer = browser.post(f"/episodes/{id}/close", data={"csrf": outdated, "reason": "dry"})
-    assert (answer.status_code, "which readings show: Moisture is 4.8" in answer.text) == (422, True)
+    assert (answer.status_code, "which still goes on: Moisture is 4.8" in answer.text) == (422, True)
     assert platform.episodes.get(id).condition == "open"
 
 

@@ -67,7 +67,7 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     line = warned(Line(), until=200)
     line.run(*range(5, 71, 5))
     assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith("Moisture is 5.5 %, limit 5 %")
-    with pytest.raises(UserError, match="it ends by itself with its problem, which readings show"):
+    with pytest.raises(UserError, match="it ends by itself with its problem, which still goes on"):
         operate.close(line.platform, line.episodes[0].id, CREW, at(70), "looks dry")
     line.run(*range(75, 150, 5))
     [one] = line.episodes

@@ -71,7 +71,7 @@ def test_an_event_without_an_end_goes_on_and_nobody_closes_it_by_hand():
     [one] = line.episodes
     progress = current_progress(line.platform, one, at(290))
     assert (one.phase, progress.is_known) == ("happening", True)
-    with pytest.raises(UserError, match="its event has no end yet"):
+    with pytest.raises(UserError, match="Its event has no end yet"):
         operate.close(line.platform, one.id, operate.Actor("ann", "operator"), at(290), "it runs")
 
 
