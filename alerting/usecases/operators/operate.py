@@ -117,9 +117,8 @@ def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None
     if progress is None:
         raise UserError("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
     if progress.is_known:
-        raise UserError(
-            f"it ends by itself with its problem, which still goes on: {progress.message.rstrip('.')}; to mute it: alerting shelf add"
-        )
+        what = progress.message.rstrip(".")
+        raise UserError(f"it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add")
 
 
 def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:
