@@ -5,7 +5,7 @@ on the rows that the model is fitted on, and on no others.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +18,11 @@ from alerting.learning.models.estimator import Estimator
 
 Positions = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int8]
+BoolArray = npt.NDArray[np.bool_]
 COLUMNS = "columns"
 ALL, COMPACT, SCREENED, OWN = "all", "compact", "screened", "own"
 MOST_SCREENED = 40  # columns that a screening keeps
 MOST_OF_A_SOURCE = 4  # of them from one variable or event type, whose columns are much alike
-_AT_ONCE = 2_000_000  # values that are ranked together
 
 
 @dataclass(frozen=True)
@@ -107,40 +107,33 @@ def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:
 def ranking_strength(matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]) -> Floats:
     """Return how far each column alone ranks the rows from chance: |Mann-Whitney's U| in standard deviations.
 
-    Missing values are left out; of a category the level counts that separates best.
+    `label`: of the rows. Missing values are left out; of a category the level counts that separates best.
     """
-    found = np.zeros(len(columns))
-    texts = np.isin(columns, categorical)
-    at_once = max(1, _AT_ONCE // max(len(rows), 1))
-    numbers = np.flatnonzero(~texts)
-    for part in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
-        found[part] = _number_strength(matrix[np.ix_(rows, columns[part])], label == 1)
-    for k in np.flatnonzero(texts):
-        found[k] = _category_strength(matrix[rows, columns[k]], label == 1)
-    return found
+    texts, positive = set(categorical), label == 1
+    found = [_strength(matrix[rows, i], positive, _category_difference if i in texts else _difference) for i in columns]
+    return np.array(found, np.float64)
 
 
-def _number_strength(values: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
-    from scipy.stats import rankdata  # noqa: PLC0415 - takes half a second to import
-
+def _strength(values: Floats, positive: BoolArray, difference: Callable[[Floats, Floats], float]) -> float:
     there = ~np.isnan(values)
-    ranks = rankdata(np.where(there, values, np.inf), axis=0)  # missing ones come last, and are not added up
-    ones = there[positive].sum(axis=0).astype(np.float64)
-    zeros = there.sum(axis=0) - ones
-    summed = np.where(there, ranks, 0.0)[positive].sum(axis=0)
-    u = summed - ones * (ones + 1) / 2
-    spread = np.sqrt(np.maximum(ones * zeros * (ones + zeros + 1), 1.0) / 12)
-    return np.asarray(np.where(ones * zeros > 0, np.abs(u - ones * zeros / 2) / spread, 0.0), np.float64)
-
-
-def _category_strength(codes: Floats, positive: npt.NDArray[np.bool_]) -> float:
-    there = ~np.isnan(codes)
-    ones, zeros = (codes[there & mask].astype(np.int64) for mask in (positive, ~positive))
+    ones, zeros = (values[there & mask] for mask in (positive, ~positive))
     if not len(ones) or not len(zeros):
         return 0.0
+    return abs(difference(ones, zeros)) * float(np.sqrt(12 * len(ones) * len(zeros) / (len(ones) + len(zeros) + 1)))
+
+
+def _difference(ones: Floats, zeros: Floats) -> float:
+    """Return by how much the share of pairs in which the one is larger exceeds a half; ties count half."""
+    zeros = np.sort(zeros)
+    below = np.searchsorted(zeros, ones, side="left").sum() + np.searchsorted(zeros, ones, side="right").sum()
+    return float(below / (2 * len(ones) * len(zeros)) - 0.5)
+
+
+def _category_difference(ones: Floats, zeros: Floats) -> float:
+    """Return the same for the level (code) that separates best."""
     size = int(max(ones.max(), zeros.max())) + 1
-    shares = np.bincount(ones, minlength=size) / len(ones) - np.bincount(zeros, minlength=size) / len(zeros)
-    return float(np.abs(shares).max() / 2 * np.sqrt(12 * len(ones) * len(zeros) / (len(ones) + len(zeros) + 1)))
+    shares = [np.bincount(codes.astype(np.int64), minlength=size) / len(codes) for codes in (ones, zeros)]
+    return float(np.abs(shares[0] - shares[1]).max() / 2)
 
 
 def _is_compact(column: Column, window_ms: int) -> bool:
