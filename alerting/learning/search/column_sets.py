@@ -69,6 +69,14 @@ class ColumnSets:
             return self._strongest(chosen, matrix, rows, label, len(rows), len(chosen))
         return chosen
 
+    def describe(self, params: Mapping[str, Any]) -> list[str]:
+        """Describe the set of a trial in a sentence; none for all columns."""
+        wanted = params.get(COLUMNS, ALL)
+        if wanted == ALL:
+            return []
+        count = f"the best {MOST_SCREENED}" if wanted == SCREENED else str(len(self.fixed[wanted]))
+        return [f"the best parameters use {count} of {len(self.sources)} columns ({wanted})"]
+
     def take(self, chosen: Positions) -> Columns:
         """Return the chosen columns alone."""
         names = tuple(self.columns.names[i] for i in chosen)

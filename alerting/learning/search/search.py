@@ -53,8 +53,8 @@ def search_candidate(
     matrix = sets.columns.matrix(dataset.rows)
     search = _Search(dataset, get_family(family), sets, folds, sample, learning, matrix, progress)
     search.run(warm_start)
-    notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search)]
     best = search.best or search.tried[0]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search), *sets.describe(best.params)]
     return assemble(
         family, dataset, folds, search.tried, best, search.best_scores, learning.trials, notes, dict(warm_start or {})
     )

@@ -94,3 +94,13 @@ def test_a_champion_of_few_columns_lends_them_to_the_next_search():
     definition, data = small_models.definition(learning={"trials": 2, "folds": 2}), small_models.dataset()
     found = search_candidate(data, definition, "logistic_regression", silent, {"C": 0.5, "columns": "own"})
     assert found.tried[1].params == {"C": 0.5, "class_weight": None, "columns": "own"}
+
+
+def test_a_candidate_says_which_columns_it_uses(noise):
+    definition, data = noise
+    only_screened = replace(ColumnSets.of_plan(data.plan, "v0"), fixed={})
+    assert only_screened.describe({"columns": "screened"}) == ["the best parameters use the best 40 of 400 columns (screened)"]
+    assert only_screened.describe({}) == []
+    found = search_candidate(data, definition, "logistic_regression", silent, {"columns": "own"})
+    own = next(trial for trial in found.tried if trial.params.get("columns") == "own")
+    assert ("(own)" in " ".join(found.notes)) == (found.params == own.params)
