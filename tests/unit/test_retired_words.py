@@ -22,6 +22,7 @@ LINES = [
 ]
 PARTS = {word for kind, word in LINES if kind == "part"}
 NAMES = {word for kind, word in LINES if kind == "name"}
+RETIRED_PART = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(sorted(PARTS))})(?![a-z0-9])")
 PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -30,8 +31,15 @@ def retired_in(name):
     """The retired words in one identifier."""
     pieces = [piece.lower() for piece in PIECES.findall(name)]
     joined = "_".join(pieces)
-    found = {word for word in PARTS if re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9])", joined)}
-    return found | ({name} & NAMES)
+    return {*RETIRED_PART.findall(joined), *({name} & NAMES)}
+
+
+def statements(node):
+    """Every statement in a module, class, function or block."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for below in getattr(node, part, ()):
+            yield below
+            yield from statements(below)
 
 
 def definitions_in(source):
@@ -42,7 +50,7 @@ def definitions_in(source):
             yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             yield statement.target.id
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
