@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from alerting.adapters.mongo.data_model_page import COLLECTIONS
+from alerting.adapters.mongo.indexes import INDEXES
 from alerting.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def everything():
         where = str(path.relative_to(ROOT))
         yield where, path.stem
         yield from ((where, name) for name in definitions_in(path.read_text(encoding="utf-8")))
-    yield from (("collection", name) for group in COLLECTIONS.values() for name in group)
+    yield from (("collection", name) for name in INDEXES)
     yield from (("command", name.replace("-", "_")) for name in commands_below(get_command(app)))
     for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
         for heading in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
