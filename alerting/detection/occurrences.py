@@ -62,7 +62,7 @@ class Occurrences:
 class KnownProblem:
     """State of a problem's condition as known at an instant. `since`: start of the current run of samples, None without one.
 
-    `is_first`: it was not evaluated before; what goes on is then what the samples show.
+    `is_first`: it was not evaluated before; what has been is then what the samples show.
     """
 
     at: datetime
@@ -95,7 +95,7 @@ def occurrences_of_samples(
     `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the last run (ms). `earlier`:
     what an earlier evaluation has found; runs that were over by then are left out.
     """
-    if earlier is not None:
+    if earlier is not None and not earlier.is_first:
         ts, bad = _samples_after(ts, bad, to_millis(earlier.at) - delay, earlier)
     start, end, _ = condition_intervals(ts, bad)
     known_at = np.where((end == NOT_YET) | (end - start >= hold), start + hold + delay, FAR_FUTURE)
@@ -108,9 +108,6 @@ def _samples_after(ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem
     """Return the samples after an instant, and before them the first one of the run that goes on there."""
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
-    if earlier.is_first and earlier.since is None and new and bad[new - 1]:
-        good = np.flatnonzero(~bad[:new])
-        start = ts[[good[-1] + 1 if len(good) else 0]]
     return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])
 
 

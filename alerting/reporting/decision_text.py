@@ -11,6 +11,8 @@ METRIC_TITLES = {
     "ap": "average precision",
     "roc_auc": "ROC-AUC",
     "brier": "Brier score",
+    "calibration_slope": "calibration slope (1: exact, less: too extreme)",
+    "calibration_intercept": "calibration intercept (0: exact)",
     "event_recall": "share of problems found",
     "false_alarms_per_week": "false alarms a week and asset",
     "episode_precision": "precision over episodes",
@@ -89,6 +91,12 @@ def metrics_text(test: Mapping[str, Any]) -> str:
     return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
 
 
+def calibration_text(test: Mapping[str, Any]) -> str:
+    """Describe how far the scores are probabilities, in one line."""
+    brier, slope, intercept = (format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept"))
+    return f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept {intercept} (0 is exact)"
+
+
 def dataset_lines(profile: DatasetProfile) -> list[str]:
     """Describe the data of a training, one line each."""
     parts = [
@@ -122,7 +130,8 @@ def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
 def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
     candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
-    test = [f"challenger, test period: {metrics_text(proposal.test)}"] if "ap" in proposal.test else []
+    test = [f"challenger, test period: {metrics_text(proposal.test)}", calibration_text(proposal.test)]
+    test = test if "ap" in proposal.test else []
     return [*candidates, *test, f"{_headline(proposal)}. {proposal.reason}"]
 
 

@@ -105,6 +105,7 @@ class ReportMetrics:
     lead_time: Estimate
     problems: tuple[ReportedProblem, ...]
     problems_unevaluated: int
+    problems_in_recovery: tuple[ReportedProblem, ...]
     episodes: tuple[ReportedEpisode, ...]
     verdicts: VerdictMetrics
     rows: RowMetrics | None
@@ -136,7 +137,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
     counts = Counter(_outcome(e) for e in raised)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
-    problems, unevaluated = _problems(m)
+    problems, unevaluated, in_recovery = _problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
     return ReportMetrics(
         definition=m.definition.name,
@@ -165,6 +166,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
         problems=problems,
         problems_unevaluated=unevaluated,
+        problems_in_recovery=in_recovery,
         episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
         verdicts=_verdicts(raised),
         rows=compute_row_metrics(m.scores, duration_millis(trained.gap), duration_millis(trained.horizon), trained.learning.seed)
@@ -186,22 +188,31 @@ def _reason(episode: Episode) -> str:
     return episode.outcome_record.reason if episode.outcome_record else "the outcome is not known yet"
 
 
-def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
-    """Return the period's problems with their episodes, and the number excluded because no warning was possible."""
+def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
+    """Return the period's problems with their episodes, and those without a possible warning.
+
+    The latter are the number of those before which nothing was evaluated, and those that began in the recovery of another.
+    """
     problems: list[ReportedProblem] = []
+    in_recovery: list[ReportedProblem] = []
     unevaluated = 0
     for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
-        warned = _find_warnings(m, str(asset), problem_intervals(found, onset=m.predicts == "onset"))
+        spans = problem_intervals(found, onset=m.predicts == "onset")
+        warned = _find_warnings(m, str(asset), spans)
         for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
                 continue
-            if not _warnable(m, str(asset), begin):
-                unevaluated += 1
-                continue
             ended = None if pd.isna(end) else end.to_pydatetime()
-            problems.append(_report_problem(str(asset), begin, ended, warned.get(i)))
-    return tuple(sorted(problems, key=lambda p: (p.start, p.asset))), unevaluated
+            reported = _report_problem(str(asset), begin, ended, warned.get(i))
+            if not spans.counted[i]:
+                in_recovery.append(replace(reported, episode=None, lead_s=None))
+            elif not _warnable(m, str(asset), begin):
+                unevaluated += 1
+            else:
+                problems.append(reported)
+    by_start = (tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery))
+    return next(by_start), unevaluated, next(by_start)
 
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:

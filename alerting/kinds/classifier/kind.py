@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+
+from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
-from alerting.detection.problems import predicts
+from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.episode import Episode
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.classifier.evaluate import evaluate_part, explain_raise
 from alerting.kinds.classifier.why import explain_instant
 from alerting.kinds.kind import Charted, Gap, Inputs, Kind
-from alerting.readings.history import History
+from alerting.readings.history import History, from_millis, to_millis
 from alerting.reporting.episode_chart import Level, problem_levels
 
 
@@ -37,9 +40,15 @@ class ClassifierKind:
         return Charted(strongest.variable, usual, scores_every=definition.stride)
 
     def data_gaps(self, definition: ClassifierDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
-        """Return the time after the last reading."""
+        """Return the times that do not count, and the time after the last reading."""
         last = history.readings.index[-1].to_pydatetime()
-        return ((max(last, start), end),) if last < end else ()
+        gaps = [(max(last, start), end)] if last < end else []
+        if predicts(definition.problem, history.asset) == "onset":
+            problems = find_occurrences(definition, history)
+            of, latest = problems.lasted, to_millis(end)
+            known, recovered = problems.known_at[of], np.minimum(problems.recovered_at[of], latest)
+            gaps += [(from_millis(a), from_millis(b)) for a, b in zip(known.tolist(), recovered.tolist(), strict=True) if a < b]
+        return tuple(merge(gaps, start, end))
 
 
 KIND: Kind[ClassifierDefinition] = ClassifierKind()

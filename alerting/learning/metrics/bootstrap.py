@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval, wilson_interval
 from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
+from alerting.learning.metrics.recalibration import log_odds, recalibrate
 from alerting.readings.history import Millis
 
 Blocks = npt.NDArray[np.int64]
@@ -19,6 +20,7 @@ ENOUGH_BLOCKS = 20
 MOST_BLOCKS = 2000
 MOST_STEPS = 1000
 SAMPLES = 500
+_CALIBRATION = ("calibration_slope", "calibration_intercept")
 
 
 def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
@@ -39,14 +41,17 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
 
 
 def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
-    """Compute `row_metrics`, and under `intervals` the confidence intervals of `ap`, `roc_auc` and `brier`; JSON-able.
+    """Compute `row_metrics` and, of probabilities, calibration slope and intercept; JSON-able.
 
-    A metric has no interval where it is unknown itself, where all rows are of one block, and for a ranking whose positives, or
-    negatives, all lie in one block.
+    Their confidence intervals stand under `intervals`. A metric has no interval where it is unknown itself, where all rows are of
+    one block, and for a ranking or calibration whose positives, or negatives, all lie in one block.
     """
     metrics = row_metrics(label, score)
+    calibration = bootstrap_calibration(label, score, block, seed)
+    metrics |= {name: None if np.isnan(values[0]) else float(values[0]) for name, values in calibration.items()}
+    drawn = bootstrap_rows(label, score, block, seed) | {name: values[1:] for name, values in calibration.items()}
     intervals = {}
-    for name, samples in bootstrap_rows(label, score, block, seed).items():
+    for name, samples in drawn.items():
         value, bounds = metrics[name], percentile_interval(samples)
         if value is not None and bounds is not None:
             intervals[name] = list(enclosing_interval(bounds, (value, value)))
@@ -69,6 +74,26 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
     step = _steps(label, score)
     positives, negatives = (draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0))
     return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
+
+
+def bootstrap_calibration(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
+    """Return calibration slope and intercept: first of all rows, then of each draw of blocks; nothing for scores beyond 0 to 1.
+
+    Draws are computed from the mean log-odds of a hundred bins of equal row counts. NaN where unknown.
+    """
+    if not len(score) or score.min() < 0 or score.max() > 1:
+        return {}
+    if not 0 < label.sum() < len(label) or score.min() == score.max():
+        return dict.fromkeys(_CALIBRATION, np.full(1, np.nan))
+    odds, which = log_odds(score), score_bins(score, 100)
+    whole = recalibrate(odds, label[None].astype(np.float64), np.ones((1, len(label))))
+    rows = np.bincount(which).astype(np.float64)
+    if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
+        return dict(zip(_CALIBRATION, whole, strict=True))
+    draws = _draws(block, seed, samples)
+    positives = draws @ _table(block[label == 1], which[label == 1], block, which)
+    drawn = recalibrate(np.bincount(which, weights=odds) / rows, positives, draws @ _table(block, which, block, which))
+    return {name: np.append(one, many) for name, one, many in zip(_CALIBRATION, whole, drawn, strict=True)}
 
 
 def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
