@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
-from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
+from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, DerivedFeatureStore, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
@@ -66,6 +66,7 @@ class Platform:
     """
 
     definitions: Definitions
+    derived_features: DerivedFeatureStore
     assets: Assets
     readings: Readings
     episodes: Episodes

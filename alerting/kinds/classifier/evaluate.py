@@ -71,10 +71,11 @@ def _evaluate_interval(
     rule = of_open
     if raising is not definition:
         rule = prediction_rule(definition, history, earlier if raising.problem == definition.problem else anew, None)
-    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
+    stride = stride_of(definition, model)
+    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(stride))
     score, rows, unknown = _score(definition, model, history, rule.occurrences, at)
     triggered = is_triggered(score, model.threshold if model else np.inf)
-    after, steps = advance_predictions(state, at, triggered, rule, definition.stride, part.end, of_open)
+    after, steps = advance_predictions(state, at, triggered, rule, stride, part.end, of_open)
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
@@ -95,6 +96,13 @@ def _evaluate_interval(
         unknown,
         history=history,
     )
+
+
+def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
+    """Return the time between two scores: as the definition states it, or that of the model, which was derived for it."""
+    if definition.features.stride or model is None:
+        return definition.stride
+    return timedelta(milliseconds=model.plan.stride_ms)
 
 
 def _read_history(

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
 from alerting.usecases.backtest.live_views import PointInTimeAssets, PointInTimeFeedback, ReadingsUntil
+from alerting.usecases.definitions.derived import stored_features
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Sandbox:
         self._live, self._revision = live, revision
         self.memory = live.in_memory(backfilled=True)
         self.memory.definitions.add_revision(revision)
+        if isinstance(revision.definition, TrainedDefinition) and (fixed := stored_features(live, revision.definition)):
+            self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> Platform:

@@ -27,7 +27,8 @@ from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.dataset import histories_at, suppressed_at
+from alerting.usecases.training.dataset import suppressed_at
+from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
 
