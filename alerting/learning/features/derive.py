@@ -11,7 +11,7 @@ from alerting.definitions.model import TrainedDefinition
 
 LONGEST_WINDOW = timedelta(hours=72)
 WINDOWS = 3  # derived at most
-MOST_ROWS = 30_000  # of a training period; finer strides cost time in proportion, and hardly improve a model
+MOST_ROWS = 20_000  # of a training period; more cost time in proportion, and hardly improve a model
 MOST_CELLS = 10_000_000  # of a training period: rows times columns
 MOST_IN_A_HORIZON = 60  # rows before one problem; closer ones are nearly the same
 NEARLY = 0.9  # of a sampling that is not quite regular
