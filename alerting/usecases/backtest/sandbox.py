@@ -12,7 +12,7 @@ from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
-from alerting.usecases.backtest.live_views import PointInTimeAssets, PointInTimeFeedback, ReadingsUntil
+from alerting.usecases.backtest.live_views import ReadingsUntil
 from alerting.usecases.definitions.derived import stored_features
 
 
@@ -33,6 +33,8 @@ class Sandbox:
         self._live, self._revision = live, revision
         self.memory = live.in_memory(backfilled=True)
         self.memory.definitions.add_revision(revision)
+        self.memory.assets.put(live.assets.all())
+        self.memory.assets.put_event_types(live.assets.event_types())
         if isinstance(revision.definition, TrainedDefinition) and (fixed := stored_features(live, revision.definition)):
             self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
         self.stored: dict[str, Episode] = {}
@@ -42,9 +44,7 @@ class Sandbox:
         live = self._live
         return replace(
             self.memory,
-            assets=PointInTimeAssets(live.assets),
             readings=ReadingsUntil(live.readings, at),
-            feedback=PointInTimeFeedback(live.feedback),
             evaluation_plans=NO_EVALUATION_PLANS,  # its sources are live
             clock=Status(at),
             limits=live.limits,
