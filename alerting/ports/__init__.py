@@ -12,6 +12,7 @@ from alerting.ports.evaluation import (
     NoEvaluationPlans,
     PastEvaluation,
     PastEvaluations,
+    Score,
     Scores,
     States,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Routes",
     "RunState",
     "SampleColumn",
+    "Score",
     "Scores",
     "Shelves",
     "States",

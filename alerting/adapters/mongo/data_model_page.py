@@ -154,7 +154,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "until the target has been evaluated again",
         ),
         "scores": Description(
-            "the score of one model version for one asset at one instant, and its threshold",
+            "the score of one model version for one asset at one instant, its threshold, and the score of the twin in shadow",
             "`definition`, `ts`, `asset`, `model_version`",
             "`usecases/evaluation/target.py`",
             "one per trained target and stride",

@@ -44,6 +44,8 @@ def evaluate_part(
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
         model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
+        if model is not None and part.by_twin:
+            model = replace(model, refit=None)
         raising = raising_definition(sources.platform, result.state, part, definition)
         by_hand = closed_by_operator(sources.platform, result.state, definition.name, sources.asset)
         return _evaluate_interval(sources.platform, sources.asset, result, part, definition, model, raising, by_hand)
@@ -72,20 +74,21 @@ def _evaluate_interval(
     if raising is not definition:
         rule = prediction_rule(definition, history, earlier if raising.problem == definition.problem else anew, None)
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
-    score, rows, unknown = _score(definition, model, history, rule.occurrences, at)
+    (score, twin), rows, unknown = _score(definition, model, history, rule.occurrences, at)
     triggered = is_triggered(score, model.threshold if model else np.inf)
     after, steps = advance_predictions(state, at, triggered, rule, definition.stride, part.end, of_open)
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
             row = int(np.searchsorted(at, to_millis(step.at)))
-            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], model, part.model_version)
+            serving = None if model is None else model.serving(step.at)
+            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], serving, part.model_version)
         elif step.kind == "happening":
             problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
             steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
-        scored.append(ScoredRows(at, score, model.threshold, part.model_version))
+        scored.append(ScoredRows(at, score, twin, model, part.model_version))
     return TargetEvaluation(
         state_at_end(state, after, part, of_open, rule),
         [*result.steps, *((s, part) for s in steps)],
@@ -118,11 +121,14 @@ def _read_history(
 
 def _score(
     definition: TrainedDefinition, model: TrainedModel | None, history: History, problems: Occurrences, at: Millis
-) -> tuple[Scores, pd.DataFrame | None, str | None]:
-    """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
+) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, str | None]:
+    """Return scores and those of the twin in shadow, the feature rows, and the reason if the last instant is unknown.
+
+    Scores are NaN where unknown, those in shadow also where the refit does not score.
+    """
     if model is None:
-        return np.full(len(at), np.nan), None, "no model is in service yet; train one"
-    rows, score = _score_features(model, history, at)
+        return (np.full(len(at), np.nan),) * 2, None, "no model is in service yet; train one"
+    rows, score, twin = _score_features(model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
@@ -134,20 +140,27 @@ def _score(
         reasons.append((inside, "the problem has already started"))
     unknown = None
     for mask, reason in reasons:
-        score = np.where(mask, np.nan, score)
+        score, twin = (np.where(mask, np.nan, values) for values in (score, twin))
         if len(at) and mask[-1]:
             unknown = reason
-    return score, rows, unknown
+    return (score, twin), rows, unknown
 
 
-def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
-    """Return feature rows and scores.
+def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores, Scores]:
+    """Return feature rows, scores, and those of the twin in shadow: NaN where it is not in shadow.
 
+    Each instant is scored by the refit after its training cutoff, otherwise by the model itself.
     Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.
     """
     try:
         rows = build_features(model.plan, history, at)
-        return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
+        score, shadow = np.empty(0), np.full(len(at), np.nan)
+        if len(at):
+            score = np.array(model.score(rows), np.float64)
+        if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
+            shadow[later] = score[later]
+            score[later] = model.refit.score(rows[later])
+        return rows, score, shadow
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
 
