@@ -25,6 +25,7 @@ from alerting.learning.models.trained import ModelRefused, TrainedModel, model_h
 from alerting.readings.history import duration_millis
 
 REFIT = "refit-"
+_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")  # of a refit the same as its twin's
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
@@ -74,15 +75,15 @@ def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], Mode
     """Read the model that `model_files` wrote, with its refit and bit-identical scores. `family_of`: a family by its name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, a hash does not match, or
-    the refit has another plan, calibration or threshold than its twin.
+    the refit has another plan, calibration, threshold, horizon or gap than its twin.
     """
     model = _read_model(files, family_of)
     of_refit = {name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)}
     if not of_refit:
         return model
     refit = _read_model(of_refit, family_of)
-    if (refit.plan, refit.calibration, refit.threshold) != (model.plan, model.calibration, model.threshold):
-        raise ModelRefused(f"the refit of {model.definition!r} has another plan, calibration or threshold than its twin")
+    if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
+        raise ModelRefused(f"the refit of {model.definition!r} does not fit its twin: the files were changed or mixed up")
     return replace(model, refit=refit)
 
 

@@ -140,19 +140,19 @@ def _refresh(
     definition: TrainedDefinition,
     dataset: Dataset,
     champion_version: int,
-    kept: PromotionDecision,
+    compared: PromotionDecision,
 ) -> tuple[PromotionDecision, int | None]:
     """Refit the champion, which stays, and return the decision and the new version; the decision as it is without a refit."""
     refreshed = refresh(platform, run_id, definition, dataset, champion_version)
     if refreshed is None:
-        return kept, None
+        return compared, None
     serving = last_promotion(platform.decisions.of(definition.name))
     reason = (
-        f"{kept.reason} It is refitted on all rows up to {refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
+        f"{compared.reason} It is refitted on all rows up to {refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
         f"{refreshed.version} replaces version {champion_version}, with the same twin."
     )
     provisional = serving is not None and serving.provisional
-    return PromotionDecision("refreshed", True, provisional, reason, kept.evidence), refreshed.version
+    return PromotionDecision("refreshed", True, provisional, reason, compared.evidence), refreshed.version
 
 
 def _charts(
