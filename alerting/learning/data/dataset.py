@@ -39,8 +39,8 @@ class Dataset:
     `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a `label` (1: the problem
     follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: only for a refit, or excluded:
     operators' feedback puts its label in doubt), a `weight` (1, or less where the definition sets it) and a `persistence` (the
-    problem variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
-    feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
+    problem variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without
+    any feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
     excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at
     as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`: seconds of
     usable rows by part and asset. `counts`: rows dropped by reason. `findings`: the data quality report. `purge_ms`: length
