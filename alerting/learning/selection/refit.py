@@ -8,7 +8,6 @@ import numpy as np
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
-from alerting.learning.data.asset_rows import EXCLUDED
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.features.encoding import Columns
@@ -24,7 +23,7 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
     Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has learned from.
     """
     rows = _mature_rows(dataset)
-    cutoff = training_cutoff(dataset, rows)
+    cutoff = min(training_cutoff(dataset, rows), dataset.as_of)  # a problem known at once ends the label of a row early
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
@@ -45,9 +44,8 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
 
 def _mature_rows(dataset: Dataset) -> BoolArray:
     """Select all rows whose label is certain, also those purged at borders; thinned throughout as the training rows are."""
-    rows = dataset.part != EXCLUDED
     every = next((int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1)
-    return np.asarray(rows & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
+    return np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
 
 
 def compare_with_twin(

@@ -49,7 +49,7 @@ def test_the_refit_takes_plan_calibration_and_threshold_of_its_twin_and_other_we
 
 
 def test_it_has_learned_up_to_the_newest_mature_label_and_not_beyond_what_was_known(data, twin, model):
-    newest = int(data.at.max())
+    newest = int(data.at[data.fit].max())
     assert model.refit.training_cutoff == from_millis(newest) + timedelta(minutes=30) <= data.as_of
     assert model.refit.training_cutoff > twin.training_cutoff
 
@@ -63,10 +63,9 @@ def test_every_mature_row_teaches_the_refit(data, twin, model, part):
 
 
 def test_rows_that_feedback_put_in_doubt_teach_it_nothing(data, twin):
-    part = data.part.copy()
-    part[data.part == "test"] = "excluded"
-    without = replace(data, part=part)
-    upside_down = replace(without, label=np.where(part == "excluded", 1 - data.label, data.label).astype(np.int8))
+    doubtful = data.part == "test"
+    without = replace(data, fit=data.fit & ~doubtful)
+    upside_down = replace(without, label=np.where(doubtful, 1 - data.label, data.label).astype(np.int8))
     assert refitted(upside_down, twin).refit.hash == refitted(without, twin).refit.hash
 
 
@@ -83,8 +82,7 @@ def test_readings_after_as_of_change_nothing_of_it(twin):
 def test_a_thinned_training_is_refitted_on_rows_thinned_throughout(data, twin):
     turn = data.at // data.plan.stride_ms % 2 == 0
     thinned = replace(data, findings=(*data.findings, Finding(THINNED, None, 2.0, "left out", "every 2. instant")))
-    part = np.where(turn, data.part, "excluded").astype(object)
-    assert refitted(thinned, twin).refit.hash == refitted(replace(data, part=part), twin).refit.hash
+    assert refitted(thinned, twin).refit.hash == refitted(replace(data, fit=data.fit & turn), twin).refit.hash
 
 
 def test_without_newer_rows_there_is_nothing_to_refit(data, model):
