@@ -81,9 +81,11 @@ def test_a_challenger_trained_on_noise_is_not_promoted():
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result.verdict, result.promote) == ("keep", False)
+    assert result.reason.startswith("The champion stays: the challenger's average precision is ")
     assert result.evidence["rows"]["challenger"]["ap"] < result.evidence["rows"]["champion"]["ap"]
-    assert platform.models.alias(NAME, "champion") == 1
+    serving = platform.models.alias(NAME, "champion")
+    assert serving != result.challenger_version
+    assert twin_of(platform, serving) == twin_of(platform, 1) != twin_of(platform, 2)
 
 
 def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
