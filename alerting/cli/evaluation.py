@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from alerting.cli.printing.output import zone
-from alerting.cli.support import End, Json, Start, command, console, instant, plain, platform, progress, show, writes
+from alerting.cli.printing.output import console, plain, show, zone
+from alerting.cli.support import End, Json, Start, instant, platform, progress, writes
 from alerting.reporting import messages
 
 
-@command
 @writes
 def evaluate(
     names: Annotated[list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")] = None,
@@ -57,4 +56,4 @@ def evaluate(
             console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
         for _, count in counts:
             for target, reason in count.unknown.items():
-                console.print(f"unknown: {target}: {reason}", markup=False)
+                console.print(f"unknown: {target}: {reason}")
