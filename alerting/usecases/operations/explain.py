@@ -16,7 +16,7 @@ from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import Platform
-from alerting.usecases.definitions.sync import latest_revision, require_revision
+from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import champion_at, first_instant, segments
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_condition
@@ -119,7 +119,7 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
 
 
 def _latency(platform: Platform, name: str, asset_name: str) -> timedelta:
-    asset, latest = platform.assets.get(asset_name), latest_revision(platform, name)
+    asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
     return latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
 
 
