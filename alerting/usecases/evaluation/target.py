@@ -85,7 +85,7 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
 
 
 def _skip(state: ConditionState, until: datetime) -> ConditionState:
-    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None)
+    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
 
 
 def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
