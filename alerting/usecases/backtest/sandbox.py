@@ -46,6 +46,7 @@ class Sandbox:
             clock=Status(at),
             limits=live.limits,
             budget=live.budget,
+            latency=live.latency,
         )
 
     def training(self, at: datetime) -> Platform:
