@@ -30,7 +30,7 @@ _mlflow_uri = address(
     needs_host=False,
 )
 _webhook_url = address({"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host")
-_mebibytes = whole_number(256, 1 << 24, "is not an amount of memory: give whole MiB, at least 256")
+_rows = whole_number(1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000")
 
 
 class SettingsRefused(UserError):
@@ -139,12 +139,6 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     if variables.faults:
         raise SettingsRefused(variables.faults)
     return settings
-
-
-def _rows(text: str) -> int:
-    if not text.isdecimal() or not 1_000 <= int(text) <= 1_000_000_000:
-        raise ValueError(f"{text!r} is not a number of rows: give a whole number from 1000 to 1000000000")
-    return int(text)
 
 
 def _timezone(text: str) -> ZoneInfo:

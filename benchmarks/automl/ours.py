@@ -60,7 +60,8 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
             raise SystemExit("no candidate beats the baseline")
         taken = choose_blend(dataset, candidates, chosen, hurried)
         chosen, matrix = taken.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
-        train, validation, test = (dataset.part == part for part in ("train", "validation", "test"))
+        train = dataset.part == "train"
+        validation, test = (dataset.measured_in(part) for part in ("validation", "test"))
         estimator = taken.estimator or fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
         calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
         found = {name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()}

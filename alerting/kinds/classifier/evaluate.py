@@ -11,13 +11,14 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
-from alerting.detection.classifier import Scores, describe_happening, inside_problem, is_triggered
+from alerting.detection.classifier import Scores, describe_happening
+from alerting.detection.counted_times import REASONS, why_not_counted
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import risk_message
-from alerting.detection.problems import BoolArray, KnownProblem, Occurrences, predicts
+from alerting.detection.problems import BoolArray, KnownProblem
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import Step
-from alerting.episodes.predictions import advance_predictions
+from alerting.episodes.predictions import PredictionRule, advance_predictions, rearm
 from alerting.kinds.classifier.open_prediction import (
     closed_by_operator,
     known_problem,
@@ -39,17 +40,17 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_part(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval, result: TargetEvaluation
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
         model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
-        raising = raising_definition(sources.platform, result.state, part, definition)
-        by_hand = closed_by_operator(sources.platform, result.state, definition.name, sources.asset)
-        return _evaluate_interval(sources.platform, sources.asset, result, part, definition, model, raising, by_hand)
+        raising = raising_definition(sources.platform, before.state, part, definition)
+        by_hand = closed_by_operator(sources.platform, before.state, definition.name, sources.asset)
+        return _evaluate_interval(sources.platform, sources.asset, before, part, definition, model, raising, by_hand)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
-        return replace(result, unknown=why, unreadable=why)
+        return replace(before, unknown=why, unreadable=why)
 
 
 def _evaluate_interval(
@@ -64,17 +65,17 @@ def _evaluate_interval(
 ) -> TargetEvaluation:
     """Evaluate one part. `raising`: the definition, as it was when the open episode was raised, whose problem ends it."""
     state = result.state
-    start = read_from(asset, part, (definition, raising), model)
+    known, anew = known_problem(state, part), KnownProblem(part.start)
+    earlier = known if raising is definition or raising.problem == definition.problem else anew
+    start = read_from(asset, part, (definition, raising), model, earlier.is_first)
     history = _read_history(platform.readings, asset, start, part, model, (definition, raising))
-    earlier, anew = known_problem(state, part), KnownProblem(part.start)
-    of_open = prediction_rule(raising, history, earlier, closed_by_hand)
-    rule = of_open
-    if raising is not definition:
-        rule = prediction_rule(definition, history, earlier if raising.problem == definition.problem else anew, None)
+    of_open = prediction_rule(raising, history, known, closed_by_hand)
+    rule = of_open if raising is definition else prediction_rule(definition, history, earlier, None)
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
-    score, rows, unknown = _score(definition, model, history, rule.occurrences, at)
-    triggered = is_triggered(score, model.threshold if model else np.inf)
-    after, steps = advance_predictions(state, at, triggered, rule, definition.stride, part.end, of_open)
+    rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
+    score, rows, unknown = _score(model, history, rule, at, rearm_at)
+    rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
+    after, steps = advance_predictions(state, at, rearming.may_raise, rule, definition.stride, part.end, of_open)
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
@@ -87,7 +88,7 @@ def _evaluate_interval(
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, model.threshold, part.model_version))
     return TargetEvaluation(
-        state_at_end(state, after, part, of_open, rule),
+        state_at_end(state, after, part, of_open, rule, rearming.rearm_at),
         [*result.steps, *((s, part) for s in steps)],
         raises,
         result.changes,
@@ -117,7 +118,11 @@ def _read_history(
 
 
 def _score(
-    definition: TrainedDefinition, model: TrainedModel | None, history: History, problems: Occurrences, at: Millis
+    model: TrainedModel | None,
+    history: History,
+    rule: PredictionRule,
+    at: Millis,
+    rearm_at: int,
 ) -> tuple[Scores, pd.DataFrame | None, str | None]:
     """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
     if model is None:
@@ -129,9 +134,8 @@ def _score(
     reasons.append(
         (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
     )
-    if predicts(definition.problem, history.asset) == "onset":
-        inside = inside_problem(at, problems, duration_millis(history.delay(definition.problem.variable or "")))
-        reasons.append((inside, "the problem has already started"))
+    uncounted = why_not_counted(at, rule.occurrences, not rule.state, recovered_at=rearm_at - rule.horizon_ms)
+    reasons += [(uncounted == name, reason) for name, reason in REASONS.items()]
     unknown = None
     for mask, reason in reasons:
         score = np.where(mask, np.nan, score)

@@ -146,19 +146,21 @@ def finish_challenger(
     """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
 
     `estimator`: the candidate already fitted on the training rows, if available.
-    Calibration and threshold share all validation rows. Platt's sigmoid has two numbers and never changes the order of scores, so
-    a threshold chosen without it would alarm the same rows, and halving a small number of events has no benefit.
+    Calibration and threshold share the validation rows that live evaluation would score. Platt's sigmoid has two numbers and
+    never changes the order of scores, so a threshold chosen without it would alarm the same rows, and halving a small number of
+    events has no benefit.
     Raises UserError if the validation period has no rows.
     """
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     train, validation = dataset.part == "train", dataset.part == "validation"
-    if not validation.any():
+    measured = dataset.measured_in("validation")
+    if not measured.any():
         raise UserError(
             f"{dataset.definition}: the validation period has no rows; use a longer history or a larger periods.validation"
         )
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
-    calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
+    calibration = fit_platt(estimator.margin_of(matrix[measured]), dataset.label[measured])
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
     choice = choose_threshold(
@@ -213,6 +215,7 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
     return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
+        measured=dataset.measured[rows],
         problems=dataset.problems,
         occurrences=dataset.occurrences,
         onset=dataset.predicts == "onset",
@@ -225,15 +228,16 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
 def _evidence(
     dataset: Dataset, candidate: Candidate, estimator: Estimator | Blend, choice: ThresholdChoice, score: Floats, seed: int
 ) -> Evidence:
-    parts = {part: dataset.part == part for part in ("validation", "test")}
+    parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
+    scored = {part: dataset.part == part for part in used}
     return Evidence(
         threshold=choice,
         rows={part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
         events={
             part: evaluate_threshold(_observe_rows(dataset, rows, part), score[rows], choice.threshold, seed)
-            for part, rows in used.items()
+            for part, rows in scored.items()
         },
         baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),

@@ -91,7 +91,7 @@ def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
     if state.raised_at is not None and part.revision is not None:
         steps = [*steps, (Step("closed", part.start, state.raised_at, out_of_service(part.revision)), part)]
         state = without_episode(state, part.start)
-    state = replace(state, watermark=part.end, pending_since=None, clearing_since=None, carried=None)
+    state = replace(state, watermark=part.end, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
     return replace(result, state=state, steps=steps, unknown="the definition is not in service")
 
 

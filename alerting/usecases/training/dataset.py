@@ -3,9 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
@@ -75,7 +78,7 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         "question": dataset.predicts,
         "columns": len(dataset.plan.columns),
         "problems": len(dataset.problems),
-        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if (dataset.part == part).any()],
+        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if _labelled(dataset, part).any()],
         "dropped": dataset.counts,
         "answers": dataset.answers,
         "answered": dataset.answered,
@@ -83,8 +86,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _labelled(dataset: Dataset, part: str) -> BoolArray:
+    return np.asarray((dataset.fit | dataset.measured) & (dataset.part == part))
+
+
 def _part(dataset: Dataset, part: str) -> dict[str, Any]:
-    rows = dataset.part == part
+    rows = _labelled(dataset, part)
     at = dataset.at[rows]
     return {
         "part": part,

@@ -72,7 +72,8 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
         {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash},
     )
     composition = profile(dataset)
-    counts = {f"rows_{part}": int((dataset.part == part).sum()) for part in ("train", "validation", "test", "purged")}
+    counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
+    counts["rows_purged"] = int((dataset.part == "purged").sum())
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     platform.models.log(
         run_id,
@@ -81,7 +82,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
             **counts,
             **dropped,
             **_quality_metrics(dataset),
-            "positive_share": float(dataset.label.mean()),
+            "positive_share": float(dataset.label[dataset.fit | dataset.measured].mean()),
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,

@@ -281,10 +281,9 @@ def chosen(**changes):
     spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
-    rule = PredictionRule(Occurrences(start, start, start, start + 1), 1_800_000)
-    watched = ObservedRows(
-        instants, np.full(len(instants), "a", object), {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
-    )
+    rule = PredictionRule(Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000)
+    asset, measured = np.full(len(instants), "a", object), np.ones(len(instants), bool)
+    watched = ObservedRows(instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000)
     wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold
 

@@ -61,6 +61,16 @@ def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repea
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://plant.example", "file:///etc/passwd", "plant.example/hook", "https:///hook", "http://h:99999999/", "http://h:0"],
+)
+def test_the_address_of_a_webhook_that_is_not_http_is_refused_without_repeating_it(url):
+    with pytest.raises(SettingsRefused, match="not a webhook address") as refused:
+        read_settings({"ALERTING_WEBHOOK_A": url})
+    assert url not in str(refused.value)
+
+
 def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
     settings = read_settings(
         {"ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x", "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc"}
