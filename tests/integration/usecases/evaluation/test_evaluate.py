@@ -226,6 +226,7 @@ def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(p
 )
 def test_a_past_time_without_a_revision_names_the_evaluators_that_there_are(platform, document, hint):
     apply(platform, [document | {"name": "new"}], "engineer", at(50), "test")
+    platform.clock.instant = at(60)
     with pytest.raises(UserError, match=hint):
         evaluate_past(platform, "new", at(0), at(20))
 
