@@ -94,6 +94,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         budget=settings.budget,
         zone=settings.timezone,
         notifications_last=settings.delivery.notifications_last,
+        latency=settings.latency,
     )
 
 

@@ -15,7 +15,7 @@ from alerting.definitions.model import Definition
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import Evidence, Models, Raise, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 from alerting.ports import Platform
 from alerting.readings.history import History
 from alerting.reporting.episode_chart import Level
@@ -42,14 +42,13 @@ class Inputs(NamedTuple):
 class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
-    `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scores_every`: None
-    without scores.
+    `stale_after`: after which time without a reading the line breaks; None: found from the readings.
     """
 
     variable: str | None
     levels: tuple[Level, ...] = ()
     stale_after: timedelta | None = None
-    scores_every: timedelta | None = None
+    scored: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,6 @@ class WhyQuestion:
     """
 
     platform: Platform
-    models: Models
     asset: Asset
     at: datetime
     covering: Episode | None

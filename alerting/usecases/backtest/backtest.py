@@ -7,12 +7,14 @@ written. Every finished segment is stored, so that an interrupted run continues 
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
+from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
@@ -25,6 +27,7 @@ from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
 from alerting.usecases.definitions.sync import check, require_revision, sync
+from alerting.usecases.training.derived import fix_features
 
 RULES = 1  # part of a run's identity: results stored under other rules do not count
 WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
@@ -61,13 +64,16 @@ def backtest(
     Raises UserError for an empty or future interval, without readings, or if no model could be trained at all.
     """
     _require_past(platform, subject, start, end)
-    id = run_id(subject, start, end, retrain)
+    id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
     run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
     if run.get("finished_at") is not None:
         return stored_result(platform, run)
     sandbox = Sandbox(platform, _in_service(subject.revision, start))
+    if isinstance(subject.definition, TrainedDefinition):
+        with suppress(UserError):  # without enough data the first training that has them fixes them
+            fix_features(sandbox.training(start), subject.definition, start)
     done = restore(platform, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
     segments = [segment_metrics(s) for s in run["segments"]]
@@ -78,9 +84,9 @@ def backtest(
     return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)
 
 
-def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> str:
-    """Return the identity of a run, from definition, interval, cadence, and the rules of this module."""
-    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain)]
+def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta) -> str:
+    """Return the identity of a run, from definition, interval, cadence, latency, and the rules of this module."""
+    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain), format_duration(latency)]
     return hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
 
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
 from alerting.usecases.backtest.live_views import ReadingsUntil
+from alerting.usecases.definitions.derived import stored_features
+from alerting.usecases.registry.registration import search_run
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Sandbox:
         self.memory.definitions.add_revision(revision)
         self.memory.assets.put(live.assets.all())
         self.memory.assets.put_event_types(live.assets.event_types())
+        if isinstance(revision.definition, TrainedDefinition) and (fixed := stored_features(live, revision.definition)):
+            self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> Platform:
@@ -45,6 +50,7 @@ class Sandbox:
             clock=Status(at),
             limits=live.limits,
             budget=live.budget,
+            latency=live.latency,
         )
 
     def training(self, at: datetime) -> Platform:
@@ -69,7 +75,7 @@ def copy_model(source: Models, target: Models, name: str, version: int, with_fil
     tags = source.version_tags(name, version)
     target.register(name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags)
     if with_files:
-        store_candidates(target, name, tags["training_run"], fitted_candidates(source, tags["training_run"]))
+        store_candidates(target, name, search_run(tags), fitted_candidates(source, search_run(tags)))
 
 
 def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,13 @@ def test_the_zone_of_the_plant_is_utc_until_it_is_named():
 def test_the_rows_of_a_training_are_set_or_left_to_the_memory_of_the_machine():
     assert read_settings({}).max_training_rows is None
     assert read_settings({"ALERTING_MAX_TRAINING_ROWS": "50000"}).max_training_rows == 50_000
+
+
+def test_evaluation_waits_ten_seconds_unless_the_setting_says_otherwise():
+    assert read_settings({}).latency == timedelta(seconds=10)
+    assert read_settings({"ALERTING_LATENCY": "0s"}).latency == timedelta(0)
+    with pytest.raises(SettingsRefused, match="ALERTING_LATENCY: '2h': evaluation waits 1h at most"):
+        read_settings({"ALERTING_LATENCY": "2h"})
 
 
 def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_machine(tmp_path):
