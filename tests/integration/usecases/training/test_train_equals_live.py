@@ -110,4 +110,5 @@ def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluat
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
     live = [e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"]
     assert len(live) == result.test["n_episodes"]
-    assert {(e.raised_at.hour, e.outcome_record.outcome) for e in live} == {(13, "hit")}
+    assert {e.raised_at.hour for e in live if e.outcome_record.outcome == "hit"} == {13}
+    assert not [e for e in live if e.raised_at.hour == 14 and e.raised_at.minute < 30]
