@@ -30,7 +30,7 @@ _HEADLINES = {
     "provisional": "The challenger goes into service provisionally",
     "keep": "The champion stays",
     "cannot_tell": "The evidence shows no difference; the champion stays",
-    "no_challenger": "No challenger: nothing beats the baseline",
+    "no_challenger": "No challenger: nothing exceeds chance",
     "rejected": "A person rejected the challenger",
     "stale": "Too late: another model is in service since",
 }
@@ -46,6 +46,7 @@ def decision_markdown(proposal: Proposal) -> str:
         proposal.reason,
         _comparison_section(proposal),
         _candidates(proposal.leaderboard),
+        "\n\n".join(f"## Chance\n\n{line}" for line in chance_lines(proposal.evidence)),
         _threshold(proposal.test),
         _test(proposal.test),
         _importance(proposal.importance),
@@ -124,7 +125,7 @@ def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
     candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
     test = [f"challenger, test period: {metrics_text(proposal.test)}"] if "ap" in proposal.test else []
-    return [*candidates, *test, f"{_headline(proposal)}. {proposal.reason}"]
+    return [*candidates, *chance_lines(proposal.evidence), *test, f"{_headline(proposal)}. {proposal.reason}"]
 
 
 def _comparison_section(proposal: Proposal) -> str:
@@ -154,6 +155,12 @@ def _candidates(leaderboard: Sequence[CandidateSummary]) -> str:
     return "\n".join(
         ["## Candidates\n\nOut of fold, walking forward through the training period. In brackets: 95 % intervals.\n", head, *rows]
     )
+
+
+def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
+    """Return the sentence on the test against chance; none where it failed, because the reason says so."""
+    chance = evidence.get("chance", {})
+    return [chance["message"]] if chance.get("passed") else []
 
 
 def _threshold(test: Mapping[str, Any]) -> str:

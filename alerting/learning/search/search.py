@@ -1,6 +1,6 @@
 """The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a time budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -17,9 +17,11 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
+from alerting.learning.search.chance import NO_FIGURES, ShiftedLabels
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
+STAGES = 6  # numbers of rounds that are scored on shifted labels
 UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
 
 
@@ -38,6 +40,8 @@ def search_candidate(
 ) -> Candidate:
     """Try `learning.trials` parameter sets of one family and return the best: the proven default first, then `warm_start`.
 
+    A family without parameters to vary is tried once. Every trial is also scored on shifted labels (`ShiftedLabels`).
+
     The score of a set is its mean average precision over the walk-forward folds inside the training period; for a family with
     rounds at the number of rounds that is best over all folds together. A later set must beat an earlier one by more than the
     standard error over the folds; a set that is worse than the median of those before it after the same folds is pruned.
@@ -46,15 +50,19 @@ def search_candidate(
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
-    learning = definition.learning
+    learning, one = definition.learning, get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
     sample, matrix = search_sample(dataset), Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    search = _Search(dataset, get_family(family), folds, sample, learning, matrix, progress)
+    shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
+    trials = learning.trials if one.searched_params(one.defaults) else 1
+    search = _Search(
+        dataset, one, folds, sample, learning.model_copy(update={"trials": trials}), matrix, progress, shifted, fixed
+    )
     search.run(warm_start)
-    notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search)]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
     best = search.best or search.tried[0]
     return assemble(
-        family, dataset, folds, search.tried, best, search.best_scores, learning.trials, notes, dict(warm_start or {})
+        family, dataset, folds, search.tried, best, search.best_scores, search.chance, trials, notes, dict(warm_start or {})
     )
 
 
@@ -73,8 +81,9 @@ def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] 
     return study
 
 
-def _describe_early_end(family: str, learning: Learning, search: "_Search") -> list[str]:
+def _describe_early_end(family: str, search: "_Search") -> list[str]:
     """Describe a search that the time budget cut short in a sentence; none otherwise."""
+    learning = search.learning
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
         return []
@@ -94,7 +103,8 @@ class _Fitted:
 class _Search:
     """The shared state of the trials of one search, and their results.
 
-    `best_scores`: of all test rows of each fold, though trials are compared on those of the sample.
+    `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold, though trials are compared on
+    those of the sample. `chance`: the best figure of all trials on each shift of the labels.
     """
 
     dataset: Dataset
@@ -104,9 +114,12 @@ class _Search:
     learning: Learning
     matrix: Floats
     progress: SearchProgress
+    shifted: ShiftedLabels
+    fixed: Params
     tried: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
+    chance: Floats = field(default_factory=lambda: NO_FIGURES)
 
     def run(self, warm_start: Mapping[str, Any] | None) -> None:
         """Try the first set, and others as long as the time budget lasts."""
@@ -119,7 +132,7 @@ class _Search:
 
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
-        params = self.family.suggest(trial)
+        params = self.family.suggest(trial) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
         for fold in self.folds:
@@ -133,6 +146,7 @@ class _Search:
             tried = replace(tried, state="pruned")
         elif self.best is None or is_better(tried, self.best):
             self.best, self.best_scores = tried, self._score_all_rows(tried, fitted) if self.sample.thinned else scores
+        self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
         self.progress(f"trying {self.family.name}", len(self.tried), self.learning.trials)
         if pruned:
@@ -141,6 +155,13 @@ class _Search:
 
     def _score_all_rows(self, tried: Trial, fitted: Sequence[_Fitted]) -> list[Floats]:
         return [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
+
+    def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
+        """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can be luck too."""
+        longest = max(len(f.curve) for f in fitted)
+        stages = np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist() if longest else [None]
+        for rounds in dict.fromkeys(stages):
+            yield self.shifted.figures([self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)])
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample."""
