@@ -34,10 +34,9 @@ faults: $(MADE) ## Kill and freeze everything every few seconds, against an undi
 oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q
 
-docs: $(MADE) ## Make the pages that come from code: definition reference, life cycle, data model, commands
+docs: $(MADE) ## Make the pages that come from code: definition reference, life cycle, commands
 	.venv/bin/python -c "from alerting.kinds.reference import reference_page; print(reference_page(), end='')" > docs/definition-reference.md
 	.venv/bin/python -c "from alerting.operators.state_table_page import life_cycle_page; print(life_cycle_page(), end='')" > docs/alarm-life-cycle.md
-	.venv/bin/python -c "from alerting.adapters.mongo.data_model_page import data_model_page; print(data_model_page(), end='')" > docs/data-model.md
 	.venv/bin/python -c "from alerting.cli.main import app; from alerting.cli.printing.commands_page import commands_page; print(commands_page(app), end='')" > docs/commands.md
 
 format: $(MADE) ## Format all code

@@ -101,7 +101,7 @@ def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8)
         "promoted": proposal.promote and not proposal.waiting,
         "verdict": proposal.verdict,
         "trials": chance["trials"],
-        "figure": chance["figure"],
+        "ap": chance["ap"],
         "bound": chance["bound"],
         "seconds": round(time.monotonic() - began, 2),
     }

@@ -1,5 +1,6 @@
 """Setup and fixtures of all tests."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -19,6 +20,17 @@ settings.register_profile("any machine", settings(), deadline=None)
 settings.load_profile("any machine")
 
 ENDED_SERVERS = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Import and collect without the garbage collector, and let it pass over all that was loaded from then on."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Revision
-from alerting.definitions.routes import Route
 from alerting.kinds.registry import definition_union
 
 Schema = dict[str, Any]
@@ -59,29 +57,15 @@ def mongo_validator() -> Schema:
     return {"$jsonSchema": {"bsonType": "object", "oneOf": kinds}}
 
 
-def mongo_route_validator() -> Schema:
-    """Return the validator of routes, made in the same way."""
-    return _validator(Route)
-
-
-def mongo_asset_validator() -> Schema:
-    """Return the validator of assets, made in the same way."""
-    return _validator(Asset)
-
-
-def mongo_event_type_validator() -> Schema:
-    """Return the validator of event types, made in the same way."""
-    return _validator(EventType)
-
-
 def mongo_revision_validator() -> Schema:
     """Return the validator of revisions, made in the same way."""
-    revision = _validator(Revision)
+    revision = mongo_model_validator(Revision)
     revision["$jsonSchema"]["properties"]["definition"] = mongo_validator()["$jsonSchema"]
     return revision
 
 
-def _validator(model: type[BaseModel]) -> Schema:
+def mongo_model_validator(model: type[BaseModel]) -> Schema:
+    """Return the validator of the documents of one model, made in the same way."""
     schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
     return {"$jsonSchema": _kind({k: v for k, v in schema.items() if k != "$defs"}, schema.get("$defs", {}))}
 

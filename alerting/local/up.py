@@ -19,7 +19,6 @@ from alerting.definitions.faults import UserError
 from alerting.local import parts
 from alerting.local.disk import check_space
 from alerting.local.first_alert import announcement
-from alerting.local.ports import check_ports
 from alerting.local.prepare import prepare_home
 from alerting.local.processes import run_guarded
 from alerting.local.secrets import Secrets
@@ -27,6 +26,7 @@ from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
+from alerting.settings.machine import check_ports
 from alerting.wiring import MLFLOW_USER, database_warning
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import bdtr
 
 from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
 
@@ -58,6 +58,6 @@ def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENT
     if n == 0:
         return nothing(unit, f"no {of}")
     ordered = np.sort(np.asarray(values, float))
-    rank = max(int(stats.binom.ppf(_TAIL, n, 0.5)), 1)
+    rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
     doubt = f"only {n} {of}" if n < least else ""
     return Estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), unit, f"{n} {of}", doubt)

@@ -1,9 +1,14 @@
-"""Memory of this machine, or of the container of this process."""
+"""Memory and ports of this machine, or of the container of this process."""
 
-from collections.abc import Sequence
+import errno
+import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from alerting.definitions.faults import UserError
+from alerting.settings.environment import LOOPBACK, variable
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # cgroup 2, cgroup 1
 
@@ -19,3 +24,37 @@ def read_memory(limits: Sequence[Path] = LIMITS) -> int:
         if text.isdecimal():
             total = min(total, int(text))
     return total
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on this port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not block the port
+        try:
+            server.bind((LOOPBACK, port))
+        except PermissionError:
+            return False
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                return False
+            raise
+        return True
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Check that all ports are usable. `ports`: by the name of their setting. Raises UserError with a sentence for each other."""
+    in_use = [
+        f"port {port} is taken by another program or not allowed: set {variable(setting)} to a free one"
+        for setting, port in ports.items()
+        if not is_free(port)
+    ]
+    if in_use:
+        raise UserError("; ".join(in_use))
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that no process listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind((LOOPBACK, 0))
+        port: int = server.getsockname()[1]
+        return port

@@ -17,7 +17,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
 from alerting.kinds.validation import parse_definition
-from alerting.local.ports import free_port
+from alerting.settings.machine import free_port
 
 PARSE = Path(__file__).with_name("parse.py")
 NOBODY_LISTENS = "mongodb://127.0.0.1:1/?directConnection=true"

@@ -20,10 +20,10 @@ from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.demo.seed import fill
 from alerting.local import parts
-from alerting.local.ports import free_port
 from alerting.local.secrets import load_or_create
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from alerting.adapters.mongo.data_model_page import COLLECTIONS
+from alerting.adapters.mongo.indexes import INDEXES
 from alerting.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ LINES = [
 ]
 PARTS = {word for kind, word in LINES if kind == "part"}
 NAMES = {word for kind, word in LINES if kind == "name"}
+RETIRED_PART = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(sorted(PARTS))})(?![a-z0-9])")
 PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -30,8 +31,15 @@ def retired_in(name):
     """The retired words in one identifier."""
     pieces = [piece.lower() for piece in PIECES.findall(name)]
     joined = "_".join(pieces)
-    found = {word for word in PARTS if re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9])", joined)}
-    return found | ({name} & NAMES)
+    return {*RETIRED_PART.findall(joined), *({name} & NAMES)}
+
+
+def statements(node):
+    """Every statement in a module, class, function or block."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for below in getattr(node, part, ()):
+            yield below
+            yield from statements(below)
 
 
 def definitions_in(source):
@@ -42,7 +50,7 @@ def definitions_in(source):
             yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             yield statement.target.id
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -67,7 +75,7 @@ def everything():
         where = str(path.relative_to(ROOT))
         yield where, path.stem
         yield from ((where, name) for name in definitions_in(path.read_text(encoding="utf-8")))
-    yield from (("collection", name) for group in COLLECTIONS.values() for name in group)
+    yield from (("collection", name) for name in INDEXES)
     yield from (("command", name.replace("-", "_")) for name in commands_below(get_command(app)))
     for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
         for heading in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):

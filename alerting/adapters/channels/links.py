@@ -1,6 +1,5 @@
 """Feedback links: made and read with a key that this installation generates."""
 
-import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from pathlib import Path
 from alerting.definitions.faults import UserError
 from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import Link
+from alerting.settings.home import shared_secret
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
 _LEAST_LENGTH = 32
@@ -46,28 +46,8 @@ def load_or_create_key(path: Path) -> bytes:
 
     Raises UserError if other users may read the file.
     """
-    if not path.exists():
-        _make(path)
-    if path.stat().st_mode & 0o077:
-        raise UserError(
-            f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it, "
-            "and the next start makes a new one"
-        )
-    key = path.read_text(encoding="ascii").strip().encode()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
     if len(key) < _LEAST_LENGTH:
         raise UserError(f"{path} is too short for a key: delete it, and the next start makes a new one")
     return key
-
-
-def _make(path: Path) -> None:
-    """Make the key file. Of several processes that do this at once, the first one's key is used by all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(48))
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -12,7 +12,6 @@ import fcntl
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.mongod_access import HOST, REPLICA_SET, TRANSACTION_LIFETIME_S, Client
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.definitions.faults import UserError
+from alerting.settings.machine import is_free
 
 LOG = "mongod.log"
 PATIENCE_S = 60.0
@@ -237,7 +237,7 @@ class EmbeddedMongod:
     def _check_port(self) -> None:
         """Check that the port is free; wait for a server that was killed and still has it."""
         deadline = time.monotonic() + _LAST_BREATH_S
-        while not _is_free(self.port):
+        while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())
             time.sleep(_POLL_S)
@@ -272,16 +272,6 @@ class EmbeddedMongod:
 
     def _port_in_use(self) -> str:
         return f"port {self.port} is taken by another program: stop it, or set {self.setting} to a free port"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def _take_office(folder: Path, port: int) -> bool:

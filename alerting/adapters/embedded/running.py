@@ -61,7 +61,7 @@ def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: flo
         file = (home / "up.lock").open("a+")
     deadline = time.monotonic() + patience
     has_reported = False
-    while not _try_lock(file, fcntl.LOCK_EX):
+    while not try_lock(file, fcntl.LOCK_EX):
         other = _read(file)
         if other is not None and (other.state == "running" or time.monotonic() > deadline):
             file.close()
@@ -84,10 +84,11 @@ def running(home: Path) -> Running | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     with file:
-        return None if _try_lock(file, fcntl.LOCK_SH) else _read(file)
+        return None if try_lock(file, fcntl.LOCK_SH) else _read(file)
 
 
-def _try_lock(file: TextIO, how: int) -> bool:
+def try_lock(file: TextIO, how: int) -> bool:
+    """Take the kernel's lock on an open file, shared or exclusive; return False if another process prevents it."""
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,9 +21,11 @@ from typing import TextIO
 
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.embedded.mongod_access import HOST, address
+from alerting.adapters.embedded.mongod_access import address
+from alerting.adapters.embedded.running import try_lock
 from alerting.definitions.faults import UserError
 from alerting.settings.home import claim_folder, home_errors
+from alerting.settings.machine import free_port
 
 PATIENCE_S = 60.0
 _POLL_S = 0.1
@@ -68,7 +69,7 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
     """Wait until no command uses the server and its process has ended. Its keeper needs the lock on the users to end it."""
     has_reported, unused_since = False, None
     while True:
-        if _try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if try_lock(users, fcntl.LOCK_EX):
             server = embedded_mongod.server_in(data_folder(home))
             if server is None:
                 return
@@ -122,18 +123,10 @@ def _current_port(home: Path) -> int | None:
     return port if embedded_mongod.serves(ours, port) else None  # another installation may use that port by now
 
 
-def _try_lock(file: TextIO, how: int) -> bool:
-    try:
-        fcntl.flock(file, how)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
     """Become a user of the server; return its port if the folder is reserved, None if a keeper runs it or must start it."""
     deadline = time.monotonic() + patience
-    while not _try_lock(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
+    while not try_lock(users, fcntl.LOCK_SH):
         if (port := _current_port(home)) is not None:
             return port
         if time.monotonic() > deadline:
@@ -194,7 +187,7 @@ def keep(home: Path, inherited: int) -> int:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        server = EmbeddedMongod(data_folder(home), _free_port()).start()
+        server = EmbeddedMongod(data_folder(home), free_port()).start()
     except UserError as refusal:
         print(" ".join(str(refusal).split()), flush=True)  # noqa: T201 - the starter reads it
         return 1
@@ -210,13 +203,6 @@ def keep(home: Path, inherited: int) -> int:
     finally:
         server.stop()
     return 0
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Every collection with its indexes, and the validators of documents that people write, as `alerting prepare` creates them."""
 
 from collections.abc import Callable
+from functools import partial
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from alerting.adapters.mongo.documents import Document
-from alerting.kinds.schema import (
-    mongo_asset_validator,
-    mongo_event_type_validator,
-    mongo_revision_validator,
-    mongo_route_validator,
-    mongo_validator,
-)
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.routes import Route
+from alerting.kinds.schema import mongo_model_validator, mongo_revision_validator, mongo_validator
 
 DEFINITIONS = "alert_definitions"
 REVISIONS = "definition_revisions"
@@ -128,8 +125,8 @@ INDEXES: dict[str, list[IndexModel]] = {
 VALIDATORS: dict[str, Callable[[], Document]] = {
     DEFINITIONS: mongo_validator,
     REVISIONS: mongo_revision_validator,
-    ASSETS: mongo_asset_validator,
-    EVENT_TYPES: mongo_event_type_validator,
-    ROUTES: mongo_route_validator,
+    ASSETS: partial(mongo_model_validator, Asset),
+    EVENT_TYPES: partial(mongo_model_validator, EventType),
+    ROUTES: partial(mongo_model_validator, Route),
 }
 """The function that makes the validator of each collection that people may edit."""

@@ -1,7 +1,7 @@
 """Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers, stored as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -188,14 +188,18 @@ NO_PAIRS = ColumnPairs()
 class Encoding:
     """The encoding of a matrix for one estimator. Without `dense` missing values and categories stay as they are.
 
-    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs.
+    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs. `columns`: positions of the
+    only columns that are encoded, to which all other positions refer; None for all.
     """
 
     dense: Dense | None = None
     pairs: ColumnPairs = NO_PAIRS
+    columns: tuple[int, ...] | None = None
 
     def encode(self, matrix: Floats) -> Floats:
         """Return the matrix in this encoding."""
+        if self.columns is not None:
+            matrix = matrix[:, self.columns]
         if self.dense is None:
             return self.pairs.expand(matrix)
         encoded = self.dense.encode(matrix)
@@ -203,6 +207,10 @@ class Encoding:
 
     def by_column(self, values: Floats, columns: int) -> Floats:
         """Add up one value per encoded column by the column behind it."""
+        if self.columns is not None:
+            spread = np.zeros(columns)
+            spread[list(self.columns)] = replace(self, columns=None).by_column(values, len(self.columns))
+            return spread
         if self.dense is not None:
             plain = len(values) - 2 * len(self.pairs.of)
             values = np.concatenate([self.dense.by_column(values[:plain], columns), values[plain:]])
@@ -210,13 +218,16 @@ class Encoding:
 
     def to_document(self) -> dict[str, Any]:
         """Return the encoding as plain JSON values."""
-        return {"dense": self.dense.to_document() if self.dense else None, "pairs": self.pairs.to_document()}
+        dense = self.dense.to_document() if self.dense else None
+        columns = None if self.columns is None else list(self.columns)
+        return {"dense": dense, "pairs": self.pairs.to_document(), "columns": columns}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "Encoding":
         """Read the encoding that `to_document` wrote."""
         dense = Dense.from_document(document["dense"]) if document["dense"] else None
-        return Encoding(dense, ColumnPairs.from_document(document["pairs"]))
+        columns = document["columns"]
+        return Encoding(dense, ColumnPairs.from_document(document["pairs"]), None if columns is None else tuple(columns))
 
 
 def _median(values: Floats) -> float:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import gammaincinv
 
 ConfidenceInterval = tuple[float, float]
 _TAIL = 0.025
@@ -21,8 +21,8 @@ def wilson_interval(count: float, total: float) -> ConfidenceInterval:
 
 def poisson_interval(count: int) -> ConfidenceInterval:
     """Return the exact interval of an expected count (Garwood 1936)."""
-    low = stats.chi2.ppf(_TAIL, 2 * count) / 2 if count else 0.0
-    return float(low), float(stats.chi2.ppf(1 - _TAIL, 2 * count + 2) / 2)
+    low = gammaincinv(count, _TAIL) if count else 0.0
+    return float(low), float(gammaincinv(count + 1, 1 - _TAIL))
 
 
 def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval | None:

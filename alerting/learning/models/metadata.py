@@ -108,6 +108,7 @@ class EstimatorMeta(_Closed):
     family: Family
     dense: DenseMeta | None
     pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)]
+    columns: Annotated[Positions, Field(min_length=1)] | None
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=16)]
 
     @field_validator("files")
@@ -119,14 +120,18 @@ class EstimatorMeta(_Closed):
 
     def width(self, columns: int) -> int:
         """Return the number of columns that the fitted model sees."""
-        return (columns if self.dense is None else self.dense.width) + 2 * len(self.pairs)
+        read = columns if self.columns is None else len(self.columns)
+        return (read if self.dense is None else self.dense.width) + 2 * len(self.pairs)
 
     def check(self, plan: FeaturePlan) -> None:
         """Check the column positions. Raises ModelRefused if one lies outside of the plan's columns."""
-        dense, columns = self.dense, len(plan.columns)
+        dense, read = self.dense, range(len(plan.columns)) if self.columns is None else self.columns
         named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
-        levels = {plan.columns.index(name): len(levels) for name, levels in plan.levels.items()}
-        fits = all(position < columns and position not in levels for position in named)
+        if list(read) != sorted(set(read)) or read[-1] >= len(plan.columns):
+            raise ModelRefused(f"{META} names columns that its plan does not have")
+        names = [plan.columns[position] for position in read]
+        levels = {i: len(plan.levels[name]) for i, name in enumerate(names) if name in plan.levels}
+        fits = all(position < len(names) and position not in levels for position in named)
         if not fits or (dense and any(levels.get(position) != count for position, count in dense.categories)):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 

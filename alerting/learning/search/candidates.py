@@ -48,7 +48,7 @@ class Candidate:
     """The best of one family's search, with everything needed to fit it again.
 
     `oof`: out-of-fold probability of every row of the dataset (NaN where no fold scored it). `chance`: the best figure of all
-    its trials on each shift of the labels (`ShiftedLabels.figures`). `metrics`: means over folds of ap, roc_auc and prevalence,
+    its trials on each shift of the labels (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence,
     and the limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they can be known.
     `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
     `warm_start`: parameters that were tried second, {} if none. A search with the same number of trials, the same `warm_start`

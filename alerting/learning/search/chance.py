@@ -18,7 +18,7 @@ from alerting.learning.search.candidates import Fold
 from alerting.learning.search.sample import MOST_SEARCHED, Positions, evenly
 
 SHIFTS = 400
-NO_FIGURES = np.zeros(SHIFTS)  # of nothing tried
+NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
 _AT_ONCE = 4_000_000  # ranks that are sorted together
 Ranks = npt.NDArray[np.int32]
 
@@ -80,7 +80,7 @@ class ShiftedLabels:
         self.rows = [fold.rows for fold in self._folds]
         self.problems = sum(_count_runs(dataset, rows) for rows in self.rows)
 
-    def figures(self, scores: Sequence[Floats]) -> Floats:
+    def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
         A fold without scores, of a trial that was pruned, counts as a score that tells nothing: with its prevalence.

@@ -12,12 +12,13 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.encoding import Columns, Floats
+from alerting.learning.features.encoding import Floats
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
-from alerting.learning.search.chance import NO_FIGURES, ShiftedLabels
+from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
+from alerting.learning.search.column_sets import ALL, COLUMNS, ColumnSets, family_params, take_part
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
@@ -52,22 +53,25 @@ def search_candidate(
     """
     learning, one = definition.learning, get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
-    sample, matrix = search_sample(dataset), Columns.from_plan(dataset.plan).matrix(dataset.rows)
+    sample, sets = search_sample(dataset), ColumnSets.of_plan(dataset.plan, definition.problem.variable)
+    matrix = sets.columns.matrix(dataset.rows)
     shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
     trials = learning.trials if one.searched_params(one.defaults) else 1
-    search = _Search(
-        dataset, one, folds, sample, learning.model_copy(update={"trials": trials}), matrix, progress, shifted, fixed
-    )
+    learning = learning.model_copy(update={"trials": trials})
+    search = _Search(dataset, one, sets, folds, sample, learning, matrix, progress, shifted, fixed)
     search.run(warm_start)
-    notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
     best = search.best or search.tried[0]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, search), *sets.describe(best.params)]
     return assemble(
         family, dataset, folds, search.tried, best, search.best_scores, search.chance, trials, notes, dict(warm_start or {})
     )
 
 
-def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
-    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
+def _create_study(family: ModelFamily, sets: ColumnSets, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
+    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets.
+
+    The default is also tried on every smaller set of columns.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -76,8 +80,11 @@ def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] 
     )
     first, *others = family.proven_params()
     before = [{**first, **warm_start}] if warm_start else []
-    for params in (first, *before, *others):
-        study.enqueue_trial(family.searched_params(params), skip_if_exists=True)
+    fewer = [{**first, COLUMNS: name} for name in sets.offered if name != ALL]
+    for params in (first, *before, *fewer[:1], *others, *fewer[1:]):
+        columns = params.get(COLUMNS, ALL)
+        if columns in sets.offered:
+            study.enqueue_trial(family.searched_params(params) | {COLUMNS: columns}, skip_if_exists=True)
     return study
 
 
@@ -109,6 +116,7 @@ class _Search:
 
     dataset: Dataset
     family: ModelFamily
+    sets: ColumnSets
     folds: list[Fold]
     sample: SearchSample
     learning: Learning
@@ -119,11 +127,11 @@ class _Search:
     tried: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
-    chance: Floats = field(default_factory=lambda: NO_FIGURES)
+    chance: Floats = field(default_factory=lambda: NOTHING_TRIED)
 
     def run(self, warm_start: Mapping[str, Any] | None) -> None:
         """Try the first set, and others as long as the time budget lasts."""
-        study = _create_study(self.family, self.learning.seed, warm_start)
+        study = _create_study(self.family, self.sets, self.learning.seed, warm_start)
         study.optimize(self._try, n_trials=1)
         spent = study.trials[0].duration
         left = self.learning.time_budget - spent if spent else self.learning.time_budget
@@ -132,7 +140,8 @@ class _Search:
 
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
-        params = self.family.suggest(trial) | self.fixed
+        columns = trial.suggest_categorical(COLUMNS, self.sets.offered)
+        params = self.family.suggest(trial) | ({} if columns == ALL else {COLUMNS: columns}) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
         for fold in self.folds:
@@ -161,16 +170,21 @@ class _Search:
         longest = max(len(f.curve) for f in fitted)
         stages = np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist() if longest else [None]
         for rounds in dict.fromkeys(stages):
-            yield self.shifted.figures([self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)])
+            yield self.shifted.evaluate([self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)])
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        """Fit on the fold's training rows of the sample."""
-        train, test = (self._labelled_rows(self.sample.of(rows)) for rows in (fold.train, fold.test))
-        columns = Columns.from_plan(self.dataset.plan)
-        return _Fitted(fold, *self.family.fit_with_validation(params, columns, train, test, self.learning.seed))
+        """Fit on the fold's training rows of the sample, by which its columns are chosen too."""
+        rows = self.sample.of(fold.train)
+        chosen = self.sets.choose(params, self.matrix, rows, self.dataset.label)
+        train, test = (self._labelled_rows(part, chosen) for part in (rows, self.sample.of(fold.test)))
+        estimator, curve = self.family.fit_with_validation(
+            family_params(params), self.sets.take(chosen), train, test, self.learning.seed
+        )
+        return _Fitted(fold, self.sets.widen(estimator, chosen), curve)
 
-    def _labelled_rows(self, rows: Positions) -> LabelledRows:
-        return LabelledRows(self.matrix[rows], self.dataset.label[rows], self.sample.weights(rows))
+    def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
+        part = take_part(self.matrix, rows, chosen)
+        return LabelledRows(part, self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
         """Return the trial up to its last completed fold, and the probabilities of the sample's test rows of its folds."""

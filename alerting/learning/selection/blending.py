@@ -16,7 +16,7 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.estimator import BLEND, Blend, Estimator
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, is_better, usable_folds
-from alerting.learning.search.chance import NO_FIGURES, ShiftedLabels
+from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.sample import Positions
 from alerting.learning.selection.challenger import fit_rows
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
@@ -74,14 +74,14 @@ def try_blends(
 ) -> BlendTrials:
     """Try blends over the folds: to `chosen`, add nine times the candidate that makes the mean of all best."""
     folds = usable_folds(dataset, definition.learning.folds)[0]
-    shifted, chance = ShiftedLabels(dataset, folds, definition.learning.seed), NO_FIGURES
+    shifted, chance = ShiftedLabels(dataset, folds, definition.learning.seed), NOTHING_TRIED
     if len(folds) < 2 or len(candidates) < 2:
         return BlendTrials(0, chance, None)
     picks, best = [chosen], _trial(dataset, folds, [chosen])
     alone, picked = best, list(picks)
     for _ in range(PICKS - 1):
         options = [_trial(dataset, folds, [*picks, c]) for c in candidates]
-        figures = [shifted.figures([_mean([*picks, c], rows) for rows in shifted.rows]) for c in candidates]
+        figures = [shifted.evaluate([_mean([*picks, c], rows) for rows in shifted.rows]) for c in candidates]
         chance = np.max([chance, *figures], axis=0)
         most = max(range(len(options)), key=lambda i: options[i].ap)
         picks.append(candidates[most])

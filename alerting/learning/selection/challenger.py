@@ -24,6 +24,7 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.column_sets import ColumnSets, family_params, take_part
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     ThresholdChoice,
@@ -152,9 +153,11 @@ def fit_rows(
         members = [replace(candidate, family=member["family"], params=member["params"]) for member in documents]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
-    labelled = LabelledRows(matrix[rows], label[rows], dataset.weights(rows) if weighted else None)
-    family, columns = get_family(candidate.family), Columns.from_plan(dataset.plan)
-    return family.fit_final(candidate.params, columns, labelled, definition.learning.seed)
+    sets, used = ColumnSets.of_plan(dataset.plan, definition.problem.variable), np.flatnonzero(rows)
+    chosen = sets.choose(candidate.params, matrix, used, label)
+    labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used) if weighted else None)
+    family, params = get_family(candidate.family), family_params(candidate.params)
+    return sets.widen(family.fit_final(params, sets.take(chosen), labelled, definition.learning.seed), chosen)
 
 
 def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:

@@ -22,11 +22,11 @@ CONFIDENCE = 0.9  # share of the bootstrap samples in which a candidate must be 
 class ChanceTest:
     """Whether the best average precision out of fold exceeds what the best of everything tried reaches by chance.
 
-    `figure`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
+    `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
     labels. `problems`: in the rows that the folds score.
     """
 
-    figure: float
+    ap: float
     bound: float
     trials: int
     problems: int
@@ -34,7 +34,7 @@ class ChanceTest:
     @property
     def passed(self) -> bool:
         """Return whether the figure is beyond chance; no where there are too few problems to tell."""
-        return self.problems >= LEAST_PROBLEMS and self.figure > self.bound
+        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound
 
     @property
     def message(self) -> str:
@@ -45,7 +45,7 @@ class ChanceTest:
                 f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
             )
         return (
-            f"The best average precision out of fold, {self.figure:.3f}, {'exceeds' if self.passed else 'does not exceed'} what "
+            f"The best average precision out of fold, {self.ap:.3f}, {'exceeds' if self.passed else 'does not exceed'} what "
             f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, {self.bound:.3f} "
             f"(labels shifted in time {SHIFTS} times)."
         )
@@ -74,7 +74,7 @@ def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
     folds, _ = usable_folds(dataset, definition.learning.folds)
     chance = np.max([blends.chance, *(c.chance for c in candidates)], axis=0)
     test = ChanceTest(
-        figure=best.ap,
+        ap=best.ap,
         bound=float(np.quantile(chance, QUANTILE)),
         trials=blends.tried + sum(c.trials for c in candidates),
         problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,

@@ -99,7 +99,7 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     params = (
         {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
     )  # where people look first
-    metrics = {f"chance_{key}": float(getattr(choice.chance, key)) for key in ("figure", "bound", "trials", "problems")}
+    metrics = {f"chance_{key}": float(getattr(choice.chance, key)) for key in ("ap", "bound", "trials", "problems")}
     platform.models.log(run_id, params=params, metrics=metrics, tags=description(text), files=files, folder="decision")
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.local.airflow_client import AirflowClient
-from alerting.local.ports import is_free
+from alerting.settings.machine import is_free
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]

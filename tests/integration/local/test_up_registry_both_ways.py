@@ -9,9 +9,9 @@ import pytest
 
 from alerting.adapters.embedded.running import hold
 from alerting.local.parts import mlflow_part
-from alerting.local.ports import free_port
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.wiring import models, running_mlflow
 
 pytestmark = pytest.mark.e2e

@@ -1,8 +1,12 @@
 """The help of `alerting`, and what it answers to commands that do not exist."""
 
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from io import StringIO
+from typing import NamedTuple
+
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from alerting.cli.main import EVERYDAY, app
 from alerting.cli.printing.help import command_paths
@@ -10,8 +14,27 @@ from alerting.cli.printing.help import command_paths
 LINES_OF_A_SCREEN = 42
 
 
+class Answer(NamedTuple):
+    exit_code: int
+    output: str
+
+
+@cache
+def tree():
+    return typer.main.get_command(app)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):
+        monkeypatch.setenv(name, "80")
+
+
 def run(*words):
-    return CliRunner().invoke(app, words, env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    output = StringIO()
+    with redirect_stdout(output), redirect_stderr(output), pytest.raises(SystemExit) as end:
+        tree().main(args=words, prog_name="alerting")
+    return Answer(end.value.code, output.getvalue())
 
 
 def said(*words):
@@ -26,10 +49,10 @@ def test_the_help_fits_one_screen_and_names_every_command():
     lines = shown.rstrip().splitlines()
     assert len(lines) <= LINES_OF_A_SCREEN
     assert max(map(len, lines)) <= 80
-    for path in command_paths(typer.main.get_command(app)):
+    for path in command_paths(tree()):
         assert len(path) == 2 or f"│ {path[0]} " in shown
     for group in ("definition", "model", "episode", "shelf", "suppression", "route", "notification"):
-        words = [path[1] for path in command_paths(typer.main.get_command(app)) if path[0] == group and len(path) == 2]
+        words = [path[1] for path in command_paths(tree()) if path[0] == group and len(path) == 2]
         [line] = [text for text in lines if text.startswith(f"│ {group} ")]
         assert all(word in line for word in words), group
 
@@ -41,7 +64,7 @@ def test_the_everyday_commands_come_first_in_the_order_of_their_use():
     assert places[-1] < shown.index("│ definition ")
 
 
-@pytest.mark.parametrize("words", list(command_paths(typer.main.get_command(app))))
+@pytest.mark.parametrize("words", list(command_paths(tree())))
 def test_every_command_and_group_has_help(words):
     assert run(*words, "--help").exit_code == 0
 

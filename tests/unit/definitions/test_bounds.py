@@ -110,9 +110,9 @@ def test_what_is_too_much_is_refused_in_a_message_that_can_be_printed(case):
 
 def test_of_thousands_of_faults_fifty_are_named():
     with pytest.raises(UserError) as refusal:
-        parse_definition(too_hot(**{f"field{number}": 1 for number in range(5000)}))
+        parse_definition(too_hot(**{f"field{number}": 1 for number in range(2000)}))
     assert str(refusal.value).count("\n") == 51
-    assert "has 4950 more faults" in str(refusal.value)
+    assert "has 1950 more faults" in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ class MemoryPlatform:
         self.line: StoredLine | None = None
         self.writes_left: int | None = None
 
+    def copy(self) -> "MemoryPlatform":
+        """The same content; its rows are never changed in place."""
+        twin = MemoryPlatform()
+        for name, value in vars(self).items():
+            setattr(twin, name, dict(value) if isinstance(value, dict) else value)
+        return twin
+
     def _write(self) -> None:
         if self.writes_left is not None:
             if self.writes_left == 0:

@@ -1,6 +1,5 @@
 """Filling and running: idempotent, and the same after a death at any write."""
 
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -33,7 +32,7 @@ def _filled_once() -> MemoryPlatform:
 @pytest.fixture
 def full() -> MemoryPlatform:
     """A line with a day of past, that ends with END's minute."""
-    return deepcopy(_filled_once())
+    return _filled_once().copy()
 
 
 def test_a_fill_ends_with_the_last_whole_minute_and_covers_its_days(memory: MemoryPlatform) -> None:
@@ -60,7 +59,7 @@ def test_a_fill_of_less_than_a_day_is_refused(memory: MemoryPlatform) -> None:
 
 @pytest.mark.parametrize("writes", range(1, 8))
 def test_a_death_at_any_write_leaves_the_same_line_once_it_has_gone_on(full: MemoryPlatform, writes: int) -> None:
-    undisturbed, until = deepcopy(full), 1440 + 160
+    undisturbed, until = full.copy(), 1440 + 160
     for each in (undisturbed, full):
         each.ask(ASSET, SetPointRequest("1", "zone_1_setpoint", 212.0, "anna"))
     advance_line(undisturbed, undisturbed, until, END)

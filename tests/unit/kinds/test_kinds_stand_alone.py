@@ -13,6 +13,8 @@ MODULES = [
 ]
 TEMPLATES = sorted((ROOT / "alerting").rglob("*.html"))
 NAMES = sorted(definition_types())
+CLASSES = {name: f"{name.title().replace('_', '')}Definition" for name in NAMES}
+MAY_NAME_ONE = re.compile("|".join([*CLASSES.values(), *(rf"kinds\.{name}|[\"']{name}[\"']" for name in NAMES)]))
 
 
 def owner(path):
@@ -27,14 +29,15 @@ def named(tree):
         modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         yield from (m.split(".")[2] for m in modules if m.startswith("alerting.kinds.") and m.split(".")[2] in NAMES)
         words = [getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "name", None)]
-        yield from (name for name in NAMES if f"{name.title().replace('_', '')}Definition" in words)
+        yield from (name for name in NAMES if CLASSES[name] in words)
         if isinstance(node, ast.Compare) and "kind" in ast.unparse(node):
             yield from (name for name in NAMES if f"'{name}'" in ast.unparse(node))
 
 
 def test_no_module_names_a_kind_but_those_of_its_folder():
-    found = {p.relative_to(ROOT).as_posix(): set(named(ast.parse(p.read_text(encoding="utf-8")))) - {owner(p)} for p in MODULES}
-    assert {path: kinds for path, kinds in found.items() if kinds} == {}
+    sources = {p: p.read_text(encoding="utf-8") for p in MODULES}
+    found = {p: set(named(ast.parse(source))) - {owner(p)} for p, source in sources.items() if MAY_NAME_ONE.search(source)}
+    assert {p.relative_to(ROOT).as_posix(): kinds for p, kinds in found.items() if kinds} == {}
 
 
 def test_no_page_asks_for_a_kind():

@@ -1,10 +1,12 @@
 """The JSON Schema and the MongoDB validator say what the model says."""
 
+from functools import cache
+
 import pytest
 from jsonschema import Draft202012Validator
 
 from alerting.kinds import schema
-from alerting.kinds.schema import json_schema, mongo_validator
+from alerting.kinds.schema import mongo_validator
 from tests.builders import too_hot, too_moist
 
 # The keywords of $jsonSchema that MongoDB documents; it refuses a validator with any other.
@@ -15,6 +17,16 @@ KNOWN_TO_MONGODB = {
     *("items", "minItems", "maxItems"),
     *("properties", "required", "additionalProperties", "patternProperties", "maxProperties"),
 }
+
+
+@cache
+def json_schema():
+    return schema.json_schema()
+
+
+@cache
+def validator():
+    return mongo_validator()["$jsonSchema"]
 
 
 def nodes(node):
@@ -30,7 +42,7 @@ def nodes(node):
 
 
 def branch(kind):
-    return next(b for b in mongo_validator()["$jsonSchema"]["oneOf"] if b["properties"]["kind"]["enum"] == [kind])
+    return next(b for b in validator()["oneOf"] if b["properties"]["kind"]["enum"] == [kind])
 
 
 @pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
@@ -69,7 +81,7 @@ def test_the_json_schema_describes_every_field_of_every_model():
 
 
 def test_the_validator_uses_only_what_mongodb_knows():
-    used = {keyword for node in nodes(mongo_validator()["$jsonSchema"]) for keyword in node}
+    used = {keyword for node in nodes(validator()) for keyword in node}
     assert used <= KNOWN_TO_MONGODB
 
 

@@ -1,6 +1,6 @@
 """Alert definitions in MongoDB: current documents, their revisions and their faults, each in a separate collection."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -41,7 +41,8 @@ class MongoDefinitions:
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
-            raise DefinitionRefused(str(name or "without a name"), _faults(error)) from error
+            why = "the validator of the database refuses it; run `alerting prepare` with this version of the platform"
+            raise DefinitionRefused(str(name or "without a name"), [Fault("document", why)]) from error
 
     def _replace(self, name: Any, document: Document) -> None:
         try:
@@ -146,47 +147,3 @@ def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:
     if own.get("name") != name:
         own["_label"] = name
     return {**own, "_faults": marks[name]} if name in marks else own
-
-
-def _faults(error: WriteError) -> list[Fault]:
-    """Return the findings of the server's validator as faults."""
-    details = (error.details or {}).get("errInfo", {}).get("details", {})
-    return list(_walk(details, "")) or [Fault("document", "does not fit the schema of definitions")]
-
-
-def _walk(node: Any, path: str) -> Iterator[Fault]:
-    if isinstance(node, list):
-        for item in node:
-            yield from _walk(item, path)
-        return
-    if not isinstance(node, dict):
-        return
-    if node.get("operatorName") in ("oneOf", "anyOf"):
-        yield from _closest(node, path)
-        return
-    if "reason" in node:
-        yield Fault(path or "document", _message(node))
-    for field in node.get("additionalProperties", ()):
-        yield Fault(_join(path, field), "is not a field")
-    for field in node.get("missingProperties", ()):
-        yield Fault(_join(path, field), "is missing")
-    for field in node.get("propertiesNotSatisfied", ()):
-        yield from _walk(field["details"], _join(path, field["propertyName"]))
-    yield from _walk(node.get("schemaRulesNotSatisfied"), path)
-    yield from _walk(node.get("details"), path)
-
-
-def _closest(node: Document, path: str) -> Iterator[Fault]:
-    """Yield the faults of the closest choice: that of the document's kind, else the one with the fewest faults."""
-    choices = [list(_walk(choice["details"], path)) for choice in node.get("schemasNotSatisfied", ())]
-    yield from min(choices, key=lambda faults: (any(fault.path == "kind" for fault in faults), len(faults)), default=[])
-
-
-def _message(node: Document) -> str:
-    wanted = node.get("specifiedAs", {})
-    rule = ", ".join(f"{key} {value}" for key, value in wanted.items())
-    return f"{node['reason']}: {node.get('consideredValue')!r}, allowed is {rule}"
-
-
-def _join(path: str, field: str) -> str:
-    return f"{path}.{field}" if path else field

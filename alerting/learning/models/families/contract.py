@@ -82,7 +82,7 @@ class ModelFamily(ABC):
         """
 
     def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
-        """Return the parameters that a definition's problem decides; they are the same in every trial."""
+        """Return the parameters that a definition's problem decides, in every trial; `columns` names a set of columns."""
         return {}
 
     def proven_params(self) -> list[Params]:

@@ -90,8 +90,9 @@ class Persistence(ModelFamily):
         return dict(self.defaults)
 
     def params_for(self, problem: Problem) -> Params:
-        """Return the column of the problem's variable, and its limits."""
-        return {"column": f"{problem.variable}.last", "above": problem.above, "below": problem.below}
+        """Return the column of the problem's variable, its limits, and that variable's own set of columns."""
+        column = f"{problem.variable}.last"
+        return {"column": column, "above": problem.above, "below": problem.below, "columns": "own"}
 
     def fit(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS

@@ -23,7 +23,7 @@ def test_every_figure_is_the_average_precision_on_labels_shifted_in_time(data, d
     score = np.random.default_rng(0).random(len(fold.test)).round(digits)
     label = data.label[fold.test]
     by_shift = [average_precision_score(np.roll(label, shift), score) for shift in range(len(label))]
-    figures = ShiftedLabels(data, [fold], 0).figures([score])
+    figures = ShiftedLabels(data, [fold], 0).evaluate([score])
     assert len(figures) == SHIFTS
     assert np.isclose(figures[:, None], by_shift, rtol=0, atol=1e-12).any(axis=1).all()
     assert len(np.unique(figures)) > 100
@@ -31,7 +31,7 @@ def test_every_figure_is_the_average_precision_on_labels_shifted_in_time(data, d
 
 def test_no_shift_leaves_the_labels_nearly_where_they_are(data):
     fold = usable_folds(data, 2)[0][0]
-    assert ShiftedLabels(data, [fold], 0).figures([data.label[fold.test] + 0.0]).max() < 1
+    assert ShiftedLabels(data, [fold], 0).evaluate([data.label[fold.test] + 0.0]).max() < 1
 
 
 def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data):
@@ -42,7 +42,7 @@ def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data)
     label[fold.test[half:]] = 0
     two = replace(data, asset=asset, label=label)
     score = (asset[fold.test] == "oven-1").astype(float)
-    figures = ShiftedLabels(two, [fold], 0).figures([score])
+    figures = ShiftedLabels(two, [fold], 0).evaluate([score])
     assert figures == pytest.approx(average_precision_score(label[fold.test], score))
 
 
@@ -51,8 +51,8 @@ def test_a_fold_that_a_pruned_trial_did_not_score_counts_with_its_prevalence(dat
     random = np.random.default_rng(0)
     scores = [random.random(len(fold.test)) for fold in folds]
     shifted = ShiftedLabels(data, folds, 0)
-    both, first = shifted.figures(scores), shifted.figures(scores[:1])
-    alone = shifted.figures([scores[0], np.zeros(len(folds[1].test))])  # of equal scores the average precision is the prevalence
+    both, first = shifted.evaluate(scores), shifted.evaluate(scores[:1])
+    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])  # of equal scores the average precision is the prevalence
     assert first == pytest.approx(alone)
     assert not np.allclose(first, both)
 
@@ -60,7 +60,7 @@ def test_a_fold_that_a_pruned_trial_did_not_score_counts_with_its_prevalence(dat
 def test_the_same_seed_shifts_alike_and_problems_are_counted_by_their_runs(data):
     folds, _ = usable_folds(data, 2)
     scores = [np.random.default_rng(0).random(len(fold.test)) for fold in folds]
-    first, again, other = (ShiftedLabels(data, folds, seed).figures(scores) for seed in (1, 1, 2))
+    first, again, other = (ShiftedLabels(data, folds, seed).evaluate(scores) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     label = np.zeros_like(data.label)
@@ -81,5 +81,5 @@ def test_a_trial_of_a_large_table_takes_less_than_five_cpu_seconds(data):
     score, fold = random.random(rows), Fold(1, np.empty(0, np.int64), np.arange(rows))
     began = time.process_time()
     shifted = ShiftedLabels(large, [fold], 0)
-    assert shifted.figures([score]).mean() == pytest.approx(0.3, abs=0.01)
+    assert shifted.evaluate([score]).mean() == pytest.approx(0.3, abs=0.01)
     assert time.process_time() - began < 5

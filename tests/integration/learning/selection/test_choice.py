@@ -26,14 +26,14 @@ def scored_by(data, family, score):
     scores = [score[fold.test] for fold in folds]
     aps = tuple(average_precision(data, fold, s) for fold, s in zip(folds, scores, strict=True))
     trial, shifted = Trial({}, float(np.mean(aps)), aps), ShiftedLabels(data, folds, 0)
-    return assemble(family, data, folds, [trial], trial, scores, shifted.figures(scores), 1, notes)
+    return assemble(family, data, folds, [trial], trial, scores, shifted.evaluate(scores), 1, notes)
 
 
 def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_bound_and_trials(data):
     telling = scored_by(data, "lightgbm", data.label + np.random.default_rng(0).normal(0, 0.7, len(data.label)))
     choice = choose(data, DEFINITION, [telling])
     assert choice.candidate is telling
-    assert choice.chance.figure == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
+    assert choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
     assert choice.chance.message == (
         f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 trials reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
@@ -125,7 +125,7 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
     assert (found.trials, found.trials_asked, found.cut_short) == (1, 1, False)
     scored = np.isfinite(found.oof) & np.isfinite(data.persistence)
     order = np.argsort(data.persistence[scored], kind="stable")
-    assert found.params == {"column": "moisture.last", "above": 5.0, "below": None}
+    assert found.params == {"column": "moisture.last", "above": 5.0, "below": None, "columns": "own"}
     for fold in usable_folds(data, 2)[0]:  # one scale a fold
         rows = fold.test[scored[fold.test]]
         order = np.argsort(data.persistence[rows], kind="stable")

@@ -53,7 +53,7 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
     by_family = {line.family: line.ap for line in result.leaderboard}
     assert max(by_family.values()) > by_family["persistence"]
     chance = platform.decisions.of("too-moist")[0].evidence["chance"]
-    assert chance["passed"] and chance["figure"] == max(by_family.values()) > chance["bound"] > 0
+    assert chance["passed"] and chance["ap"] == max(by_family.values()) > chance["bound"] > 0
     assert chance["trials"] == 1 + 2 + 2 + 27  # persistence, two families, and the blends of the three
     assert platform.models.metrics(result.run_id)["chance_bound"] == chance["bound"]
     assert result.test["ap"] > 0.6

@@ -1,6 +1,7 @@
 """A family is one module: no module outside of the families names one or imports its library."""
 
 import ast
+import re
 from pathlib import Path
 
 from alerting.definitions.families import BUILT_IN
@@ -9,6 +10,7 @@ ROOT = Path(__file__).parents[4]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
 LIBRARIES = ("lightgbm", "sklearn.linear_model", "sklearn.ensemble", "sklearn.tree", "shap", "skops")
+MAY_NAME_ONE = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in (*BUILT_IN, *LIBRARIES)))
 MODULES = [
     path
     for part in ("alerting", "dags")
@@ -29,8 +31,9 @@ def named(tree):
 
 
 def test_no_module_names_a_family_but_its_own():
-    found = {p.relative_to(ROOT).as_posix(): set(named(ast.parse(p.read_text(encoding="utf-8")))) for p in MODULES}
-    assert {path: families for path, families in found.items() if families} == {}
+    sources = {p: p.read_text(encoding="utf-8") for p in MODULES}
+    found = {p: set(named(ast.parse(source))) for p, source in sources.items() if MAY_NAME_ONE.search(source)}
+    assert {p.relative_to(ROOT).as_posix(): families for p, families in found.items() if families} == {}
 
 
 def test_each_family_of_the_platform_is_the_module_of_its_name():

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.local.ports import check_ports, free_port
+from alerting.settings.machine import check_ports, free_port
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", ""], ids=["this machine alone", "all addresses"])
