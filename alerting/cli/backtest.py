@@ -6,21 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.support import (
-    Json,
-    command,
-    console,
-    instant,
-    plain,
-    platform,
-    print_json,
-    progress,
-    read_documents,
-    short,
-    show,
-    write_file,
-    writes,
-)
+from alerting.cli.printing.output import console, plain, print_json, short, show
+from alerting.cli.support import Json, instant, platform, progress, read_documents, write_file, writes
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 
@@ -29,7 +16,6 @@ if TYPE_CHECKING:
     from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 
 
-@command
 @writes
 def backtest(
     what: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file.")],
@@ -136,26 +122,23 @@ def _print(made: "Backtest", target: Path) -> None:
             f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day ({load['per_week']['value'] or 0:.3g} a week); "
             f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than {load['flood_above']}); "
             f"{load['days_without']} days without any",
-            markup=False,
         )
     if not_notified := made.metrics.get("not_notified"):
         console.print(
             f"{not_notified} more episodes began and ended while suppressed by design: without notification, in no metric",
-            markup=False,
         )
     if made.cost:
         cost = made.cost
         console.print(
             f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms {cost['false_alarms']:.4g}), "
             f"{cost['per_week']:.4g} a week",
-            markup=False,
         )
-    console.print(made.headline, markup=False)
+    console.print(made.headline)
     if made.is_stored:
-        console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again", markup=False)
+        console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again")
     elif made.resumed:
-        console.print(f"continued after {made.resumed} segments that were finished before", markup=False)
-    console.print(f"no notification was sent, no live data changed; written to {target} (backtest {made.id})", markup=False)
+        console.print(f"continued after {made.resumed} segments that were finished before")
+    console.print(f"no notification was sent, no live data changed; written to {target} (backtest {made.id})")
 
 
 def _interval(bounds: Any) -> str:

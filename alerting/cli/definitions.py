@@ -1,7 +1,6 @@
 """Commands on definitions: `check`, `apply`, `list`, `show` and `alerting definition …`."""
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,21 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from alerting.cli.models import show_platform_alerts
-from alerting.cli.printing.output import table_lines
+from alerting.cli.printing.output import console, plain, print_json, print_text, show, show_result, table_lines
 from alerting.cli.support import (
     DefinitionName,
     DryRun,
     Json,
     command,
     command_group,
-    console,
     is_served,
-    plain,
     platform,
-    print_json,
-    print_text,
     read_documents,
-    show,
     user,
     write_file,
     writes,
@@ -52,7 +46,6 @@ def check(files: Files, as_json: Json = False) -> None:
     show(rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
 
 
-@command
 @writes
 def apply(
     files: Files,
@@ -86,7 +79,7 @@ def apply(
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             for forecast in load:
                 for sentence in forecast.messages:
-                    console.print(f"{forecast.definition}: {sentence}", markup=False, style="red" if forecast.breaks else None)
+                    console.print(f"{forecast.definition}: {sentence}", style="red" if forecast.breaks else None)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
     if as_json:
@@ -95,17 +88,12 @@ def apply(
         console.print("dry run: no definition was changed")
     else:
         console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
-        _show_next(following)
+        for step in following[:_STEPS_SHOWN]:
+            console.print(f"next: {step}")
+        if len(following) > _STEPS_SHOWN:
+            console.print(f"next: and so on for {len(following) - _STEPS_SHOWN} more: alerting list")
         if following and not is_served():
             console.print("the platform does not run: start it with `alerting up`, and it does the following")
-
-
-def _show_next(steps: Sequence[str]) -> None:
-    """Print the next steps; only the first ones of a long list."""
-    for step in steps[:_STEPS_SHOWN]:
-        console.print(f"next: {step}")
-    if len(steps) > _STEPS_SHOWN:
-        console.print(f"next: and so on for {len(steps) - _STEPS_SHOWN} more: alerting list")
 
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
@@ -130,7 +118,7 @@ def list_definitions(as_json: Json = False) -> None:
     if not as_json:
         for row in rows:
             for fault in row.get("faults", []):
-                console.print(f"{row['name']}: {fault}", style="red", markup=False)
+                console.print(f"{row['name']}: {fault}", style="red")
         show_platform_alerts([a for a in unmended if a.subject not in faults])
 
 
@@ -177,15 +165,15 @@ def export(
         sync.sync(p, p.clock.now())
         chosen = [sync.require_revision(p, n) for n in names] if names else p.definitions.latest()
     documents = [definition_document(r.definition) for r in chosen]
+    text = json.dumps(documents, indent=2) + "\n" if as_json else "---\n".join(map(_yaml, documents))
     if out is not None:
-        text = json.dumps(documents, indent=2) if as_json else "---\n".join(map(_yaml, documents))
         write_file(out, text)
-    if out is None and not as_json:
-        print_text("---\n".join(map(_yaml, documents)))
+        result = {"file": out, "definitions": [d["name"] for d in documents]}
+        show_result(result, as_json, f"{len(chosen)} definitions written to {out}")
     elif as_json:
-        print_json(documents if out is None else {"file": out, "definitions": [d["name"] for d in documents]})
+        print_json(documents)
     else:
-        console.print(f"{len(chosen)} definitions written to {out}")
+        print_text(text)
 
 
 def _yaml(document: dict[str, Any]) -> str:
@@ -195,7 +183,6 @@ def _yaml(document: dict[str, Any]) -> str:
 
 
 @definition_group.command("retire")
-@command
 @writes
 def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = False) -> None:
     """Take a definition out of service; its history, models and episodes stay."""
@@ -205,7 +192,5 @@ def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = Fal
     with platform() as p:
         revision = sync.retire(p, name, user(), p.clock.now(), reason)
         closed = maintain.close_orphans(p, p.clock.now())
-    if as_json:
-        print_json({"definition": name, "revision": revision.number, "closed": closed})
-    else:
-        console.print(f"{name} is retired with revision {revision.number}; {closed} open episodes closed")
+    result = {"definition": name, "revision": revision.number, "closed": closed}
+    show_result(result, as_json, f"{name} is retired with revision {revision.number}; {closed} open episodes closed")

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import typer
 
-from alerting.cli.support import Json, command, command_group, console, print_json, short, show, user, writes
+from alerting.cli.printing.output import console, print_json, short, show, show_result
+from alerting.cli.support import Json, command, command_group, user, writes
 
 if TYPE_CHECKING:
     from alerting.demo.line import LineState
@@ -15,7 +16,6 @@ demo_group = command_group("The simulated biscuit oven line: show it, change its
 
 
 @demo_group.command("set")
-@command
 @writes
 def set_point(
     variable: Annotated[
@@ -48,12 +48,10 @@ def set_point(
         lines.ask(ASSET, SetPointRequest(uuid4().hex, variable, wanted, user()))
         at = MongoClock(stores.database).now()
         stores.audit.add(user(), "set-point-change", f"{ASSET}/{variable}", at, before, wanted, why)
-    if as_json:
-        print_json({"variable": variable, "before": before, "value": wanted, "from": line.state.until})
-    else:
-        console.print(
-            f"{variable}: {before:g} → {wanted:g}, from {short(line.state.until)} on, the next minute that the line computes"
-        )
+    start = line.state.until
+    result = {"variable": variable, "before": before, "value": wanted, "from": start}
+    text = f"{variable}: {before:g} → {wanted:g}, from {short(start)} on, the next minute that the line computes"
+    show_result(result, as_json, text)
 
 
 @demo_group.command("status")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.cli.printing.output import console, print_json, short, show, show_result
 from alerting.cli.support import (
     AssetName,
     DefinitionName,
@@ -14,12 +15,8 @@ from alerting.cli.support import (
     actor,
     command,
     command_group,
-    console,
     instant,
     platform,
-    print_json,
-    short,
-    show,
     user,
     writes,
 )
@@ -87,18 +84,18 @@ def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str],
 
     if as_json:
         return print_json(vars(episode) | {"notifications": notifications})
-    console.print(f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", style="bold", markup=False)
-    console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
+    console.print(f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", style="bold")
+    console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}")
     for line in states:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
     for c in sentences.reasons(episode)[0]:
-        console.print(f"  why: {c.message}", markup=False)
+        console.print(f"  why: {c.message}")
     if episode.recommendation:
-        console.print(f"  what-if: {episode.recommendation.message}", markup=False)
+        console.print(f"  what-if: {episode.recommendation.message}")
     for title, text in episode.guidance.items():
-        console.print(f"  {title}: {text}", markup=False)
+        console.print(f"  {title}: {text}")
     if episode.outcome_record and episode.condition != "open":
-        console.print(f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}", markup=False)
+        console.print(f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}")
     moves = [(t, sentences.describe_transition(t)[1]) for t in episode.transitions]
     rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
     show(rows, ["at", "what", "actor", "reason"], False, "")
@@ -122,15 +119,11 @@ def why(
     with platform() as p:
         found = explain(p, name, asset, when or p.clock.now())
     if as_json:
-        print_json(found)
-        return
-    console.print(f"{name} on {asset} at {short(found.at)}: {found.verdict}", style="bold", markup=False)
-    console.print(f"  {found.answer}", markup=False)
-    for fact in found.facts:
-        console.print(f"  {fact}", markup=False)
+        return print_json(found)
+    console.print(f"{name} on {asset} at {short(found.at)}: {found.verdict}", style="bold")
+    return show_result(found, False, *(f"  {line}" for line in (found.answer, *found.facts)))
 
 
-@command
 @writes
 def feedback(
     episode: Id,
@@ -159,14 +152,11 @@ def feedback(
             at=p.clock.now(),
             acted_at=done_at,
         )
-    if as_json:
-        return print_json(after)
     outcome = f"{after.outcome_record.outcome} ({after.outcome_record.reason})" if after.outcome_record else "not known yet"
-    return console.print(f"recorded for {after.title} on {after.asset}; outcome: {outcome}", markup=False)
+    show_result(after, as_json, f"recorded for {after.title} on {after.asset}; outcome: {outcome}")
 
 
 @episode_group.command("ack")
-@command
 @writes
 def ack(
     episode: Id, note: Annotated[str, typer.Option(help="A note for the next operator.")] = "", as_json: Json = False
@@ -179,7 +169,6 @@ def ack(
 
 
 @episode_group.command("close")
-@command
 @writes
 def close(episode: Id, reason: Annotated[str, typer.Option("--reason", help="Why it is over.")], as_json: Json = False) -> None:
     """Close an alert whose predicted problem has come, when no reading shows whether it goes on."""
@@ -190,7 +179,6 @@ def close(episode: Id, reason: Annotated[str, typer.Option("--reason", help="Why
 
 
 @episode_group.command("confirm")
-@command
 @writes
 def confirm(
     episode: Id,
@@ -207,7 +195,6 @@ def confirm(
 
 
 @episode_group.command("comment")
-@command
 @writes
 def comment(episode: Id, text: Annotated[str, typer.Argument(help="The comment.")], as_json: Json = False) -> None:
     """Add a comment to an episode."""
@@ -218,7 +205,6 @@ def comment(episode: Id, text: Annotated[str, typer.Argument(help="The comment."
 
 
 @episode_group.command("assign")
-@command
 @writes
 def assign(
     episode: Id, to: Annotated[str, typer.Argument(metavar="PERSON", help="Name of a person.")], as_json: Json = False
@@ -255,6 +241,6 @@ def _show_state(p: "Platform", episode: "Episode", as_json: bool) -> None:
     if as_json:
         print_json(episode)
         return
-    console.print(f"{episode.title} on {episode.asset}", style="bold", markup=False)
+    console.print(f"{episode.title} on {episode.asset}", style="bold")
     for line in state_lines(p, episode):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")

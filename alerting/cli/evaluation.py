@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from alerting.cli.support import End, Json, Start, command, console, instant, plain, platform, progress, show, writes
+from alerting.cli.printing.output import console, plain, show
+from alerting.cli.support import End, Json, Start, instant, platform, progress, writes
 
 
-@command
 @writes
 def evaluate(
     names: Annotated[list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")] = None,
@@ -50,4 +50,4 @@ def evaluate(
     if not as_json:
         for _, count in counts:
             for target, reason in count.unknown.items():
-                console.print(f"unknown: {target}: {reason}", markup=False)
+                console.print(f"unknown: {target}: {reason}")

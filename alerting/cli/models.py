@@ -7,22 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.support import (
-    DefinitionName,
-    Json,
-    command,
-    command_group,
-    console,
-    instant,
-    plain,
-    platform,
-    print_json,
-    progress,
-    short,
-    show,
-    user,
-    writes,
-)
+from alerting.cli.printing.output import console, plain, print_json, short, show, show_result
+from alerting.cli.support import DefinitionName, Json, command, command_group, instant, platform, progress, user, writes
 from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
@@ -40,7 +26,6 @@ AsOf = Annotated[
 RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `train` and `models`.")]
 
 
-@command
 @writes
 def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
     """Train and compare candidates, and promote the best if it passes the gates; prints the reason."""
@@ -58,13 +43,12 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
         console.print(line, markup=False)
     _show_findings(result)
     show_test(result.test)
-    console.print(f"{result.verdict}: {result.reason}", markup=False)
+    console.print(f"{result.verdict}: {result.reason}")
     if result.waiting:
-        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)", markup=False)
+        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)")
 
 
 @model_group.command("approve")
-@command
 @writes
 def approve(run_id: RunId, as_json: Json = False) -> None:
     """Approve the promotion that a training proposed."""
@@ -72,7 +56,6 @@ def approve(run_id: RunId, as_json: Json = False) -> None:
 
 
 @model_group.command("reject")
-@command
 @writes
 def reject(
     run_id: RunId,
@@ -88,13 +71,10 @@ def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
 
     with platform() as p:
         result = promote_run(p, run_id, approved_by=user(), rejected_reason=rejected_reason)
-    if as_json:
-        return print_json(result)
-    return console.print(f"{result.verdict}: {result.reason}", markup=False)
+    show_result(result, as_json, f"{result.verdict}: {result.reason}")
 
 
 @model_group.command("rollback")
-@command
 @writes
 def rollback(
     name: DefinitionName,
@@ -109,9 +89,7 @@ def rollback(
 
     with platform() as p:
         record = promote.rollback(p, name, reason, user(), to)
-    if as_json:
-        return print_json(record)
-    return console.print(f"{record.reason}. In service since {short(record.at)}.", markup=False)
+    show_result(record, as_json, f"{record.reason}. In service since {short(record.at)}.")
 
 
 @command
@@ -139,7 +117,7 @@ def dataset(
         print_json(content | ({"file": str(out)} if out else {}))
         return
     columns, problems = content["columns"], content["problems"]
-    console.print(f"{name}, revision {content['revision']}: {columns} features, {problems} problems known", markup=False)
+    console.print(f"{name}, revision {content['revision']}: {columns} features, {problems} problems known")
     show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
     if content["dropped"]:
         dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
@@ -147,7 +125,7 @@ def dataset(
     rows = [plain(finding) for finding in content["findings"]]
     show(rows, ["kind", "variable", "value", "consequence", "message"], False, "no data quality findings")
     if out is not None:
-        console.print(f"{len(built.rows)} rows written to {out}", markup=False)
+        console.print(f"{len(built.rows)} rows written to {out}")
 
 
 def _export(built: Any, out: Path) -> None:
@@ -163,9 +141,9 @@ def _export(built: Any, out: Path) -> None:
 def _show_findings(result: "Proposal") -> None:
     """Print the quality report of a training's data, and what operators' feedback changed."""
     for finding in result.findings:
-        console.print(f"data ({finding.consequence}): {finding.message}", markup=False)
+        console.print(f"data ({finding.consequence}): {finding.message}")
     if result.answers_difference:
-        console.print(result.answers_difference, markup=False)
+        console.print(result.answers_difference)
 
 
 @command
@@ -180,7 +158,7 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
     _show_champion(history)
     _show_unfinished(history["unfinished"], name)
     if history["unreadable"]:
-        console.print(f"the model registry cannot be read: {history['unreadable']}", style="red", markup=False)
+        console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
     else:
         _show_training(history["training"])
         columns = ["version", "alias", "family", "revision", "training_cutoff", "threshold"]
@@ -194,11 +172,11 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
 
 def _show_champion(history: dict[str, Any]) -> None:
     if history["champion"] is None:
-        return console.print(f"{history['definition']} has no champion", style="bold", markup=False)
+        return console.print(f"{history['definition']} has no champion", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
-    return console.print(text, style="bold", markup=False)
+    return console.print(text, style="bold")
 
 
 def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
@@ -220,7 +198,7 @@ def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
 def _show_training(training: dict[str, Any] | None) -> None:
     if training is None:
         return
-    console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold", markup=False)
+    console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold")
     show_candidates(training["leaderboard"])
     for line in training["chance"]:
         console.print(line, markup=False)
@@ -229,7 +207,6 @@ def _show_training(training: dict[str, Any] | None) -> None:
         console.print(
             f"waits for approval: alerting model approve {training['run_id']} (or: alerting model reject)",
             style="yellow",
-            markup=False,
         )
     console.print()
 
@@ -250,11 +227,11 @@ def show_test(test: Mapping[str, Any]) -> None:
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
         for key, title in METRIC_TITLES.items():
-            console.print(f"  {title}: {format_metric(test, key)}", markup=False)
+            console.print(f"  {title}: {format_metric(test, key)}")
     for note in test.get("notes", []):
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     if test.get("threshold_reason"):
-        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}", markup=False)
+        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}")
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
@@ -266,4 +243,4 @@ def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
     """Print a line for each platform alert."""
     for alert in alerts:
         text = f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: {alert.reason}"
-        console.print(text, style="red", markup=False)
+        console.print(text, style="red")

@@ -5,19 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting.cli.support import (
-    DryRun,
-    Json,
-    command,
-    command_group,
-    console,
-    platform,
-    print_json,
-    read_documents,
-    show,
-    user,
-    writes,
-)
+from alerting.cli.printing.output import console, print_json, show, show_result
+from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
 
 route_group = command_group("Routes: which channels are notified of which alerts, and when.")
 notification_group = command_group("Notifications: list and retry undelivered ones, revoke feedback links.")
@@ -38,7 +27,6 @@ def check_routes(files: Files, as_json: Json = False) -> None:
 
 
 @route_group.command("apply")
-@command
 @writes
 def apply_routes(
     files: Files,
@@ -72,14 +60,13 @@ def list_routes(as_json: Json = False) -> None:
     show(
         [_row(r) for r in routes], ["name", "channels", "match", "shifts", "quiet"], False, "no routes: every channel is notified"
     )
-    console.print(f"configured channels: {', '.join(channels)}", markup=False)
+    console.print(f"configured channels: {', '.join(channels)}")
     for name, of in faults.items():
         for fault in of:
-            console.print(f"route {name} is faulty and not used: {fault}", style="red", markup=False)
+            console.print(f"route {name} is faulty and not used: {fault}", style="red")
 
 
 @route_group.command("remove")
-@command
 @writes
 def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], as_json: Json = False) -> None:
     """Remove a route."""
@@ -87,10 +74,7 @@ def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], 
 
     with platform() as p:
         routes.remove_route(p, name, user(), p.clock.now())
-    if as_json:
-        print_json({"removed": name})
-    else:
-        console.print(f"route {name} removed")
+    show_result({"removed": name}, as_json, f"route {name} removed")
 
 
 @route_group.command("test")
@@ -119,7 +103,6 @@ def list_dead_letters(as_json: Json = False) -> None:
 
 
 @notification_group.command("retry")
-@command
 @writes
 def retry(
     id: Annotated[str, typer.Argument(metavar="KEY", help="Key of a dead letter, or `all`.")], as_json: Json = False
@@ -130,14 +113,11 @@ def retry(
     with platform() as p:
         count = deliver.retry(p, id, user(), p.clock.now())
         done = deliver.deliver_due(p, p.clock.now())
-    if as_json:
-        print_json({"retried": count, "sent": done.sent, "failed": done.failed})
-    else:
-        console.print(f"{count} tried again; {done.sent} messages sent, {done.failed} failed")
+    result = {"retried": count, "sent": done.sent, "failed": done.failed}
+    show_result(result, as_json, f"{count} tried again; {done.sent} messages sent, {done.failed} failed")
 
 
 @notification_group.command("revoke-links")
-@command
 @writes
 def revoke_feedback_links(
     episode: Annotated[str | None, typer.Option(help="Links of this episode only.", metavar="ID")] = None,
@@ -154,10 +134,7 @@ def revoke_feedback_links(
         raise typer.BadParameter("name --episode, --recipient or both; or --all", param_hint="--all")
     with platform() as p:
         revoke_links(p, episode, recipient, user(), datetime.now(UTC), p.clock.now())
-    if as_json:
-        print_json({"revoked": "all" if everything else {"episode": episode, "recipient": recipient}})
-    else:
-        console.print("revoked")
+    show_result({"revoked": "all" if everything else {"episode": episode, "recipient": recipient}}, as_json, "revoked")
 
 
 def _row(route: Any) -> dict[str, str]:

@@ -6,21 +6,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from alerting.cli.printing.output import zone
-from alerting.cli.support import (
-    DefinitionName,
-    End,
-    Json,
-    Start,
-    command,
-    console,
-    instant,
-    platform,
-    print_json,
-    short,
-    show,
-    write_file,
-)
+from alerting.cli.printing.output import console, print_json, short, show, show_result, zone
+from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, write_file
 
 if TYPE_CHECKING:
     from alerting.alarm_kpis.groups import Grouping
@@ -46,10 +33,7 @@ def report(
         made = make_report(p, name, begin or until - timedelta(weeks=4), until, p.clock.now())
     target = out or Path(f"{name}-report.html")
     write_file(target, made.page)
-    if as_json:
-        return print_json({**made.metrics, "page": str(target)})
-    console.print(made.headline, markup=False)
-    return console.print(f"written to {target}", markup=False)
+    show_result({**made.metrics, "page": str(target)}, as_json, made.headline, f"written to {target}")
 
 
 @command
@@ -162,10 +146,10 @@ def _show_groups(found: "QualityByGroup") -> None:
         console.print(found.past.message)
     for g in found.groups:
         if observed_text := observation(g.kpis, zone()):
-            console.print(f"{g.name}: {observed_text}", markup=False)
+            console.print(f"{g.name}: {observed_text}")
     if found.groups:
         own = "; rates are per hour of the shift" if found.by == "shift" else ""
-        console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
+        console.print(f"{found.groups[0].kpis.note}{own}", style="dim")
 
 
 def _show_whole(found: "AlarmQuality") -> None:
@@ -173,43 +157,39 @@ def _show_whole(found: "AlarmQuality") -> None:
 
     k = found.kpis
     shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
-    console.print(
-        f"{_count_noun(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False
-    )
+    console.print(f"{_count_noun(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold")
     if found.past.message:
         console.print(found.past.message)
     if observed_text := observation(k, zone()):
-        console.print(observed_text, markup=False)
+        console.print(observed_text)
     verdicts = {True: "met", False: "not met", None: "too short a time"}
     rows = [{"metric": f.metric, "value": _or_unknown(f.value), "target": f.target, "": verdicts[f.met]} for f in k.findings]
     show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)
     chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_count_noun(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
-        console.print(f"chattering: {line}", markup=False)
+        console.print(f"chattering: {line}")
         for sentence in [p.message for p in advice.proposals] or [advice.why_not or ""]:
-            console.print(f"  {sentence}", markup=False)
+            console.print(f"  {sentence}")
     top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
     show(top, ["alarm", "times", "share"], False, "")
     for s in k.stale:
         still = " and still is" if s.still else ""
-        console.print(f"stale: {s.definition} on {s.asset} was active for {_duration(s.active_for)}{still}", markup=False)
+        console.print(f"stale: {s.definition} on {s.asset} was active for {_duration(s.active_for)}{still}")
     if found.muted:
         console.print(f"muted now: {len(found.muted)} (see: alerting shelf list)")
-    console.print(k.note, style="dim", markup=False)
+    console.print(k.note, style="dim")
 
 
 def _show_load(k: "Kpis") -> None:
     bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {_share(b.share)}" for b in k.bands)
-    console.print(f"10-minute periods: {bands}", markup=False)
+    console.print(f"10-minute periods: {bands}")
     for f in k.floods:
-        console.print(
-            f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes", markup=False
-        )
+        console.print(f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes")
     mix = ", ".join(f"{p.severity} {p.share:.0%} (target {p.target:.0%})" for p in k.priorities)
-    console.print(f"severities: {mix}", markup=False)
-    console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}", markup=False)
-    console.print(f"to clear: {_spread(k.to_clear, 'still open')}", markup=False)
+    console.print(f"severities: {mix}")
+    console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}")
+    console.print(f"to clear: {_spread(k.to_clear, 'still open')}")
 
 
 def _or_unknown(value: float | None) -> float | str:

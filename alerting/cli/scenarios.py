@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting.cli.support import Json, command, console, print_json
+from alerting.cli.printing.output import console, print_json
+from alerting.cli.support import Json, command
 from alerting.definitions.faults import UserError
 
 Scenarios = Annotated[list[Path], typer.Argument(help="YAML files, each with one definition and its scenarios.")]
@@ -38,13 +39,13 @@ def test(files: Scenarios, as_json: Json = False) -> None:
 
 def _print(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        console.print(f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})", markup=False, soft_wrap=True)
+        console.print(f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})")
         if not row["passed"]:
-            console.print("        - expected and not found, + found and not expected", markup=False)
+            console.print("        - expected and not found, + found and not expected")
         for line in row["difference"]:
-            console.print(f"        {line}", markup=False, style={"-": "red", "+": "green"}.get(line[0]))
+            console.print(f"        {line}", style={"-": "red", "+": "green"}.get(line[0]))
     failed = sum(not row["passed"] for row in rows)
-    console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed", markup=False)
+    console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed")
 
 
 def _document(file: Path) -> Any:

@@ -5,21 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerting.cli.support import (
-    AssetName,
-    DefinitionName,
-    Json,
-    actor,
-    command,
-    command_group,
-    console,
-    instant,
-    platform,
-    print_json,
-    short,
-    show,
-    writes,
-)
+from alerting.cli.printing.output import console, print_json, short, show, show_result
+from alerting.cli.support import AssetName, DefinitionName, Json, actor, command, command_group, instant, platform, writes
 from alerting.definitions.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -33,7 +20,6 @@ Reason = Annotated[str, typer.Option("--reason", help="Reason; required.")]
 
 
 @shelf_group.command("add")
-@command
 @writes
 def add(
     name: DefinitionName,
@@ -53,7 +39,6 @@ def add(
 
 
 @shelf_group.command("end")
-@command
 @writes
 def end(
     name: DefinitionName, asset: AssetName, reason: Annotated[str, typer.Option(help="Why.")] = "", as_json: Json = False
@@ -65,43 +50,24 @@ def end(
     with platform() as p:
         shelf = operate.unshelve(p, name, asset, actor(), p.clock.now(), reason)
         deliver_due(p, p.clock.now())
-    if as_json:
-        print_json(shelf)
-    else:
-        console.print(f"{name} on {asset} is no longer shelved", markup=False)
+    show_result(shelf, as_json, f"{name} on {asset} is no longer shelved")
 
 
 @shelf_group.command("list")
 @command
 def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")] = None, as_json: Json = False) -> None:
     """List muted definitions: shelved, or out of service."""
-    from alerting.definitions.durations import format_duration
     from alerting.usecases.operators import operate
 
     with platform() as p:
         now = p.clock.now()
         found = operate.shelves_now(p.shelves, now, name)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        {
-            "definition": s.definition,
-            "asset": s.asset,
-            "kind": s.kind.replace("_", " "),
-            "since": s.since,
-            "until": s.until,
-            "left": format_duration(s.until - now) if s.until else "",
-            "actor": s.actor,
-            "reason": s.reason,
-        }
-        for s in found
-    ]
-    show(rows, ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"], False, "no definition is muted")
+    rows = [vars(s) | {"kind": s.kind.replace("_", " "), "left": s.until - now if s.until else None} for s in found]
+    columns = ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"]
+    show(found if as_json else rows, columns, as_json, "no definition is muted")
 
 
 @shelf_group.command("out-of-service")
-@command
 @writes
 def out_of_service(
     name: DefinitionName,
@@ -129,10 +95,7 @@ def out_of_service(
 def _show_shelf(shelf: "Shelf", as_json: bool) -> None:
     from alerting.usecases.operators.operate import describe_shelf_end
 
-    if as_json:
-        print_json(shelf)
-    else:
-        console.print(describe_shelf_end(shelf), markup=False)
+    show_result(shelf, as_json, describe_shelf_end(shelf))
 
 
 def _end(now: datetime, until: str | None, lasting: str | None) -> datetime | None:
@@ -165,26 +128,12 @@ def list_suppressions(
     if as_json:
         return print_json(found)
     rows = [
-        {
-            "definition": target.definition,
-            "asset": target.asset,
-            "now": "suppressed" if target.suppressed else "notified",
-            "why": "; ".join([*([target.reason] if target.reason else []), *(f"unknown: {reason}" for reason in target.unknown)]),
-        }
+        vars(target)
+        | {"now": "suppressed" if target.suppressed else "notified"}
+        | {"why": "; ".join([*([target.reason] if target.reason else []), *(f"unknown: {reason}" for reason in target.unknown)])}
         for target in found.targets
     ]
     show(rows, ["definition", "asset", "now", "why"], False, "no definition in service has a suppression")
-    episodes = [
-        {
-            "episode": e.id[:10],
-            "definition": e.definition,
-            "asset": e.asset,
-            "raised": e.raised_at,
-            "closed": e.closed_at,
-        }
-        for e in found.not_notified
-    ]
+    episodes = [vars(e) | {"episode": e.id[:10], "raised": e.raised_at, "closed": e.closed_at} for e in found.not_notified]
     console.print(f"episodes without notification since {short(found.since)}: {len(episodes)}", style="bold")
-    if episodes:
-        show(episodes, ["episode", "definition", "asset", "raised", "closed"], False, "")
-    return None
+    return show(episodes, ["episode", "definition", "asset", "raised", "closed"], False) if episodes else None

@@ -1,4 +1,4 @@
-"""Helpers of all commands: options, the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
+"""Helpers of all commands: options, the platform, progress, files, and messages instead of tracebacks."""
 
 import getpass
 import os
@@ -13,17 +13,7 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import (
-    console,
-    errors,
-    plain,
-    print_json,
-    print_refusal_as_json,
-    print_text,
-    printing,
-    short,
-    show,
-)
+from alerting.cli.printing.output import errors, print_refusal_as_json, printing
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
 
@@ -34,32 +24,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-__all__ = [
-    "AssetName",
-    "DefinitionName",
-    "DryRun",
-    "End",
-    "Json",
-    "Start",
-    "actor",
-    "command",
-    "command_group",
-    "console",
-    "errors",
-    "instant",
-    "is_served",
-    "plain",
-    "platform",
-    "print_json",
-    "print_text",
-    "progress",
-    "read_documents",
-    "short",
-    "show",
-    "user",
-    "write_file",
-]
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -118,12 +82,15 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from alerting.settings.logs import configure_logging
+
         with printing(as_json=bool(kwargs.get("as_json"))):
             try:
-                _configure_logging()
+                configure_logging(os.environ)
                 return function(*args, **kwargs)
             except UserError as refusal:
-                _print_refusal(str(refusal))
+                errors.print(Text.assemble(("refused:", "red"), f" {clean_text(str(refusal), visible=True)}"))
+                print_refusal_as_json(str(refusal))
                 raise typer.Exit(1) from refusal
             except typer.BadParameter as error:
                 print_refusal_as_json(error.format_message())
@@ -136,31 +103,20 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _configure_logging() -> None:
-    from alerting.settings.logs import configure_logging
-
-    configure_logging(os.environ)
-
-
 def writes(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a command that prints the written database on standard error when it is done; nothing after a dry run."""
+    """Turn a function into a `command` that ends with the written database on standard error, unless it is a dry run."""
 
+    @command
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         from alerting.settings.environment import read_settings
 
         result = function(*args, **kwargs)
         if not kwargs.get("dry_run"):
-            errors.print(f"written to {read_settings(os.environ).location}", markup=False, soft_wrap=True)
+            errors.print(f"written to {read_settings(os.environ).location}")
         return result
 
     return run
-
-
-def _print_refusal(message: str) -> None:
-    text = Text.assemble(("refused:", "red"), f" {clean_text(message, visible=True)}")
-    errors.print(text)
-    print_refusal_as_json(message)
 
 
 def user() -> str:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from alerting.cli.support import Json, command, console, print_json
+from alerting.cli.printing.output import show_result
+from alerting.cli.support import Json, command
 
 
 @command
@@ -51,9 +52,5 @@ def prepare(as_json: Json = False) -> None:
     settings = read_settings(os.environ, last=False)
     run(settings)
     warning = database_warning(settings)
-    if as_json:
-        print_json({"prepared": settings.location, "warning": warning})
-        return
-    console.print(f"prepared: {settings.location}")
-    if warning is not None:
-        console.print(warning, markup=False)
+    lines = [f"prepared: {settings.location}", *([warning] if warning else [])]
+    show_result({"prepared": settings.location, "warning": warning}, as_json, *lines)

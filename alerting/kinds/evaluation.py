@@ -28,7 +28,6 @@ class Models(Protocol):
 
     def get(self, definition: str, version: int) -> TrainedModel:
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -99,30 +99,23 @@ class Kind(Protocol[D_contra]):
 
     def inputs(self, definition: D_contra, asset: Asset) -> Inputs:
         """Return the data to fetch for its evaluation on an asset."""
-        ...
 
     def evaluate(
         self, definition: D_contra, sources: Sources, part: VersionInterval, before: TargetEvaluation
     ) -> TargetEvaluation:
         """Evaluate one part of event time with one definition and model, going on from the result before it."""
-        ...
 
     def explain(self, definition: D_contra, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
         """Return the content of a new episode. `history`: the readings of the evaluation, if it returned them."""
-        ...
 
     def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
         """Return the proof of an episode: the start of its problem in the prediction window, or any sample that shows it."""
-        ...
 
     def why(self, definition: D_contra, question: WhyQuestion) -> Why:
         """Explain whether an alarm was raised at an instant, from a new evaluation of the readings around it."""
-        ...
 
     def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
         """Return the content of the chart of an episode."""
-        ...
 
     def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
         """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
-        ...

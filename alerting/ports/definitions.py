@@ -23,7 +23,6 @@ class Documents(Protocol):
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
         """Return omitted documents of these collections; by default of all except definitions and their revisions."""
-        ...
 
 
 class NoDocuments:
@@ -44,47 +43,36 @@ class Definitions(Protocol):
 
         `_faults`: the faults of a marked document; `_label`: the name of its mark, if the document has no name.
         """
-        ...
 
     def put(self, document: Document) -> None:
         """Insert or replace the current document of that name. Raises UserError if the server refuses it."""
-        ...
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         """Mark the current document as faulty, or unmark it without faults; its text does not change."""
-        ...
 
     def faulty(self) -> dict[str, list[str]]:
         """Return faults by definition name."""
-        ...
 
     def add_revision(self, revision: Revision) -> bool:
         """Store a revision; return False if that number exists already."""
-        ...
 
     def revisions(self, name: str) -> list[Revision]:
-        """Return all revisions of a definition, oldest first."""
-        ...
+        """Return all valid revisions of a definition, oldest first."""
 
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one; reads one document."""
-        ...
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        """Return all revisions of each of these definitions, oldest first; a definition without any is absent."""
-        ...
+        """Return all valid revisions of each of these definitions, oldest first; a definition without any is absent."""
 
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
-        ...
 
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
         """Return the newest valid revision of every definition, sorted by name, and all revisions that cannot be read."""
-        ...
 
     def latest(self, having: str | None = None) -> list[Revision]:
         """Return the newest revision of every definition, sorted by name; with `having` only those with this field."""
-        ...
 
 
 class Assets(Protocol):
@@ -96,7 +84,6 @@ class Assets(Protocol):
 
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""
-        ...
 
     def put(self, assets: Sequence[Asset]) -> None: ...
 
@@ -110,12 +97,9 @@ class Routes(Protocol):
 
     def documents(self) -> list[Document]:
         """Return all routes without `_id`, sorted by name, valid or not."""
-        ...
 
     def put(self, document: Document) -> None:
         """Insert or replace the route of that name."""
-        ...
 
     def remove(self, name: str) -> bool:
         """Remove a route; return False if there was none."""
-        ...

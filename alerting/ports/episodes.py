@@ -15,32 +15,26 @@ class Episodes(Protocol):
 
     def insert(self, episode: Episode) -> bool:
         """Insert; return False if this id exists, or another one is open for the same definition and asset."""
-        ...
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
         """Write new episodes (version 1) and next versions of stored ones in a unit of work.
 
         Raises Conflict if one of them is stored in another version, or if another one is open for the same definition and asset.
         """
-        ...
 
     def size(self, episode: Episode) -> int:
         """Return the size of an episode as it is stored (bytes)."""
-        ...
 
     def replace(self, episode: Episode) -> bool:
         """Write the next version of an episode: succeeds only while the stored version is `episode.version - 1`."""
-        ...
 
     def get(self, id: str) -> Episode | None: ...
 
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         """Return the stored episodes of these ids, by id."""
-        ...
 
     def starting_with(self, prefix: str) -> list[Episode]:
         """Return episodes whose id has this prefix, at most ten."""
-        ...
 
     def find(
         self,
@@ -56,26 +50,21 @@ class Episodes(Protocol):
 
         `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order: the next page.
         """
-        ...
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
         """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
-        ...
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
         """Return extracts of the episodes raised in [start, end), oldest first.
 
         With `active_from` also of those raised before `start` that were active then: raised from `active_from` on, or open still.
         """
-        ...
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
-        ...
 
     def muted(self) -> list[Episode]:
         """Return episodes with `muted_by`, oldest first."""
-        ...
 
 
 class Shelves(Protocol):
@@ -83,21 +72,17 @@ class Shelves(Protocol):
 
     def insert(self, shelf: Shelf) -> bool:
         """Insert; return False if one of its kind is in force for the same definition and asset."""
-        ...
 
     def replace(self, shelf: Shelf) -> bool:
         """Write the next version of a shelf: succeeds only while the stored version is `shelf.version - 1`."""
-        ...
 
     def get(self, id: str) -> Shelf | None: ...
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
         """Return shelves that no actor has ended, those without an end first, then by end; their time may be over."""
-        ...
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
         """Return every shelf of a definition on an asset, oldest first."""
-        ...
 
 
 class FeedbackLog(Protocol):
@@ -108,6 +93,5 @@ class FeedbackLog(Protocol):
 
         Of equal feedback, or of feedback with the same text `once`, the first is stored.
         """
-        ...
 
     def of(self, episode: str) -> list[Feedback]: ...

@@ -20,7 +20,6 @@ class States(Protocol):
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never evaluated."""
-        ...
 
     def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:
         """Write the states `after` of targets of one shard, in a unit of work or by a compare-and-set of their own.
@@ -28,11 +27,9 @@ class States(Protocol):
         Both tables hold the same targets in the same order. Raises Conflict if the shard has changed since it was read here, or
         if a watermark is not that of `before`.
         """
-        ...
 
     def find_unmoved(self, before: ConditionTable) -> Flags:
         """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
-        ...
 
 
 class EvaluationPlans(Protocol):
@@ -40,15 +37,12 @@ class EvaluationPlans(Protocol):
 
     def source_hash(self) -> str:
         """Return an identity of all sources of a plan: it changes with every definition, revision, asset and event type."""
-        ...
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources; None if it is not stored."""
-        ...
 
     def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
-        ...
 
 
 class NoEvaluationPlans:
@@ -72,11 +66,9 @@ class Scores(Protocol):
 
     def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
         """Store rows of (ts, score, threshold, model version). Idempotent."""
-        ...
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
         """Return documents {asset, ts, score, threshold, model_version} with start <= ts < end, of one asset or of all."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -99,8 +91,6 @@ class PastEvaluations(Protocol):
 
     def of(self, definition: str) -> list[PastEvaluation]:
         """Return the past evaluations of a definition, oldest first."""
-        ...
 
     def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         """Return the past evaluations of intervals that overlap [start, end), oldest first."""
-        ...

@@ -73,47 +73,36 @@ class Arrivals(Protocol):
 
     def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
-        ...
 
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
-        ...
 
     def unfinished(self) -> Unfinished:
         """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
-        ...
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
         """Record when an arrival that is not written yet was first seen."""
-        ...
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         """Record that these arrivals are routed, each with its `too_late`; one that its writer finishes later is routed again."""
-        ...
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
         """Return arrivals of this instant, oldest first."""
-        ...
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
         """Return arrivals from this instant on, oldest first."""
-        ...
 
     def forget(self, before: datetime) -> int:
         """Remove the arrival records before an instant that are routed already; return their number."""
-        ...
 
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants. Earlier requests stay in force."""
-        ...
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
-        ...
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
         """Remove these requests in a unit of work, except those that have got another token meanwhile."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -135,12 +124,9 @@ class Checkpoints(Protocol):
         Of each `refuted` target, those with a watermark at or after its instant are dropped first. The others are stored under
         their watermarks, and those of the same targets are dropped from which no reprocessing can begin any more.
         """
-        ...
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
         """Return for each target the latest state with a watermark before its instant; a target without one is absent."""
-        ...
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         """Return the earliest state with a watermark at or after the instant."""
-        ...

@@ -28,23 +28,18 @@ class Models(Protocol):
     @property
     def shown(self) -> bool:
         """Return whether the registry has pages for people: only then are charts drawn."""
-        ...
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Open a run (a child of `parent`) and return its id."""
-        ...
 
     def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
         """Return ids and tags of the children of a run."""
-        ...
 
     def open_runs(self, definition: str) -> list[RunState]:
         """Return the unfinished trainings of a definition, newest first."""
-        ...
 
     def searches(self, run_id: str) -> list[RunState]:
         """Return the children of a training run, oldest first."""
-        ...
 
     def tags(self, run_id: str) -> dict[str, str]: ...
 
@@ -60,13 +55,11 @@ class Models(Protocol):
 
     def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each column, as in `register`."""
-        ...
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
 
     def page(self, run_id: str) -> str | None:
         """Return the address of a run's page; None for a registry without pages."""
-        ...
 
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 
@@ -77,11 +70,9 @@ class Models(Protocol):
 
         `inputs`: type of each input column, `double` or `string`, for the signature that people see.
         """
-        ...
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
         """Return the files of a version by name. Raises ModelUnavailable if the registry or the version cannot be read."""
-        ...
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]: ...
 
@@ -97,13 +88,11 @@ class ModelFileCache(Protocol):
 
     def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:
         """Return the files of a version that was registered with these hashes by name; None if they are not stored."""
-        ...
 
     def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None: ...
 
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
         """Remove the files that were stored with these hashes. Idempotent."""
-        ...
 
 
 class NoModelFileCache:
@@ -148,20 +137,15 @@ class Decisions(Protocol):
 
         `rank`: rank of the promotion among those of its definition, from 1 on: the compare-and-set on the champion.
         """
-        ...
 
     def of(self, definition: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, oldest first."""
-        ...
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         """Store the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""
-        ...
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
         """Record the version of the registry that holds a run's files. Idempotent."""
-        ...
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
         """Return the hashes of a version's files, of each attempt of its run, oldest first; empty if none were stored."""
-        ...

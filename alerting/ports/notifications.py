@@ -59,7 +59,6 @@ class Channel(Protocol):
 
     def deliver(self, message: Message) -> None:
         """Deliver a message. Raises DeliveryFailed if it is not delivered."""
-        ...
 
 
 class Links(Protocol):
@@ -70,11 +69,9 @@ class Links(Protocol):
 
         With `acknowledge` also one that acknowledges the episode.
         """
-        ...
 
     def read(self, token: str) -> "Grant":
         """Return the grant of a link. Raises LinkRefused if this installation did not make it, or it has expired."""
-        ...
 
 
 class Revocations(Protocol):
@@ -82,7 +79,6 @@ class Revocations(Protocol):
 
     def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
         """Refuse from now on links made until `at`: of this episode, this recipient, both, or (None, None) all."""
-        ...
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
 
@@ -92,11 +88,9 @@ class EndedSessions(Protocol):
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:
         """Refuse this session from now on; the entry may be removed once the session has expired. Idempotent."""
-        ...
 
     def has_ended(self, session: str) -> bool:
         """Return whether this session was logged out."""
-        ...
 
 
 class Notifications(Protocol):
@@ -104,47 +98,36 @@ class Notifications(Protocol):
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
         """Store those whose key is new, and leave the others as they are. Return how many are new. Idempotent."""
-        ...
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
         """Store the second notification of each pair, if the first one is still stored. Return how many were.
 
         Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
         """
-        ...
 
     def due(self, now: datetime, limit: int) -> list[Notification]:
         """Return notifications that are due now, by the instant at which they became due."""
-        ...
 
     def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
         """Claim notifications that are due now, and count the attempt. Return those that no other process has claimed."""
-        ...
 
     def get(self, keys: Collection[str]) -> list[Notification]:
         """Return the stored notifications of these keys."""
-        ...
 
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
         """Return the notifications of each of these episodes, oldest first; empty for one without any."""
-        ...
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
         """Return notifications that are still to be delivered, due or not, oldest first."""
-        ...
 
     def dead(self) -> list[Notification]:
         """Return notifications whose delivery was given up, oldest first."""
-        ...
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
-        ...
 
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
-        ...
 
     def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
         """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many."""
-        ...

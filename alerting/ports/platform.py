@@ -54,7 +54,6 @@ class InMemory(Protocol):
 
     def __call__(self, *, backfilled: bool = False) -> "Platform":
         """Return such a platform. With `backfilled` all its episodes are stored as found in past times."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -21,23 +21,18 @@ class PlatformAlerts(Protocol):
 
     def open(self) -> list[PlatformAlert]:
         """Return open alerts, oldest first."""
-        ...
 
     def of(self, subject: str) -> list[PlatformAlert]:
         """Return all alerts about a subject, oldest first."""
-        ...
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
         """Return alerts that were resolved after this instant, oldest first."""
-        ...
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         """Open an alert, or update the reason of the open one."""
-        ...
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:
         """Close the open alert of this kind, if there is one."""
-        ...
 
 
 class Audit(Protocol):

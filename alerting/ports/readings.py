@@ -69,11 +69,9 @@ class Readings(Protocol):
 
         A row replaces the value, the quality, or both of each of its variables; variables that it omits stay.
         """
-        ...
 
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
         """Merge events by (asset, type, start); return how many changed."""
-        ...
 
     def load(
         self,
@@ -88,24 +86,18 @@ class Readings(Protocol):
         With `events_since`, of the events that start at or before it, only the last one of each type and the lasting ones that
         go on after it.
         """
-        ...
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset, without events, with as few queries as possible."""
-        ...
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
-        ...
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
-        ...
 
     def newest_instants(self) -> dict[str, datetime]:
         """Return the instant of the newest reading of each asset, by name; an asset without readings is absent."""
-        ...
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings."""
-        ...

@@ -21,4 +21,3 @@ class UnitOfWork(Protocol):
         Everything that is written in it must be computed before it. Raises Conflict if another process was faster, after a pause
         that grows with `attempt`, the number of conflicts before.
         """
-        ...

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alerting.reporting import messages
+from alerting.reporting.chart_style import chart_style
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
@@ -31,25 +32,10 @@ COLOURS = {
     "problem": "#010109",
 }
 WIDTH = 10.5  # inches of 72 CSS pixels
-_STYLE = {
+_STYLE = chart_style(COLOURS["ink"], COLOURS["muted"], COLOURS["rule"]) | {
     "svg.fonttype": "none",
-    "font.size": 10,
-    "axes.edgecolor": COLOURS["rule"],
-    "axes.labelcolor": COLOURS["muted"],
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.titlelocation": "left",
     "axes.titlesize": 10,
-    "grid.color": COLOURS["rule"],
     "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "text.color": COLOURS["ink"],
-    "xtick.color": COLOURS["rule"],
-    "xtick.labelcolor": COLOURS["muted"],
-    "ytick.color": COLOURS["rule"],
-    "ytick.labelcolor": COLOURS["muted"],
 }
 LANES = 20
 _BINS = 700
@@ -104,13 +90,20 @@ def calibration(rows: RowMetrics) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        score = [b.mean_score for b in rows.calibration]
-        observed = np.asarray([b.observed for b in rows.calibration])
-        errors = [observed - [b.low for b in rows.calibration], [b.high for b in rows.calibration] - observed]
-        limit = min(1.0, 1.08 * max(*score, *(b.high for b in rows.calibration)))
+        score, observed, low, high = (
+            np.array([point[name] for point in rows.calibration]) for name in ("score", "observed", "low", "high")
+        )
+        limit = min(1.0, 1.08 * max(*score, *high))
         axes.plot([0, limit], [0, limit], color=COLOURS["muted"], linewidth=1, linestyle="--")
         axes.errorbar(
-            score, observed, np.maximum(errors, 0), color=COLOURS["score"], marker="o", markersize=4, linewidth=1.4, elinewidth=1
+            score,
+            observed,
+            np.maximum([observed - low, high - observed], 0),
+            color=COLOURS["score"],
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+            elinewidth=1,
         )
         axes.set(xlabel="score (probability)", ylabel="share of rows the problem followed", xlim=(0, limit), ylim=(0, limit))
 
@@ -124,11 +117,12 @@ def precision_recall(rows: RowMetrics) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.plot([p.recall for p in rows.curve], [p.precision for p in rows.curve], color=COLOURS["score"], linewidth=1.6)
+        recall, precision = ([point[name] for point in rows.curve] for name in ("recall", "precision"))
+        axes.plot(recall, precision, color=COLOURS["score"], linewidth=1.6)
         if rows.prevalence is not None:
             axes.axhline(rows.prevalence, color=COLOURS["muted"], linewidth=1, linestyle="--")
         if rows.operating is not None:
-            point = (rows.operating.recall, rows.operating.precision)
+            point = (rows.operating["recall"], rows.operating["precision"])
             axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
             left = point[0] > 0.5
             axes.annotate(

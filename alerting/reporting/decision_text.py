@@ -5,6 +5,7 @@ from typing import Any
 
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, Proposal
+from alerting.reporting.templates import render
 
 METRIC_TITLES = {
     "ap": "average precision",
@@ -40,20 +41,18 @@ _MINUTE = "%Y-%m-%d %H:%M"
 
 def decision_markdown(proposal: Proposal) -> str:
     """Return the page of a decision, or of a proposal that waits for approval."""
-    waits = ", waiting for approval" if proposal.waiting else ""
-    parts = [
-        f"# {proposal.definition}: {_headline(proposal)}{waits}",
-        proposal.reason,
-        _comparison_section(proposal),
-        _candidates(proposal.leaderboard),
-        "\n\n".join(f"## Chance\n\n{line}" for line in chance_lines(proposal.evidence)),
-        _threshold(proposal.test),
-        _test(proposal.test),
-        _importance(proposal.importance),
-        _data(proposal),
-        _answers(proposal),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    page = render(
+        "decision.md",
+        p=proposal,
+        headline=_headline(proposal),
+        comparison=side_by_side(proposal),
+        chance=chance_lines(proposal.evidence),
+        candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
+        titles=METRIC_TITLES,
+        metric=format_metric,
+        most=_MOST_VARIABLES,
+    )
+    return page.rstrip("\n") + "\n"
 
 
 def _headline(proposal: Proposal) -> str:
@@ -128,100 +127,10 @@ def decision_lines(proposal: Proposal) -> list[str]:
     return [*candidates, *chance_lines(proposal.evidence), *test, f"{_headline(proposal)}. {proposal.reason}"]
 
 
-def _comparison_section(proposal: Proposal) -> str:
-    evidence = proposal.evidence
-    if "rows" not in evidence:
-        return ""
-    window = evidence["window"]
-    left_out = (
-        f" {evidence['acted_rows']} of them belong to episodes that were acted upon and are left out."
-        if evidence["acted_rows"]
-        else ""
-    )
-    return (
-        f"## Champion against challenger\n\nBoth scored {window['rows']} instants that neither has seen, "
-        f"from {_instant(window['start'])} to {_instant(window['end'])}, with {evidence['events']} problems.{left_out} "
-        f"In brackets: 95 % intervals.\n\n{side_by_side(proposal)}"
-    )
-
-
-def _candidates(leaderboard: Sequence[CandidateSummary]) -> str:
-    rows = [
-        f"| {c.title} | {format_metric(vars(c), 'ap')} | {format_metric(vars(c), 'roc_auc')} "
-        f"| {c.trials}{' (cut short)' if c.cut_short else ''} |"
-        for c in ranked(leaderboard)
-    ]
-    head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
-    return "\n".join(
-        ["## Candidates\n\nOut of fold, walking forward through the training period. In brackets: 95 % intervals.\n", head, *rows]
-    )
-
-
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
     """Return the sentence on the test against chance; none where it failed, because the reason says so."""
     chance = evidence.get("chance", {})
     return [chance["message"]] if chance.get("passed") else []
-
-
-def _threshold(test: Mapping[str, Any]) -> str:
-    if "threshold" not in test:
-        return ""
-    return f"## Threshold\n\n{test['threshold']:.3g}: {test['threshold_reason']}. See `evidence/threshold.png`."
-
-
-def _test(test: Mapping[str, Any]) -> str:
-    if "ap" not in test:
-        return ""
-    rows = [f"| {title} | {format_metric(test, key)} |" for key, title in METRIC_TITLES.items()]
-    if "n_events" in test:
-        rows.append(f"| problems, episodes, false alarms | {test['n_events']}, {test['n_episodes']}, {test['n_false_alarms']} |")
-    persistence = test.get("baseline", {}).get("ap")
-    beside = f" The last known value alone would have an average precision of {_number(persistence)}." if persistence else ""
-    head = "| challenger | figure |\n| --- | ---: |"
-    return "\n".join(
-        [
-            f"## Test period\n\nScored once, after model and threshold were chosen. In brackets: 95 % intervals.{beside}\n",
-            head,
-            *rows,
-        ]
-    )
-
-
-def _importance(shares: Mapping[str, float]) -> str:
-    if not shares:
-        return ""
-    whole = sum(shares.values()) or 1.0
-    ranked = sorted(shares.items(), key=lambda item: -item[1])
-    rows = [f"| {name} | {share / whole:.0%} |" for name, share in ranked[:_MOST_VARIABLES]]
-    others = [share for _, share in ranked[_MOST_VARIABLES:]]
-    if others:
-        rows.append(f"| {len(others)} more | {sum(others) / whole:.0%} |")
-    return "\n".join(["## Variables that it uses\n", "| variable | share |\n| --- | ---: |", *rows])
-
-
-def _data(proposal: Proposal) -> str:
-    profile = proposal.dataset
-    rows = [
-        f"| {name} | {part.rows} | {part.positives} | {part.start:{_MINUTE}} | {part.end:{_MINUTE}} |"
-        for name, part in profile.parts.items()
-    ]
-    notes = [f"- {note}" for note in [*profile.notes, *proposal.test.get("notes", [])]]
-    return "\n".join(
-        [
-            f"## Data\n\nRevision {proposal.revision} of the definition, as of {proposal.as_of:{_MINUTE}} UTC; "
-            f"{profile.columns} columns of {profile.variables} variables on {profile.assets} assets, "
-            f"{profile.problems} problems. Hash `{profile.hash}`.\n",
-            "| part | rows | before a problem | from (UTC) | to (UTC) |\n| --- | ---: | ---: | --- | --- |",
-            *rows,
-            *(["", *notes] if notes else []),
-        ]
-    )
-
-
-def _answers(proposal: Proposal) -> str:
-    """Describe the effect of operators' feedback; empty without feedback."""
-    texts = [text for text in (proposal.answers, proposal.answers_difference) if text]
-    return "\n\n".join(["## Feedback of operators", *texts]) if texts else ""
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
@@ -236,7 +145,3 @@ def _minutes(seconds: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
-
-
-def _instant(iso: str) -> str:
-    return f"{iso[:10]} {iso[11:16]}"

@@ -12,26 +12,12 @@ from matplotlib.figure import Figure
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import from_millis
+from alerting.reporting.chart_style import chart_style
 from alerting.reporting.episode_chart import EpisodeChart, Panel, lines, value_range
 from alerting.reporting.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
 WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
-_STYLE = {
-    "font.size": 7,
-    "axes.edgecolor": RULE,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8,
-    "axes.titlecolor": INK,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.color": RULE,
-    "ytick.labelcolor": MUTED,
-}
+_STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}
 
 
 def episode_image(chart: EpisodeChart, zone: tzinfo) -> bytes:
@@ -44,7 +30,7 @@ def episode_image(chart: EpisodeChart, zone: tzinfo) -> bytes:
             _draw(axis, panel, chart)
         axes[-1].xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
         axes[-1].xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
-        axes[-1].set_xlabel(_zone_name(chart.raised_at, zone), loc="right", color=MUTED, fontsize=6)
+        axes[-1].set_xlabel(f"{chart.raised_at.astimezone(zone):%Z}", loc="right", color=MUTED, fontsize=6)
         buffer = io.BytesIO()
         FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
@@ -73,7 +59,3 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart) -> None:
 def _days(instants: list[datetime]) -> list[float]:
     days: list[float] = np.asarray(date2num(instants), np.float64).tolist()
     return days
-
-
-def _zone_name(value: datetime, zone: tzinfo) -> str:
-    return value.astimezone(zone).strftime("%Z")

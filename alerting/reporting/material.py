@@ -3,17 +3,16 @@
 Times without any known value count as neither evaluated nor in alarm.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 import pandas as pd
 
+from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode
-
-Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -57,36 +56,21 @@ class Material:
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
 
     @property
-    def evaluated_time(self) -> timedelta:
-        """Return how long any value was known, of all assets together."""
-        intervals = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.evaluated.items())
-        return sum((total_length(parts) for parts in intervals), timedelta(0))
+    def evaluated_times(self) -> dict[str, timedelta]:
+        """Return how long any value was known, by asset."""
+        return {asset: length(self._without_gaps(asset, *interval)) for asset, interval in self.evaluated.items()}
 
     def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
         """Return the parts of an episode in which the alert was evaluated and a value was known."""
         if episode.asset not in self.evaluated:
             return ()
         start, end = self.evaluated[episode.asset]
-        interval = max(episode.raised_at, start), min(ended_at(episode) or end, end)
-        return subtract_gaps(interval, self.gaps.get(episode.asset, ()))
+        return tuple(self._without_gaps(episode.asset, max(episode.raised_at, start), min(ended_at(episode) or end, end)))
+
+    def _without_gaps(self, asset: str, start: datetime, end: datetime) -> list[Interval]:
+        return between(merge(self.gaps.get(asset, ()), start, end), start, end)
 
 
 def ended_at(episode: Episode) -> datetime | None:
     """Return the end of a prediction or episode, or of its prediction window; None while it has neither."""
     return episode.ended_at or episode.valid_until
-
-
-def subtract_gaps(interval: Interval, gaps: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Return the parts of an interval [from, to) that lie in none of the gaps, which are sorted and do not overlap."""
-    start, end = interval
-    parts: list[Interval] = []
-    for first, last in gaps:
-        if first > start and start < end:
-            parts.append((start, min(first, end)))
-        start = max(start, last)
-    return (*parts, (start, end)) if start < end else tuple(parts)
-
-
-def total_length(parts: Sequence[Interval]) -> timedelta:
-    """Return the length of all parts together."""
-    return sum((end - start for start, end in parts), timedelta(0))

@@ -2,20 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
-import numpy as np
 import pandas as pd
+from pydantic_core import to_jsonable_python
 
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.alarm_kpis.intervals import Interval, length
+from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
-from alerting.reporting.material import Interval, Material, ModelInService, ended_at, total_length
+from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -134,13 +135,14 @@ def compute_metrics(material: Material) -> ReportMetrics:
     m = material
     raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
     counts = Counter(_outcome(e) for e in raised)
+    trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated = _problems(m)
-    weeks = m.evaluated_time.total_seconds() / _WEEK_S
+    weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
         kind=m.definition.kind,
-        trained=isinstance(m.definition, TrainedDefinition),
+        trained=trained is not None,
         revision=m.revision,
         horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
         gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,
@@ -158,43 +160,22 @@ def compute_metrics(material: Material) -> ReportMetrics:
         event_recall=_event_recall(m, problems),
         precision=_precision(counts),
         false_alarms=_enough_outcomes(rate_per_week(counts["false_alarm"], weeks, "false alarms"), counts),
-        false_alarm_budget=_budget(m.definition),
+        false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
         problems=problems,
         problems_unevaluated=unevaluated,
         episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
         verdicts=_verdicts(raised),
-        rows=_rows(m),
-    )
-
-
-def _rows(m: Material) -> RowMetrics | None:
-    if not isinstance(m.definition, TrainedDefinition):
-        return None
-    return compute_row_metrics(
-        m.scores, duration_millis(m.definition.gap), duration_millis(m.definition.horizon), m.definition.learning.seed
+        rows=compute_row_metrics(m.scores, duration_millis(trained.gap), duration_millis(trained.horizon), trained.learning.seed)
+        if trained
+        else None,
     )
 
 
 def to_document(value: Any) -> Any:
     """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
-    match value:
-        case datetime():
-            return value.isoformat()
-        case float():
-            return value if np.isfinite(value) else None
-        case Mapping():
-            return {str(k): to_document(v) for k, v in value.items()}
-        case list() | tuple():
-            return [to_document(v) for v in value]
-    if is_dataclass(value):
-        return {f.name: to_document(getattr(value, f.name)) for f in fields(value)}
-    return value
-
-
-def _budget(definition: Definition) -> float | None:
-    return definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
+    return to_jsonable_python(value, inf_nan_mode="null")
 
 
 def _outcome(episode: Episode) -> Outcome:
@@ -258,10 +239,10 @@ def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
-    evaluated_s = m.evaluated_time.total_seconds()
+    evaluated_s = sum(m.evaluated_times.values(), timedelta(0)).total_seconds()
     if not evaluated_s:
         return nothing("%", "no time was evaluated")
-    inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
+    inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
     return Estimate(inside / evaluated_s, None, None, "%", f"{inside / 3600:.1f} of {evaluated_s / 3600:.1f} asset-hours")
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import BoolArray
@@ -15,32 +14,7 @@ from alerting.readings.history import millis
 LEAST_POSITIVES = 5
 
 
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Scores of one range: their mean, and the share followed by the problem, with its 95 % confidence interval."""
-
-    mean_score: float
-    observed: float
-    low: float
-    high: float
-    rows: int
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One point of a precision-recall curve, over rows."""
-
-    recall: float
-    precision: float
-
-
-@dataclass(frozen=True)
-class VersionRows:
-    """Scores of one model version."""
-
-    version: int
-    rows: int
-    ap: float | None
+Points = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -49,8 +23,9 @@ class RowMetrics:
 
     `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time blocks of each asset.
     `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the model's on the same
-    rows. `operating`: precision and recall of rows at the thresholds that were in force. `doubt`: the reason against any
-    conclusion, if there is one.
+    rows. `calibration` and `curve`: the points of `learning.metrics`. `operating`: precision and recall of rows at the thresholds
+    that were in force. `versions`: version, rows and `ap` of each model. `doubt`: the reason against any conclusion, if there is
+    one.
     """
 
     rows: int
@@ -64,10 +39,10 @@ class RowMetrics:
     intervals: Mapping[str, Sequence[float]]
     persistence_ap: float | None
     ap_beside_persistence: float | None
-    calibration: tuple[CalibrationBin, ...]
-    curve: tuple[CurvePoint, ...]
-    operating: CurvePoint | None
-    versions: tuple[VersionRows, ...]
+    calibration: Points
+    curve: Points
+    operating: Mapping[str, float] | None
+    versions: Sequence[Mapping[str, float | None]]
     doubt: str
 
 
@@ -93,13 +68,13 @@ def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed
         intervals=metrics["intervals"],
         persistence_ap=persistence_ap,
         ap_beside_persistence=beside,
-        calibration=tuple(
-            CalibrationBin(p["score"], p["observed"], p["low"], p["high"], int(p["rows"]))
-            for p in reliability_with_intervals(label, score, block, seed)
-        ),
-        curve=_curve(label, score),
+        calibration=reliability_with_intervals(label, score, block, seed),
+        curve=precision_recall_points(label, score),
         operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
-        versions=_versions(mature),
+        versions=[
+            {"version": int(str(version)), "rows": len(part), "ap": _ap(part["label"].to_numpy(np.int8), part["score"])}
+            for version, part in mature.groupby("model_version", sort=True)
+        ],
         doubt=_doubt(len(label), positives),
     )
 
@@ -124,19 +99,8 @@ def _ap(label: Labels, score: pd.Series) -> float | None:
     return row_metrics(label, score.to_numpy(np.float64))["ap"]
 
 
-def _curve(label: Labels, score: npt.NDArray[np.float64]) -> tuple[CurvePoint, ...]:
-    return tuple(CurvePoint(p["recall"], p["precision"]) for p in precision_recall_points(label, score))
-
-
-def _operating(label: Labels, above: BoolArray) -> CurvePoint | None:
+def _operating(label: Labels, above: BoolArray) -> dict[str, float] | None:
     if not label.any() or not above.any():
         return None
     right = int(label[above].sum())
-    return CurvePoint(right / int(label.sum()), right / int(above.sum()))
-
-
-def _versions(mature: pd.DataFrame) -> tuple[VersionRows, ...]:
-    rows = []
-    for version, part in mature.groupby("model_version", sort=True):
-        rows.append(VersionRows(int(str(version)), len(part), _ap(part["label"].to_numpy(np.int8), part["score"])))
-    return tuple(rows)
+    return {"recall": right / int(label.sum()), "precision": right / int(above.sum())}

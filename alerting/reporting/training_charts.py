@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -12,29 +13,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
+from alerting.reporting.chart_style import chart_style
+
 INK, MUTED, RULE = "#1c2733", "#5b6875", "#dde3e8"
 MAIN, OTHER, CHOSEN = "#1f6fb2", "#b0651a", "#c0262d"
 MOST_VARIABLES = 15
-_STYLE = {
-    "font.size": 10,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.titlelocation": "left",
+_STYLE = chart_style(INK, MUTED, RULE) | {
     "axes.titlesize": 11,
     "axes.titlecolor": INK,
     "axes.titlepad": 10,
-    "grid.color": RULE,
     "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "text.color": INK,
-    "xtick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.color": RULE,
-    "ytick.labelcolor": MUTED,
 }
 Points = Sequence[Mapping[str, Any]]
 
@@ -76,7 +64,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
             f"Threshold {chosen['threshold']:.3g} on the validation period", x=0.01, ha="left", color=INK, fontsize=13
         )
         figure.supxlabel(
-            _fold_line(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %."), fontsize=9, color=MUTED
+            fill(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %.", 130), fontsize=9, color=MUTED
         )
 
     return _png((10, 7), draw)
@@ -159,9 +147,9 @@ def calibration(bins: Points) -> bytes:
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        score, observed = np.array([b["score"] for b in bins]), np.array([b["observed"] for b in bins])
-        rows = np.array([b["rows"] for b in bins])
-        low, high = np.array([b["low"] for b in bins]), np.array([b["high"] for b in bins])
+        score, observed, rows, low, high = (
+            np.array([b[name] for b in bins]) for name in ("score", "observed", "rows", "low", "high")
+        )
         limit = min(1.0, 1.1 * float(max(score.max(), high.max())))
         upper.plot([0, limit], [0, limit], color=MUTED, linewidth=1, linestyle="--")
         upper.errorbar(
@@ -268,13 +256,6 @@ def _draw_comparison(
     if share:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(axis="x", visible=False)
-
-
-def _fold_line(text: str, width: int = 130) -> str:
-    lines = [""]
-    for word in text.split():
-        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [*lines, word]
-    return "\n".join(lines)
 
 
 def _png(size: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:

@@ -22,7 +22,6 @@ FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 MARK = "home.json"
-_TOKENS = "secrets/api_tokens.json"  # identifies homes of versions without the mark
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR}
 
 Database = Literal["embedded", "named"]
@@ -51,9 +50,7 @@ def database_of(home: Path) -> Database | None:
     try:
         text = (home / MARK).read_text(encoding="utf-8")
     except OSError:
-        if not os.access(home / _TOKENS, os.F_OK):
-            return None
-        return "embedded" if (home / "mongod").is_dir() else "named"
+        return None
     return "named" if '"named"' in text else "embedded"
 
 

@@ -5,6 +5,7 @@ import io
 from rich.table import Table
 
 from alerting.cli import support
+from alerting.cli.printing.output import console
 from alerting.definitions.faults import UserError
 
 ATTACK = "Oven\x1b[2J\x1b]0;owned\x07\u202etoh\u202c 1\x9b31m"
@@ -12,9 +13,9 @@ ATTACK = "Oven\x1b[2J\x1b]0;owned\x07\u202etoh\u202c 1\x9b31m"
 
 def printed(what, monkeypatch, colour=True):
     screen = io.StringIO()
-    monkeypatch.setattr(support.console, "_file", screen)
-    monkeypatch.setattr(support.console, "_force_terminal", colour)
-    support.console.print(what)
+    monkeypatch.setattr(console, "_file", screen)
+    monkeypatch.setattr(console, "_force_terminal", colour)
+    console.print(what)
     return screen.getvalue()
 
 
@@ -28,7 +29,7 @@ def test_titles_in_a_table_give_the_terminal_no_commands(monkeypatch):
 
 def test_the_colours_of_the_commands_stay(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(support.console, "no_color", False)
+    monkeypatch.setattr(console, "no_color", False)
     shown = printed("[red]refused:[/red] x", monkeypatch)
     assert "refused:" in shown
     assert printed("plain é ≤ 温", monkeypatch) == "plain é ≤ 温\n"

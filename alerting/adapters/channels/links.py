@@ -37,7 +37,6 @@ class SignedLinks:
         return (*answers, Link("Open the episode", f"{self._url}/episodes/{episode}"))
 
     def read(self, token: str) -> Grant:
-        """Return the grant of a token. Raises LinkRefused if the token is not valid."""
         return unseal(token, self._key, self._now())
 
 

@@ -126,26 +126,14 @@ def make_primary(folder: Path, port: int, patience: float = PATIENCE_S) -> None:
         time.sleep(_POLL_S)
 
 
-def is_primary(port: int) -> bool:
-    """Return whether a server of our replica set answers on this port and takes writes; decided within a second."""
-    try:
-        with mongod_access.anonymous(port) as client:
-            hello = client.admin.command("hello")
-    except ConnectionFailure:
-        return False
-    return bool(hello.get("isWritablePrimary")) and hello.get("setName") == REPLICA_SET
-
-
 def serves(folder: Path, port: int) -> bool:
     """Return whether the server of this data folder answers on this port and takes writes; another server rejects its user."""
-    if not is_primary(port):
-        return False
     try:
         with mongod_access.as_user(folder, port) as client:
-            options = client.admin.command("getCmdLineOpts")
+            hello, options = client.admin.command("hello"), client.admin.command("getCmdLineOpts")
     except (ConnectionFailure, OperationFailure, FileNotFoundError):
         return False
-    return Path(options["parsed"]["storage"]["dbPath"]) == folder
+    return bool(hello.get("isWritablePrimary")) and Path(options["parsed"]["storage"]["dbPath"]) == folder
 
 
 def server_in(folder: Path) -> int | None:

@@ -57,11 +57,6 @@ def _random() -> str:
     return b64encode(secrets.token_bytes(33)).decode()
 
 
-def anonymous(port: int) -> Client:
-    """Return a client that has not signed in: it may ask for the state of the server and nothing else."""
-    return _direct(port)
-
-
 def as_server(folder: Path, port: int) -> Client:
     """Return a client with the rights of the server itself."""
     key = (folder / KEY_FILE).read_text()

@@ -226,18 +226,6 @@ class Instants:
     local: Millis
 
 
-def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
-    """Return cleaned cells as instants: ISO 8601 with or without zone, or seconds or milliseconds since 1970.
-
-    A stamp without a zone is local time of `zone`, or UTC if `zone` is None. A local time that a change of the clocks skips or
-    repeats is bad.
-    """
-    absent = ~present(cells)
-    local, naive, cut = iso_stamps(cells)
-    at = local_to_utc(local, naive, zone) if zone else local
-    return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if zone else int((naive & ~absent).sum()), cut, local)
-
-
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a mask of cells without a zone,
     and the number of cells that lose parts of a millisecond.

@@ -51,7 +51,6 @@ class MlflowModels:
             return str(run.info.run_id)
 
     def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
-        """Return ids and tags of the children of a run, oldest first."""
         with self._connection.client() as client:
             experiment = client.get_run(parent).info.experiment_id
             runs = _search_all(
@@ -62,7 +61,6 @@ class MlflowModels:
             return [(run.info.run_id, dict(run.data.tags)) for run in runs]
 
     def open_runs(self, definition: str) -> list[RunState]:
-        """Return the unfinished trainings of a definition, newest first."""
         with self._connection.client() as client:
             experiment = client.get_experiment_by_name(definition)
             if experiment is None:
@@ -73,14 +71,12 @@ class MlflowModels:
             return [_run_state(run) for run in running if _PARENT_RUN not in run.data.tags]
 
     def searches(self, run_id: str) -> list[RunState]:
-        """Return the children of a training run, oldest first."""
         with self._connection.client() as client:
             experiment = client.get_run(run_id).info.experiment_id
             below = f"tags.`{_PARENT_RUN}` = '{run_id}'"
             return [_run_state(r) for r in client.search_runs([experiment], below, order_by=["attributes.start_time ASC"])]
 
     def tags(self, run_id: str) -> dict[str, str]:
-        """Return the tags of a run."""
         with self._connection.client() as client:
             return dict(client.get_run(run_id).data.tags)
 
@@ -101,7 +97,6 @@ class MlflowModels:
                     client.log_artifacts(run_id, str(local), folder or None)
 
     def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
-        """Log the dataset of a run, so that MLflow shows it as a dataset. Idempotent."""
         from mlflow.entities import Dataset, DatasetInput
 
         columns = [{"name": column, "type": type_, "required": False} for column, type_ in inputs.items()]
@@ -124,7 +119,6 @@ class MlflowModels:
             return read_folder(Path(client.download_artifacts(run_id, folder, local)))
 
     def page(self, run_id: str) -> str | None:
-        """Return the address of a run's page; None for a registry without pages."""
         pages = self._connection.page_address
         if pages is None:
             return None
@@ -133,7 +127,6 @@ class MlflowModels:
         return f"{pages}/#/experiments/{experiment}/runs/{run_id}"
 
     def finish(self, run_id: str, failed: bool = False) -> None:
-        """Close a run."""
         with self._connection.client() as client:
             client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
@@ -172,7 +165,6 @@ class MlflowModels:
             return fetch_model_files(client, self._connection.uri, definition, version)
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]:
-        """Return the tags of a version."""
         with self._connection.client() as client:
             return dict(client.get_model_version(definition, str(version)).tags)
 
@@ -183,7 +175,6 @@ class MlflowModels:
             return sorted(int(version.version) for version in found)
 
     def alias(self, definition: str, alias: str) -> int | None:
-        """Return the version of this alias; None without one."""
         with self._connection.client() as client:
             number = _aliases(client, definition).get(alias)
             return None if number is None else int(number)

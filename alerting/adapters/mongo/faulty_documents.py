@@ -27,7 +27,6 @@ class MongoDocuments:
         self._database = database
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
-        """Return documents that are left out, by collection and name."""
         chosen = [name for name in _PARSERS if collections is None or name in collections]
         found = [
             FaultyDocument(collection, read.name, read.reasons)

@@ -40,7 +40,8 @@ from alerting.cli.ingest.options import (
 )
 from alerting.cli.ingest.output import print_assets, print_result
 from alerting.cli.printing.import_summary import print_understood
-from alerting.cli.support import Json, command, console, platform, print_json, progress, user, writes
+from alerting.cli.printing.output import console, print_json
+from alerting.cli.support import Json, platform, progress, user, writes
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
@@ -60,7 +61,6 @@ app = typer.Typer(
 
 
 @app.command(help=READINGS_HELP)
-@command
 @writes
 def readings(
     file: File,
@@ -102,7 +102,6 @@ def readings(
 
 
 @app.command()
-@command
 @writes
 def events(
     file: File,
@@ -144,7 +143,6 @@ def events(
 
 
 @app.command()
-@command
 @writes
 def assets(
     file: Annotated[

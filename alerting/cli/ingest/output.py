@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from alerting.cli.printing.import_summary import count_text, first_names
-from alerting.cli.support import console, print_json, short
+from alerting.cli.printing.output import console, print_json, short
 
 if TYPE_CHECKING:
     from alerting.usecases.ingestion.assets import AssetsResult
@@ -31,14 +31,14 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     if rejects:
         lines.append(f"{result.rejected:,} bad lines were written to {rejects}")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line)
 
 
 def print_assets(result: "AssetsResult") -> None:
     """Print each field that an import of assets changes."""
     for change in result.changes:
         before = "" if change.before is None else f"{change.before} → "
-        console.print(f"{change.asset}: {change.field}: {before}{change.after}", markup=False, soft_wrap=True)
+        console.print(f"{change.asset}: {change.field}: {before}{change.after}")
     changed = len({*result.created, *(c.asset for c in result.changes)})
     outcome = "dry run: would change" if result.dry_run else "changed"
-    console.print(f"{outcome} {changed} of {count_text(result.assets, 'asset')}, {len(result.created)} new", markup=False)
+    console.print(f"{outcome} {changed} of {count_text(result.assets, 'asset')}, {len(result.created)} new")

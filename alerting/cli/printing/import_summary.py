@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from alerting.cli.support import console
+from alerting.cli.printing.output import console
 
 if TYPE_CHECKING:
     from alerting.usecases.ingestion.understood import FileForm, Understood, UnderstoodColumn
@@ -20,13 +20,13 @@ _MARKS = {"\t": "tab", ";": ";", ",": ",", "|": "|"}
 def print_understood(understood: "Understood") -> None:
     """Print the format of the file, its time column, its other columns and remarks on them."""
     for line in _head(understood):
-        console.print(line, markup=False, soft_wrap=True, highlight=False)
+        console.print(line)
     if understood.columns:
         console.print(_columns(understood.columns[:_COLUMNS]))
     if len(understood.columns) > _COLUMNS:
         console.print(f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)")
     for line in [*_bad_cells(understood.columns), *understood.notes]:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {line}")
 
 
 def count_text(what: int | Sequence[str], noun: str) -> str:

@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from pathlib import PurePath
 from textwrap import wrap
 from typing import Any, TextIO
 
+from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -124,33 +124,24 @@ def plain(value: Any) -> Any:
 
     NaN and infinity become null.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    return _plain_leaf(value)
+    return to_jsonable_python(
+        value, timedelta_mode="float", inf_nan_mode="null", fallback=lambda number: number.item()
+    )  # of numpy
 
 
-def _plain_leaf(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if hasattr(value, "model_dump"):
-        return plain(value.model_dump(mode="json", by_alias=True))
-    if hasattr(value, "item"):  # a numpy number
-        return plain(value.item())
-    return str(value) if isinstance(value, PurePath) else value
+def show_result(result: Any, as_json: bool, *lines: str) -> None:
+    """Print the result of a command as JSON, or these lines about it."""
+    if as_json:
+        print_json(result)
+    else:
+        for line in lines:
+            console.print(line)
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------------
 
 
-def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str) -> None:
+def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str = "") -> None:
     """Print rows as a table of these columns, or all of each row as JSON."""
     if as_json:
         print_json(rows)

@@ -39,17 +39,17 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_part(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval, result: TargetEvaluation
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
         model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
-        raising = raising_definition(sources.platform, result.state, part, definition)
-        by_hand = closed_by_operator(sources.platform, result.state, definition.name, sources.asset)
-        return _evaluate_interval(sources.platform, sources.asset, result, part, definition, model, raising, by_hand)
+        raising = raising_definition(sources.platform, before.state, part, definition)
+        by_hand = closed_by_operator(sources.platform, before.state, definition.name, sources.asset)
+        return _evaluate_interval(sources.platform, sources.asset, before, part, definition, model, raising, by_hand)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
-        return replace(result, unknown=why, unreadable=why)
+        return replace(before, unknown=why, unreadable=why)
 
 
 def _evaluate_interval(

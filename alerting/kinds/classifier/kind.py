@@ -6,12 +6,10 @@ from typing import Literal
 from alerting.definitions.assets import Asset
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
-from alerting.episodes.lifecycle import Step
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.classifier.evaluate import evaluate_part, explain_raise
 from alerting.kinds.classifier.why import explain_instant
-from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.kind import Charted, Gap, Inputs, Kind, Why, WhyQuestion
+from alerting.kinds.kind import Charted, Gap, Inputs, Kind
 from alerting.readings.history import History
 from alerting.reporting.episode_chart import Level, problem_levels
 
@@ -19,24 +17,15 @@ from alerting.reporting.episode_chart import Level, problem_levels
 class ClassifierKind:
     """A trained model: will the problem occur within the horizon?"""
 
+    evaluate = staticmethod(evaluate_part)
+    explain = staticmethod(explain_raise)
+    why = staticmethod(explain_instant)
+
     def inputs(self, definition: ClassifierDefinition, asset: Asset) -> Inputs:
         return Inputs()
 
-    def evaluate(
-        self, definition: ClassifierDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
-    ) -> TargetEvaluation:
-        return evaluate_part(definition, sources, part, before)
-
-    def explain(
-        self, definition: ClassifierDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
-    ) -> Evidence:
-        return explain_raise(definition, asset, step, at_raise, history)
-
     def outcome(self, definition: ClassifierDefinition, asset: Asset) -> Literal["onset", "state"]:
         return predicts(definition.problem, asset)
-
-    def why(self, definition: ClassifierDefinition, question: WhyQuestion) -> Why:
-        return explain_instant(definition, question)
 
     def chart(self, definition: ClassifierDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variable of the problem; for a predicted event the variable that contributed most."""

@@ -5,11 +5,10 @@ from dataclasses import replace
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition
-from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import fact_message, limit_message
 from alerting.detection.threshold import Series, evaluate_series
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.evaluation import Evidence, Raise, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Raise, TargetEvaluation, VersionInterval
 
 
 def evaluate_threshold_interval(
@@ -41,12 +40,3 @@ def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
     if raised is not None and part.revision is not None and part.is_new:
         reason = f"revision {part.revision.number} evaluates it from here on ({part.revision.reason})"
         result.steps.append((Step("revised", part.start, raised, reason), part))
-
-
-def explain_raise(definition: Condition, asset: Asset, step: Step, at_raise: Raise) -> Evidence:
-    """Return the content of a new episode: the limit that was left, and the value."""
-    reading = at_raise.reading
-    if reading is None:
-        return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
-    reason, limit = limit_message(definition, asset, reading, step.severity)
-    return Evidence(Evaluation(step.at, "triggered", reason, at_raise.value, limit), inputs={definition.variable: reading.value})

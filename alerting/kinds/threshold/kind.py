@@ -1,18 +1,19 @@
 """Kind `threshold`: a variable leaves its limits."""
 
-from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.assets import Asset
 from alerting.detection.data_gaps import data_gaps
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages import limit_message
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.kind import Charted, Gap, Inputs, Kind, Why, WhyQuestion
+from alerting.kinds.kind import Charted, Inputs, Kind
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.threshold.evaluate import evaluate_threshold_interval, explain_raise, note_revision
+from alerting.kinds.threshold.evaluate import evaluate_threshold_interval, note_revision
 from alerting.kinds.threshold.why import explain_instant
 from alerting.readings.history import History
 from alerting.reporting.episode_chart import condition_levels
@@ -20,6 +21,9 @@ from alerting.reporting.episode_chart import condition_levels
 
 class ThresholdKind:
     """A variable leaves its limits: each reading is compared with them."""
+
+    why = staticmethod(explain_instant)
+    data_gaps = staticmethod(data_gaps)
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
@@ -34,20 +38,20 @@ class ThresholdKind:
     def explain(
         self, definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
     ) -> Evidence:
-        return explain_raise(definition, asset, step, at_raise)
+        """Return the content of a new episode: the limit that was left, and the value."""
+        reading = at_raise.reading
+        if reading is None:
+            return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
+        reason, limit = limit_message(definition, asset, reading, step.severity)
+        evaluation = Evaluation(step.at, "triggered", reason, at_raise.value, limit)
+        return Evidence(evaluation, inputs={definition.variable: reading.value})
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
         return "onset"
 
-    def why(self, definition: ThresholdDefinition, question: WhyQuestion) -> Why:
-        return explain_instant(definition, question)
-
     def chart(self, definition: ThresholdDefinition, asset: Asset, episode: Episode) -> Charted:
         hold = None if definition.no_data == "ignore" else definition.stale_after
         return Charted(definition.variable, condition_levels(definition, asset), hold)
-
-    def data_gaps(self, definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
-        return data_gaps(definition, history, start, end)
 
 
 KIND: Kind[ThresholdDefinition] = ThresholdKind()

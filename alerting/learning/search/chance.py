@@ -27,12 +27,12 @@ Ranks = npt.NDArray[np.int32]
 class _ShiftedFold:
     """The scored rows of one fold (positions in the dataset), and where its positives lie after each shift.
 
-    By positive: its `place` in the rows of its asset, where these `begin` among the rows of the fold, how many they are
+    By positive: its `position` in the rows of its asset, where these `begin` among the rows of the fold, how many they are
     (`length`), and the number of the `asset`. `offsets`: shifts x assets.
     """
 
     rows: Positions
-    place: Positions
+    position: Positions
     begin: Positions
     length: Positions
     asset: Positions
@@ -40,20 +40,20 @@ class _ShiftedFold:
 
     @property
     def prevalence(self) -> float:
-        return len(self.place) / max(len(self.rows), 1)
+        return len(self.position) / max(len(self.rows), 1)
 
     def average_precisions(self, score: Floats) -> Floats:
         """Return the average precision of the scores of the rows on each shift of the labels."""
-        if not len(self.place):
+        if not len(self.position):
             return np.zeros(SHIFTS)
         at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(np.int32)
-        step = max(_AT_ONCE // len(self.place), 1)
+        step = max(_AT_ONCE // len(self.position), 1)
         parts = [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
         return np.concatenate(parts)
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the same for some shifts. `at_or_above`: by row, the number of rows whose score is not lower."""
-        shifted = self.begin + (self.place + offsets[:, self.asset]) % self.length
+        shifted = self.begin + (self.position + offsets[:, self.asset]) % self.length
         below = np.sort(at_or_above[shifted], axis=1)
         found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
         ties = below[:, :-1] == below[:, 1:]
@@ -83,11 +83,12 @@ class ShiftedLabels:
     def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
-        A fold without scores, of a trial that was pruned, counts as a score that tells nothing: with its prevalence.
+        The folds that a pruned trial did not score count as far above their prevalence as the others: with these labels it might
+        not have been pruned, and without it the best of all would look too poor.
         """
         found = [fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)]
-        unscored = [np.full(SHIFTS, fold.prevalence) for fold in self._folds[len(found) :]]
-        return np.asarray(np.mean([*found, *unscored], axis=0), np.float64)
+        above = np.mean([ap - fold.prevalence for ap, fold in zip(found, self._folds, strict=False)], axis=0)
+        return np.asarray(above + np.mean([fold.prevalence for fold in self._folds]), np.float64)
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:

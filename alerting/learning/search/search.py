@@ -170,7 +170,9 @@ class _Search:
         longest = max(len(f.curve) for f in fitted)
         stages = np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist() if longest else [None]
         for rounds in dict.fromkeys(stages):
-            yield self.shifted.evaluate([self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)])
+            yield self.shifted.evaluate(
+                [self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)]
+            )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample, by which its columns are chosen too."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
+from alerting.alarm_kpis.intervals import length
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
@@ -13,7 +14,7 @@ from alerting.ports import Platform
 from alerting.readings.history import duration_millis, millis, to_millis
 from alerting.reporting.backtest import Cost
 from alerting.reporting.load import Load, operator_load
-from alerting.reporting.material import Material, subtract_gaps, total_length
+from alerting.reporting.material import Material
 
 
 def load_of(material: Material, flood_above: int) -> Load | None:
@@ -22,7 +23,7 @@ def load_of(material: Material, flood_above: int) -> Load | None:
         return None
     intervals = material.evaluated.values()
     raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
-    episodes_of = [(e.raised_at, e.raised_at + total_length(material.in_alarm(e))) for e in raised]
+    episodes_of = [(e.raised_at, e.raised_at + length(material.in_alarm(e))) for e in raised]
     return operator_load(episodes_of, min(a for a, _ in intervals), max(b for _, b in intervals), flood_above)
 
 
@@ -39,12 +40,13 @@ def events_of(material: Material) -> EventMetrics | None:
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
         if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
-            episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
+            episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + length(material.in_alarm(e)))))
     if isinstance(definition, TrainedDefinition):
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
     else:
-        intervals, observed, seed = _evaluated_intervals(material), _evaluated_seconds(material), 0
+        intervals, seed = _evaluated_intervals(material), 0
+        observed = {asset: time.total_seconds() for asset, time in material.evaluated_times.items()}
     begun = {asset: _begun_within(found, material.start, material.end) for asset, found in intervals.items()}
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
 
@@ -90,12 +92,6 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
         counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
         intervals[asset] = ProblemIntervals(found.start, found.end, counted)
     return intervals
-
-
-def _evaluated_seconds(material: Material) -> dict[str, float]:
-    gaps = material.gaps
-    is_known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.evaluated.items()}
-    return {asset: total_length(parts).total_seconds() for asset, parts in is_known.items()}
 
 
 def beside_acted(platform: Platform, material: Material) -> int:

@@ -8,8 +8,7 @@ from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.ports import Document, Platform
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
-from alerting.reporting.load import Load
-from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
+from alerting.reporting.metrics import compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
@@ -50,14 +49,15 @@ def finish(
     )
     judgement = conclude(metrics)
     page = render_page(metrics, judgement, draw(metrics, material.scores), top)
-    results = {
+    results: Document = {
         "finished_at": now,
         "headline": judgement.sentence,
-        "metrics": {**_without_episodes(metrics), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        "metrics": to_document(metrics) | {"judgement": to_document(judgement), "beside_acted": top.beside_acted},
         "events": top.events.to_document() if top.events else None,
         "cost": to_document(top.cost),
-        "load": _load_document(top.load),
+        "load": to_document(top.load),
     }
+    del results["metrics"]["episodes"]  # may be many; they are stored one by one
     platform.backtests.finish(id, results, sandbox.memory.episodes.find(end=end)[::-1], page)
     run = platform.backtests.get(id)
     if run is None:
@@ -83,17 +83,6 @@ def stored_result(platform: Platform, run: Document) -> Backtest:
         finished_at=run["finished_at"],
         is_stored=True,
     )
-
-
-def _without_episodes(metrics: ReportMetrics) -> Document:
-    """Return the metrics without the list of episodes, which may be very long and are stored one by one."""
-    return {name: value for name, value in to_document(metrics).items() if name != "episodes"}
-
-
-def _load_document(load: Load | None) -> Document | None:
-    if load is None:
-        return None
-    return {**to_document(load), "busiest_day": load.busiest_day.isoformat() if load.busiest_day else None}
 
 
 def _describe_subject(subject: Subject) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
@@ -20,7 +21,7 @@ from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.material import Interval, Material, ModelInService
+from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 

@@ -190,7 +190,8 @@ def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
     script = tmp_path / "noisy.py"
     script.write_text(
         "import os, typer\n"
-        "from alerting.cli.support import Json, command, print_json\n"
+        "from alerting.cli.printing.output import print_json\n"
+        "from alerting.cli.support import Json, command\n"
         "app = typer.Typer()\n"
         "@app.command()\n"
         "@command\n"

@@ -121,10 +121,9 @@ def test_a_home_whose_platform_uses_a_named_database_is_not_given_a_second_one(s
     assert not (shell.plant / ".alerting" / "mongod").exists()
 
 
-def test_a_home_of_an_earlier_version_is_known_and_closed_to_others(shell):
+def test_a_home_that_others_may_enter_is_closed_to_them(shell):
     assert shell.run("prepare", folder=shell.plant).returncode == 0
     home = shell.plant / ".alerting"
-    (home / "home.json").unlink()
     home.chmod(0o755)
     assert shell.run("list", folder=shell.plant).returncode == 0
     assert stat.S_IMODE(home.stat().st_mode) == 0o700

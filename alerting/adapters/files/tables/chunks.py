@@ -36,4 +36,3 @@ class Table(Protocol):
 
     def first(self, rows: int) -> Chunk | None:
         """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
-        ...

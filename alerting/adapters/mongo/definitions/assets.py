@@ -33,7 +33,6 @@ class MongoAssets:
         return next(iter(good(ASSETS, self._assets.find({"name": name}), parse_asset)), None)
 
     def faulty(self) -> dict[str, list[str]]:
-        """Return, by name, the faults of the asset documents that are left out."""
         read = read_each(self._assets.find(), parse_asset)
         return {one.name: list(one.reasons) for one in read if one.value is None}
 

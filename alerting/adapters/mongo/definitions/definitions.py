@@ -28,7 +28,6 @@ class MongoDefinitions:
         self._faults = database[FAULTS]
 
     def documents(self) -> list[Document]:
-        """Return all current documents, sorted by name, with `_label` if they have no name, `_faults` if marked faulty."""
         marks = _marks(self._faults.find())
         return [_with_marks(found, marks) for found in self._documents.find().sort("name")]
 
@@ -51,7 +50,6 @@ class MongoDefinitions:
             self._documents.replace_one({"name": name}, document)
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
-        """Store the faults of the current document; an empty sequence removes them."""
         if faults:
             self._faults.replace_one({"_id": name}, {"faults": list(faults)}, upsert=True)
         else:
@@ -63,7 +61,6 @@ class MongoDefinitions:
         return _marks(self._faults.find({"_id": {"$in": sorted(names)}}))
 
     def add_revision(self, revision: Revision) -> bool:
-        """Store a revision; return False if that number exists already."""
         try:
             self._revisions.insert_one({**to_document(revision), "at": revision.at})
         except DuplicateKeyError:
@@ -71,7 +68,6 @@ class MongoDefinitions:
         return True
 
     def revisions(self, name: str) -> list[Revision]:
-        """Return all valid revisions of a definition, oldest first."""
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def newest_revision(self, name: str) -> Revision | None:
@@ -83,18 +79,15 @@ class MongoDefinitions:
         return valid[-1] if valid else None
 
     def last_number(self, name: str) -> int:
-        """Return the highest number of its revisions, valid or not; 0 if it has none."""
         numbers = [found.get("number") for found in self._revisions.find({"name": name}, {"number": True})]
         return int(max((n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER), default=0))
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        """Return all valid revisions of each of these definitions, oldest first."""
         found = self._revisions.find({"name": {"$in": list(names)}}).sort([("name", 1), ("number", 1)])
         revisions = good(REVISIONS, found, parse_revision)
         return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        """Return the newest valid revision of every definition, sorted by name, and all revisions that cannot be read."""
         newest: dict[str, Revision] = {}
         faulty = []
         for document in self._revisions.find().sort([("name", 1), ("number", 1)]):

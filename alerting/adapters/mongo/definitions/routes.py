@@ -16,7 +16,6 @@ class MongoRoutes:
         self._routes = database[ROUTES]
 
     def documents(self) -> list[Document]:
-        """Return all routes without `_id`, sorted by name, valid or not."""
         return list(self._routes.find({}, {"_id": False}).sort("name", 1))
 
     def put(self, document: Document) -> None:
@@ -30,5 +29,4 @@ class MongoRoutes:
             raise UserError(f"the database refuses route {name!r} as malformed; see: alerting route check") from error
 
     def remove(self, name: str) -> bool:
-        """Remove a route; return False if there was none."""
         return self._routes.delete_one({"name": name}).deleted_count == 1

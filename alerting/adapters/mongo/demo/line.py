@@ -18,7 +18,6 @@ class MongoLines:
         self._lines = database[LINES]
 
     def load(self, asset: str) -> StoredLine | None:
-        """Return the line of this asset."""
         found = self._lines.find_one({"_id": asset})
         return None if found is None else _read_line(found)
 
@@ -46,7 +45,6 @@ class MongoLines:
         return StoredLine(state, 1)
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
-        """Append a request."""
         return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1
 
 

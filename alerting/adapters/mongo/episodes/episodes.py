@@ -43,7 +43,6 @@ class MongoEpisodes:
         self._episodes = database[EPISODES]
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; return False if this id exists, or another one is open for the same definition and asset."""
         try:
             self._episodes.insert_one(_document(episode))
         except DuplicateKeyError:
@@ -63,7 +62,6 @@ class MongoEpisodes:
             raise Conflict("another process has changed some of these episodes")
 
     def size(self, episode: Episode) -> int:
-        """Return the size of an episode as it is stored (bytes)."""
         return len(bson.encode(_document(episode)))
 
     def replace(self, episode: Episode) -> bool:
@@ -75,12 +73,10 @@ class MongoEpisodes:
         return found.matched_count == 1
 
     def get(self, id: str) -> Episode | None:
-        """Return the episode of this id."""
         found = self._episodes.find_one({"_id": id})
         return None if found is None else _episode(found)
 
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
-        """Return the stored episodes of these ids, by id."""
         return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
 
     def find(
@@ -93,7 +89,6 @@ class MongoEpisodes:
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        """Return episodes raised in [start, end), newest first, of one instant by descending id; `before`: the page after it."""
         query: Document = {"definition": definition, "asset": asset, "condition": "open" if open_only else None}
         query = {field: value for field, value in query.items() if value is not None}
         if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
@@ -104,12 +99,10 @@ class MongoEpisodes:
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
-        """Return live episodes that are over and that no operator has acknowledged, newest first."""
         found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
-        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those active at start."""
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
@@ -118,15 +111,12 @@ class MongoEpisodes:
         return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        """Return episodes whose id has this prefix, at most ten."""
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
-        """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
     def muted(self) -> list[Episode]:
-        """Return episodes with `muted_by`, oldest first."""
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
 

@@ -14,10 +14,6 @@ class MongoFeedback:
         self._feedback = database[FEEDBACK]
 
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
-        """Store feedback and return the stored one. Idempotent.
-
-        Of equal feedback, or of feedback with the same text `once`, the first is stored.
-        """
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
         try:
             self._feedback.insert_one({**to_document(feedback), "key": key})
@@ -27,7 +23,6 @@ class MongoFeedback:
         return feedback
 
     def of(self, episode: str) -> list[Feedback]:
-        """Return all feedback on an episode, oldest first."""
         return [
             from_document(Feedback, found) for found in self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
         ]

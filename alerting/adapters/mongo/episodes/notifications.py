@@ -28,7 +28,6 @@ class MongoNotifications:
         self._notifications = database[NOTIFICATIONS]
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
-        """Store those whose key is new, and leave the others as they are. Return how many are new. Idempotent."""
         if not notifications:
             return 0
         writes = [UpdateOne({"_id": n.key}, {"$setOnInsert": _document(n)}, upsert=True) for n in notifications]
@@ -45,7 +44,6 @@ class MongoNotifications:
         return added
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
-        """Store the second notification of each pair if the first one is still stored, or there is no first one."""
         if not changes:
             return 0
         writes = [UpdateOne(_is_stored(before, after), {"$set": _document(after)}) for before, after in changes]
@@ -56,11 +54,9 @@ class MongoNotifications:
         return int(found)
 
     def due(self, now: datetime, limit: int) -> list[Notification]:
-        """Return notifications that are due now, by the instant at which they became due."""
         return _read(self._notifications.find({"next_attempt_at": {"$lte": now}}).sort(_DUE_ORDER).limit(limit))
 
     def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
-        """Claim notifications that are due now, and count the attempt. Return those that no other process has claimed."""
         claim = uuid.uuid4().hex
         due = {"_id": {"$in": [n.key for n in notifications]}, "next_attempt_at": {"$lte": now}}
         claimed = {"status": "claimed", "next_attempt_at": until, "claim": claim}
@@ -71,34 +67,27 @@ class MongoNotifications:
         return [replace(n, status="claimed", next_attempt_at=until, attempts=n.attempts + 1) for n in notifications]
 
     def get(self, keys: Collection[str]) -> list[Notification]:
-        """Return the stored notifications of these keys."""
         return _read(self._notifications.find({"_id": {"$in": list(keys)}}))
 
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
-        """Return the notifications of each of these episodes, oldest first; empty for one without any."""
         found: dict[str, list[Notification]] = {id: [] for id in episodes}
         for n in _read(self._notifications.find({"episode": {"$in": list(episodes)}}).sort(_OLDEST_FIRST)):
             found[n.episode or ""].append(n)
         return {id: tuple(of_episode) for id, of_episode in found.items()}
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
-        """Return notifications that are still to be delivered, due or not, oldest first."""
         return _read(self._notifications.find({"next_attempt_at": {"$gt": _ANY_TIME}}).sort(_OLDEST_FIRST).limit(limit or 0))
 
     def dead(self) -> list[Notification]:
-        """Return notifications whose delivery was given up, oldest first."""
         return _read(self._notifications.find({"status": "dead"}).sort(_OLDEST_FIRST))
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Return notifications of raises on this asset made after this instant."""
         return _read(self._notifications.find({"asset": asset, "transition": "raised", "created_at": {"$gt": since}}))
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """Return notifications that were delivered since this instant."""
         return _read(self._notifications.find({"status": "sent", "delivered_at": {"$gte": since}}))
 
     def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
-        """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many."""
         finished = {"created_at": {"$lt": before}, "next_attempt_at": None}
         kept = {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
         return int(self._notifications.delete_many(finished | kept).deleted_count)

@@ -16,22 +16,18 @@ class MongoPlatformAlerts:
         self._alerts = database[PLATFORM_ALERTS]
 
     def open(self) -> list[PlatformAlert]:
-        """Return open alerts, oldest first."""
         found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
     def of(self, subject: str) -> list[PlatformAlert]:
-        """Return all alerts about a subject, oldest first."""
         found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        """Return alerts that were resolved after this instant, oldest first."""
         found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
-        """Open an alert, or update the reason of the open one."""
         key = f"{kind}|{subject}"
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
         try:
@@ -40,6 +36,5 @@ class MongoPlatformAlerts:
             self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}})
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:
-        """Close the open alert of this kind, if there is one."""
         change = {"$set": {"resolved_at": to_bson(at)}, "$unset": {"open_key": ""}}
         self._alerts.update_one({"open_key": f"{kind}|{subject}"}, change)

@@ -18,6 +18,5 @@ class MongoRevocations:
         self._revocations.update_one(key, {"$max": {"until": to_bson(at)}}, upsert=True)
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
-        """Return whether a link of this episode and recipient, made at `made_at`, is revoked."""
         fits = {"episode": {"$in": [None, episode]}, "recipient": {"$in": [None, recipient]}}
         return self._revocations.count_documents({**fits, "until": {"$gte": to_bson(made_at)}}, limit=1) > 0

@@ -18,5 +18,4 @@ class MongoEndedSessions:
         self._ended.delete_many({"expires": {"$lt": to_bson(now)}})
 
     def has_ended(self, session: str) -> bool:
-        """Return whether this session was logged out."""
         return self._ended.find_one({"_id": session}, {"_id": 1}) is not None

@@ -50,22 +50,18 @@ class MongoShelves:
         return True
 
     def replace(self, shelf: Shelf) -> bool:
-        """Write the next version; return False unless the stored one is `shelf.version - 1`."""
         found = self._shelves.replace_one({"_id": shelf.id, "version": shelf.version - 1}, _document(shelf))
         return found.matched_count == 1
 
     def get(self, id: str) -> Shelf | None:
-        """Return the shelf of this id."""
         return next(iter(self._read({"_id": id})), None)
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Return shelves that no actor has ended early, those without an end first, then by end; their time may be over."""
         query: Document = {"definition": definition, "asset": asset}
         query = {field: value for field, value in query.items() if value is not None} | {"force_key": {"$gt": ""}}
         return self._read(query, ("until", 1), ("_id", 1))
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
-        """Return every shelf of a definition on an asset, oldest first."""
         return self._read({"definition": definition, "asset": asset}, ("since", 1), ("_id", 1))
 
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:

@@ -72,7 +72,6 @@ class MongoCheckpoints:
         return found
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
-        """Return the earliest state with a watermark at or after the instant."""
         query = {"definition": definition, "asset": asset, "watermark": {"$gte": to_bson(instant)}}
         found = self._checkpoints.find_one(query, sort=[("watermark", 1)])
         return None if found is None else from_document(ConditionState, found)

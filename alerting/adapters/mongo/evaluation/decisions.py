@@ -21,7 +21,6 @@ class MongoDecisions:
         self._decisions = database[DECISIONS]
 
     def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
-        """Store a decision; return False if this definition and run have one already, or another promotion took its rank."""
         document = to_document(decision)
         if rank is not None:
             document["rank_key"] = f"{decision.definition}|{rank}"
@@ -34,12 +33,10 @@ class MongoDecisions:
         return True
 
     def of(self, definition: str) -> list[DecisionRecord]:
-        """Return decisions on a definition, oldest first."""
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(DecisionRecord, document) for document in found]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        """Store the hashes of files that a run is about to register."""
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
         change = {"$addToSet": {"tries": tried}, "$setOnInsert": {"files_of": definition, "run_id": run_id}}
         upsert(lambda: self._decisions.update_one({"_id": _files_id(definition, run_id)}, change, upsert=True))
@@ -53,7 +50,6 @@ class MongoDecisions:
         self._decisions.update_one({"_id": _files_id(definition, run_id)}, {"$set": {"version": version, "order": order}})
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """Return the hashes of a version's files, of each attempt of its run."""
         found = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         return [] if found is None else [dict(tried) for tried in found["tries"]]
 

@@ -68,7 +68,6 @@ class MongoEvaluationPlans:
         return digest.hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
-        """Return the plan with this hash of its sources; None unless all its parts are stored."""
         read, self._read = self._read, []
         if not read or read[0]["source_hash"] != source_hash:
             read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
@@ -78,7 +77,6 @@ class MongoEvaluationPlans:
         return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
 
     def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
-        """Store a plan in place of the previous one."""
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):

@@ -14,15 +14,12 @@ class MongoPastEvaluations:
         self._evaluations = database[PAST_EVALUATIONS]
 
     def add(self, evaluation: PastEvaluation) -> None:
-        """Store a record."""
         self._evaluations.insert_one(to_document(evaluation))
 
     def of(self, definition: str) -> list[PastEvaluation]:
-        """Return records for a definition, oldest first."""
         return self._find({"definition": definition})
 
     def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
-        """Return records of intervals that overlap [start, end), oldest first."""
         return self._find({"start": {"$lt": end}, "end": {"$gt": start}})
 
     def _find(self, query: Document) -> list[PastEvaluation]:

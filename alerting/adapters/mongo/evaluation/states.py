@@ -35,7 +35,6 @@ class MongoStates:
         return {asset: state for asset, state in states.items() if state is not None}
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
-        """Return the states of these targets, in this order."""
         table = ConditionTable(keys)
         for shard, rows in _rows_by_shard(keys).items():
             stored = self._read(shard)
@@ -45,7 +44,6 @@ class MongoStates:
         return table
 
     def find_unmoved(self, before: ConditionTable) -> Flags:
-        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
         unmoved = np.zeros(len(before), np.bool_)
         for shard, rows in _rows_by_shard(before.keys).items():
             stored = self._read(shard)

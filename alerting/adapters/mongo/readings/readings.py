@@ -260,7 +260,6 @@ class MongoReadings:
         return newest_readings(self._readings, asset, since, until)
 
     def index_newest(self, variables: Iterable[str]) -> None:
-        """Prepare the search for the newest values of these variables. Idempotent."""
         index_newest(self._readings, variables)
 
     def newest_instants(self) -> dict[str, datetime]:
@@ -269,7 +268,6 @@ class MongoReadings:
         return {found["_id"]: utc(found["ts"]) for found in self._readings.aggregate(newest)}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        """Return first and last instant with a reading; None without readings."""
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))

@@ -27,7 +27,6 @@ class MongoBacktests:
         self._files = database[BACKTEST_FILES]
 
     def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or return the existing one."""
         with suppress(DuplicateKeyError):
             self._runs.insert_one({"_id": id, **to_bson(document), "segments": {}})
         found = self.get(id)
@@ -41,7 +40,6 @@ class MongoBacktests:
         self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})
 
     def segment_files(self, id: str, number: int) -> dict[str, bytes]:
-        """Return files of a finished segment by name."""
         pieces = self._files.find({"backtest": id, "segment": number}).sort([("name", 1), ("piece", 1)])
         files: dict[str, bytes] = {}
         for piece in pieces:
@@ -49,7 +47,6 @@ class MongoBacktests:
         return files
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
-        """Store the results, and drop the files that only an unfinished run needs."""
         self._episodes.delete_many({"backtest": id})
         if episodes:
             self._episodes.insert_many([{"backtest": id, **to_document(e)} for e in episodes])
@@ -58,21 +55,17 @@ class MongoBacktests:
         self._files.delete_many({"backtest": id, "segment": {"$ne": _WHOLE_RUN}})
 
     def get(self, id: str) -> Document | None:
-        """Return the document of a run."""
         found = self._runs.find_one({"_id": id})
         return None if found is None else _run(found)
 
     def of(self, definition: str) -> list[Document]:
-        """Return runs of a definition, newest first."""
         return [_run(d) for d in self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])]
 
     def episodes(self, id: str) -> list[Episode]:
-        """Return episodes of a finished run, oldest first."""
         found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
         return [from_document(Episode, document) for document in found]
 
     def page(self, id: str) -> str | None:
-        """Return the HTML page of a finished run."""
         files = self.segment_files(id, _WHOLE_RUN)
         return files[_PAGE].decode() if _PAGE in files else None
 

@@ -33,6 +33,5 @@ class MongoReports:
         return [{"id": document.pop("_id"), **document} for document in found]
 
     def page(self, id: str) -> str | None:
-        """Return the HTML page of a report."""
         found = self._reports.find_one({"_id": id}, {"page": True})
         return None if found is None else str(found["page"])

@@ -51,7 +51,7 @@ class LastValue:
 
     def importance(self) -> Floats:
         """Return 1 for the one column that counts, 0 for the others."""
-        return (np.arange(self.width) == self.column).astype(np.float64)
+        return np.asarray(np.arange(self.width) == self.column, np.float64)
 
     def fitted_bytes(self) -> Iterator[bytes]:
         """Return all fitted values as bytes."""

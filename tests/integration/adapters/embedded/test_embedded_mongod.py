@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, is_primary, serves
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, serves
 from alerting.adapters.mongo.mongo import DatabaseDown, connect, open_database, open_stores
 from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server
@@ -50,12 +50,11 @@ def write_numbers(uri, stop, acknowledged):
 def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
     for _ in range(3):
         with EmbeddedMongod(tmp_path, free_port()) as server, open_stores(server.uri, "test", prepare=True) as stores:
-            assert is_primary(server.port)
             assert serves(tmp_path, server.port)
             stores.database["kept"].insert_one({})
             count = stores.database["kept"].count_documents({})
     assert count == 3
-    assert not is_primary(server.port)
+    assert not serves(tmp_path, server.port)
 
 
 def test_every_acknowledged_write_survives_kill_9(tmp_path):
@@ -121,7 +120,7 @@ def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(tmp_path)
         first_process = first.pid
         with pytest.raises(UserError, match="another MongoDB server is using") as refusal:
             EmbeddedMongod(tmp_path, free_port()).start(patience=1)
-        assert is_primary(first.port)
+        assert serves(tmp_path, first.port)
     said = str(refusal.value)
     assert f"process {first_process}" in said
     assert "try again" in said and "a second platform needs its own ALERTING_HOME" in said

@@ -56,30 +56,39 @@ def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp
     assert plant.models.downloads == 1
     assert parsed == [FILES] * 3
     [entry] = entries(tmp_path)
-    assert {path.stat().st_mode & 0o777 for path in (entry, entry.parent, entry.parent.parent)} == {0o700}
-    assert {path.stat().st_mode & 0o777 for path in entry.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (entry.parent, entry.parent.parent)} == {0o700}
+    assert entry.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "lost", "swapped", "a link", "a pipe", "huge"])
+@pytest.mark.parametrize(
+    "damage", ["changed", "cut", "header changed", "header cut", "empty", "lost", "swapped", "a link", "a pipe", "a list", "huge"]
+)
 def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path, damage):
     load_model(plant, NAME, 1)
     [entry] = entries(tmp_path)
-    first, second = sorted(entry.iterdir())
-    content = first.read_bytes()
-    if damage == "changed":
-        first.write_bytes(b"X" + content[1:])
-    elif damage == "cut":
-        first.write_bytes(content[:-1])
-    elif damage == "swapped":
-        second.write_bytes(content)
+    content = entry.read_bytes()
+    head, _, body = content.partition(b"\n")
+    damaged = {
+        "changed": content[:-5] + b"X" + content[-4:],
+        "cut": content[:-1],
+        "header changed": head.replace(b"2", b"3") + b"\n" + body,
+        "header cut": content[5:],
+        "empty": b"",
+        "swapped": head + b"\n" + body[2:] + body[:2],
+        "a list": b"[1, 2]\n" + body,
+    }
+    if damage in damaged:
+        assert damaged[damage] != content
+        entry.write_bytes(damaged[damage])
     elif damage == "huge":
-        os.truncate(first, 3 << 30)
+        os.truncate(entry, 3 << 30)
     else:
-        first.unlink()
+        entry.rename(tmp_path / "elsewhere")
         if damage == "a link":
-            first.symlink_to(second)
+            (tmp_path / "elsewhere").write_bytes(damaged["changed"])
+            entry.symlink_to(tmp_path / "elsewhere")
         elif damage == "a pipe":
-            os.mkfifo(first)
+            os.mkfifo(entry)
     assert load_model(plant, NAME, 1) == "a model"
     assert plant.models.downloads == 2
     assert load_model(plant, NAME, 1) == "a model"

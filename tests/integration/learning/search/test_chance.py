@@ -46,15 +46,16 @@ def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data)
     assert figures == pytest.approx(average_precision_score(label[fold.test], score))
 
 
-def test_a_fold_that_a_pruned_trial_did_not_score_counts_with_its_prevalence(data):
+def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_prevalence_as_the_others(data):
     folds, _ = usable_folds(data, 2)
     random = np.random.default_rng(0)
     scores = [random.random(len(fold.test)) for fold in folds]
     shifted = ShiftedLabels(data, folds, 0)
     both, first = shifted.evaluate(scores), shifted.evaluate(scores[:1])
+    prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
     alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])  # of equal scores the average precision is the prevalence
-    assert first == pytest.approx(alone)
-    assert not np.allclose(first, both)
+    assert first - prevalence == pytest.approx(2 * (alone - prevalence))
+    assert first.std() > both.std()
 
 
 def test_the_same_seed_shifts_alike_and_problems_are_counted_by_their_runs(data):

@@ -9,13 +9,13 @@ from alerting.adapters.files.cells import (
     MISSING_TEXTS,
     NO_INSTANT,
     clean,
-    instants,
     numbers,
     present,
     values,
     why_bad,
     why_no_instant,
 )
+from alerting.adapters.files.stamps.instants import Stamps
 from alerting.readings.history import to_millis
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -27,6 +27,10 @@ def column(*cells):
 
 def ms(*parts):
     return to_millis(datetime(*parts, tzinfo=UTC))
+
+
+def read_strictly(cells, zone):
+    return Stamps(None, zone, strict=True).read(cells)
 
 
 def test_missing_words_are_missing_and_never_zero():
@@ -82,8 +86,8 @@ def test_a_boolean_is_true_or_false_or_one_or_zero():
     ],
 )
 def test_instants_are_read_alone_and_among_others(text, expected):
-    assert instants(column(text), None).at.tolist() == [expected]
-    mixed = instants(column(text, "2015-01-02", "2015-01-02T00:00:00Z", "nonsense", None), None)
+    assert read_strictly(column(text), None).at.tolist() == [expected]
+    mixed = read_strictly(column(text, "2015-01-02", "2015-01-02T00:00:00Z", "nonsense", None), None)
     assert mixed.at.tolist() == [expected, ms(2015, 1, 2), ms(2015, 1, 2), NO_INSTANT, NO_INSTANT]
     assert mixed.bad.tolist() == [False, False, False, True, False]
     assert mixed.absent.tolist() == [False, False, False, False, True]
@@ -91,27 +95,27 @@ def test_instants_are_read_alone_and_among_others(text, expected):
 
 @pytest.mark.parametrize("text", ["now", "01.02.2015", "2015-13-01", "2015-02-30 10:00", "5", "20150101", "2015-01-01 25:00"])
 def test_what_is_no_instant_is_bad(text):
-    assert instants(column(text), None).bad.tolist() == [True]
-    assert instants(column(text), BERLIN).bad.tolist() == [True]
+    assert read_strictly(column(text), None).bad.tolist() == [True]
+    assert read_strictly(column(text), BERLIN).bad.tolist() == [True]
 
 
 def test_parts_of_a_millisecond_are_cut_and_counted():
-    found = instants(column("2015-01-01 06:00:00.1239", "2015-01-01 06:00:00.123000", "1420092000.1239"), None)
+    found = read_strictly(column("2015-01-01 06:00:00.1239", "2015-01-01 06:00:00.123000", "1420092000.1239"), None)
     assert found.at.tolist() == [ms(2015, 1, 1, 6) + 123] * 3
     assert found.cut == 2
 
 
 def test_stamps_without_a_zone_are_counted_when_taken_as_utc():
     cells = column("2015-07-01 06:00:00", "2015-07-01T06:00:00Z", None)
-    assert instants(cells, None).zoneless == 1
-    in_berlin = instants(cells, BERLIN)
+    assert read_strictly(cells, None).zoneless == 1
+    in_berlin = read_strictly(cells, BERLIN)
     assert in_berlin.at.tolist() == [ms(2015, 7, 1, 4), ms(2015, 7, 1, 6), NO_INSTANT]
     assert in_berlin.zoneless == 0
 
 
 def test_local_times_of_a_clock_change_are_bad_and_the_reason_tells_which():
     cells = column("2015-10-25 02:30:00", "2015-03-29 02:30:00", "2015-03-29 03:30:00")
-    assert instants(cells, BERLIN).bad.tolist() == [True, True, False]
+    assert read_strictly(cells, BERLIN).bad.tolist() == [True, True, False]
     assert "comes twice in Europe/Berlin" in why_no_instant("2015-10-25 02:30:00", BERLIN)
     assert "does not exist in Europe/Berlin" in why_no_instant("2015-03-29 02:30:00", BERLIN)
 

@@ -1,0 +1,35 @@
+"""Templates of reports and decisions. In HTML all text from users is escaped."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from alerting.reporting import messages
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page of this package."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("alerting.reporting", "."),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=messages.number,
+        percent=messages.percent,
+        seconds=messages.seconds,
+        instant=messages.instant,
+        interval=messages.interval,
+        amount=lambda e: messages.amount(e.value, e.unit),
+        outcome=lambda o: messages.OUTCOME_NAMES[o],
+        verdict=lambda v: messages.VERDICT_NAMES.get(v, "no verdict"),
+    )
+    return environment
