@@ -13,8 +13,7 @@ from typing import get_args
 
 import numpy as np
 
-from alerting.alarm_kpis import floods as floods_in
-from alerting.alarm_kpis.floods import PERIOD, Flood
+from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods, time_in_flood
 from alerting.alarm_kpis.intervals import Interval, intersection, length
 from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
 from alerting.definitions.durations import format_duration
@@ -65,9 +64,10 @@ def _metrics(
     observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
     rates = {span: len(notified) * span / observed if observed else None for span in (PERIOD, _HOUR, _DAY)}
-    every, hourly = count_by_period(notified, start, end, PERIOD), count_by_period(notified, start, end, _HOUR)
+    every, hourly = (count_by_period((e.raised_at for e in notified), start, end, period) for period in (PERIOD, _HOUR))
     counts, hours = _within(every, observed_intervals, start, PERIOD), _within(hourly, observed_intervals, start, _HOUR)
-    floods, top = find_floods(every, start, targets), most_frequent(notified, targets.top)
+    floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)
+    top = most_frequent(notified, targets.top)
     return Kpis(
         start=start,
         end=end,
@@ -88,7 +88,7 @@ def _metrics(
         periods_above=_share(counts > targets.most),
         hours_above=_share(hours > targets.hour_above),
         floods=floods,
-        time_in_flood=floods_in.time_in_flood(floods, len(counts)) if len(counts) else None,
+        time_in_flood=time_in_flood(floods, len(counts)) if len(counts) else None,
         chattering=find_chattering(notified, targets),
         stale=find_stale(live, start, end, targets),
         top=top,
@@ -99,11 +99,6 @@ def _metrics(
         findings=(),
         note=_note(observed),
     )
-
-
-def count_by_period(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, period: timedelta) -> Millis:
-    """Return the number of alarms raised in each period from `start` on."""
-    return floods_in.count_by_period((e.raised_at for e in episodes), start, end, period)
 
 
 def _within(counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta) -> Millis:
@@ -130,11 +125,6 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
         inside = (counts >= least) & (counts <= (np.iinfo(np.int64).max if most is None else most))
         found.append(Band(name, least, most, int(inside.sum()), _share(inside)))
     return tuple(found)
-
-
-def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> tuple[Flood, ...]:
-    """Return the floods: each begins with a ten-minute period above one number of alarms, and ends before one below another."""
-    return floods_in.find_floods(counts, start, targets.flood_starts_above, targets.flood_ends_below)
 
 
 def find_chattering(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Chatter, ...]:

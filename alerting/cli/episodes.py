@@ -1,7 +1,7 @@
 """Commands on episodes: `episodes`, `why`, `feedback` and `alerting episode …`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,7 +23,7 @@ from alerting.cli.support import (
 from alerting.reporting.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
-    from alerting.episodes.episode import Episode
+    from alerting.episodes.episode import Episode, Verdict
     from alerting.ports import Platform
 
 episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
@@ -52,7 +52,7 @@ def episodes(
     with platform() as p:
         names = {r.name for r in p.definitions.latest()}
         if name is not None and name not in names:
-            one = find_episode(p, name)
+            one = find_episode(p.episodes, name)
             return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], state_lines(p, one), as_json)
         found = episodes_of(p, name, begin, stop)
     if as_json:
@@ -135,23 +135,15 @@ def feedback(
     as_json: Json = False,
 ) -> None:
     """Give feedback on an episode: whether it was right, and whether you acted on it."""
+    from alerting.episodes.episode import Feedback
     from alerting.usecases.operators.feedback import give_feedback
 
     if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
         raise typer.BadParameter(f"{verdict!r} is not a verdict; write true_alarm, false_alarm or unsure", param_hint="--verdict")
     done_at = instant(acted_at, "--acted-at")
     with platform() as p:
-        after = give_feedback(
-            p,
-            episode_id=episode,
-            verdict=verdict,  # type: ignore[arg-type]
-            acted=acted,
-            action=action,
-            comment=comment,
-            actor=user(),
-            at=p.clock.now(),
-            acted_at=done_at,
-        )
+        feedback = Feedback(episode, cast("Verdict", verdict), acted, action, comment, user(), p.clock.now(), done_at)
+        after = give_feedback(p, feedback)
     outcome = f"{after.outcome_record.outcome} ({after.outcome_record.reason})" if after.outcome_record else "not known yet"
     show_result(after, as_json, f"recorded for {after.title} on {after.asset}; outcome: {outcome}")
 

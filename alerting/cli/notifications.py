@@ -52,7 +52,7 @@ def list_routes(as_json: Json = False) -> None:
     from alerting.usecases.notification.routes import read_routes
 
     with platform() as p:
-        routes, faults = read_routes(p)
+        routes, faults = read_routes(p.routes)
         channels = sorted(p.channels)
     if as_json:
         print_json({"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels})

@@ -85,10 +85,10 @@ def out_of_service(
     with platform() as p:
         now = p.clock.now()
         if back:
-            shelf = operate.return_to_service(p, name, asset, actor(), now, reason)
+            shelf = operate.unshelve(p, name, asset, actor(), now, reason, "out_of_service")
             deliver_due(p, now)
         else:
-            shelf = operate.take_out_of_service(p, name, asset, actor(), now, reason, ends_at)
+            shelf = operate.shelve(p, name, asset, actor(), now, ends_at, reason, "out_of_service")
     _show_shelf(shelf, as_json)
 
 

@@ -5,15 +5,15 @@ of the line is in `LineState`, whose document survives JSON and BSON unchanged.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import pi, sin
-from typing import Any
 
 from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.disturbances import Disturbance, Schedule
-from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, Parcel, run_minute
+from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minute
 from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
@@ -115,25 +115,6 @@ class LineState:
         """Return the set-points of the next minute to compute."""
         return {name: self.setpoint(name, self.minute) for name in SET_POINTS}
 
-    def to_document(self) -> dict[str, Any]:
-        """Return the state as a document of plain values; floats keep every bit."""
-        return asdict(replace(self, changes=())) | {"changes": [asdict(c) for c in self.changes]}
-
-    @staticmethod
-    def from_document(document: dict[str, Any]) -> "LineState":
-        """Return the state of a document, the inverse of `to_document`; unknown keys are ignored."""
-        oven = document["oven"]
-        belts = {name: [Parcel(**p) for p in oven[name]] for name in ("parcels", "cooling")}
-        return LineState(
-            seed=document["seed"],
-            origin=document["origin"],
-            live_from=document["live_from"],
-            minute=document["minute"],
-            oven=Oven(**{**oven, **belts}),
-            walks=Walks(**document["walks"]),
-            changes=tuple(SetPointChange(**c) for c in document["changes"]),
-        )
-
 
 @dataclass(frozen=True)
 class LineAdvance:
@@ -151,7 +132,7 @@ def new_line(seed: int, origin: datetime, days: int) -> LineState:
 
 def simulate(state: LineState, until: int) -> LineAdvance:
     """Advance the line to `until` minutes since its origin; an earlier or equal minute changes nothing."""
-    following = LineState.from_document(state.to_document())
+    following = deepcopy(state)
     rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
     changes = tuple(c for c in state.changes if c.until > until)
     after = replace(following, minute=max(until, state.minute), changes=changes)

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.web.rendering import stylesheet
+from alerting.episodes.episode import Feedback
 from alerting.notifications.notification import Notification
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
@@ -167,7 +168,7 @@ def console():
     muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
     operate.acknowledge(platform, seen.id, ann, at(20))
     said = {"verdict": "true_alarm", "acted": True, "action": "opened the damper", "comment": "again"}
-    give_feedback(platform, episode_id=seen.id, actor="ann", at=at(20), **said)
+    give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
     operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
     platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
     full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, pretended_platform()))

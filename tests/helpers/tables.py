@@ -8,7 +8,7 @@ from alerting.adapters.files.events import EventColumns, EventsFile
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.tables import import_events, import_readings
+from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.memory_plant import Plant
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -31,12 +31,12 @@ class Importer:
     def readings(self, content, skip_bad=False, **layout):
         source = ReadingsFile(self.file(content), Layout(**layout))
         reject = self.rejects.append if skip_bad else None
-        return import_readings(source, self.plant, now=NOW, actor="me", reject=reject)
+        return check_readings(source, self.plant, reject=reject).write(now=NOW, actor="me")
 
     def events(self, content, columns=None, duration=None, skip_bad=False, **layout):
         source = EventsFile(self.file(content), Layout(**layout), EventColumns(**(columns or {})))
         reject = self.rejects.append if skip_bad else None
-        return import_events(source, self.plant, now=NOW, actor="me", duration=duration, reject=reject)
+        return check_events(source, self.plant, duration=duration, reject=reject).write(now=NOW, actor="me")
 
     def expect_refusal(self, *message, call=None, **options):
         with pytest.raises(UserError) as refusal:

@@ -19,6 +19,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
 from alerting.episodes.outcome import consensus
 from alerting.operators.actions import RULES, Flags, NotAllowed, isa_state, move, refusal
 from alerting.ports import DeliveryFailed, EventRow, ReadingRow
@@ -148,7 +149,9 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
     run(platform, 8)
     id = the_episode(platform).id
     operate.comment(platform, id, EVE, at(9), "before")
-    give_feedback(platform, episode_id=id, verdict="true_alarm", acted=False, action=None, comment=None, actor="eve", at=at(9))
+    give_feedback(
+        platform, Feedback(episode=id, verdict="true_alarm", acted=False, action=None, comment=None, actor="eve", at=at(9))
+    )
     if act == "unshelve":
         operate.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
     with suppress(Killed):
@@ -374,15 +377,15 @@ def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(sto
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
-        operate.take_out_of_service(platform, "too-hot", "oven-1", ANN, at(0), "sensor removed")
-    operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(0), "sensor removed")
+        operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), None, "sensor removed", "out_of_service")
+    operate.shelve(platform, "too-hot", "oven-1", EVE, at(0), None, "sensor removed", "out_of_service")
     with pytest.raises(UserError, match="out of service"):
         operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
     feed(platform, 5, 230)
     run(platform, 8)
     run(platform, 500)
     assert mail.messages == []
-    operate.return_to_service(platform, "too-hot", "oven-1", EVE, at(501))
+    operate.unshelve(platform, "too-hot", "oven-1", EVE, at(501), kind="out_of_service")
     run(platform, 502)
     assert said(mail) == ["unmuted"]
 
@@ -444,7 +447,9 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(sto
     run(platform, 8)
     id = the_episode(platform).id
     for actor, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
-        give_feedback(platform, episode_id=id, verdict=verdict, acted=False, action=None, comment=None, actor=actor, at=at(9))
+        give_feedback(
+            platform, Feedback(episode=id, verdict=verdict, acted=False, action=None, comment=None, actor=actor, at=at(9))
+        )
     kept = the_episode(platform).feedback
     assert [(f.actor, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
     assert consensus(kept) == ("unsure", True)
@@ -483,7 +488,7 @@ def brought_to(flags):
     if flags.shelved:
         operate.shelve(platform, "too-hot", "oven-1", ANN, at(13), at(100), "cleaning")
     if flags.out_of_service:
-        operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(13), "repair")
+        operate.shelve(platform, "too-hot", "oven-1", EVE, at(13), None, "repair", "out_of_service")
     if flags.suppressed:
         maintain_oven(platform, 13, None)
     return platform
@@ -506,10 +511,10 @@ def perform(platform, action, episode_id):
     elif action == "suppression_ends":
         maintain_oven(platform, 13, 20)
     elif action in ("shelve", "take_out_of_service"):
-        extra = {"until": at(100)} if action == "shelve" else {}
-        getattr(operate, action)(*pair, reason="because", **extra)
+        until, kind = (at(100), "shelved") if action == "shelve" else (None, "out_of_service")
+        operate.shelve(*pair, until, "because", kind)
     elif action in ("unshelve", "return_to_service"):
-        getattr(operate, action)(*pair)
+        operate.unshelve(*pair, kind="shelved" if action == "unshelve" else "out_of_service")
     else:
         words = {"acknowledge": (), "confirm": ("did",), "comment": ("words",), "assign": ("bob",)}[action]
         getattr(operate, action)(platform, episode_id, EVE, at(20), *words)

@@ -15,7 +15,7 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     """Print what an import changed, as JSON or as a few lines."""
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
     if as_json:
-        print_json({**result.to_document(), "rejects": rejects})
+        print_json(vars(result) | {"rejects": rejects})
         return
     span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
     lines = [f"{result.new:,} new of {result.rows:,} {result.what} of {count_text(result.assets, 'asset')}{span}"]

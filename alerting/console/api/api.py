@@ -10,10 +10,9 @@ from fastapi.security import HTTPBearer
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.actions import Role
 from alerting.ports import Document, Platform
-from alerting.usecases.definitions.sync import latest_revision
 from alerting.usecases.episodes.store import NotFound, find_episode
 from alerting.usecases.operators.feedback import give_feedback
 
@@ -80,7 +79,7 @@ def list_episodes(
 @router.get("/episodes/{id}", tags=["episodes"])
 def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
     """Show one episode with all details. The beginning of its id suffices if it is unique."""
-    return _detail(platform, find_episode(platform, id))
+    return _detail(platform, find_episode(platform.episodes, id))
 
 
 @router.post("/episodes/{id}/feedback", tags=["episodes"])
@@ -95,17 +94,8 @@ def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
 
 def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:
     """Record the feedback of a person on an episode; returns the episode with its outcome."""
-    return give_feedback(
-        platform,
-        episode_id=id,
-        verdict=body.verdict,
-        acted=body.acted,
-        action=body.action or None,
-        comment=body.comment or None,
-        actor=person.name,
-        at=platform.clock.now(),
-        acted_at=body.acted_at,
-    )
+    now, action, comment = platform.clock.now(), body.action or None, body.comment or None
+    return give_feedback(platform, Feedback(id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at))
 
 
 @router.get("/definitions", tags=["definitions"])
@@ -135,20 +125,20 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
         )
         for version in platform.models.versions(name)
     ]
-    decisions = [views.decision(record) for record in platform.decisions.of(name)]
+    decisions = [views.Decision.model_validate(record) for record in platform.decisions.of(name)]
     return views.ModelDetail(definition=name, versions=versions, decisions=decisions)
 
 
 @router.get("/platform-alerts", tags=["health"])
 def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty without faults."""
-    return [views.platform_alert(alert) for alert in platform.platform_alerts.open()]
+    return [views.PlatformAlertView.model_validate(alert) for alert in platform.platform_alerts.open()]
 
 
 @router.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
 def list_reports(platform: Served, _: Viewer, definition: NameQuery | None = None) -> list[views.ReportSummary]:
     """List performance reports by definition, newest period first."""
-    if definition is not None and latest_revision(platform, definition) is None:
+    if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
     names = [definition] if definition else [revision.name for revision in platform.definitions.latest()]
     return [views.report_summary(report) for name in names for report in platform.reports.of(name)]

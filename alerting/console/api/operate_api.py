@@ -14,7 +14,7 @@ from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
 from alerting.kinds.kind import Why
 from alerting.operators.actions import IsaState
-from alerting.operators.shelves import Shelf, ShelfKind
+from alerting.operators.shelves import ShelfKind
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.notification.deliver import deliver_due
@@ -79,10 +79,6 @@ class ShelfBody(Body):
             raise ValueError("give until or for, not both")
         return self
 
-    def end(self, now: datetime) -> datetime | None:
-        """Return the end of the shelf."""
-        return self.until if self.lasting is None else now + self.lasting
-
 
 class EndBody(Body):
     """The reason to end a shelf early."""
@@ -143,7 +139,7 @@ class SuppressionView(views.View):
 @router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     """Show the operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
-    return _operated_view(platform, find_episode(platform, id))
+    return _operated_view(platform, find_episode(platform.episodes, id))
 
 
 @router.post("/episodes/{id}/ack", tags=["operators"])
@@ -184,26 +180,26 @@ def list_shelves(
     platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
 ) -> list[ShelfView]:
     """List shelves in force: those without an end first, then by end."""
-    return [_shelf(s) for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)]
+    return [ShelfView.model_validate(s) for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)]
 
 
 @router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
     """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service: engineer."""
     now = platform.clock.now()
-    change = operate.shelve if body.kind == "shelved" else operate.take_out_of_service
-    arguments = {"until": body.end(now), "reason": body.reason}
-    return _shelf(change(platform, body.definition, body.asset, actor_of(person), now, **arguments))  # type: ignore[arg-type]
+    until = body.until if body.lasting is None else now + body.lasting
+    made = operate.shelve(platform, body.definition, body.asset, actor_of(person), now, until, body.reason, body.kind)
+    return ShelfView.model_validate(made)
 
 
 @router.post("/shelves/{id}/end", tags=["operators"])
 def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
     """End a shelf before its time; an episode that is still open is announced once. Role: operator; out of service: engineer."""
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
-    change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
-    ended = change(platform, shelf.definition, shelf.asset, actor_of(person), now, body.reason if body else "")
+    reason = body.reason if body else ""
+    ended = operate.unshelve(platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind)
     deliver_due(platform, now)
-    return _shelf(ended)
+    return ShelfView.model_validate(ended)
 
 
 @router.get("/suppressions", tags=["operators"])
@@ -213,7 +209,7 @@ def list_suppressions(
     """List targets suppressed by design now, and episodes without notification since an instant (default: a day ago)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    targets = [SuppressedTargetView(**vars(target)) for target in found.targets]
+    targets = [SuppressedTargetView.model_validate(target) for target in found.targets]
     not_notified = [views.episode_summary(episode) for episode in found.not_notified]
     return SuppressionView(at=found.at, since=found.since, targets=targets, not_notified=not_notified)
 
@@ -239,11 +235,7 @@ def _operated_view(platform: Served, episode: Episode) -> Operated:
         confirmed=episode.confirmed,
         assigned_to=episode.assigned_to,
         first_out=state.first_out,
-        shelves=[_shelf(s) for s in state.shelves],
+        shelves=[ShelfView.model_validate(s) for s in state.shelves],
         suppressed=state.suppressed,
         unknown=state.unknown,
     )
-
-
-def _shelf(shelf: Shelf) -> ShelfView:
-    return ShelfView(**{name: getattr(shelf, name) for name in ShelfView.model_fields})

@@ -25,7 +25,7 @@ from alerting.episodes.episode import (
     Verdict,
 )
 from alerting.notifications.notification import Notification
-from alerting.ports import DecisionRecord, Document, PlatformAlert
+from alerting.ports import Document
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
 
@@ -33,7 +33,7 @@ from alerting.reporting import sentences
 class View(BaseModel):
     """A response."""
 
-    model_config = ConfigDict(ser_json_inf_nan="null")
+    model_config = ConfigDict(ser_json_inf_nan="null", from_attributes=True)
 
 
 class EpisodeSummary(View):
@@ -192,34 +192,18 @@ class ReportSummary(View):
 
 def episode_summary(episode: Episode) -> EpisodeSummary:
     """Return the view of an episode for lists."""
-    return EpisodeSummary(**_summary(episode))
+    return EpisodeSummary(**_fields(episode, EpisodeSummary))
 
 
 def episode_detail(episode: Episode, notifications: tuple[Notification, ...]) -> EpisodeDetail:
     """Return the view of an episode with all details."""
-    return EpisodeDetail(
-        **_summary(episode),
-        valid_until=episode.valid_until,
-        continues=episode.continues,
-        inputs=episode.inputs,
-        contributions=episode.contributions,
-        recommendation=episode.recommendation,
-        guidance=episode.guidance,
-        transitions=episode.transitions,
-        notifications=notifications,
-        feedback=episode.feedback,
-        outcome_record=episode.outcome_record,
-    )
+    return EpisodeDetail(**_fields(episode, EpisodeDetail), notifications=notifications)
 
 
-def _summary(episode: Episode) -> dict[str, Any]:
-    same = (
-        *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "phase", "raised_at"),
-        *("detected_at", "happening_at", "prediction_ended_at", "closed_at", "condition_started_at"),
-        *("model_version", "backfilled", "withdrawn", "late_data_status"),
-    )
+def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
+    """Return the fields of a view that have the name of a field of the episode, and those that are derived."""
     determined = episode.outcome_record
-    return {name: getattr(episode, name) for name in same} | {
+    return {name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)} | {
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
@@ -239,7 +223,7 @@ def definition_detail(document: Document, revisions: list[Revision]) -> Definiti
     """Return the view of a definition: its current document and its revisions, oldest first."""
     own = {key: value for key, value in document.items() if not key.startswith("_")}
     shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
-    made = [RevisionSummary(**revision.model_dump(include=set(RevisionSummary.model_fields))) for revision in revisions]
+    made = [RevisionSummary.model_validate(revision) for revision in revisions]
     return DefinitionDetail(**_definition(document, revisions[-1] if revisions else None), document=shown, revisions=made)
 
 
@@ -254,16 +238,6 @@ def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
         "since": latest.at if latest else None,
         "faults": faults,
     }
-
-
-def decision(record: DecisionRecord) -> Decision:
-    """Return the view of a promotion decision."""
-    return Decision(**{name: getattr(record, name) for name in Decision.model_fields})
-
-
-def platform_alert(alert: PlatformAlert) -> PlatformAlertView:
-    """Return the view of an open platform alert."""
-    return PlatformAlertView(kind=alert.kind, subject=alert.subject, reason=alert.reason, opened_at=alert.opened_at)
 
 
 def report_summary(report: Document) -> ReportSummary:

@@ -69,7 +69,7 @@ def shelve(
     """Shelve a target for a time, with a preset reason, a written one, or both."""
     check_form(person, csrf)
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
-    episode, now = find_episode(platform, id), platform.clock.now()
+    episode, now = find_episode(platform.episodes, id), platform.clock.now()
     try:
         until = now + read_duration(lasting)
         operate.shelve(platform, episode.definition, episode.asset, actor_of(person), now, until, text)
@@ -83,7 +83,6 @@ def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Res
     """End a shelf, or return a target to service."""
     check_form(person, csrf)
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
-    change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
-    change(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console")
+    operate.unshelve(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console", shelf.kind)
     deliver_due(platform, now)
     return RedirectResponse("/", 303)

@@ -148,7 +148,7 @@ def episode_page(
     request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "", closing: str = ""
 ) -> str:
     """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted feedback, shelf or end."""
-    found, now = find_episode(platform, id), platform.clock.now()
+    found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
     return render(

@@ -24,7 +24,7 @@ from alerting.usecases.backtest.result import finish, stored_result
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
-from alerting.usecases.definitions.sync import check, latest_revision, require_revision, sync
+from alerting.usecases.definitions.sync import check, require_revision, sync
 
 RULES = 1  # part of a run's identity: results stored under other rules do not count
 WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
@@ -39,7 +39,7 @@ def named_subject(platform: Platform, name: str) -> Subject:
 def written_subject(platform: Platform, document: Document) -> Subject:
     """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
     (definition,) = check(platform, [document])
-    latest = latest_revision(platform, definition.name)
+    latest = platform.definitions.newest_revision(definition.name)
     if latest is not None and latest.definition == definition:
         return Subject(latest, applied=True)
     return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)

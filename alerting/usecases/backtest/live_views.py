@@ -1,48 +1,17 @@
-"""Read-only ports of the live platform, without data after an instant."""
+"""The readings of the live platform, read-only and without data after an instant."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NoReturn
 
 import pandas as pd
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.episodes.episode import Feedback
-from alerting.ports import Assets, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Wanted
+from alerting.definitions.assets import Asset
+from alerting.ports import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
 from alerting.readings.history import History
 
 
 class LiveWrite(Exception):
-    """A sandbox was asked for an operation that only a live platform may do: a fault in the program."""
-
-
-def refuse(what: str) -> NoReturn:
-    raise LiveWrite(f"a sandbox does not {what}")
-
-
-class PointInTimeAssets:
-    """Port `Assets`, read-only."""
-
-    def __init__(self, live: Assets) -> None:
-        self._live = live
-
-    def all(self) -> list[Asset]:
-        return self._live.all()
-
-    def get(self, name: str) -> Asset | None:
-        return self._live.get(name)
-
-    def faulty(self) -> dict[str, list[str]]:
-        return self._live.faulty()
-
-    def put(self, assets: Sequence[Asset]) -> None:  # noqa: ARG002
-        refuse("change assets")
-
-    def event_types(self) -> list[EventType]:
-        return self._live.event_types()
-
-    def put_event_types(self, types: Sequence[EventType]) -> None:  # noqa: ARG002
-        refuse("change event types")
+    """A sandbox was asked to write readings, which only a live platform may do: a fault in the program."""
 
 
 class ReadingsUntil:
@@ -52,10 +21,10 @@ class ReadingsUntil:
         self._live, self._until = live, until
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:  # noqa: ARG002
-        refuse("write readings")
+        raise LiveWrite
 
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:  # noqa: ARG002
-        refuse("write events")
+        raise LiveWrite
 
     def load(
         self,
@@ -83,16 +52,3 @@ class ReadingsUntil:
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)
         return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
-
-
-class PointInTimeFeedback:
-    """Port `FeedbackLog`, read-only."""
-
-    def __init__(self, live: FeedbackLog) -> None:
-        self._live = live
-
-    def append(self, feedback: Feedback, once: str | None = None) -> Feedback:  # noqa: ARG002
-        refuse("give feedback")
-
-    def of(self, episode: str) -> list[Feedback]:
-        return self._live.of(episode)

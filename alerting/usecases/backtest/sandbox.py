@@ -11,7 +11,7 @@ from datetime import datetime
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
-from alerting.usecases.backtest.live_views import PointInTimeAssets, PointInTimeFeedback, ReadingsUntil
+from alerting.usecases.backtest.live_views import ReadingsUntil
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Sandbox:
         self._live, self._revision = live, revision
         self.memory = live.in_memory(backfilled=True)
         self.memory.definitions.add_revision(revision)
+        self.memory.assets.put(live.assets.all())
+        self.memory.assets.put_event_types(live.assets.event_types())
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> Platform:
@@ -38,9 +40,7 @@ class Sandbox:
         live = self._live
         return replace(
             self.memory,
-            assets=PointInTimeAssets(live.assets),
             readings=ReadingsUntil(live.readings, at),
-            feedback=PointInTimeFeedback(live.feedback),
             evaluation_plans=NO_EVALUATION_PLANS,  # its sources are live
             clock=Status(at),
             limits=live.limits,

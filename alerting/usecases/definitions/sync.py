@@ -11,7 +11,7 @@ from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.kinds.validation import parse_definition
-from alerting.ports import Document, Platform
+from alerting.ports import Definitions, Document, Platform
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
 
@@ -69,15 +69,7 @@ def _put(platform: Platform, definition: Definition, author: str, at: datetime, 
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
-    platform.audit.add(
-        actor=author,
-        what="definition applied",
-        subject=definition.name,
-        at=at,
-        before=before and before.number,
-        after=revision.number,
-        why=reason,
-    )
+    platform.audit.add(author, "definition applied", definition.name, at, before and before.number, revision.number, reason)
     return revision
 
 
@@ -86,7 +78,7 @@ def _add_revision(
 ) -> tuple[Revision, Revision | None]:
     """Store the next revision. If another process stored that number first, take it if it is equal, else use the next number."""
     while True:
-        before = latest_revision(platform, definition.name)
+        before = platform.definitions.newest_revision(definition.name)
         if before is not None and before.definition == definition:
             return before, before
         last_number = platform.definitions.last_number(definition.name)
@@ -146,7 +138,7 @@ def _record_faults(platform: Platform, name: str, faults: list[str], earlier: li
     )  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
-    platform.audit.add(actor="platform", what=what, subject=name, at=at, before=earlier, after=faults)
+    platform.audit.add("platform", what, name, at, earlier, faults)
 
 
 def all_assets(platform: Platform) -> AssetIndex:
@@ -154,14 +146,9 @@ def all_assets(platform: Platform) -> AssetIndex:
     return AssetIndex(platform.assets.all(), platform.assets.faulty())
 
 
-def latest_revision(platform: Platform, name: str) -> Revision | None:
-    """Return the newest revision of a definition, None without one."""
-    return platform.definitions.newest_revision(name)
-
-
 def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
-    newest = latest_revision(platform, name)
+    newest = platform.definitions.newest_revision(name)
     if newest is None:
         known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
         raise UserError(f"there is no definition {name!r} (known: {known})")
@@ -173,9 +160,9 @@ def require_revision(platform: Platform, name: str, number: int | None = None) -
     return found
 
 
-def active(platform: Platform) -> list[Revision]:
+def active(definitions: Definitions) -> list[Revision]:
     """Return the newest revisions of the definitions in service, sorted by name."""
-    return [r for r in platform.definitions.latest() if r.definition.state == "active"]
+    return [r for r in definitions.latest() if r.definition.state == "active"]
 
 
 def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:

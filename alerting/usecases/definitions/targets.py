@@ -33,7 +33,7 @@ def find_current_plan(platform: Platform) -> CurrentPlan:
         return CurrentPlan(cached, before)
     synced = sync(platform, platform.clock.now())
     read_from = platform.evaluation_plans.source_hash() if synced.new else before
-    revisions = active(platform) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
+    revisions = active(platform.definitions) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(list_targets(revisions, AssetIndex(platform.assets.all()))))
     if platform.evaluation_plans.source_hash() == read_from:  # otherwise a document was written during the read
         platform.evaluation_plans.put(read_from, found)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode
-from alerting.ports import Platform
+from alerting.ports import Episodes, Platform
 from alerting.ports.logs import id_logger
 
 _log = id_logger(__name__)
@@ -15,12 +15,12 @@ class NotFound(UserError):
     """The requested object does not exist."""
 
 
-def find_episode(platform: Platform, id: str) -> Episode:
+def find_episode(episodes: Episodes, id: str) -> Episode:
     """Return the episode of this id, or of this unique beginning of an id (four characters or more). Raises NotFound."""
-    episode = platform.episodes.get(id)
+    episode = episodes.get(id)
     if episode is not None:
         return episode
-    close = platform.episodes.starting_with(id) if len(id) >= 4 else []
+    close = episodes.starting_with(id) if len(id) >= 4 else []
     if len(close) == 1:
         return close[0]
     if close:

@@ -67,15 +67,7 @@ def import_assets(
         plant.assets.put(changed)
         for asset in changed:
             before = existing.get(asset.name)
-            plant.audit.add(
-                actor=actor,
-                what="asset imported",
-                subject=asset.name,
-                at=now,
-                before=before and _document(before),
-                after=_document(asset),
-                why=source,
-            )
+            plant.audit.add(actor, "asset imported", asset.name, now, before and _document(before), _document(asset), source)
     return result
 
 

@@ -7,7 +7,7 @@ written, batch by batch. Every write is idempotent, so a stopped run can be repe
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
@@ -67,14 +67,6 @@ class ImportResult:
     bad_quality: int = 0
     uncertain: int = 0
     understood: Understood | None = None
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the result as a JSON document, instants in ISO 8601."""
-        document = asdict(self)
-        dated = [document, *([document["understood"]] if self.understood else [])]
-        for part in dated:
-            part.update({key: part[key].isoformat() if part[key] else None for key in ("first", "last")})
-        return document
 
 
 def refuse_line(line: BadLine) -> None:
@@ -137,17 +129,6 @@ def check_readings(
     return CheckedReadings(source, plant, profile, types, reject)
 
 
-def import_readings(
-    source: ReadingSource, plant: Plant, *, now: datetime, actor: str, reject: Reject | None = None, progress: Progress = silent
-) -> ImportResult:
-    """Check and write readings, and declare new assets and variables.
-
-    Raises the same UserError as `check_readings`, without a write.
-    """
-    checked = check_readings(source, plant, reject=reject, progress=progress)
-    return checked.write(now=now, actor=actor, progress=progress)
-
-
 class CheckedEvents:
     """Events that were checked as a whole and can be written."""
 
@@ -206,24 +187,6 @@ def check_events(
     return CheckedEvents(source, plant, profile, types, durations, reject)
 
 
-def import_events(
-    source: EventSource,
-    plant: Plant,
-    *,
-    now: datetime,
-    actor: str,
-    duration: Duration | None = None,
-    reject: Reject | None = None,
-    progress: Progress = silent,
-) -> ImportResult:
-    """Check and write events, and declare new assets and event types.
-
-    Raises the same UserError as `check_events`, without a write.
-    """
-    checked = check_events(source, plant, duration=duration, reject=reject, progress=progress)
-    return checked.write(now=now, actor=actor, progress=progress)
-
-
 def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]) -> tuple[int, int]:
     """Write batch after batch. Return the number of rows, and how many of them changed anything."""
     rows = new = 0
@@ -276,4 +239,4 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
 def _record(plant: Plant, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
     if changed:
         shortened = replace(result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None)
-        plant.audit.add(actor=actor, what=f"{result.what} imported", subject=result.source, at=now, after=shortened.to_document())
+        plant.audit.add(actor, f"{result.what} imported", result.source, now, after=asdict(shortened))

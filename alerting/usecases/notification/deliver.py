@@ -64,7 +64,7 @@ class _Round:
     @cached_property
     def acknowledging(self) -> frozenset[str]:
         """Return the routes whose messages may acknowledge by a link; none without links."""
-        routes = read_routes(self.platform)[0] if self.platform.links else []
+        routes = read_routes(self.platform.routes)[0] if self.platform.links else []
         return frozenset(route.name for route in routes if route.acknowledge_by_link)
 
     def record_answer(self, channel: str, answered: bool) -> None:
@@ -234,12 +234,12 @@ def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[
     A message that was sent is stored as delivered, because the channel has answered. One that failed is not tried again. Raises
     UserError if there is neither a route nor a channel of this name.
     """
-    route = next((r for r in read_routes(platform)[0] if r.name == name), None)
+    route = next((r for r in read_routes(platform.routes)[0] if r.name == name), None)
     channels = list(route.channels) if route else [name] if name in platform.channels else []
     if route:
         channels += [c for step in route.escalation for c in step.channels if c not in channels]
     if not channels:
-        names = ", ".join([r.name for r in read_routes(platform)[0]] + sorted(platform.channels))
+        names = ", ".join([r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
     results = {}
     for channel in channels:

@@ -15,7 +15,6 @@ from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.ports import Platform
-from alerting.usecases.definitions.sync import latest_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
 from alerting.usecases.episodes.store import update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
@@ -133,7 +132,7 @@ def end_shelf(platform: Platform, shelf: Shelf, at: datetime, actor: str, reason
 
 def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
     """Notify of an episode that is no longer muted. Return True if notifications were added."""
-    revision = latest_revision(platform, episode.definition)
+    revision = platform.definitions.newest_revision(episode.definition)
     definition = revision.definition if revision else None
     if silence_now(platform, definition, episode, now) is not None:
         return False
@@ -203,7 +202,7 @@ def _silences(platform: Platform, episodes: Iterable[Episode], now: datetime) ->
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
     shelves = platform.shelves.in_force() if by_target else []
-    revisions = {name: latest_revision(platform, name) for name in {name for name, _ in by_target}}
+    revisions = {name: platform.definitions.newest_revision(name) for name in {name for name, _ in by_target}}
     for (name, asset), of_target in by_target.items():
         revision = revisions[name]
         shelf = find_muting_shelf((s for s in shelves if (s.definition, s.asset) == (name, asset)), now)
@@ -235,7 +234,7 @@ def _why_muted(
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
-    revision = latest_revision(platform, shelf.definition)
+    revision = platform.definitions.newest_revision(shelf.definition)
     definition = revision.definition if revision else None
     recipients = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
     platform.notifications.add(shelf_reminder(shelf.id, shelf.until, recipients, now))

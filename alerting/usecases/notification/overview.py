@@ -61,7 +61,7 @@ class RoutesOverview:
 def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
-    routes, faulty = read_routes(platform)
+    routes, faulty = read_routes(platform.routes)
     waiting, dead = platform.notifications.waiting(_SHOWN + 1), platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
@@ -75,7 +75,7 @@ def try_route(platform: Platform, name: str, actor: str, now: datetime) -> dict[
 
     Raises UserError if the route is faulty, NotFound if there is none of this name.
     """
-    routes, faulty = read_routes(platform)
+    routes, faulty = read_routes(platform.routes)
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):

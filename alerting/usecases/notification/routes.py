@@ -13,7 +13,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Document, Platform
+from alerting.ports import Document, Platform, Routes
 
 
 class Existing(Protocol):
@@ -37,10 +37,10 @@ class RoutePlan:
     document: Document
 
 
-def read_routes(platform: Platform) -> tuple[list[Route], dict[str, list[str]]]:
+def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
     """Return the valid routes, and the faults of the others by name. A faulty route does not stop the others."""
     routes, faults = [], {}
-    for document in platform.routes.documents():
+    for document in stored.documents():
         try:
             routes.append(parse_route(document))
         except RouteRefused as refusal:
@@ -104,7 +104,7 @@ def remove_route(platform: Platform, name: str, actor: str, at: datetime) -> Non
 
 def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
+    return recipients(definition, asset, severity, read_routes(platform.routes)[0], sorted(platform.channels), now)
 
 
 def raise_notifications(

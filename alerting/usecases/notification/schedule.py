@@ -17,7 +17,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 def announce_due(platform: Platform, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
-    routes, _ = read_routes(platform)
+    routes, _ = read_routes(platform.routes)
     found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
     return platform.notifications.add(found + _heartbeats(platform, routes, now))
 

@@ -19,7 +19,7 @@ from alerting.definitions.model import Condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Episodes, Platform
-from alerting.usecases.definitions.sync import active, latest_revision
+from alerting.usecases.definitions.sync import active
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.evaluated_times import evaluated_times
 from alerting.usecases.operators.operate import shelves_now
@@ -115,14 +115,14 @@ def group_assets(
     """
     targets = targets or targets_under(platform.budget)
     if by == "shift":
-        routes = [route for route in read_routes(platform)[0] if route.shifts]
+        routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
         if not routes:
             raise UserError(
                 "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` (docs/notifications.md)"
             )
         return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
-    in_service = {a.name for r in active(platform) for a in matching_assets(r.definition, assets)}
+    in_service = {a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)}
     group = position_of if by == "position" else line_of
     group_of = {a.name: group(a, assets) for a in assets if a.name in in_service or any(e.asset == a.name for e in alarms)}
     budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
@@ -167,7 +167,7 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 
 def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
-    revision, asset = latest_revision(platform, chatter.definition), platform.assets.get(chatter.asset)
+    revision, asset = platform.definitions.newest_revision(chatter.definition), platform.assets.get(chatter.asset)
     if revision is None or asset is None or not isinstance(revision.definition, Condition):
         return Advice(chatter.definition, chatter.asset, (), "only threshold definitions have limits and delays")
     start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND

@@ -31,7 +31,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "forgotten_late": forget_late(platform, as_of),
         "forgotten_notifications": forget_notifications(platform, as_of),
         "dead_letters": len(platform.notifications.dead()),
-        "faulty_routes": read_routes(platform)[1],
+        "faulty_routes": read_routes(platform.routes)[1],
     }
 
 

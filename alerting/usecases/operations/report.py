@@ -44,7 +44,7 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
 def due_reports(platform: Platform, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
     """Return the definitions whose scheduled report is due, with its period: between the last two ticks of its schedule."""
     due = []
-    for revision in active(platform):
+    for revision in active(platform.definitions):
         period = last_period(revision.definition, as_of)
         started = first_instant(platform.definitions.revisions(revision.name))
         if period is None or started is None or started >= period[1]:

@@ -1,10 +1,9 @@
 """Feedback of operators: right, wrong, "I acted on it". Feedback is stored for ever, and updates the outcome."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.episodes.episode import Episode, Feedback, Transition, Verdict
+from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import FeedbackLog, Platform
 from alerting.reporting.messages import VERDICT_NAMES
 from alerting.usecases.episodes.outcomes import update_outcome
@@ -12,50 +11,33 @@ from alerting.usecases.episodes.store import find_episode, update
 from alerting.usecases.notification.corrections import correct_if_known_late
 
 
-def give_feedback(
-    platform: Platform,
-    *,
-    episode_id: str,
-    verdict: Verdict | None,
-    acted: bool,
-    action: str | None,
-    comment: str | None,
-    actor: str,
-    at: datetime,
-    acted_at: datetime | None = None,
-    once: str | None = None,
-) -> Episode:
+def give_feedback(platform: Platform, given: Feedback, once: str | None = None) -> Episode:
     """Append the feedback of an operator to an episode and determine its outcome again.
 
-    `episode_id` may be the unique beginning of an id. Of several answers at the same time with the same text `once` one is
+    `given.episode` may be the unique beginning of an id. Of several answers at the same time with the same text `once` one is
     stored. Raises UserError for an empty answer, and NotFound for an unknown episode.
     """
-    episode = find_episode(platform, episode_id)
-    if verdict is None and not acted and not comment:
+    feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
+    if feedback.verdict is None and not feedback.acted and not feedback.comment:
         raise UserError("the feedback is empty: give a verdict, an action or a comment")
-    if action and not acted:
+    if feedback.action and not feedback.acted:
         raise UserError("an action is given without the mark that you acted; set acted (--acted)")
-    if acted_at is not None and acted_at > at:
-        raise UserError(f"acted at {acted_at.isoformat()} lies after now, {at.isoformat()}")
-    feedback = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)
+    if feedback.acted_at is not None and feedback.acted_at > feedback.at:
+        raise UserError(f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}")
     stored = platform.feedback.append(feedback, once)
-    platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=stored.at, after=verdict, why=comment or action or "")
-    update(platform, episode.id, lambda e: _record_on_episode(platform.feedback, e, stored))
-    update_outcome(platform, episode.id, at, correct_if_known_late)
-    determined = platform.episodes.get(episode.id)
+    why = feedback.comment or feedback.action or ""
+    platform.audit.add(feedback.actor, "feedback", feedback.episode, stored.at, after=feedback.verdict, why=why)
+    update(platform, feedback.episode, lambda e: _record_on_episode(platform.feedback, e, stored))
+    update_outcome(platform, feedback.episode, feedback.at, correct_if_known_late)
+    determined = platform.episodes.get(feedback.episode)
     assert determined is not None  # noqa: S101 - episodes are never deleted
     return determined
 
 
-def _verdict(feedback: Feedback) -> str | None:
-    return None if feedback.verdict is None else VERDICT_NAMES[feedback.verdict]
-
-
 def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
-    summary = " and ".join(
-        w for w in (_verdict(feedback), "acted" if feedback.acted else None, "commented" if feedback.comment else None) if w
-    )
-    transition = Transition("feedback", feedback.at, feedback.actor, summary)
+    parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
+    parts += ["acted"] * feedback.acted + ["commented"] * bool(feedback.comment)
+    transition = Transition("feedback", feedback.at, feedback.actor, " and ".join(parts))
     added = () if transition in episode.transitions else (transition,)
     return replace(episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from alerting.episodes.episode import Episode, Feedback
 from alerting.notifications.links import Grant, LinkRefused, Purpose
@@ -27,7 +26,7 @@ def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
     grant = platform.links.read(token)
     if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
         raise LinkRefused("this link was revoked; answer on the page of the episode instead")
-    return grant, find_episode(platform, grant.episode)
+    return grant, find_episode(platform.episodes, grant.episode)
 
 
 def has_answered(grant: Grant, episode: Episode) -> bool:
@@ -53,16 +52,15 @@ def use_link(platform: Platform, token: str, at: datetime) -> Episode:
         return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
     # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
     once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_answers_of(grant, episode))}"
-    return give_feedback(
-        platform, episode_id=episode.id, action=None, comment=None, actor=_name(grant), at=at, once=once, **_answer(grant)
-    )
+    verdict = None if grant.purpose == "acted" else grant.purpose
+    return give_feedback(platform, Feedback(episode.id, verdict, verdict is None, None, None, _name(grant), at), once)
 
 
 def revoke_links(
     platform: Platform, episode: str | None, recipient: str | None, actor: str, made_until: datetime, at: datetime
 ) -> None:
     """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
-    chosen = find_episode(platform, episode).id if episode is not None else None
+    chosen = find_episode(platform.episodes, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
     platform.audit.add(actor, "feedback links revoked", what, at)
@@ -70,10 +68,6 @@ def revoke_links(
 
 def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:
     return [f for f in episode.feedback if f.actor == _name(grant)]
-
-
-def _answer(grant: Grant) -> dict[str, Any]:
-    return {"verdict": None, "acted": True} if grant.purpose == "acted" else {"verdict": grant.purpose, "acted": False}
 
 
 def _name(grant: Grant) -> str:

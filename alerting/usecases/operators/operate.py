@@ -1,6 +1,6 @@
 """Actions of operators: acknowledge, confirm, shelve, comment, assign. Each is one compare-and-set and an audit entry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,12 +8,12 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
 from alerting.detection.suppression import LineCondition
-from alerting.episodes.episode import ActorStamp, Episode, Transition, TransitionKind
+from alerting.episodes.episode import ActorStamp, Episode, Feedback, Transition, TransitionKind
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
 from alerting.ports import Platform, Shelves
-from alerting.usecases.definitions.sync import latest_revision, require_revision
+from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import NotFound, find_episode, update
@@ -21,6 +21,9 @@ from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
 from alerting.usecases.notification.routes import change_notifications
 from alerting.usecases.operators.feedback import give_feedback
+
+_START: Mapping[ShelfKind, Action] = {"shelved": "shelve", "out_of_service": "take_out_of_service"}
+_END: Mapping[ShelfKind, Action] = {"shelved": "unshelve", "out_of_service": "return_to_service"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,9 @@ def acknowledge(platform: Platform, id: str, actor: Actor, at: datetime, note: s
 
     def record(episode: Episode) -> Episode:
         move(operator_state(platform, episode, at).flags, "acknowledge")
-        return (
-            _add_transition(_set_acknowledged(episode, actor, at), "acknowledged", actor, at, note)
-            if episode.acknowledged is None
-            else episode
-        )
+        if episode.acknowledged is not None:
+            return episode
+        return _add_transition(_set_acknowledged(episode, actor, at), "acknowledged", actor, at, note)
 
     return _act(platform, id, "acknowledge", actor, at, record, note)
 
@@ -63,19 +64,10 @@ def acknowledge(platform: Platform, id: str, actor: Actor, at: datetime, note: s
 def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
     """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
     permit("confirm", actor.role)
-    episode = find_episode(platform, id)
+    episode = find_episode(platform.episodes, id)
     move(operator_state(platform, episode, at).flags, "confirm")
-    give_feedback(
-        platform,
-        episode_id=episode.id,
-        verdict=None,
-        acted=True,
-        action=did or None,
-        comment=None,
-        actor=actor.name,
-        at=at,
-        acted_at=acted_at,
-    )
+    feedback = Feedback(episode.id, None, True, did or None, None, actor.name, at, acted_at)
+    give_feedback(platform, feedback)
 
     def done(current: Episode) -> Episode:
         marked = current if current.confirmed else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
@@ -104,11 +96,11 @@ def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) 
         changes.drop_overtaken(ended)
         return ended
 
-    episode_id = find_episode(platform, id).id
+    episode_id = find_episode(platform.episodes, id).id
     update_and_notify(platform, episode_id, end)
-    after = find_episode(platform, episode_id)
+    after = find_episode(platform.episodes, episode_id)
     state = isa_state(operator_state(platform, after, at).flags)
-    platform.audit.add(actor=actor.name, what="close", subject=after.id, at=at, after=state, why=reason)
+    platform.audit.add(actor.name, "close", after.id, at, after=state, why=reason)
     return after
 
 
@@ -141,31 +133,54 @@ def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> 
 
 
 def shelve(
-    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, until: datetime | None, reason: str
+    platform: Platform,
+    definition: str,
+    asset: str,
+    actor: Actor,
+    at: datetime,
+    until: datetime | None,
+    reason: str,
+    kind: ShelfKind = "shelved",
 ) -> Shelf:
     """Mute a definition on an asset until a time. For a target on the shelf already, the new end and reason count.
 
-    Raises UserError without an end in the future and a reason, NotAllowed if it is longer than the role may shelve, NotFound for
-    an unknown target.
+    Only out of service may it be without an end, until it is returned. Raises UserError without a reason, or an end in the
+    future, NotAllowed if it is longer than the role may shelve, NotFound for an unknown target.
     """
-    return _mute(platform, "shelve", "shelved", definition, asset, actor, at, until, reason)
+    action = _START[kind]
+    permit(action, actor.role)
+    check_shelf(actor.role, at, until, reason, kind)
+    _require_target(platform, definition, asset)
+    while True:
+        tend_shelves(platform, at, definition, asset)
+        move(target_flags(platform, definition, asset, at), action)
+        same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
+        before = len(platform.shelves.of(definition, asset))
+        shelf = _write_shelf(platform.shelves, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
+        if shelf is not None:
+            break
+    platform.audit.add(actor.name, kind, f"{definition} on {asset}", at, same and same.until, until, reason)
+    record_muting(platform, shelf, at)
+    return shelf
 
 
-def take_out_of_service(
-    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str, until: datetime | None = None
+def unshelve(
+    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "", kind: ShelfKind = "shelved"
 ) -> Shelf:
-    """Mute a definition on an asset until it is returned to service (or until a time). Raises the same errors as `shelve`."""
-    return _mute(platform, "take_out_of_service", "out_of_service", definition, asset, actor, at, until, reason)
+    """End a shelf before its time, or return a target to service. An open episode is notified once.
 
-
-def unshelve(platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "") -> Shelf:
-    """End a shelf before its time. An open episode is notified once. Raises UserError if the target is not shelved."""
-    return _unmute(platform, "unshelve", "shelved", definition, asset, actor, at, reason)
-
-
-def return_to_service(platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "") -> Shelf:
-    """Return a target to service. An open episode is notified once. Raises UserError if the target is in service."""
-    return _unmute(platform, "return_to_service", "out_of_service", definition, asset, actor, at, reason)
+    Raises UserError if the target is not muted in this way.
+    """
+    action = _END[kind]
+    permit(action, actor.role)
+    require_revision(platform, definition)
+    while True:
+        move(target_flags(platform, definition, asset, at), action)
+        shelf = next((s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind), None)
+        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by an operator"):
+            break
+    tend_shelves(platform, at, definition, asset)
+    return find_shelf(platform.shelves, shelf.id)
 
 
 def find_shelf(shelves: Shelves, id: str) -> Shelf:
@@ -201,7 +216,7 @@ def target_flags(platform: Platform, definition: str, asset: str, now: datetime)
 
 def _read_line_condition(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineCondition:
     """Return the suppression by the newest revision. A severity in `still_notify` is not suppressed."""
-    revision = latest_revision(platform, name)
+    revision = platform.definitions.newest_revision(name)
     suppression = revision.definition.suppression if revision else None
     if revision is None or suppression is None or severity in suppression.still_notify:
         return LineCondition(suppressed=False, reason="")
@@ -221,10 +236,10 @@ def _act(
         changed = after != current
         return after
 
-    after = update(platform, find_episode(platform, id).id, change_and_compare)
+    after = update(platform, find_episode(platform.episodes, id).id, change_and_compare)
     if changed:
         state = isa_state(operator_state(platform, after, at).flags)
-        platform.audit.add(actor=actor.name, what=action, subject=after.id, at=at, after=state, why=why)
+        platform.audit.add(actor.name, action, after.id, at, after=state, why=why)
     return after
 
 
@@ -236,41 +251,6 @@ def _add_transition(episode: Episode, kind: TransitionKind, actor: Actor, at: da
     return replace(episode, transitions=(*episode.transitions, Transition(kind, at, actor.name, reason)))
 
 
-def _mute(
-    platform: Platform,
-    action: Action,
-    kind: ShelfKind,
-    definition: str,
-    asset: str,
-    actor: Actor,
-    at: datetime,
-    until: datetime | None,
-    reason: str,
-) -> Shelf:
-    permit(action, actor.role)
-    check_shelf(actor.role, at, until, reason, kind)
-    _require_target(platform, definition, asset)
-    while True:
-        tend_shelves(platform, at, definition, asset)
-        move(target_flags(platform, definition, asset, at), action)
-        same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
-        before = len(platform.shelves.of(definition, asset))
-        shelf = _write_shelf(platform.shelves, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
-        if shelf is not None:
-            break
-    platform.audit.add(
-        actor=actor.name,
-        what=kind,
-        subject=f"{definition} on {asset}",
-        at=at,
-        before=same and same.until,
-        after=until,
-        why=reason,
-    )
-    record_muting(platform, shelf, at)
-    return shelf
-
-
 def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
     """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
     if same is None:
@@ -280,20 +260,6 @@ def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf |
         same, until=wanted.until, reason=wanted.reason, actor=wanted.actor, remind_at=remind, version=same.version + 1
     )
     return longer if shelves.replace(longer) else None
-
-
-def _unmute(
-    platform: Platform, action: Action, kind: ShelfKind, definition: str, asset: str, actor: Actor, at: datetime, reason: str
-) -> Shelf:
-    permit(action, actor.role)
-    require_revision(platform, definition)
-    while True:
-        move(target_flags(platform, definition, asset, at), action)
-        shelf = next((s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind), None)
-        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by an operator"):
-            break
-    tend_shelves(platform, at, definition, asset)
-    return find_shelf(platform.shelves, shelf.id)
 
 
 def _require_target(platform: Platform, definition: str, asset: str) -> None:

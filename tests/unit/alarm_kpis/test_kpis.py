@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.alarm_kpis.chatter import noise, propose
-from alerting.alarm_kpis.kpis import bands, count_by_period, find_chattering, find_floods, find_stale, kpis, most_frequent, spread
+from alerting.alarm_kpis.floods import count_by_period, find_floods
+from alerting.alarm_kpis.kpis import bands, find_chattering, find_stale, kpis, most_frequent, spread
 from alerting.alarm_kpis.metrics import Targets
 from alerting.episodes.episode import ActorStamp, Transition
 from tests.builders import at, history, threshold
@@ -53,7 +54,7 @@ def test_averages_do_not_hide_a_burst():
 
 @given(st.lists(st.integers(0, DAY * 60 - 1), max_size=200))
 def test_every_period_is_in_one_band_and_every_alarm_in_one_period(seconds):
-    counts = count_by_period([alarm(s / 60) for s in seconds], at(0), at(DAY), timedelta(minutes=10))
+    counts = count_by_period([at(s / 60) for s in seconds], at(0), at(DAY))
     assert (len(counts), counts.sum()) == (144, len(seconds))
     assert sum(b.periods for b in bands(counts)) == 144
     assert sum(b.share for b in bands(counts)) == pytest.approx(1)
@@ -89,7 +90,7 @@ def test_a_flood_that_still_goes_on_ends_with_the_period():
 
 
 def test_where_a_flood_begins_is_a_setting():
-    assert len(find_floods(np.array([0, 9, 0]), at(0), Targets(flood_starts_above=8))) == 1
+    assert len(find_floods(np.array([0, 9, 0]), at(0), 8)) == 1
 
 
 # --- chattering ---------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Stores of the demo line that live in memory, and die on request."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import TypeAdapter
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.demo.line import LineState
@@ -82,8 +82,8 @@ class MemoryPlatform:
 
 def through_json(state: LineState) -> LineState:
     """The state as it comes back from a store that keeps JSON."""
-    document = json.loads(json.dumps(state.to_document() | {"origin": state.origin.isoformat()}))
-    return LineState.from_document(document | {"origin": datetime.fromisoformat(document["origin"])})
+    stored = TypeAdapter(LineState)
+    return stored.validate_json(stored.dump_json(state))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
@@ -30,7 +30,7 @@ class MongoLines:
         after = self._lines.find_one_and_update(
             {"_id": asset, "version": before.version},
             {
-                "$set": {"state": state.to_document(), "version": before.version + 1},
+                "$set": {"state": to_document(state), "version": before.version + 1},
                 "$pull": {"requests": {"id": {"$in": [request.id for request in taken]}}},
             },
             return_document=ReturnDocument.AFTER,
@@ -39,7 +39,7 @@ class MongoLines:
 
     def _insert(self, asset: str, state: LineState) -> StoredLine | None:
         try:
-            self._lines.insert_one({"_id": asset, "version": 1, "state": state.to_document(), "requests": []})
+            self._lines.insert_one({"_id": asset, "version": 1, "state": to_document(state), "requests": []})
         except DuplicateKeyError:
             return None
         return StoredLine(state, 1)
@@ -50,5 +50,4 @@ class MongoLines:
 
 def _read_line(document: Document) -> StoredLine:
     requests = tuple(from_document(SetPointRequest, request) for request in document["requests"])
-    state = document["state"] | {"origin": utc(document["state"]["origin"])}
-    return StoredLine(LineState.from_document(state), document["version"], requests)
+    return StoredLine(from_document(LineState, document["state"]), document["version"], requests)

@@ -4,7 +4,9 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, Platform
 from alerting.reporting.backtest import Cost
@@ -79,13 +81,12 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     assert readings.index[-1] <= at(100)
     assert platform.readings.asked_until == at(100)
     assert sandbox.readings.span("oven-1")[1] == at(100)
-    for write in (
-        lambda: sandbox.assets.put([oven()]),
-        lambda: sandbox.readings.add_readings([], at(0)),
-        lambda: sandbox.feedback.append(None),
-    ):
-        with pytest.raises(LiveWrite):
-            write()
+    with pytest.raises(LiveWrite):
+        sandbox.readings.add_readings([], at(0))
+    sandbox.assets.put([Asset(name="oven-9")])
+    assert [a.name for a in platform.assets.all()] == ["oven-1"]
+    sandbox.feedback.append(Feedback("e", "true_alarm", False, None, None, "ann", at(0)))
+    assert platform.feedback.of("e") == []
     sandbox.definitions.put(too_moist())
     sandbox.reports.put("too-moist", at(0), at(1), {}, "", at(1))
     sandbox.episodes.insert(episode())

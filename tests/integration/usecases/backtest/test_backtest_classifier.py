@@ -9,6 +9,7 @@ import pytest
 import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
 from alerting.reporting import training_charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
@@ -188,9 +189,18 @@ def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkey
     evaluate(platform, None, at(START + DAY))
     first = platform.episodes.find("too-moist")[-1]
     give_feedback(
-        platform, episode_id=first.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
-        actor="ann", at=at(START + DAY), acted_at=first.raised_at + timedelta(minutes=5),
-    )  # fmt: skip
+        platform,
+        Feedback(
+            episode=first.id,
+            verdict="true_alarm",
+            acted=True,
+            action="opened the flap",
+            comment=None,
+            actor="ann",
+            at=at(START + DAY),
+            acted_at=first.raised_at + timedelta(minutes=5),
+        ),
+    )
     platform.clock.instant = at(END)
     known = []
 

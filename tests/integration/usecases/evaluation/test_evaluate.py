@@ -1,6 +1,7 @@
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.episodes.store import NotFound, find_episode
@@ -153,15 +154,15 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
     feed(platform, m1=230)
     run(platform, 10)
     (episode,) = all_episodes(platform)
-    said = {"episode_id": episode.id[:8], "action": None, "comment": None, "acted": False, "at": at(11)}
-    assert give_feedback(platform, verdict="true_alarm", actor="ann", **said).outcome_record.outcome == "hit"
-    after = give_feedback(platform, verdict="false_alarm", actor="bob", **said)
+    said = {"episode": episode.id[:8], "action": None, "comment": None, "acted": False, "at": at(11)}
+    assert give_feedback(platform, Feedback(verdict="true_alarm", actor="ann", **said)).outcome_record.outcome == "hit"
+    after = give_feedback(platform, Feedback(verdict="false_alarm", actor="bob", **said))
     assert after.outcome_record.outcome == "undetermined"
     assert [f.actor for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
     with pytest.raises(UserError, match="is empty"):
-        give_feedback(platform, verdict=None, actor="ann", **said)
+        give_feedback(platform, Feedback(verdict=None, actor="ann", **said))
     with pytest.raises(NotFound, match="there is no episode"):
-        find_episode(platform, "0000")
+        find_episode(platform.episodes, "0000")
 
 
 def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(platform):
@@ -173,7 +174,7 @@ def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(plat
     run(platform, 3)
     (episode,) = all_episodes(platform)
     give_feedback(
-        platform, episode_id=episode.id, verdict=None, acted=True, action="damper", comment=None, actor="ann", at=at(10)
+        platform, Feedback(episode=episode.id, verdict=None, acted=True, action="damper", comment=None, actor="ann", at=at(10))
     )
     assert platform.episodes.get(episode.id).outcome_record.outcome == "undetermined"
     run(platform, 40)

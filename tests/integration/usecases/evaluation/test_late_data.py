@@ -3,6 +3,7 @@
 import pytest
 
 from alerting.definitions.assets import Variable
+from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.listing import episodes_of
@@ -36,7 +37,7 @@ def test_a_spell_that_overlaps_is_the_episode_that_was_told_with_its_id_raise_an
     line.run(13)
     (before,) = line.episodes()
     said = {"verdict": "true_alarm", "acted": True, "action": "damper", "comment": None, "actor": "ann", "at": at(14)}
-    give_feedback(line.platform, episode_id=before.id, **said)
+    give_feedback(line.platform, Feedback(episode=before.id, **said))
     line.feed({7: 230}, 15)
     line.run(16)
     line.feed({20: 200}, 20)

@@ -165,7 +165,7 @@ WIDE = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from alerting.usecases.ingestion.tables import import_readings
+from alerting.usecases.ingestion.tables import check_readings
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from benchmarks.memory import peak_mib
@@ -173,7 +173,7 @@ from tests.memory_plant import Plant
 
 plant = Plant()
 plant.readings.add_readings = lambda rows, arrived_at: len(rows)
-result = import_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant, now=datetime.now(UTC), actor="me")
+result = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant).write(now=datetime.now(UTC), actor="me")
 print(result.rows, peak_mib())
 """
 

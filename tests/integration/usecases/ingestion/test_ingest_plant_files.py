@@ -16,7 +16,7 @@ from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.tables import check_readings, import_events, import_readings
+from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.memory_plant import Plant
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Folder:
 
     def readings(self, content, **layout):
         source = ReadingsFile(self.file(content), Layout(**{"asset": "a", **layout}))
-        return import_readings(source, self.plant, now=NOW, actor="me")
+        return check_readings(source, self.plant).write(now=NOW, actor="me")
 
     def understood(self, content, **layout):
         return check_readings(ReadingsFile(self.file(content), Layout(**{"asset": "a", **layout})), self.plant).understood
@@ -221,7 +221,7 @@ def test_a_local_time_that_was_skipped_is_named(folder):
 def test_the_end_of_an_event_in_the_second_time_of_that_hour_is_not_before_its_start(folder):
     content = "Beginn;type;end\n26.10.2025 02:10;stop;26.10.2025 02:20\n26.10.2025 02:50;stop;26.10.2025 02:05\n"
     source = EventsFile(folder.file(content), Layout(asset="a", time="Beginn", zone="Europe/Berlin"), EventColumns())
-    import_events(source, folder.plant, now=NOW, actor="me")
+    check_events(source, folder.plant).write(now=NOW, actor="me")
     ends = sorted(e.end - e.start for e in folder.plant.readings.events.values())
     assert ends == [timedelta(minutes=10), timedelta(minutes=15)]
 
@@ -413,7 +413,7 @@ def test_a_damaged_parquet_file_is_refused_wherever_the_damage_is(folder):
         plant = Plant()
         try:
             source = ReadingsFile(folder.file(damaged, "bad.parquet"), Layout(asset="a"))
-            import_readings(source, plant, now=NOW, actor="me")
+            check_readings(source, plant).write(now=NOW, actor="me")
         except UserError:
             assert plant.untouched()
 

@@ -8,7 +8,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables import text
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.tables import import_readings
+from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import NOW, SIX
 from tests.memory_plant import Assets, Plant
 
@@ -209,7 +209,7 @@ def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, mo
 
     monkeypatch.setattr(source, "profile", change)
     with pytest.raises(UserError, match="changed during its import; import it again"):
-        import_readings(source, importer.plant, now=NOW, actor="me")
+        check_readings(source, importer.plant).write(now=NOW, actor="me")
     assert not importer.values
 
 
@@ -222,8 +222,9 @@ def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, mon
     monkeypatch.setattr(text, "BLOCK_BYTES", 500)
     path = importer.file("ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100)))
     told = []
-    import_readings(
-        ReadingsFile(path, Layout(asset="a")), importer.plant, now=NOW, actor="me", progress=lambda *step: told.append(step)
+    report = lambda *step: told.append(step)  # noqa: E731 - one name for two calls
+    check_readings(ReadingsFile(path, Layout(asset="a")), importer.plant, progress=report).write(
+        now=NOW, actor="me", progress=report
     )
     for step in ("checking", "writing"):
         done = [d for s, d, _ in told if s == step]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.episodes.episode import Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import ReadingRow
@@ -99,9 +100,18 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
     evaluate(platform, None, at(12 * DAY))
     last = max((e for e in platform.episodes.find(NAME) if e.raised_at < at(11.9 * DAY)), key=lambda e: e.raised_at)
     give_feedback(
-        platform, episode_id=last.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None, actor="ann",
-        at=at(12 * DAY + 30), acted_at=last.raised_at + timedelta(minutes=5),
-    )  # fmt: skip
+        platform,
+        Feedback(
+            episode=last.id,
+            verdict="true_alarm",
+            acted=True,
+            action="opened the flap",
+            comment=None,
+            actor="ann",
+            at=at(12 * DAY + 30),
+            acted_at=last.raised_at + timedelta(minutes=5),
+        ),
+    )
 
     before, after = (proposal_as_of(platform, at(12 * DAY + minutes)) for minutes in (0, 40))
 

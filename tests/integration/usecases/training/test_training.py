@@ -14,6 +14,7 @@ from alerting.cli import models
 from alerting.cli.main import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
 from alerting.learning.search.candidates import candidate_from_files
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -137,9 +138,18 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     assert at(MINUTES + 30) <= oldest.raised_at <= at(MINUTES + 70)
     acted = oldest.raised_at + timedelta(minutes=5)
     after = give_feedback(
-        platform, episode_id=oldest.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
-        actor="ann", at=platform.clock.now(), acted_at=acted,
-    )  # fmt: skip
+        platform,
+        Feedback(
+            episode=oldest.id,
+            verdict="true_alarm",
+            acted=True,
+            action="opened the flap",
+            comment=None,
+            actor="ann",
+            at=platform.clock.now(),
+            acted_at=acted,
+        ),
+    )
     assert after.outcome_record.outcome == "avoided"
 
 
