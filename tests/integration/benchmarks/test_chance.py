@@ -15,6 +15,6 @@ def test_noise_is_not_promoted():
     assert sum(result["ap"] > result["bound"] for result in results) <= 2
 
 
-def test_a_real_signal_of_the_same_problems_is_promoted():
-    results = [training(*setting, RISE, 0, trials=4) for setting in SETTINGS]
-    assert [result["promoted"] for result in results] == [True] * len(SETTINGS)
+def test_a_real_signal_is_promoted():
+    results = [training(noise, 40, RISE, 0, trials=4) for noise in ("ar", "white")]
+    assert [result["promoted"] for result in results] == [True, True]
