@@ -68,9 +68,10 @@ def test_its_episodes_are_explained_by_the_last_value_alone_and_the_advice_agree
     assert (counts.unknown, counts.unreadable) == ({}, {})
     episodes = platform.episodes.find("too-moist")
     assert episodes
-    model = load_model(platform, "too-moist", 1)
+    registered = load_model(platform, "too-moist", 1)
     history = platform.readings.load(platform.assets.all()[0], None, at(UNTIL))
     for episode in episodes:
+        model = registered.serving(episode.raised_at)
         row = build_features(model.plan, history, np.array([to_millis(episode.raised_at)]))
         assert episode.evaluation.value == pytest.approx(model.score(row)[0])
         assert {c.variable for c in episode.contributions if abs(c.share) > 1e-9} == {"moisture"}
