@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Links, ModelFileCache, Platform, TrainingLimits
+from alerting.ports import Channel, Links, Platform, TrainingLimits
 from alerting.settings.delivery import Smtp
 from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
@@ -80,6 +80,7 @@ def database_warning(settings: Settings) -> str | None:
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
     from alerting.adapters.memory.platform import memory_platform
+    from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
 
     delivers = _channels(settings) if channels else {}
@@ -88,11 +89,12 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         platform,
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),
-        model_file_cache=_model_file_cache(settings),
+        model_file_cache=FolderFileCache(settings.home / "cache" / "models"),
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
         notifications_last=settings.delivery.notifications_last,
+        latency=settings.latency,
     )
 
 
@@ -223,12 +225,6 @@ def _model_key(settings: Settings) -> bytes:
     from alerting.adapters.channels.links import load_or_create_key
 
     return b"" if settings.mlflow_uri is None else load_or_create_key(settings.home / "secrets" / "model_key")
-
-
-def _model_file_cache(settings: Settings) -> ModelFileCache:
-    from alerting.adapters.mlflow.file_cache import FolderFileCache
-
-    return FolderFileCache(settings.home / "cache" / "models")
 
 
 def _links(settings: Settings) -> Links:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,8 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
 
 def _platform(stores: MongoStores) -> Platform:
     """Return a platform on these stores, without a model registry, which thresholds do not need, and without channels."""
-    return stores.platform(MemoryModels(), {}, MongoClock(stores.database), memory_platform)
+    platform = stores.platform(MemoryModels(), {}, MongoClock(stores.database), memory_platform)
+    return replace(platform, latency=timedelta(0))  # like the peer, which waits for nothing
 
 
 def _peer() -> dict[str, float]:

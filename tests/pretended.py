@@ -1,7 +1,7 @@
 """A whole platform in memory, with a manual clock."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.adapters.memory import models as memory
 from alerting.adapters.memory.platform import memory_platform
@@ -42,12 +42,12 @@ class Mailbox:
         self.messages.append(message)
 
 
-def platform_on(stores, channels, clock):
-    """Return a platform on these stores, with an in-memory registry."""
+def platform_on(stores, channels, clock, latency=timedelta(0)):
+    """Return a platform on these stores, with an in-memory registry. By default its evaluation waits for no reading."""
     models, by_name = MemoryModels(), {c.name: c for c in channels}
     if isinstance(stores, Platform):
-        return replace(stores, models=models, channels=by_name, clock=clock)
-    return stores.platform(models, by_name, clock, memory_platform)
+        return replace(stores, models=models, channels=by_name, clock=clock, latency=latency)
+    return replace(stores.platform(models, by_name, clock, memory_platform), latency=latency)
 
 
 def pretended_platform(*channels):

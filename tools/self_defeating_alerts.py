@@ -146,13 +146,14 @@ def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: Hist
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
     at = grid(first + duration_millis(model.plan.lookback), last, duration_millis(wanted.stride))
     labels = label_instants(wanted, "onset", line, at, last)
-    at, label = at[labels.dropped == ""], labels.label[labels.dropped == ""]
+    at, label = at[labels.measured], labels.label[labels.measured]
     score = model.score(build_features(model.plan, line, at))
     name = line.asset.name
     problems = labels.problems.assign(asset=name)
     observed = observe_rows(
         at=at,
         asset=np.full(len(at), name, dtype=object),
+        measured=np.ones(len(at), np.bool_),
         problems=problems[problems["start"] > pd.Timestamp(from_millis(int(at[0])))],
         occurrences=pd.DataFrame(labels.occurrences.columns(name)),
         onset=True,

@@ -1,11 +1,13 @@
 """`alerting evaluate`."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from alerting.cli.printing.output import console, plain, show
+from alerting.cli.printing.output import console, plain, show, zone
 from alerting.cli.support import End, Json, Start, instant, platform, progress, writes
+from alerting.reporting import messages
 
 
 @writes
@@ -42,12 +44,16 @@ def evaluate(
                 raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
             counts = [(n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress)) for n in names]
         else:
-            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, p.clock.now(), report_progress))]
+            now = p.clock.now()
+            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, now, report_progress))]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
     columns = ["definitions", "targets", "raised", "closed", "determined", "withdrawn", "late", "too_late"]
     show(rows, columns, as_json, "nothing to evaluate")
     if not as_json:
+        if stop is None:
+            latency = timedelta(seconds=counts[0][1].latency_s)
+            console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
         for _, count in counts:
             for target, reason in count.unknown.items():
                 console.print(f"unknown: {target}: {reason}")

@@ -67,6 +67,7 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "boolean": (bool, "true or false"),
     "category": (str, "text"),
 }
+USUAL_LATENCY = timedelta(seconds=10)
 
 
 class Closed(BaseModel):
@@ -94,10 +95,10 @@ class Variable(Closed):
         description="Longest time for which models carry a value forward until the next one, e.g. 14d for a recipe or set-point "
         "that is reported when it changes; found from the data when left out. Afterwards the value is missing.",
     )
-    latency: Duration = Field(
-        timedelta(0),
+    latency: Duration | None = Field(
+        None,
         description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
-        "even later values are evaluated again.",
+        "even later values are evaluated again. The platform's (`ALERTING_LATENCY`, 10s) when left out.",
     )
     controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
     min: float | None = Field(None, description="Lowest value an operator may set.")
@@ -130,6 +131,11 @@ class Asset(Closed):
         description="Fixed facts such as model or age; usable as features and in selectors.",
     )
     variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=10_000, description="Variables by name.")
+
+    def latency(self, variable: str, default: timedelta) -> timedelta:
+        """Return how long evaluation waits for values of a variable; `default`: the platform's latency."""
+        declared = self.variables.get(variable)
+        return default if declared is None or declared.latency is None else declared.latency
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:

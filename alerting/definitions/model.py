@@ -85,13 +85,12 @@ class Definition(CommonFields, ABC):
         """Return how long after its stamp a value that raises an episode is known by design."""
         return timedelta(0)
 
-    def latency(self, asset: Asset) -> timedelta:
+    def latency(self, asset: Asset, default: timedelta) -> timedelta:
         """Return how long an evaluation waits for readings of an asset: the latency of its slowest variable.
 
-        A problem that determines outcomes only delays no evaluation.
+        A problem that determines outcomes only delays no evaluation. `default`: the platform's latency.
         """
-        waits = (asset.variables[v].latency for v in self.variables_evaluated(asset) if v in asset.variables)
-        return max(waits, default=timedelta(0))
+        return max((asset.latency(variable, default) for variable in self.variables_evaluated(asset)), default=default)
 
 
 class TrainedDefinition(Definition):

@@ -11,7 +11,7 @@ from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_milli
 
 BoolArray = npt.NDArray[np.bool_]
 NOT_YET = np.iinfo(np.int64).min
-_TIMES = ("start", "true_at", "known_at", "over_at")
+_TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,15 @@ class Occurrences:
     """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of samples that meet it, or event.
 
     `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is known to have lasted for
-    `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to be over; FAR_FUTURE while it goes on.
+    `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to be over; FAR_FUTURE while it goes on. `recovered_at`:
+    the end of its recovery or hold-off, never before it is known to be over.
     """
 
     start: Millis
     true_at: Millis
     known_at: Millis
     over_at: Millis
+    recovered_at: Millis
     of_samples: bool = True
 
     def columns(self, asset: str) -> dict[str, Any]:
@@ -35,13 +37,19 @@ class Occurrences:
     @classmethod
     def from_columns(cls, columns: Any) -> "Occurrences":
         """Return the occurrences in such columns of a mapping or frame, all of one asset."""
-        start, true_at, known_at, over_at = (np.asarray(columns[name], np.int64) for name in _TIMES)
-        return cls(start, true_at, known_at, over_at)
+        start, true_at, known_at, over_at, recovered_at = (np.asarray(columns[name], np.int64) for name in _TIMES)
+        return cls(start, true_at, known_at, over_at, recovered_at)
+
+    @property
+    def lasted(self) -> BoolArray:
+        """Return which of them lasted for `problem.for`, so that they are problems."""
+        return self.known_at < FAR_FUTURE
 
     def ended_at(self, instant: datetime) -> "Occurrences":
-        """Return the occurrences with the one that goes on at an instant ended there, by hand."""
+        """Return the occurrences with the one that goes on at an instant ended there, by hand, without any recovery."""
         at = to_millis(instant)
-        return replace(self, over_at=np.where((self.known_at <= at) & (at < self.over_at), at, self.over_at))
+        ended = (self.known_at <= at) & (at < self.over_at)
+        return replace(self, over_at=np.where(ended, at, self.over_at), recovered_at=np.where(ended, 0, self.recovered_at))
 
     def since(self, instant: datetime) -> datetime | None:
         """Return the start of the occurrence that is known to be true at an instant, None without one."""
@@ -62,22 +70,38 @@ class KnownProblem:
     is_first: bool = True
 
 
-def occurrences_of_events(start: Millis, end: Millis) -> Occurrences:
-    """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on."""
-    return Occurrences(start, start, start, np.where(end == NOT_YET, FAR_FUTURE, end), of_samples=False)
+def occurrences_of_events(
+    start: Millis, end: Millis, recovery: int | None, hold_off: int, earlier: KnownProblem | None = None
+) -> Occurrences:
+    """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on.
+
+    `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant event, nothing after a lasting
+    one. The instant of an event never counts. `earlier`: what an earlier evaluation has found; events over by then are left out.
+    """
+    if earlier is not None and not earlier.is_first:
+        goes_on = (end == NOT_YET) | (end > to_millis(earlier.at))
+        start, end = start[goes_on], end[goes_on]
+    after = np.where(end == start, hold_off, 0) if recovery is None else recovery
+    over_at = np.where(end == NOT_YET, FAR_FUTURE, end)
+    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, np.maximum(end + after, start + 1))
+    return Occurrences(start, start, start, over_at, recovered_at, of_samples=False)
 
 
-def occurrences_of_samples(ts: Millis, bad: BoolArray, hold: int, delay: int, earlier: KnownProblem | None = None) -> Occurrences:
+def occurrences_of_samples(
+    ts: Millis, bad: BoolArray, hold: int, delay: int, earlier: KnownProblem | None = None, recovery: int = 0
+) -> Occurrences:
     """Return every run of samples that meet the condition. A value holds until the next sample.
 
-    `hold`, `delay`: `problem.for` and the delay of the variable (ms). `earlier`: what an earlier evaluation has found; runs that
-    were over by then are left out.
+    `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the last run (ms). `earlier`:
+    what an earlier evaluation has found; runs that were over by then are left out.
     """
     if earlier is not None:
         ts, bad = _samples_after(ts, bad, to_millis(earlier.at) - delay, earlier)
     start, end, _ = condition_intervals(ts, bad)
     known_at = np.where((end == NOT_YET) | (end - start >= hold), start + hold + delay, FAR_FUTURE)
-    return Occurrences(start, start + delay, known_at, np.where(end == NOT_YET, FAR_FUTURE, end + delay))
+    over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
+    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, end + max(delay, recovery))
+    return Occurrences(start, start + delay, known_at, over_at, recovered_at)
 
 
 def _samples_after(ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem) -> tuple[Millis, BoolArray]:

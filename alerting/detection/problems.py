@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Problem
+from alerting.definitions.model import Problem, TrainedDefinition
+from alerting.detection.counted_times import starts_uncounted
 from alerting.detection.occurrences import (
     NOT_YET,
     BoolArray,
@@ -25,6 +26,7 @@ __all__ = [
     "BoolArray",
     "KnownProblem",
     "Occurrences",
+    "counted_problems",
     "find_occurrences",
     "find_problems",
     "matching",
@@ -80,16 +82,24 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
 
 
-def find_occurrences(problem: Problem, history: History, earlier: KnownProblem | None = None) -> Occurrences:
+def find_occurrences(definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None) -> Occurrences:
     """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
 
-    `earlier`: what an earlier evaluation has found of samples; of events all that matter are in the history.
+    `earlier`: what an earlier evaluation has found; what was over by then is left out.
     """
+    problem = definition.problem
+    recovery = None if problem.recovery is None else duration_millis(problem.recovery)
     if problem.event is not None:
         found = _problem_events(problem.event, history)
-        return occurrences_of_events(millis(found["start"]), millis(found["end"]))
+        hold_off = duration_millis(definition.horizon)
+        return occurrences_of_events(millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier)
     delay, hold = duration_millis(history.delay(problem.variable or "")), duration_millis(problem.hold)
-    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, earlier)
+    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, earlier, recovery or 0)
+
+
+def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool) -> pd.DataFrame:
+    """Return the result of `find_problems` with a column `uncounted`, as `starts_uncounted`: never for a state."""
+    return found.assign(uncounted=starts_uncounted(millis(found["start"]), problems) if is_onset else False)
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:

@@ -35,7 +35,8 @@ class ConditionState:
     evaluations in a row that ended unknown, `unknown_reason` why.
 
     Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its problem was known to have
-    come; `problem_since`: start of the problem's condition that goes on at the watermark.
+    come; `problem_since`: start of the problem's condition that goes on at the watermark; `rearm_at`: until when nothing is
+    raised after a problem, unless a lower score comes first (1970 without such a problem, None before the first evaluation).
     """
 
     watermark: datetime
@@ -53,6 +54,7 @@ class ConditionState:
     raised_by: int | None = None
     happening_since: datetime | None = None
     problem_since: datetime | None = None
+    rearm_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Life of a prediction in event time: expected, happening, over. Live evaluation, backtest and training metrics share it."""
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import numpy as np
+
 from alerting.detection.occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
-from alerting.readings.ragged import Flags
+from alerting.readings.ragged import Flags, Numbers
 
 HORIZON_PASSED = "the horizon has passed"
 PROBLEM_OVER = "the problem is over"
@@ -28,13 +30,14 @@ class Course(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictionRule:
-    """How predictions of one definition on one asset end. `window_ms`: gap + horizon.
+    """How predictions of one definition on one asset begin and end. `window_ms`: gap + horizon.
 
     `state`: the model predicts the state, and may raise while the problem goes on.
     """
 
     occurrences: Occurrences
     window_ms: int
+    horizon_ms: int
     state: bool = False
     _true_at: Sequence[int] = field(init=False, repr=False, compare=False)
     _known_at: Sequence[int] = field(init=False, repr=False, compare=False)
@@ -62,11 +65,52 @@ class PredictionRule:
                 return Course(min(happening, valid_until), happening, over)
         return Course(valid_until, FAR_FUTURE, valid_until)
 
+    def courses(self, instants: Sequence[int]) -> Iterator[tuple[int, Course]]:
+        """Yield raise and course of each prediction of a score that is high at these instants (ms, increasing).
+
+        The next one may be raised at the first instant at which the one before is closed.
+        """
+        position = 0
+        while position < len(instants):
+            course = self.course(instants[position])
+            yield instants[position], course
+            position = bisect_left(instants, course.closed_at)
+
+
+class Rearming(NamedTuple):
+    """Instants at which a high score may raise an episode.
+
+    `rearm_at`: until when (ms) no later one may, unless a lower score comes first; 0 without a problem that asks for it.
+    """
+
+    may_raise: Flags
+    rearm_at: int
+
+
+def rearm(
+    at: Millis, score: Numbers, threshold: float, rule: PredictionRule, until: int = FAR_FUTURE - 1, rearm_at: int = 0
+) -> Rearming:
+    """Select the instants at which an episode may be raised: after a problem the score must have been lower first.
+
+    Without a lower score it may be raised one horizon after the recovery. `at`: ms, increasing. `score`: NaN where unknown or
+    where the instant does not count. `until`: everything up to here is known. `rearm_at`: the result for problems that are not
+    among those of the rule, because they were over before these instants.
+    """
+    may_raise, lower = score >= threshold, np.flatnonzero(score < threshold)
+    problems = rule.occurrences
+    over = problems.lasted & (problems.over_at <= until)
+    ends = np.append(problems.recovered_at[over] + rule.horizon_ms, rearm_at)
+    first = np.append(np.searchsorted(at, problems.over_at[over]), 0)
+    reached = np.append(lower, len(at))[np.searchsorted(lower, first)]
+    for begin, after in zip(first.tolist(), np.minimum(reached, np.searchsorted(at, ends)).tolist(), strict=True):
+        may_raise[begin:after] = False
+    return Rearming(may_raise, int(max(ends[(reached == len(at)) & (ends > until)], default=0)))
+
 
 def advance_predictions(
     state: ConditionState,
     at: Millis,
-    triggered: Flags,
+    may_raise: Flags,
     rule: PredictionRule,
     stride: timedelta,
     until: datetime,
@@ -74,31 +118,28 @@ def advance_predictions(
 ) -> tuple[ConditionState, list[Step]]:
     """Advance a model's episodes through evaluated instants. Nothing is raised while an episode is open.
 
-    `at`: evaluated instants in ms, increasing, after the watermark. `until`: everything up to here is known. `of_open`: the
-    rule of the episode open in `state`, if another revision raised it. An episode raised less than a stride after the end of the
-    one before continues it, unless the problem of that one came.
+    `at`: evaluated instants in ms, increasing, after the watermark. `may_raise`: as `rearm` selects them. `until`: everything
+    up to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised it. An episode raised
+    less than a stride after the end of the one before continues it, unless the problem of that one came.
     """
     steps: list[Step] = []
     limit = to_millis(until)
-    rule_of_open = of_open or rule
-    for instant in [*at[triggered].tolist(), limit + 1]:
-        if state.raised_at is not None:
-            state = _follow(state, state.raised_at, rule_of_open, min(instant, limit), steps)
-            if state.raised_at is not None:
-                continue
-            rule_of_open = rule
-        if instant <= limit:
-            now = from_millis(instant)
-            joined = state.last_closed_at is not None and now - state.last_closed_at < stride
-            follows = state.last_raised_at if joined else None
-            steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
-            state = replace(state, raised_at=now)
+    instants = at[may_raise].tolist()
+    if state.raised_at is not None:
+        course = (of_open or rule).course(to_millis(state.raised_at))
+        state = _follow(state, state.raised_at, course, limit, steps)
+        instants = instants[bisect_left(instants, course.closed_at) :]
+    for raised, course in rule.courses(instants):
+        now = from_millis(raised)
+        joined = state.last_closed_at is not None and now - state.last_closed_at < stride
+        follows = state.last_raised_at if joined else None
+        steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
+        state = _follow(replace(state, raised_at=now), now, course, limit, steps)
     return state, steps
 
 
-def _follow(state: ConditionState, raised_at: datetime, rule: PredictionRule, until: int, steps: list[Step]) -> ConditionState:
+def _follow(state: ConditionState, raised_at: datetime, course: Course, until: int, steps: list[Step]) -> ConditionState:
     """Return the state after what is known of the open episode up to an instant (ms), and add the steps."""
-    course = rule.course(to_millis(raised_at))
     ended = from_millis(course.ended_at)
     if course.happening_at <= until and state.happening_since is None:
         state = replace(state, happening_since=from_millis(course.happening_at))
@@ -118,17 +159,10 @@ def _follow(state: ConditionState, raised_at: datetime, rule: PredictionRule, un
     )
 
 
-def predicted_intervals(at: Millis, triggered: Flags, rule: PredictionRule) -> list[tuple[int, int]]:
-    """Return model episodes of one asset as (raised, end of the prediction) in ms, equal to those of `advance_predictions`.
+def predicted_intervals(at: Millis, score: Numbers, threshold: float, rule: PredictionRule) -> list[tuple[int, int]]:
+    """Return model episodes of one asset as (raised, end of the prediction) in ms: those of `advance_predictions`.
 
-    The next one may be raised at the first triggered instant at which the one before is closed. `at`: evaluated instants,
-    increasing.
+    `at`: evaluated instants, increasing.
     """
-    intervals: list[tuple[int, int]] = []
-    free_from = -FAR_FUTURE
-    for raised in at[triggered].tolist():
-        if raised >= free_from:
-            course = rule.course(raised)
-            intervals.append((raised, course.ended_at))
-            free_from = course.closed_at
-    return intervals
+    may_raise = rearm(at, score, threshold, rule).may_raise
+    return [(raised, course.ended_at) for raised, course in rule.courses(at[may_raise].tolist())]

@@ -48,6 +48,7 @@ class Condition:
     raised_by: int | None = None
     happening_since: datetime | None = None
     problem_since: datetime | None = None
+    rearm_at: datetime | None = None
 
 
 NORMAL = Condition()
@@ -160,6 +161,7 @@ class ConditionTable:
             raised_by=condition.raised_by,
             happening_since=condition.happening_since,
             problem_since=condition.problem_since,
+            rearm_at=condition.rearm_at,
         )
 
     def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
@@ -202,6 +204,7 @@ class ConditionTable:
             raised_by=state.raised_by,
             happening_since=state.happening_since,
             problem_since=state.problem_since,
+            rearm_at=state.rearm_at,
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:

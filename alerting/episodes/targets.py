@@ -1,6 +1,6 @@
 """Evaluation plan: every target with the parameters that its evaluation needs."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -65,6 +65,11 @@ class EvaluationPlan:
         return EvaluationPlan(
             tuple(name for name in self.names if name in chosen), tuple(w for w in self.targets if w.definition in chosen)
         )
+
+
+def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:
+    """Return the smallest latency of targets (ms), 0 without targets."""
+    return min((target.latency for target in targets), default=0)
 
 
 def batches(targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int) -> Iterator[list[int]]:

@@ -26,16 +26,6 @@ def delay_after(failures: int) -> float:
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
 
 
-def always() -> bool:
-    """Return True: the part is ready as soon as it is started."""
-    return True
-
-
-def no_cause() -> str | None:
-    """Return no cause: the reason of the end is unknown."""
-    return None
-
-
 @dataclass(frozen=True)
 class Part:
     """A supervised process; with `once`, a job that must finish successfully.
@@ -50,12 +40,12 @@ class Part:
     command: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
     needs: tuple[str, ...] = ()
-    ready: Callable[[], bool] = always
+    ready: Callable[[], bool] = lambda: True
     once: bool = False
     talks: bool = False
     grace_s: float = 10.0
     writes_to: Path | None = None
-    cause: Callable[[], str | None] = no_cause
+    cause: Callable[[], str | None] = lambda: None
     news: bool = False
 
 

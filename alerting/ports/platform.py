@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
+from alerting.definitions.assets import USUAL_LATENCY
 from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
@@ -61,7 +62,8 @@ class Platform:
     """All ports of a use case.
 
     `model_key`: key for the hashes of model files, if others can write into the registry; else empty. `zone`: time zone of the
-    plant, for times in messages. `notifications_last`: how long finished notifications are stored.
+    plant, for times in messages. `notifications_last`: how long finished notifications are stored. `latency`: how long evaluation
+    waits for values of a variable without a latency of its own.
     """
 
     definitions: Definitions
@@ -98,3 +100,4 @@ class Platform:
     model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
     zone: tzinfo = UTC
     notifications_last: timedelta = timedelta(days=90)
+    latency: timedelta = USUAL_LATENCY

@@ -11,22 +11,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
-
-__all__ = [
-    "EVENT_COLUMNS",
-    "INDEX_DTYPE",
-    "History",
-    "Millis",
-    "duration_millis",
-    "from_millis",
-    "millis",
-    "no_events",
-    "no_readings",
-    "to_millis",
-    "with_older",
-]
 
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")

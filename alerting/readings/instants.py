@@ -11,6 +11,13 @@ FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def whole_millis(instant: datetime) -> datetime:
+    """Return an instant in UTC, rounded down to whole milliseconds. Raises ValueError if it has no time zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"the instant {instant.isoformat()} has no time zone")
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000).astimezone(UTC)
+
+
 def to_millis(instant: datetime) -> int:
     """Return one aware instant as whole milliseconds since 1970, rounded down."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)

@@ -1,9 +1,9 @@
 """Numbers in a readable format, the same on pages and in sentences."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.spoken import latency_note, spoken_share
 
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
@@ -59,6 +59,11 @@ def moment(value: datetime, zone: tzinfo) -> str:
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo) -> str:
+    """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
+    return f"evaluated to {watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}{latency_note(latency)}"
 
 
 def amount(value: float | None, unit: str) -> str:

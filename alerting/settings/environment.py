@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.alarm_budget import AlarmBudget
+from alerting.definitions.assets import USUAL_LATENCY
+from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
@@ -30,7 +33,8 @@ _mlflow_uri = address(
     needs_host=False,
 )
 _webhook_url = address({"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host")
-_mebibytes = whole_number(256, 1 << 24, "is not an amount of memory: give whole MiB, at least 256")
+_LONGEST_LATENCY = timedelta(hours=1)
+_rows = whole_number(1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000")
 
 
 class SettingsRefused(UserError):
@@ -50,7 +54,8 @@ class Settings:
     `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
     time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
     `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
-    networks of proxies whose statement of a client's address and scheme is trusted. `budget` is the operators' alarm budget.
+    networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
+    values of a variable without a latency of its own. `budget` is the operators' alarm budget.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -67,6 +72,7 @@ class Settings:
     max_training_rows: int | None = None
     timezone: ZoneInfo = UTC
     trusted_proxies: tuple[str, ...] = THIS_MACHINE
+    latency: timedelta = USUAL_LATENCY
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
@@ -130,6 +136,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         max_training_rows=read("max_training_rows", _rows, None),
         timezone=read("timezone", _timezone, defaults.timezone),
         trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
+        latency=read("latency", _latency, defaults.latency),
         webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
         webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
         delivery=read_delivery(variables),
@@ -139,12 +146,6 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     if variables.faults:
         raise SettingsRefused(variables.faults)
     return settings
-
-
-def _rows(text: str) -> int:
-    if not text.isdecimal() or not 1_000 <= int(text) <= 1_000_000_000:
-        raise ValueError(f"{text!r} is not a number of rows: give a whole number from 1000 to 1000000000")
-    return int(text)
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -164,6 +165,13 @@ def _proxies(text: str) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, or none") from None
     return given
+
+
+def _latency(text: str) -> timedelta:
+    waits = parse_duration(text)
+    if waits > _LONGEST_LATENCY:
+        raise ValueError(f"{text!r}: evaluation waits 1h at most; readings that come later than that are evaluated again")
+    return waits
 
 
 def _database(text: str) -> str:

@@ -98,7 +98,7 @@ def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Call
     def parse(text: str) -> str:
         try:
             parts = urlsplit(text)
-            fits = parts.scheme in schemes and bool(parts.hostname or not needs_host)
+            fits = parts.scheme in schemes and parts.port != 0 and bool(parts.hostname or not needs_host)
         except ValueError:  # its message may hold a password
             fits = False
         if not fits:

@@ -22,17 +22,18 @@ SAMPLES = 1000
 
 def compute_metrics(task: Task, score: Floats) -> dict[str, float | None]:
     """Return average precision, Brier score, and event recall at one false alarm a week (None without true time stamps)."""
-    rows = row_metrics(task.dataset.label[task.dataset.part == "test"], score)
+    rows = row_metrics(task.dataset.label[task.dataset.measured_in("test")], score)
     recall = _recall(task.dataset, score) if task.dated else None
     return {"ap": rows["ap"], "brier": rows["brier"], "event_recall": recall}
 
 
 def _recall(dataset: Dataset, score: Floats) -> float | None:
     """Return the share of problems found at the best threshold with at most one false alarm a week and asset."""
-    test = dataset.part == "test"
+    test = dataset.measured_in("test")
     observed = observe_rows(
         at=dataset.at[test],
         asset=dataset.asset[test],
+        measured=dataset.measured[test],
         problems=dataset.problems,
         occurrences=dataset.occurrences,
         onset=dataset.predicts == "onset",
@@ -57,7 +58,7 @@ def resampled(tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int 
 
 
 def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
-    label, block = task.dataset.label[task.dataset.part == "test"], _blocks(task)
+    label, block = task.dataset.label[task.dataset.measured_in("test")], _blocks(task)
     return {
         name: np.mean([bootstrap_rows(label, score, block, 0, samples)["ap"] for score in by_seed], axis=0)
         for name, by_seed in scores.items()
@@ -66,7 +67,7 @@ def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
 
 def _blocks(task: Task) -> npt.NDArray[np.int64]:
     """Return the block number of each test row."""
-    test = task.dataset.part == "test"
+    test = task.dataset.measured_in("test")
     if not task.dated:
         return np.arange(int(test.sum()))
     asset, at, label = task.dataset.asset[test], task.dataset.at[test], task.dataset.label[test]

@@ -47,6 +47,7 @@ class World:
         return read_settings(
             {
                 "ALERTING_HOME": str(self.path("home")),
+                "ALERTING_LATENCY": "0s",  # the clock never shows an instant whose readings are not there
                 "ALERTING_MONGODB_URI": self.uri,
                 "ALERTING_DATABASE": STORMY,
                 "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file

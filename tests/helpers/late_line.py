@@ -1,6 +1,7 @@
 """A line with late readings."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import strategies as st
 
@@ -18,9 +19,9 @@ LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 2
 class Line:
     """One oven, one definition, one mailbox; readings arrive when they are fed."""
 
-    def __init__(self, variables=None, stores=None, **changes):
+    def __init__(self, variables=None, stores=None, latency=timedelta(0), **changes):
         self.mail = Mailbox("mail")
-        self.platform = platform_on(stores or memory_platform(), [self.mail], HandClock())
+        self.platform = platform_on(stores or memory_platform(), [self.mail], HandClock(), latency)
         self.platform.assets.put([oven(**(variables or {}))])
         apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
 

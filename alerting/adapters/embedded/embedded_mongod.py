@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,14 +30,13 @@ from alerting.settings.machine import is_free
 
 LOG = "mongod.log"
 PATIENCE_S = 60.0
-_LARGEST_LOG, _END_OF_LOG = 20_000_000, 10_000
+_LARGEST_LOG = 20_000_000
 _POLL_S = 0.05
 _LAST_BREATH_S = 2.0
 _HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy machine
 _LOCK = "server.lock"
 _ADDRESS_IN_USE = 48  # exit code of mongod
 _FOLDER_LOCKED = 75  # exit code of the launcher
-_FOLDER_IN_USE = "DBPathInUse"  # last message of its log; the exit code has many causes
 _NOT_YET_INITIALIZED = 94  # error code of the server
 
 # Runs between the starter and mongod, because a fork of a process with threads must not run Python code of its own. It waits for
@@ -114,15 +114,17 @@ def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _
     return command + [part for parameter in parameters for part in ("--setParameter", parameter)]
 
 
-def make_primary(folder: Path, port: int, patience: float = PATIENCE_S) -> None:
+def make_primary(folder: Path, port: int, patience: float = PATIENCE_S, check_alive: Callable[[], None] = lambda: None) -> None:
     """Wait until the started server answers, create its replica set if needed, and wait until it accepts writes and the user.
 
-    Updates the port of a set that was created under another port. Raises UserError if this takes longer than `patience` seconds.
+    Updates the port of a set that was created under another port. Raises UserError if this takes longer than `patience` seconds,
+    and the error of `check_alive`, which is called in between.
     """
     deadline = time.monotonic() + patience
     while not _take_office(folder, port):
+        check_alive()
         if time.monotonic() > deadline:
-            raise UserError(f"the embedded MongoDB server on port {port} did not become ready within {patience:.0f} s")
+            raise UserError(f"the embedded MongoDB server did not become ready in {patience:.0f} s; its log is {folder / LOG}")
         time.sleep(_POLL_S)
 
 
@@ -190,7 +192,7 @@ class EmbeddedMongod:
             start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which stops the server last
         )
         try:
-            self._become_primary(time.monotonic() + patience)
+            make_primary(self.folder, self.port, patience, self._check_alive)
         except BaseException:
             self.stop()
             raise
@@ -230,26 +232,15 @@ class EmbeddedMongod:
                 raise UserError(self._port_in_use())
             time.sleep(_POLL_S)
 
-    def _become_primary(self, deadline: float) -> None:
-        while not _take_office(self.folder, self.port):
-            self._check_alive()
-            if time.monotonic() > deadline:
-                raise UserError(f"the embedded MongoDB server did not become ready; its log is {self.folder / LOG}")
-            time.sleep(_POLL_S)
-
     def _check_alive(self) -> None:
         code = None if self._process is None else self._process.poll()
         if code == _ADDRESS_IN_USE:
             raise UserError(self._port_in_use())
-        if code == _FOLDER_LOCKED or (code is not None and _FOLDER_IN_USE in self._end_of_log()):
+        if code == _FOLDER_LOCKED:
             raise UserError(self._folder_in_use(server_in(self.folder)))
         if code is not None:
             why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
             raise UserError(f"the embedded MongoDB server cannot start: {why}; its log is {self.folder / LOG}")
-
-    def _end_of_log(self) -> str:
-        log = self.folder / LOG
-        return log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:] if log.exists() else ""
 
     def _folder_in_use(self, server: int | None) -> str:
         which = f" (process {server})" if server else ""

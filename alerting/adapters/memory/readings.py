@@ -11,12 +11,12 @@ from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame
 from alerting.adapters.samples.late_parts import Key, event_parts, reading_parts, turn_of
-from alerting.adapters.samples.samples import sample_fields, samples_of
+from alerting.adapters.samples.samples import merge_event, sample_fields, samples_of
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, ReadingColumns, ReadingRow, Wanted
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.instants import whole_millis
 
 
 class MemoryReadings:
@@ -32,7 +32,7 @@ class MemoryReadings:
         written: dict[Key, Document] = {}
         changed = 0
         for row in rows:
-            ts, samples = _whole_millis(row.ts), samples_of(row)
+            ts, samples = whole_millis(row.ts), samples_of(row)
             of_asset = self._samples.setdefault(row.asset, {})
             if is_new := ts not in of_asset:
                 of_asset[ts] = {}
@@ -50,8 +50,8 @@ class MemoryReadings:
         before = {asset: dict(events) for asset, events in self._events.items()}
         changed: list[tuple[str, tuple[str, datetime]]] = []
         for row in rows:
-            events, key = self._events.setdefault(row.asset, {}), (row.type, _whole_millis(row.start))
-            after = _merge(events.get(key), row)
+            events, key = self._events.setdefault(row.asset, {}), (row.type, whole_millis(row.start))
+            after = merge_event(events.get(key), row)
             if after != events.get(key):
                 events[key] = after
                 changed.append((row.asset, key))
@@ -112,21 +112,6 @@ class MemoryReadings:
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)
         return (instants[0], instants[-1]) if instants else None
-
-
-def _whole_millis(instant: datetime) -> datetime:
-    """Return an instant rounded down to whole milliseconds, in UTC. Raises ValueError if it has no time zone."""
-    if instant.tzinfo is None:
-        raise ValueError(f"the instant {instant.isoformat()} has no time zone")
-    return from_millis(to_millis(instant))
-
-
-def _merge(stored: Document | None, row: EventRow) -> Document:
-    end = None if row.end is None else _whole_millis(row.end)
-    if stored is None:
-        start = _whole_millis(row.start)
-        return {"asset": row.asset, "type": row.type, "start": start, "end": end, "attributes": dict(row.attributes)}
-    return {**stored, "end": end or stored["end"], "attributes": {**stored["attributes"], **row.attributes}}
 
 
 def _lasts(event: Document, instant: Collection[str], since: datetime) -> bool:

@@ -22,7 +22,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from alerting.readings.history import duration_millis
+from alerting.readings.instants import duration_millis, whole_millis
 
 Document = dict[str, Any]
 MongoDatabase = Database[Document]
@@ -40,13 +40,6 @@ def to_document(value: Any) -> Document:
 def to_bson(value: Any) -> Any:
     """Return any value of the platform in a form that BSON can store."""
     return _CONVERTER.unstructure(value)
-
-
-def whole_millis(instant: datetime) -> datetime:
-    """Return an instant rounded down to the precision of BSON. Raises ValueError if it has no time zone."""
-    if instant.tzinfo is None:
-        raise ValueError(f"the instant {instant.isoformat()} has no time zone")
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000) if instant.microsecond % 1000 else instant
 
 
 def from_document(cls: type[T], document: Document) -> T:
@@ -89,7 +82,7 @@ def fingerprint(*parts: Any) -> str:
 
 def _make_converter() -> BsonConverter:
     converter = make_converter(detailed_validation=False, unstruct_collection_overrides={AbstractSet: list, tuple: list})
-    converter.register_unstructure_hook(datetime, lambda value: whole_millis(value).astimezone(UTC))
+    converter.register_unstructure_hook(datetime, whole_millis)
     converter.register_unstructure_hook(timedelta, duration_millis)
     converter.register_unstructure_hook(BaseModel, lambda value: value.model_dump(mode="json", by_alias=True))
     converter.register_unstructure_hook_func(_may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value)

@@ -1,4 +1,4 @@
-"""Samples in the document of their instant: the value under `v`, the quality under `q` where that is not good.
+"""Samples in the document of their instant, and events: the value under `v`, the quality under `q` where that is not good.
 
 A sample of bad quality has no value there. Documents from versions without qualities have no `q`.
 """
@@ -6,7 +6,8 @@ A sample of bad quality has no value there. Documents from versions without qual
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from alerting.ports import Document, ReadingRow
+from alerting.ports import Document, EventRow, ReadingRow
+from alerting.readings.instants import whole_millis
 from alerting.readings.sample_quality import Quality
 
 
@@ -49,3 +50,12 @@ def sample_update(fields: Document, samples: Document, doubted: Collection[str])
         else:
             put[f"v.{name}"] = sample.value
     return {"$set": put, **({"$unset": gone} if gone else {})}
+
+
+def merge_event(stored: Document | None, row: EventRow) -> Document:
+    """Return the document of an event after a row: a new end or attribute replaces the old one, an omitted one stays."""
+    end = None if row.end is None else whole_millis(row.end)
+    if stored is None:
+        fields = {"asset": row.asset, "type": row.type, "start": whole_millis(row.start), "end": end, "source": row.source}
+        return {**fields, "attributes": dict(row.attributes)}
+    return {**stored, "end": end or stored["end"], "attributes": {**stored["attributes"], **row.attributes}}

@@ -21,12 +21,13 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.ports import Platform
 from alerting.recommendation.conflicts import opposite_advice
-from alerting.reporting import sentences
+from alerting.reporting import messages, sentences
 from alerting.reporting.episode_chart import EpisodeChart
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operations.explain import watermark_of
 from alerting.usecases.operators.operate import operator_state, shelves_now
 
 router = APIRouter(include_in_schema=False)
@@ -149,11 +150,13 @@ def episode_page(
     found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
+    reached = watermark_of(platform, found)
     return render(
         "episode.html",
         request,
         e=found,
         progress=current_progress(platform, found, now),
+        evaluated_to=messages.evaluated_to(*reached, request.app.state.zone) if reached else None,
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,

@@ -26,7 +26,7 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
         yield from suppression_faults(definition.suppression)
     if definition.problem:
         yield from _problem_faults(definition.problem)
-        yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery})
+        yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)})
         if definition.horizon <= timedelta(0):
             yield Fault("horizon", "must be longer than 0s", "write for example 30m")
     yield from definition.faults()

@@ -22,6 +22,8 @@ class Problem(Closed):
         description="onset: will it start within the horizon? state: will it hold at some sample in it? "
         "Left out: state for a variable with a delay (laboratory values), onset otherwise.",
     )
-    recovery: Duration = Field(
-        timedelta(0), description="Time after the end of a problem whose rows are left out of learning (onset)."
+    recovery: Duration | None = Field(
+        None,
+        description="Time after the end of a problem that does not count (onset): no score, no alarm, no row of learning. "
+        "Left out: one horizon after an instant event, nothing after other problems.",
     )

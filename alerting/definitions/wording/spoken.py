@@ -18,6 +18,11 @@ def spoken_duration(value: timedelta) -> str:
     return " ".join(parts) or "0 s"
 
 
+def latency_note(latency: timedelta) -> str:
+    """Return a note that follows the instant up to which targets are evaluated: ` (latency 10 s)`; empty without a latency."""
+    return f" (latency {spoken_duration(latency)})" if latency else ""
+
+
 def spoken_share(value: float) -> str:
     """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
     return f"{value * 100:.1f} %" if 0 < abs(value) < _ONE_DECIMAL_BELOW else f"{value * 100:.0f} %"

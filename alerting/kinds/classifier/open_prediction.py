@@ -13,13 +13,18 @@ from alerting.episodes.predictions import PredictionRule
 from alerting.kinds.evaluation import VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Platform
-from alerting.readings.history import History, duration_millis
+from alerting.readings.history import History, duration_millis, from_millis
 
 _MOMENT = timedelta(milliseconds=1)
 
 
 def state_at_end(
-    before: ConditionState, after: ConditionState, part: VersionInterval, of_open: PredictionRule, rule: PredictionRule
+    before: ConditionState,
+    after: ConditionState,
+    part: VersionInterval,
+    of_open: PredictionRule,
+    rule: PredictionRule,
+    rearm_at: int,
 ) -> ConditionState:
     """Return the state at the end of a part, with what the next one needs to know of the problem and of the raise."""
     is_same = after.raised_at is not None and after.raised_at == before.raised_at
@@ -30,6 +35,7 @@ def state_at_end(
         watermark=part.end,
         raised_by=before.raised_by if is_same else raised_here,
         problem_since=occurrences.since(part.end) if occurrences.of_samples else None,
+        rearm_at=from_millis(rearm_at),
     )
 
 
@@ -37,27 +43,37 @@ def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
     """Return the problem in the state at the start of a part; nothing if the problem may be another one."""
     if part.is_new and state.raised_at is None:
         return KnownProblem(part.start)
-    return KnownProblem(part.start, state.problem_since, is_first=state.raised_at is None and state.last_closed_at is None)
+    return KnownProblem(part.start, state.problem_since, is_first=state.rearm_at is None)
 
 
 def prediction_rule(
     definition: TrainedDefinition, history: History, earlier: KnownProblem, closed_by_hand: datetime | None
 ) -> PredictionRule:
     """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on."""
-    occurrences = find_occurrences(definition.problem, history, earlier)
+    occurrences = find_occurrences(definition, history, earlier)
     if closed_by_hand is not None:
         occurrences = occurrences.ended_at(closed_by_hand)
     state = predicts(definition.problem, history.asset) == "state"
-    return PredictionRule(occurrences, duration_millis(definition.gap + definition.horizon), state)
+    window, horizon = (duration_millis(d) for d in (definition.gap + definition.horizon, definition.horizon))
+    return PredictionRule(occurrences, window, horizon, state)
 
 
 def read_from(
-    asset: Asset, part: VersionInterval, definitions: Sequence[TrainedDefinition], model: TrainedModel | None
+    asset: Asset,
+    part: VersionInterval,
+    definitions: Sequence[TrainedDefinition],
+    model: TrainedModel | None,
+    is_first: bool,
 ) -> datetime:
-    """Return the first instant of needed readings: for the features, and for values of the problem that are known now."""
+    """Return the first instant of needed readings: for the features, and for values of the problem that are known now.
+
+    The first evaluation also needs the problems whose recovery, or the horizon after it, reaches into the part.
+    """
+    before = max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions) if is_first else timedelta(0)
     delays = [asset.variables[name].delay for d in definitions if (name := d.problem.variable) in asset.variables]
     hold = max(d.problem.hold for d in definitions)
-    return part.start - (model.plan.lookback if model else timedelta(0)) - hold - max(delays, default=timedelta(0)) - _MOMENT
+    lookback = max(model.plan.lookback, before) if model else before
+    return part.start - lookback - hold - max(delays, default=timedelta(0)) - _MOMENT
 
 
 def raising_definition(

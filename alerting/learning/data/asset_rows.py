@@ -10,28 +10,33 @@ import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
-from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import has_any_value
-from alerting.learning.data.split import PURGED, Borders, Parts, assign_parts
+from alerting.learning.data.split import Borders, Parts, assign_parts
 from alerting.learning.features.build import grid
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, millis
 
 NO_READING = "no_reading"
-SUPPRESSED = "suppressed"
+PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True)
 class AssetRows:
-    """The rows of one asset beside their features. `dropped`: the reason why a row cannot be used, for each such row."""
+    """The rows of one asset beside their features. `dropped`: the reason why an instant has no label, for each of these.
+
+    `fit`, `measured`: as in `Labels`.
+    """
 
     asset: str
     at: Millis
     label: npt.NDArray[np.int8]
+    fit: BoolArray
+    measured: BoolArray
     persistence: Floats
     effect: Effects
     answers: int
@@ -51,31 +56,34 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
-    """Label the instants on the stride grid of one asset, and drop the rows that cannot be used.
+    """Label the instants on the stride grid of one asset, and drop those that live evaluation would not score.
 
     `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
     """
-    own = [answer for answer in answers if answer.asset == history.asset.name]
+    name = history.asset.name
+    own = [answer for answer in answers if answer.asset == name]
     at = grid(borders.start, borders.end, plan.stride_ms)
-    labels: Labels = label_instants(definition, question, history, at, until)
-    dropped = labels.dropped
-    dropped[(dropped == "") & ~has_any_value(plan, history, at)] = NO_READING
-    dropped[(dropped == "") & is_covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
-    in_use = dropped == ""
+    labels: Labels = label_instants(definition, question, history, at, until, suppressed.get(name, ()))
+    has_value = has_any_value(plan, history, at)
+    reason = np.where(labels.counted & ~has_value, NO_READING, labels.reason)
+    in_use = labels.counted & has_value
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
-    changed = relabel(definition, own, at[in_use], labels.label[in_use] == 0, occurred)
+    negative = (reason == "") & (labels.label == 0)
+    changed = relabel(definition, own, at[in_use], negative[in_use], occurred)
     return AssetRows(
-        asset=history.asset.name,
+        asset=name,
         at=at[in_use],
         label=labels.label[in_use],
+        fit=labels.fit[in_use],
+        measured=labels.measured[in_use],
         persistence=persistence(definition.problem, history, at[in_use]),
         effect=changed.effect,
         answers=len(own),
         answers_used=changed.used,
-        dropped=dropped[~in_use],
-        problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
-        occurrences=pd.DataFrame(labels.occurrences.columns(history.asset.name)),
+        dropped=reason[reason != ""],
+        problems=labels.problems.assign(asset=name)[list(PROBLEM_COLUMNS)],
+        occurrences=pd.DataFrame(labels.occurrences.columns(name)),
     )
 
 
@@ -89,6 +97,8 @@ class JoinedRows:
     asset: npt.NDArray[np.object_]
     at: Millis
     label: npt.NDArray[np.int8]
+    fit: BoolArray
+    measured: BoolArray
     part: Parts
     weight: Floats
     persistence: Floats
@@ -102,15 +112,21 @@ class JoinedRows:
 
 
 def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
-    """Join the rows of all assets, assign their parts, and apply operators' feedback."""
+    """Join the rows of all assets, assign their parts, and apply operators' feedback.
+
+    Rows from which no model learns are retained in validation and test alone, where live evaluation is repeated.
+    """
     at = np.concatenate([rows.at for rows in assets])
     label = np.concatenate([rows.label for rows in assets])
     part = assign_parts(at, borders, purge)
+    fit = np.concatenate([rows.fit for rows in assets])
     effect = _applicable(np.concatenate([rows.effect for rows in assets]), part)
-    return JoinedRows(
+    joined = JoinedRows(
         asset=np.repeat(np.array([rows.asset for rows in assets], dtype=object), [len(rows.at) for rows in assets]),
         at=at,
         label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
+        fit=fit & (effect != LEFT_OUT),
+        measured=np.concatenate([rows.measured for rows in assets]),
         part=np.where(effect == LEFT_OUT, EXCLUDED, part).astype(object),
         weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
         persistence=np.concatenate([rows.persistence for rows in assets]),
@@ -118,13 +134,14 @@ def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], bord
         part_by_data=part,
         effect=effect,
     )
+    return joined.select(fit | (part == "validation") | (part == "test"))
 
 
 def _applicable(effect: Effects, part: Parts) -> Effects:
     """Return the feedback effects that apply in each part.
 
     A problem that the data do not show counts in training alone. Metrics of validation and test rest on data, so such rows are
-    excluded there. Purged rows are not used in any case.
+    excluded there, and among the purged rows, which only a refit uses.
     """
     positive = (effect == POSITIVE) | (effect == WEIGHTED)
-    return np.where(part == PURGED, 0, np.where(positive & (part != "train"), LEFT_OUT, effect)).astype(np.int8)
+    return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)

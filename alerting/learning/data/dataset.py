@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import predicts
+from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
 from alerting.learning.data.feedback_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
@@ -29,7 +29,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import plan_features
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
-HASHED = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
+HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data")
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,17 @@ class Dataset:
     """All rows of one training, by asset and then by time.
 
     `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a `label` (1: the problem
-    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: not used, or excluded: operators'
-    feedback puts its label in doubt), a `weight` (1, or less where the definition sets it) and a `persistence` (the problem
+    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: only for a refit, or excluded: feedback
+    puts its label in doubt). `fit`: a model may learn from the row, in any part; all rows of train are. `measured`: its
+    label counts in metrics. Rows of validation and test that are neither only show what live evaluation would have raised; their
+    label is not known. Each row has a `weight` (1, or less where the definition sets it) and a `persistence` (the problem
     variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
     feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
-    excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at
-    as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`: seconds of
-    usable rows by part and asset. `counts`: rows dropped by reason. `findings`: the data quality report. `purge_ms`: length
-    purged before every border. `hash`: over the content of rows, labels and parts; the same in every process.
+    excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at, uncounted (see
+    `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
+    the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
+    `findings`: the data quality report. `purge_ms`: length purged before every border. `hash`: over the content of
+    rows, labels and parts; the same in every process.
     """
 
     definition: str
@@ -56,6 +59,8 @@ class Dataset:
     asset: npt.NDArray[np.object_]
     at: Millis
     part: Parts
+    fit: BoolArray
+    measured: BoolArray
     problems: pd.DataFrame
     occurrences: pd.DataFrame
     predicts: Literal["onset", "state"]
@@ -71,6 +76,10 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
+
+    def measured_in(self, part: str) -> BoolArray:
+        """Select the rows of a part by which a model is measured."""
+        return np.asarray(self.measured & (self.part == part))
 
     def weights(self, rows: npt.NDArray[Any]) -> Floats | None:
         """Return weights of some rows (positions or a mask); None where all are 1."""
@@ -97,11 +106,13 @@ def build_dataset(
     suppressed: Mapping[str, Sequence[SuppressedInterval]] = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,
+    plan: FeaturePlan | None = None,
 ) -> Dataset:
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
-    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`.
+    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
+    which is fitted again; by default it is chosen from the training period.
     The dataset uses nothing that became known after as_of (or after `periods.end`). Raises UserError if `requirements` rejects
     the definition or the data, if a part has no rows, or if there are too many rows.
     """
@@ -112,12 +123,12 @@ def build_dataset(
     borders = split_borders(definition, *readings_interval(definition, views))
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.validation) for h in views]
-    plan = plan_features(definition, training)
+    plan = plan or plan_features(definition, training)
     question = _question(definition, views)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)
     rows = join_assets(definition, assets, borders, purge)
-    require_all_parts(definition, rows.part, borders, purge)
+    require_all_parts(definition, rows.part[np.where(rows.part == "train", rows.fit, rows.measured)], borders, purge)
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
@@ -157,7 +168,7 @@ def _features(plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np
 
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
-    """Count the rows that cannot be used, by reason."""
+    """Count the instants without a label, by reason."""
     reasons, counts = np.unique(np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True)
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
 
@@ -175,7 +186,7 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
 
 
 def _observed_seconds(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
-    """Sum the seconds of usable rows by part and asset."""
+    """Sum the seconds of scored rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:
         assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)

@@ -1,5 +1,6 @@
 """Export of a dataset as one plain table, for other tools."""
 
+import numpy as np
 import pandas as pd
 
 from alerting.learning.data.dataset import Dataset
@@ -8,7 +9,7 @@ BESIDE = ("asset", "ts", "part", "label", "weight")
 
 
 def export_table(dataset: Dataset) -> pd.DataFrame:
-    """Return a table with one row per evaluated instant.
+    """Return a table with one row per instant that is fitted on or measured.
 
     Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names. Part is train, validation, test,
     purged (too near to a border) or excluded (operators' feedback puts the label in doubt). Categories are text. Sorted by asset
@@ -22,7 +23,8 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         "weight": dataset.weight,
     }
     features = {f"feature/{name}" if name in BESIDE else name: _plain(dataset.rows[name]) for name in dataset.plan.columns}
-    return pd.DataFrame(beside | features)
+    used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
+    return pd.DataFrame(beside | features)[used].reset_index(drop=True)
 
 
 def _plain(values: pd.Series) -> pd.Series:

@@ -21,7 +21,7 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 
 _NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
-_PLAIN = ("at", "label", "persistence", "weight", "label_by_data")
+_PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:

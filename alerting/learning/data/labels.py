@@ -3,6 +3,7 @@
 `onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,53 +12,76 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import Problem, TrainedDefinition
-from alerting.detection.problems import NOT_YET, BoolArray, Occurrences, find_occurrences, find_problems, problem_samples
+from alerting.detection.counted_times import is_unknown_start, why_not_counted
+from alerting.detection.problems import BoolArray, Occurrences, counted_problems, find_occurrences, find_problems, problem_samples
+from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.instants import NO_TIME
 
 IMMATURE = "immature"
 NO_SAMPLE = "no_sample"
-INSIDE_PROBLEM = "inside_problem"
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of instants: 1 or 0, and why a row cannot be used ("" if it can).
+    """Labels of instants: 1 or 0.
 
-    `problems`, `occurrences`: results of `find_problems` and `find_occurrences`.
+    `reason`: why an instant does not count (`why_not_counted`), or why its label is not known: its window reaches past the known
+    data (`immature`), or has no sample of the problem's variable (`no_sample`: unknown is not negative); "" where it is known.
+    `counted`: whether live evaluation scores the instant. `fit`, `measured`: whether a model may learn from the row, and whether
+    metrics count it. `problems`, `occurrences`: results of `counted_problems` and `find_occurrences`.
     """
 
     label: npt.NDArray[np.int8]
-    dropped: npt.NDArray[np.object_]
+    reason: npt.NDArray[np.object_]
+    counted: BoolArray
+    fit: BoolArray
+    measured: BoolArray
     problems: pd.DataFrame
     occurrences: Occurrences
 
 
 def label_instants(
-    definition: TrainedDefinition, question: Literal["onset", "state"], history: History, at: Millis, as_of: int
+    definition: TrainedDefinition,
+    question: Literal["onset", "state"],
+    history: History,
+    at: Millis,
+    as_of: int,
+    suppressed: Sequence[SuppressedInterval] = (),
 ) -> Labels:
-    """Label the instants of one asset from the point-in-time view at `as_of` (ms).
+    """Label the instants (increasing) of one asset from the point-in-time view at `as_of` (ms).
 
-    A row is dropped if its window reaches past the known data (`immature`), if its window has no sample of the problem's variable
-    (`no_sample`: unknown is not negative), or, for an onset, if it lies inside a problem or its recovery (`inside_problem`).
+    A problem that is known makes the label 1, also if the window reaches past the known data. Metrics count such rows only where
+    the recording ended with the problem before the window did: of the last window before `as_of` only the positive labels are
+    known. Between its start and the moment at which it is known, metrics count the rows of an onset, and no model learns from
+    them.
     """
     problem = definition.problem
-    problems = find_problems(problem, history)
+    problems, occurrences = find_problems(problem, history), find_occurrences(definition, history)
     ts, bad = problem_samples(problem, history)
     after = at + duration_millis(definition.gap)
     until = after + duration_millis(definition.horizon)
-    dropped = np.full(len(at), "", dtype=object)
-    if question == "onset":
-        positive = _any_between(millis(problems["start"]), after, until)
-        dropped[_inside(problems, at, duration_millis(problem.recovery))] = INSIDE_PROBLEM
-        determined = until + duration_millis(problem.hold)
-    else:
-        positive = _any_between(ts[bad], after, until)
-        determined = until
+    is_onset = question == "onset"
+    positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
+    determined = until + (duration_millis(problem.hold) if is_onset else 0)
+    uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
+    reason = uncounted.copy()
+    mature = determined <= last_known_instant(problem, history, ts, as_of)
     if problem.variable is not None:
-        dropped[~_any_between(ts, after, until)] = NO_SAMPLE
-    dropped[determined > last_known_instant(problem, history, ts, as_of)] = IMMATURE
-    return Labels(positive.astype(np.int8), dropped, problems, find_occurrences(problem, history))
+        reason[(uncounted == "") & ~_any_between(ts, after, until)] = NO_SAMPLE
+    reason[(uncounted == "") & ~mature & ~positive] = IMMATURE
+    is_known = reason == ""
+    ended = _ended_with_problem(problem, history, ts, occurrences) & (determined <= as_of - _delay(problem, history))
+    return Labels(
+        label=positive.astype(np.int8),
+        reason=reason,
+        counted=uncounted == "",
+        fit=is_known & ~(is_unknown_start(at, occurrences) & is_onset),
+        measured=is_known & (mature | ended),
+        problems=counted_problems(problems, occurrences, is_onset),
+        occurrences=occurrences,
+    )
 
 
 def persistence(problem: Problem, history: History, at: Millis) -> Floats:
@@ -86,15 +110,10 @@ def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
     return np.searchsorted(instants, until, side="right") > np.searchsorted(instants, after, side="right")
 
 
-def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
-    """Return whether an instant lies in [start, end + recovery); an instant event covers its own instant."""
-    if problems.empty:
-        return np.zeros(len(at), np.bool_)
-    start, end = millis(problems["start"]), millis(problems["end"])
-    free = np.maximum(np.where(end == NOT_YET, np.iinfo(np.int64).max - recovery, end) + recovery, start + 1)
-    free = np.maximum.accumulate(free)
-    begun = np.searchsorted(start, at, side="right") - 1
-    return (begun >= 0) & (at < free[begun])
+def _ended_with_problem(problem: Problem, history: History, samples: Millis, occurrences: Occurrences) -> bool:
+    """Return whether the recording ends inside a known problem or its recovery: run to failure, or silent during repair."""
+    recorded = _recorded(problem, history, samples)
+    return bool(len(recorded)) and bool((occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any())
 
 
 def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
@@ -102,9 +121,17 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
     Events are known as long as the asset has readings: the end of the readings is the end of recording.
     """
-    if problem.variable is None:
-        samples = millis(pd.DatetimeIndex(history.readings.index))
+    samples = _recorded(problem, history, samples)
     if not len(samples):
-        return NOT_YET
+        return NO_TIME
     due = int(samples[-1]) + max(int(np.median(np.diff(samples))) if len(samples) > 1 else 0, 1)
-    return min(as_of - duration_millis(history.delay(problem.variable or "")), due - 1)
+    return min(as_of - _delay(problem, history), due - 1)
+
+
+def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
+    """Return the instants (ms) that show that the truth was recorded: samples of the variable; for events any reading."""
+    return samples if problem.variable is not None else millis(pd.DatetimeIndex(history.readings.index))
+
+
+def _delay(problem: Problem, history: History) -> int:
+    return duration_millis(history.delay(problem.variable or ""))

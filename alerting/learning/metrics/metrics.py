@@ -86,13 +86,14 @@ class ProblemIntervals:
 
 
 def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
-    """Return the intervals of the problems of one asset, all of them counted.
+    """Return the intervals of the problems of one asset, and count those outside the recovery of an earlier one.
 
-    `problems`: result of `find_problems`, sorted by start; without a column `last` its `end` is taken.
+    `problems`: result of `counted_problems`, sorted by start; without a column `last` its `end` is taken.
     """
     start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
-    return ProblemIntervals(start, end, np.ones(len(start), np.bool_))
+    counted = ~problems["uncounted"].to_numpy(np.bool_) if "uncounted" in problems else np.ones(len(start), np.bool_)
+    return ProblemIntervals(start, end, counted)
 
 
 def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:

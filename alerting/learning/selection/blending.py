@@ -108,7 +108,7 @@ def _on_validation(
 
     The share is None if no sample has both classes.
     """
-    validation = dataset.part == "validation"
+    validation = dataset.measured_in("validation")
     label = dataset.label[validation]
     scores = [estimator.margin_of(matrix[validation]) for estimator in (alone, blend)]
     block_ms = max(DAY_MS, 2 * (dataset.gap_ms + dataset.horizon_ms))

@@ -56,8 +56,8 @@ def compare_without_feedback(
         return None
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     plain = fit_rows(dataset, candidate, definition, matrix, train, dataset.label_by_data, weighted=False)
-    test = matrix[dataset.part == "test"]
-    label = dataset.label[dataset.part == "test"]
+    measured = dataset.measured_in("test")
+    test, label = matrix[measured], dataset.label[measured]
     ours, theirs = model.estimator.margin_of(test), plain.margin_of(test)
     return FeedbackDifference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
 

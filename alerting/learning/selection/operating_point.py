@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import OperatingPoint
-from alerting.detection.classifier import is_triggered
-from alerting.detection.problems import Occurrences
+from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.predictions import PredictionRule, predicted_intervals
 from alerting.learning.metrics.metrics import (
     EventMetrics,
@@ -18,6 +17,7 @@ from alerting.learning.metrics.metrics import (
     ProblemIntervals,
     count_warnable,
     event_metrics,
+    occurred_after,
     problem_intervals,
 )
 from alerting.readings.history import Millis
@@ -31,12 +31,14 @@ CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "epis
 class ObservedRows:
     """The evaluated rows of an interval, and the problems that occurred there.
 
-    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `rules`: by asset, the problems, and how predictions
-    end. `observed_s`: by asset, seconds of evaluated running time.
+    `at`, `asset`: instant (ms) and asset of each evaluated row; those of one asset in the order of time. `measured`: whether its
+    label is known. `problems`, `rules`: by asset, the problems, and how predictions begin and end. `observed_s`: by asset,
+    seconds of evaluated running time.
     """
 
     at: Millis
     asset: npt.NDArray[np.object_]
+    measured: BoolArray
     problems: Mapping[str, ProblemIntervals]
     rules: Mapping[str, PredictionRule]
     observed_s: Mapping[str, float]
@@ -47,6 +49,7 @@ class ObservedRows:
 def observe_rows(
     at: Millis,
     asset: npt.NDArray[np.object_],
+    measured: BoolArray,
     problems: pd.DataFrame,
     occurrences: pd.DataFrame,
     onset: bool,
@@ -62,8 +65,8 @@ def observe_rows(
     rules = {}
     for name in problems_by_asset:
         own = occurrences[occurrences["asset"] == name].sort_values("start")
-        rules[name] = PredictionRule(Occurrences.from_columns(own), gap_ms + horizon_ms, state=not onset)
-    return ObservedRows(at, asset, problems_by_asset, rules, observed_s, gap_ms, horizon_ms)
+        rules[name] = PredictionRule(Occurrences.from_columns(own), gap_ms + horizon_ms, horizon_ms, state=not onset)
+    return ObservedRows(at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms)
 
 
 def warnable_problems(
@@ -78,13 +81,21 @@ def warnable_problems(
 
 
 def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
-    """Return the episodes (raised, end) in ms that this threshold would have raised, by asset."""
+    """Return the episodes (raised, end) in ms that this threshold would have raised, by asset.
+
+    Those are left out of which the data cannot tell whether the problem followed.
+    """
     episodes = {}
     for name, rule in observed.rules.items():
         rows = np.flatnonzero(observed.asset == name)
-        rows = rows[np.argsort(observed.at[rows], kind="stable")]
-        fired = is_triggered(score[rows], threshold)
-        episodes[name] = predicted_intervals(observed.at[rows], fired, rule)
+        at, measured, problems = observed.at[rows], observed.measured[rows], observed.problems[name]
+        raised = predicted_intervals(at, score[rows], threshold, rule)
+        episodes[name] = [
+            (begin, end)
+            for begin, end in raised
+            if measured[np.searchsorted(at, begin)]
+            or occurred_after(begin, problems, observed.gap_ms, observed.horizon_ms)[0] != "no"
+        ]
     return episodes
 
 

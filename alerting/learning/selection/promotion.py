@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
-from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
@@ -47,7 +47,8 @@ class CommonWindow:
     """Rows of one window (start, end] that both models scored and neither has learned from.
 
     `acted`: rows whose label window touches the outcome window of an episode on which operators acted; their label is not the
-    truth. `observed`: the rows without `acted`, with the problems of which a warning was possible.
+    truth. `measured`: rows with a known label. `observed`: the rows without `acted`, with the problems of which a warning was
+    possible.
     """
 
     start: datetime
@@ -56,6 +57,7 @@ class CommonWindow:
     observed: ObservedRows
     label: Labels
     acted: BoolArray
+    measured: BoolArray
     challenger: Floats
     champion: Floats
 
@@ -116,24 +118,25 @@ def common_window(
     as_of: datetime,
     suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
-    """Score both models on every labelled instant of (start, as_of] that is not suppressed; None without such an instant."""
+    """Score both models on every instant of (start, as_of] that counts; None without a label among them."""
     window = to_millis(start), to_millis(as_of)
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
     parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
     rows = pd.concat([scored for scored, _ in parts], ignore_index=True) if parts else pd.DataFrame()
-    if rows.empty:
+    if rows.empty or not rows["measured"].any():
         return None
     named = [(history.asset.name, labels) for history, (_, labels) in zip(histories, parts, strict=True)]
     problems = [labels.problems.assign(asset=name) for name, labels in named]
     free = rows[~rows["acted"]]
     return CommonWindow(
         start=start,
-        end=from_millis(int(rows["at"].max())),
+        end=from_millis(int(rows["at"][rows["measured"]].max())),
         at=rows["at"].to_numpy(np.int64),
         observed=observe_rows(
             at=free["at"].to_numpy(np.int64),
             asset=free["asset"].to_numpy(object),
+            measured=free["measured"].to_numpy(np.bool_),
             problems=pd.concat([p for p in problems if len(p)] or problems[:1], ignore_index=True),
             occurrences=pd.concat([pd.DataFrame(labels.occurrences.columns(name)) for name, labels in named]),
             onset=predicts(definition.problem, histories[0].asset) == "onset",
@@ -143,6 +146,7 @@ def common_window(
         ),
         label=rows["label"].to_numpy(np.int8),
         acted=rows["acted"].to_numpy(np.bool_),
+        measured=rows["measured"].to_numpy(np.bool_),
         challenger=rows["challenger"].to_numpy(np.float64),
         champion=rows["champion"].to_numpy(np.float64),
     )
@@ -161,12 +165,13 @@ def _rows_of(
     """Return scored rows of one asset, and the labels of all its instants."""
     view = point_in_time_view(history, as_of)
     at = grid(start, as_of, duration_millis(definition.stride))
-    labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of)
-    keep = (labels.dropped == "") & has_any_value(challenger.plan, view, at) & ~is_covered(suppressed, at)
+    labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of, suppressed)
+    keep = labels.counted & has_any_value(challenger.plan, view, at)
     at = at[keep]
     scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
-    rows = pd.DataFrame({"asset": history.asset.name, "at": at, "label": labels.label[keep], "acted": acted, **scores})
+    beside = {"label": labels.label[keep], "measured": labels.measured[keep], "acted": acted}
+    rows = pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores})
     return rows, labels
 
 
@@ -204,12 +209,11 @@ def _decide(
     definition: TrainedDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
 ) -> PromotionDecision:
     block_ms = max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
-    left_out = _view(window, ~window.acted, window.label, block_ms, seed)
+    left_out = _view(window, window.measured & ~window.acted, window.label, block_ms, seed)
     bounds = {"positive": left_out, "negative": left_out}
     if window.acted.any():
-        everything = np.ones(len(window.label), np.bool_)
         counted = {"positive": np.where(window.acted, 1, window.label), "negative": np.where(window.acted, 0, window.label)}
-        bounds = {name: _view(window, everything, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
+        bounds = {name: _view(window, window.measured, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
     free = ~window.acted
     events = {
         "challenger": evaluate_threshold(window.observed, window.challenger[free], challenger.threshold, seed),
@@ -217,21 +221,23 @@ def _decide(
     }
     n_events = events["challenger"].n_events
     observed = window.observed
-    blocks = time_blocks(observed.at, observed.asset, observed.gap_ms, observed.horizon_ms)
+    measured = free & window.measured
+    label = window.label[measured]
+    blocks = time_blocks(observed.at[observed.measured], observed.asset[observed.measured], observed.gap_ms, observed.horizon_ms)
     evidence = {
-        "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": len(window.label)},
+        "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": int(window.measured.sum())},
         "events": n_events,
         "least_events": definition.promotion.least_events,
         "confidence": definition.promotion.confidence,
         "block": format_duration(timedelta(milliseconds=block_ms)),
         "seed": seed,
-        "acted_rows": int(window.acted.sum()),
+        "acted_rows": int((window.acted & window.measured).sum()),
         "acted_left_out": left_out.to_document(),
         "acted_as_positive": bounds["positive"].to_document(),
         "acted_as_negative": bounds["negative"].to_document(),
         "rows": {
-            "challenger": evaluate_rows(window.label[free], window.challenger[free], blocks, seed),
-            "champion": evaluate_rows(window.label[free], window.champion[free], blocks, seed),
+            "challenger": evaluate_rows(label, window.challenger[measured], blocks, seed),
+            "champion": evaluate_rows(label, window.champion[measured], blocks, seed),
         },
         "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
         "thresholds": {"challenger": challenger.threshold, "champion": champion.threshold},

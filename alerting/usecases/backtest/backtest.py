@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
+from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
@@ -61,7 +62,7 @@ def backtest(
     Raises UserError for an empty or future interval, without readings, or if no model could be trained at all.
     """
     _require_past(platform, subject, start, end)
-    id = run_id(subject, start, end, retrain)
+    id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
     run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
@@ -78,9 +79,9 @@ def backtest(
     return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)
 
 
-def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> str:
-    """Return the identity of a run, from definition, interval, cadence, and the rules of this module."""
-    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain)]
+def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta) -> str:
+    """Return the identity of a run, from definition, interval, cadence, latency, and the rules of this module."""
+    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain), format_duration(latency)]
     return hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
 
@@ -28,30 +29,35 @@ def current_plan(platform: Platform) -> EvaluationPlan:
 
 def find_current_plan(platform: Platform) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
-    before = platform.evaluation_plans.source_hash()
+    before = source_hash_of(platform)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before)
     synced = sync(platform, platform.clock.now())
-    read_from = platform.evaluation_plans.source_hash() if synced.new else before
+    read_from = source_hash_of(platform) if synced.new else before
     revisions = active(platform.definitions) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
-    found = EvaluationPlan(tuple(r.name for r in revisions), tuple(list_targets(revisions, AssetIndex(platform.assets.all()))))
-    if platform.evaluation_plans.source_hash() == read_from:  # otherwise a document was written during the read
+    targets = list_targets(revisions, AssetIndex(platform.assets.all()), platform.latency)
+    found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
+    if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
         platform.evaluation_plans.put(read_from, found)
     return CurrentPlan(found, read_from)
 
 
-def cached_plan(platform: Platform, source_hash: str) -> EvaluationPlan:
-    """Return the plan with this hash of its sources, or the current one if it has been replaced since."""
-    return platform.evaluation_plans.get(source_hash) or current_plan(platform)
+def source_hash_of(platform: Platform) -> str:
+    """Return an identity of all sources of a plan, the platform's latency among them; empty without a cache of plans."""
+    of_documents = platform.evaluation_plans.source_hash()
+    return of_documents and f"{of_documents}-{duration_millis(platform.latency)}"
 
 
-def list_targets(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
-    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
-    found = [_target(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+def list_targets(revisions: Iterable[Revision], assets: AssetIndex, latency: timedelta) -> list[EvaluationTarget]:
+    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours.
+
+    `latency`: the platform's, for variables without their own.
+    """
+    found = [_target(revision, asset, latency) for revision in revisions for asset in assets.matching(revision.definition.assets)]
     return sorted(found, key=lambda target: target.asset)
 
 
-def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
+def _target(revision: Revision, asset: Asset, latency: timedelta) -> EvaluationTarget:
     definition = revision.definition
     inputs = kind_of(definition).inputs(definition, asset)
     return EvaluationTarget(
@@ -59,7 +65,7 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         asset.name,
         to_millis(revision.at),
         duration_millis(definition.schedule.every),
-        latency=duration_millis(definition.latency(asset)),
+        latency=duration_millis(definition.latency(asset, latency)),
         allowed_lateness=duration_millis(definition.allowed_lateness),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),
         revision=revision.number,

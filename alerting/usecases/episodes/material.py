@@ -12,9 +12,10 @@ from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
-from alerting.detection.problems import find_problems, predicts
+from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts
 from alerting.detection.suppression import first_free, is_covered
 from alerting.kinds.registry import kind_of
+from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
@@ -24,7 +25,7 @@ from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
-SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence")
+SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
 
 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
@@ -85,7 +86,7 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
 
     For problems that began, or could be predicted, before it, and for the value carried forward into it.
     """
-    duration = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
+    duration = definition.problem.hold + (definition.problem.recovery or timedelta(0)) if definition.problem else timedelta(0)
     inputs = kind_of(definition).inputs(definition, asset)
     return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 
@@ -94,9 +95,13 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
     frames = []
     for asset, history in histories.items():
         if definition.problem is not None:
-            found = find_problems(definition.problem, point_in_time_view(history, to_millis(as_of)))
+            view = point_in_time_view(history, to_millis(as_of))
+            found = find_problems(definition.problem, view).assign(uncounted=False)
+            if isinstance(definition, TrainedDefinition):
+                is_onset = predicts(definition.problem, history.asset) == "onset"
+                found = counted_problems(found, find_occurrences(definition, view), is_onset)
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
-    columns = ["asset", "start", "last", "end", "known_at"]
+    columns = [*PROBLEM_COLUMNS]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
@@ -135,10 +140,11 @@ def _label_scores(
         if history is None:
             continue
         at = millis(pd.DatetimeIndex(part["ts"]))
-        labels = label_instants(definition, predicts(definition.problem, history.asset), history, at, to_millis(as_of))
-        label = np.where(labels.dropped == "", labels.label.astype(np.float64), np.nan)
+        view = point_in_time_view(history, to_millis(as_of))
+        labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, to_millis(as_of))
+        label = np.where(labels.measured, labels.label.astype(np.float64), np.nan)
         frames.append(part.assign(label=label, persistence=persistence(definition.problem, history, at)))
-    return pd.concat(frames, ignore_index=True)[list(SCORE_COLUMNS)]
+    return pd.concat(frames, ignore_index=True).reindex(columns=list(SCORE_COLUMNS))
 
 
 def _models(platform: Platform, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:

@@ -78,14 +78,15 @@ def _outcome_record(
         return determine_outcome(True, Observed("unknown", reason="the asset no longer exists"), False, verdict), None
     observed = _observe(platform, asset, episode, definition, definition.problem, window_end, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window_end)
-    next_due = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
+    next_due = _next_try(observed, _mature_at(definition.problem, asset, window_end, platform.latency), as_of)
     return determine_outcome(True, observed, acted, verdict), next_due
 
 
-def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:
-    """Return the instant from which the outcome window is fully known."""
+def _mature_at(problem: Problem, asset: Asset, window_end: datetime, latency: timedelta) -> datetime:
+    """Return the instant from which the outcome window is fully known. `latency`: the platform's."""
     variable = asset.variables.get(problem.variable or "")
-    return window_end + problem.hold + (variable.delay + variable.latency if variable else timedelta(0))
+    delay = variable.delay if variable else timedelta(0)
+    return window_end + problem.hold + delay + asset.latency(problem.variable or "", latency)
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:
@@ -107,7 +108,7 @@ def _observe(
     window_end: datetime,
     as_of: datetime,
 ) -> Observed:
-    mature_at = _mature_at(problem, asset, window_end)
+    mature_at = _mature_at(problem, asset, window_end, platform.latency)
     start = episode.raised_at - problem.hold - timedelta(days=1)
     history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)

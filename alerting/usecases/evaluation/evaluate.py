@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, batches
@@ -16,13 +17,13 @@ from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
-from alerting.usecases.definitions.targets import cached_plan, current_plan, find_current_plan
+from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.definitions.versions import champion_at, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
-from alerting.usecases.evaluation.reprocess import base_states, begin_round
+from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
 from alerting.usecases.evaluation.target import ModelCache, evaluate_target
 from alerting.usecases.ingestion.late_routing import LateCounts
@@ -79,7 +80,11 @@ def evaluate_shard(
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    evaluation_plan = _select_plan(platform, cached_plan(platform, source_hash), names)
+    full_plan = platform.evaluation_plans.get(source_hash)
+    if full_plan is None:  # it has been replaced since, perhaps with smaller latencies
+        full_plan = current_plan(platform)
+        announce_evaluation(platform, full_plan.targets, as_of)
+    evaluation_plan = _select_plan(platform, full_plan, names)
     counts = _evaluate_plan(platform, evaluation_plan, as_of, has_requests, silent)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
@@ -94,6 +99,7 @@ def _evaluate_plan(
     run = Run(platform, from_millis(to_millis(as_of)), ModelCache(platform), EvaluationCounts(), requests)
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
+    run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
         progress("evaluating", done, len(targets))
@@ -144,17 +150,21 @@ def evaluate_past(
 ) -> EvaluationCounts:
     """Evaluate a past interval (start, end] without notifications. The watermark does not change.
 
-    By default each instant is evaluated by the revision and champion that were in force there. `model` (a version number, or
-    `champion`) and `revision` (a number, or `latest`) name one for the whole interval. No model evaluates instants up to
-    its training cutoff. Raises UserError if the interval is empty or nothing was in force.
+    Readings of the last instants may be under way, so `end` is at most now less the latency. By default each instant is evaluated
+    by the revision and champion that were in force there. `model` (a version number, or `champion`) and `revision` (a number, or
+    `latest`) name one for the whole interval. No model evaluates instants up to its training cutoff. Raises UserError if the
+    interval is empty or nothing was in force.
     """
-    if start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     sync(platform, platform.clock.now())
     latest = require_revision(platform, name)
     models = ModelCache(platform)
+    assets = matching_assets(latest.definition, platform.assets.all())
+    latency = max((latest.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
+    end = min(end, platform.clock.now() - latency)
+    if start >= end:
+        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}{latency_note(latency)}")
     parts = _past_parts(platform, models, latest, start, end, model, revision)
-    counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
+    counts = EvaluationCounts()
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
         evaluation = evaluate_target(platform, models, name, asset, ConditionState(watermark=start), parts, named=True)

@@ -14,7 +14,7 @@ from alerting.definitions.model import Revision
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationTarget
+from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import Checkpoint, Platform, ReprocessingRequest, Unit
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
@@ -37,12 +37,18 @@ class ReprocessedTarget:
 
 
 def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
-    """Record how far this round evaluates, and route arrivals: once, before any of its shards reads readings.
+    """Route arrivals, and record how far this round evaluates: once, before any of its shards reads readings.
 
-    `targets`: the targets of all definitions.
+    In this order, because what has arrived by now is not late for this round. `targets`: the targets of all definitions.
     """
-    platform.arrivals.extend_evaluated_until(as_of)
-    return route_arrivals(platform, targets, as_of)
+    counts = route_arrivals(platform, targets, as_of)
+    announce_evaluation(platform, targets, as_of)
+    return counts
+
+
+def announce_evaluation(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> None:
+    """Record up to when these targets are going to be evaluated: as_of less the smallest latency."""
+    platform.arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
 
 
 def base_states(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> ConditionTable:

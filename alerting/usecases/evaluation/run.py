@@ -24,7 +24,8 @@ class EvaluationCounts:
     """Counts of one run of evaluation. `unknown` maps `definition on asset` to the reason.
 
     `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows that came after their time was
-    evaluated; `too_late`: those of them that were older than every allowed lateness.
+    evaluated; `too_late`: those of them that were older than every allowed lateness. `latency_s`: the greatest latency of their
+    targets.
     """
 
     targets: int = 0
@@ -35,6 +36,7 @@ class EvaluationCounts:
     unknown: dict[str, str] = field(default_factory=dict)
     withdrawn: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    latency_s: int = 0
     late: int = 0
     too_late: int = 0
 

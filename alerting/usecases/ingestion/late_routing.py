@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationTarget
+from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import Platform
 from alerting.ports.late import Arrival, LatePart
-from alerting.readings.history import from_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.ingestion.late_rows import rows_since
 
@@ -51,11 +51,12 @@ def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_o
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
     by_asset = _by_asset([target for target in targets if target.asset in touched])
     starts_of_service = _service_starts(platform, by_asset)
+    ends = _evaluated_ends(platform, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
     unfinished: list[Arrival] = []
     starts: dict[TargetKey, datetime] = {}
     for arrival in arrivals:
-        requested = _requests(platform, arrival, by_asset, starts_of_service, evaluated_until, as_of)
+        requested = _requests(platform, arrival, by_asset, starts_of_service, ends, as_of)
         starts.update({key: min(start, starts.get(key, start)) for key, start in requested.starts.items()})
         if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
             routed.append((arrival, requested.too_late))
@@ -83,15 +84,16 @@ def _requests(
     arrival: Arrival,
     by_asset: Mapping[str, Sequence[EvaluationTarget]],
     starts_of_service: Mapping[str, datetime],
-    evaluated_until: datetime,
+    ends: Mapping[TargetKey, int],
     as_of: datetime,
 ) -> _Requested:
     requested = _Requested()
     for part in arrival.parts:
+        first = to_millis(part.first)
         readers = [
-            w
-            for w in by_asset.get(part.asset, ())
-            if _is_late(w, part, evaluated_until) and part.last >= starts_of_service[w.definition]
+            target
+            for target in by_asset.get(part.asset, ())
+            if first <= ends[target.key] and _uses(target, part) and part.last >= starts_of_service[target.definition]
         ]
         in_time = 0
         for target in readers:
@@ -106,9 +108,19 @@ def _requests(
     return requested
 
 
-def _is_late(target: EvaluationTarget, part: LatePart, evaluated_until: datetime) -> bool:
-    """Return whether a target may have been evaluated without rows of this part that it uses."""
-    return part.first <= evaluated_until - timedelta(milliseconds=target.latency) and _uses(target, part)
+def _evaluated_ends(
+    platform: Platform, by_asset: Mapping[str, Sequence[EvaluationTarget]], evaluated_until: datetime, smallest: int
+) -> dict[TargetKey, int]:
+    """Return up to when each target may have been evaluated (ms); rows after that are in time.
+
+    `evaluated_until` is that of targets with the smallest latency; the others are behind it by the difference, or at their
+    watermark, if their latency was raised since.
+    """
+    found = [target for of_asset in by_asset.values() for target in of_asset]
+    ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}
+    waiting = [target.key for target in found if target.latency > smallest]
+    watermarks = platform.states.load_many(waiting).watermark.tolist()
+    return ends | {key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)}
 
 
 def _uses(target: EvaluationTarget, part: LatePart) -> bool:

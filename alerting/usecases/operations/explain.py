@@ -7,7 +7,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
@@ -67,7 +67,7 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
 
     covering = _covering(platform, latest.name, asset.name, at)
     blank = replace(blank, model_version=champion_at(decisions, at))
-    question = WhyQuestion(platform, models, asset, at, covering, blank, evaluate)
+    question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
     return kind_of(current.definition).why(current.definition, question)
 
 
@@ -104,19 +104,31 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
 
 def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     state = platform.states.load(found.definition, [found.asset]).get(found.asset)
-    asset = platform.assets.get(found.asset)
     if state is None:
         return ["it is not evaluated yet: run `alerting evaluate`"]
-    waits = require_revision(platform, found.definition).definition.latency(asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
-    waiting = f" (latency {spoken_duration(waits)})" if waits else ""
-    lines = [f"evaluated to {state.watermark.isoformat()}{waiting}{behind}"]
+    lines = [
+        f"evaluated to {state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"
+    ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
         lines.append(f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on")
     if state.unknown_count:
         lines.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
     return lines
+
+
+def _latency(platform: Platform, name: str, asset_name: str) -> timedelta:
+    asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
+    return latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
+
+
+def watermark_of(platform: Platform, episode: Episode) -> tuple[datetime, timedelta] | None:
+    """Return the watermark of the target of an open episode, and its latency; None for an ended episode, or without a state."""
+    if episode.condition != "open":
+        return None
+    state = platform.states.load(episode.definition, [episode.asset]).get(episode.asset)
+    return (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
 
 
 def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:

@@ -11,7 +11,7 @@ from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
-from alerting.usecases.definitions.targets import list_targets
+from alerting.usecases.definitions.targets import list_targets, source_hash_of
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 
 LABELLED = 50
@@ -69,7 +69,7 @@ class PlatformMetrics:
 
 def read_inventory(platform: Platform, before: Inventory | None = None) -> Inventory:
     """Return definitions by state and all targets; `before` if no definition or asset was written since. Writes nothing."""
-    written = platform.evaluation_plans.source_hash()
+    written = source_hash_of(platform)
     if before is not None and written and before.written == written:
         return before
     revisions = platform.definitions.latest()
@@ -78,7 +78,7 @@ def read_inventory(platform: Platform, before: Inventory | None = None) -> Inven
         targets = plan.targets
     else:
         active = [r for r in revisions if r.definition.state == "active"]
-        targets = tuple(list_targets(active, AssetIndex(platform.assets.all())))
+        targets = tuple(list_targets(active, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
 
 

@@ -3,13 +3,17 @@
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
+from alerting.learning.features.plan import FeaturePlan
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -23,13 +27,15 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
     return dataset_at(platform, revision, require_classifier(revision), as_of)
 
 
-def dataset_at(platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> Dataset:
-    """Return the dataset of one revision at as_of, with the feedback given by then."""
+def dataset_at(
+    platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
+) -> Dataset:
+    """Return the dataset of one revision at as_of, with the feedback given by then. `plan`: of a model that is fitted again."""
     feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
     limits = platform.limits
     return build_dataset(
-        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes
+        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes, plan
     )
 
 
@@ -56,6 +62,12 @@ def feedback_labels_at(platform: Platform, definition: TrainedDefinition, as_of:
     return collect_feedback_labels(episodes, definition, as_of)
 
 
+def acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
+    answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
+    return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
+
+
 def require_classifier(revision: Revision) -> TrainedDefinition:
     """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
     if not isinstance(revision.definition, TrainedDefinition):
@@ -75,7 +87,7 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         "question": dataset.predicts,
         "columns": len(dataset.plan.columns),
         "problems": len(dataset.problems),
-        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if (dataset.part == part).any()],
+        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if _labelled(dataset, part).any()],
         "dropped": dataset.counts,
         "answers": dataset.answers,
         "answered": dataset.answered,
@@ -83,8 +95,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _labelled(dataset: Dataset, part: str) -> BoolArray:
+    return np.asarray((dataset.fit | dataset.measured) & (dataset.part == part))
+
+
 def _part(dataset: Dataset, part: str) -> dict[str, Any]:
-    rows = dataset.part == part
+    rows = _labelled(dataset, part)
     at = dataset.at[rows]
     return {
         "part": part,

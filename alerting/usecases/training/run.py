@@ -43,7 +43,8 @@ def profile(dataset: Dataset) -> DatasetProfile:
     """Return the composition of the dataset."""
     parts = {}
     for part in ("train", "validation", "test"):
-        at, label = dataset.at[dataset.part == part], dataset.label[dataset.part == part]
+        rows = dataset.part == "train" if part == "train" else dataset.measured_in(part)
+        at, label = dataset.at[rows], dataset.label[rows]
         if len(at):
             start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
             parts[part] = PartProfile(rows=len(at), positives=int(label.sum()), start=start, end=end)

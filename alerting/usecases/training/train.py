@@ -25,6 +25,7 @@ from alerting.reporting import training_charts
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_classifier
 from alerting.usecases.training.promote import description, promote_run
@@ -72,7 +73,8 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
         {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash},
     )
     composition = profile(dataset)
-    counts = {f"rows_{part}": int((dataset.part == part).sum()) for part in ("train", "validation", "test", "purged")}
+    counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
+    counts["rows_purged"] = int((dataset.part == "purged").sum())
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     platform.models.log(
         run_id,
@@ -81,7 +83,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
             **counts,
             **dropped,
             **_quality_metrics(dataset),
-            "positive_share": float(dataset.label.mean()),
+            "positive_share": float(dataset.label[dataset.fit | dataset.measured].mean()),
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
@@ -145,8 +147,7 @@ def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, 
     if version is None:
         return None
     try:
-        trained_by = platform.models.version_tags(tags["definition"], version)["training_run"]
-        searches = platform.models.find_runs(trained_by)
+        searches = platform.models.find_runs(search_run(platform.models.version_tags(tags["definition"], version)))
         child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
         return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only

@@ -32,10 +32,11 @@ from alerting.usecases.evaluation.evaluate import evaluate, plan_round
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
 from alerting.usecases.training.run import candidate_families
-from alerting.usecases.training.train import prepare
+from alerting.usecases.training.train import prepare, train
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves
+from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -275,16 +276,24 @@ def tried(**changes):
     return candidate_families(platform, prepare(platform, "m", small_models.as_of(line)))
 
 
+def served(**changes):
+    platform = pretended_platform()
+    platform.assets.put([humid_oven()])
+    platform.readings.add_readings(line(days=3), at(0))
+    apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
+    platform.clock.instant = at(3 * DAY)
+    return train(platform, NAME, at(3 * DAY)).promote, "refit_hash" in platform.models.version_tags(NAME, 1)
+
+
 def chosen(**changes):
     instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
     start = instants[50::100] + 600_000
     spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
-    rule = PredictionRule(Occurrences(start, start, start, start + 1), 1_800_000)
-    watched = ObservedRows(
-        instants, np.full(len(instants), "a", object), {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
-    )
+    rule = PredictionRule(Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000)
+    asset, measured = np.full(len(instants), "a", object), np.ones(len(instants), bool)
+    watched = ObservedRows(instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000)
     wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold
 
@@ -343,6 +352,7 @@ CLASSIFIER = {
     "periods.end": (learned, {}, {"periods": {"end": "2026-01-05T00:00:00Z"}}),
     "periods.validation": (learned, {}, {"periods": {"validation": 0.3}}),
     "periods.test": (learned, {}, {"periods": {"test": 0.3}}),
+    "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),
     "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"}, {"trials": 30, "time_budget": "1s"}),

@@ -3,8 +3,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.model import Problem
-from alerting.detection.classifier import inside_problem
-from alerting.detection.problems import find_occurrences, find_problems, matching, predicts, problem_samples
+from alerting.detection.problems import find_problems, matching, predicts, problem_samples
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 
@@ -46,14 +45,6 @@ def test_events_are_problems_by_type_with_wildcards():
     assert list(found["start"]) == [at(5), at(9)]
     assert pd.isna(found["end"].iloc[1])
     assert matching(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
-
-
-def test_an_instant_event_never_goes_on_a_lasting_one_without_end_does():
-    data = history([0], moisture=[4], events=[("x-instant", 5, 5), ("x-lasting", 9, None)])
-    found = find_occurrences(Problem.model_validate({"event": "x-*"}), data)
-    instants = np.array([to_millis(at(m)) for m in (4, 5, 6, 9, 100)])
-    inside = inside_problem(instants, found, delay=0)
-    assert inside.tolist() == [False, False, False, True, True]
 
 
 def test_events_that_coincide_or_overlap_are_one_occurrence():

@@ -1,5 +1,6 @@
 """Expected, happening, over: the course of predictions, live in any chunks, as a whole, and as training counts them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -7,9 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.detection.counted_times import why_not_counted
 from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import PredictionRule, advance_predictions, predicted_intervals
+from alerting.episodes.predictions import PredictionRule, advance_predictions, predicted_intervals, rearm
 from alerting.readings.instants import duration_millis, to_millis
 from tests.builders import at
 
@@ -20,29 +22,40 @@ END = 400
 class Line:
     """A line whose moisture is beyond its limit in these minutes (start, end), and a model with these high scores."""
 
-    def __init__(self, high, *bad, hold=0, delay=0, state=False, every=1):
-        self.high, self.state, self.hold, self.delay = set(high), state, hold * 60_000, delay * 60_000
+    def __init__(self, high, *bad, hold=0, delay=0, recovery=0, state=False, every=1):
+        self.high, self.state = set(high), state
+        self.hold, self.delay, self.recovery = hold * 60_000, delay * 60_000, recovery * 60_000
         self.samples = {m: any(a <= m < b for a, b in bad) for m in range(0, END, every)}
 
-    def rule(self, until, after=None, since=None):
+    def rule(self, until, before=None):
         """The rule by the samples up to an instant, as an evaluation reads them."""
         known = [m for m in self.samples if m <= until]
         bad = np.array([self.samples[m] for m in known], bool)
-        before = None if after is None else KnownProblem(at(after), since, is_first=False)
-        occurrences = occurrences_of_samples(instants(known), bad, self.hold, self.delay, before)
-        return PredictionRule(occurrences, duration_millis(WINDOW), self.state)
+        occurrences = occurrences_of_samples(instants(known), bad, self.hold, self.delay, before, self.recovery)
+        return PredictionRule(occurrences, duration_millis(WINDOW), duration_millis(WINDOW), self.state)
 
-    def advance(self, *cuts):
-        """The steps of an evaluation that is cut at these minutes."""
-        state, found = ConditionState(at(0)), []
+    def score(self, grid, rule, recovered_at=None):
+        """The score at these minutes, and why it is unknown."""
+        reason = why_not_counted(instants(grid), rule.occurrences, not self.state, recovered_at)
+        score = np.array([float(m in self.high) for m in grid])
+        return np.where(reason == "", score, np.nan), dict(zip(grid, reason.tolist(), strict=True))
+
+    def evaluate(self, *cuts):
+        """The steps of an evaluation that is cut at these minutes, and why each instant does not count."""
+        state, found, reasons, rearm_at = ConditionState(at(0)), [], {}, 0
         for start, end in pairwise([0, *cuts]):
             grid = [m for m in range(0, END, 5) if start < m <= end]
-            rule = self.rule(end, start, state.problem_since)
-            triggered = np.array([m in self.high for m in grid], bool)
-            state, steps = advance_predictions(state, instants(grid), triggered, rule, STRIDE, at(end))
-            state = ConditionState(**{**vars(state), "watermark": at(end), "problem_since": rule.occurrences.since(at(end))})
+            rule = self.rule(end, KnownProblem(at(start), state.problem_since, is_first=start == 0))
+            score, why = self.score(grid, rule, rearm_at - rule.horizon_ms)
+            may_raise, rearm_at = rearm(instants(grid), score, 0.5, rule, to_millis(at(end)), rearm_at)
+            state, steps = advance_predictions(state, instants(grid), may_raise, rule, STRIDE, at(end))
+            state = replace(state, watermark=at(end), problem_since=rule.occurrences.since(at(end)))
             found += steps
-        return found
+            reasons |= why
+        return found, reasons
+
+    def advance(self, *cuts):
+        return self.evaluate(*cuts)[0]
 
 
 def instants(minutes):
@@ -89,7 +102,7 @@ def test_a_model_of_the_state_that_raises_inside_a_problem_says_at_once_that_it_
 
 
 def test_no_continuation_follows_a_happening_one_but_one_that_was_in_vain():
-    assert [s.follows for s in Line({5, 50}, (12, 50)).advance(70) if s.kind == "raised"] == [None, None]
+    assert [s.follows for s in Line({5, 50, 60}, (12, 50)).advance(70) if s.kind == "raised"] == [None, None]
     raised = [s for s in Line(range(0, 100, 5)).advance(99) if s.kind == "raised"]
     assert [s.at for s in raised] == [at(5), at(35), at(65), at(95)]
     assert [s.follows for s in raised] == [None, at(5), at(35), at(65)]
@@ -99,7 +112,8 @@ def test_no_continuation_follows_a_happening_one_but_one_that_was_in_vain():
 def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
     line = Line({100}, (12, END))
     open_one = ConditionState(at(50), raised_at=at(5), happening_since=at(12), problem_since=at(12))
-    rule = PredictionRule(line.rule(120, 50, at(12)).occurrences.ended_at(at(70)), duration_millis(WINDOW), state=False)
+    known = line.rule(120, KnownProblem(at(50), at(12), is_first=False))
+    rule = replace(known, occurrences=known.occurrences.ended_at(at(70)))
     state, steps = advance_predictions(open_one, instants([100]), np.array([True]), rule, STRIDE, at(120))
     assert told(steps) == [("closed", 70), ("raised", 100)]
     assert state.raised_at == at(100)
@@ -113,25 +127,51 @@ def test_the_rule_of_an_open_episode_ends_it_alone_and_the_next_one_has_its_own(
     assert told(steps) == [("happening", 12), ("closed", 20), ("raised", 50), ("happening", 60), ("closed", 90)]
 
 
+def test_a_score_that_is_still_high_after_a_problem_raises_nothing_until_it_was_lower():
+    assert told(Line(range(5, 100, 5), (12, 50)).advance(79)) == [("raised", 5), ("happening", 12), ("closed", 50)]
+    high = {5, *range(15, 65, 5), 70, 75}
+    assert [at_ for kind, at_ in told(Line(high, (12, 50)).advance(79)) if kind == "raised"] == [5, 70]
+
+
+def test_a_score_that_stays_high_raises_again_one_horizon_after_the_recovery():
+    raised = [at_ for kind, at_ in told(Line(range(5, 200, 5), (12, 50), recovery=20).advance(120)) if kind == "raised"]
+    assert raised == [5, 100]
+
+
+def test_nothing_is_raised_in_the_recovery_also_without_an_episode_before_it():
+    line = Line({35, 60, 75, 90}, (12, 50), recovery=30)
+    assert [at_ for kind, at_ in told(line.advance(100)) if kind == "raised"] == [90]
+    assert line.evaluate(100)[1] == {
+        m: "inside_problem" if 12 <= m < 50 else "recovery" if 50 <= m < 80 else "" for m in range(5, 105, 5)
+    }
+
+
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=25),
+    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=50),
     st.lists(st.integers(1, END), max_size=8, unique=True).map(sorted),
     st.sampled_from([0, 3, 7, 20]),
     st.sampled_from([0, 4, 11, 45]),
+    st.sampled_from([0, 6, 40]),
     st.booleans(),
     st.sampled_from([1, 3, 10]),
     st.lists(st.integers(1, END - 2), max_size=6, unique=True).map(sorted),
 )
-def test_any_chunks_give_the_same_steps_and_the_intervals_that_training_counts(high, turns, hold, delay, state, every, cuts):
-    line = Line(high, *zip(turns[::2], turns[1::2], strict=False), hold=hold, delay=delay, state=state, every=every)
-    whole = line.advance(END - 1)
-    assert line.advance(*cuts, END - 1) == whole
+def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(
+    high, turns, hold, delay, recovery, state, every, cuts
+):
+    bad = zip(turns[::2], turns[1::2], strict=False)
+    line = Line(high, *bad, hold=hold, delay=delay, recovery=recovery, state=state, every=every)
+    whole, reasons = line.evaluate(END - 1)
+    assert line.evaluate(*cuts, END - 1) == (whole, reasons)
     opened = None
     for step in whole:  # never two at once, and each in the order expected, happening, over
         assert (step.kind == "raised") == (opened is None)
         opened = None if step.kind == "closed" else step.at
-    grid = range(5, END, 5)
-    counted = predicted_intervals(instants(grid), np.array([m in high for m in grid]), line.rule(END))
+    grid, rule = range(5, END, 5), line.rule(END)
+    score, same = line.score(grid, rule)
+    assert same == reasons
+    counted = predicted_intervals(instants(grid), score, 0.5, rule)
     ended = [(to_millis(s.raised_at), to_millis(s.prediction_ended_at)) for s in whole if s.kind == "closed"]
     assert counted[: len(ended)] == ended
+    assert [raised for raised, _ in counted] == [to_millis(s.at) for s in whole if s.kind == "raised"]

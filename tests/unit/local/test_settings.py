@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repea
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://plant.example", "file:///etc/passwd", "plant.example/hook", "https:///hook", "http://h:99999999/", "http://h:0"],
+)
+def test_the_address_of_a_webhook_that_is_not_http_is_refused_without_repeating_it(url):
+    with pytest.raises(SettingsRefused, match="not a webhook address") as refused:
+        read_settings({"ALERTING_WEBHOOK_A": url})
+    assert url not in str(refused.value)
+
+
 def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
     settings = read_settings(
         {"ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x", "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc"}
@@ -78,6 +89,13 @@ def test_the_zone_of_the_plant_is_utc_until_it_is_named():
 def test_the_rows_of_a_training_are_set_or_left_to_the_memory_of_the_machine():
     assert read_settings({}).max_training_rows is None
     assert read_settings({"ALERTING_MAX_TRAINING_ROWS": "50000"}).max_training_rows == 50_000
+
+
+def test_evaluation_waits_ten_seconds_unless_the_setting_says_otherwise():
+    assert read_settings({}).latency == timedelta(seconds=10)
+    assert read_settings({"ALERTING_LATENCY": "0s"}).latency == timedelta(0)
+    with pytest.raises(SettingsRefused, match="ALERTING_LATENCY: '2h': evaluation waits 1h at most"):
+        read_settings({"ALERTING_LATENCY": "2h"})
 
 
 def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_machine(tmp_path):

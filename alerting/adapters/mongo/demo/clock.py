@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, whole_millis
+from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import CLOCK
+from alerting.readings.instants import whole_millis
 
 _ID = "clock"
 

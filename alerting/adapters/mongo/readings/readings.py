@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from alerting.adapters.mongo.definitions.assets import MongoAssets
-from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
+from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates, utc
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
@@ -22,11 +22,12 @@ from alerting.adapters.mongo.readings.events import load_events
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
 from alerting.adapters.samples.columns import CHUNK, readings_columns, readings_frame
 from alerting.adapters.samples.late_parts import batch_parts, event_parts, reading_parts, turn_of
-from alerting.adapters.samples.samples import sample_fields, sample_update, samples_in, samples_of
+from alerting.adapters.samples.samples import merge_event, sample_fields, sample_update, samples_in, samples_of
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
-from alerting.readings.history import History, from_millis
+from alerting.readings.history import History
+from alerting.readings.instants import from_millis, whole_millis
 from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
@@ -166,7 +167,7 @@ class MongoReadings:
         for row in rows:
             key = (row.asset, row.type, whole_millis(row.start))
             event = merged.get(key) or stored.get(key)
-            after = _merge_event(event, row)
+            after = merge_event(event, row)
             if event is None or after != event:
                 merged[key] = after
                 changed += 1
@@ -294,11 +295,3 @@ def _asset(row: ReadingRow | EventRow) -> str:
 
 def _event_key(document: Document) -> tuple[str, str, datetime]:
     return document["asset"], document["type"], utc(document["start"])
-
-
-def _merge_event(stored: Document | None, row: EventRow) -> Document:
-    given = to_bson(row)
-    if stored is None:
-        return dict(given)
-    end = stored["end"] if given["end"] is None else given["end"]
-    return {**stored, "end": end, "attributes": {**stored["attributes"], **given["attributes"]}}

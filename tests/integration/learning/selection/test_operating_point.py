@@ -19,15 +19,15 @@ def week(*problems_at_row: int):
     start = pd.to_datetime(at[list(problems_at_row)] + 1, unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
     asset = np.full(ROWS, "a", dtype=object)
-    return observe_rows(
-        at, asset, problems, occurrences(problems), onset=True, observed_s={"a": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON
-    )
+    measured = np.ones(ROWS, bool)
+    return observe_rows(at, asset, measured, problems, occurrences(problems), True, {"a": WEEK_S}, GAP, HORIZON)
 
 
 def occurrences(problems):
     """The same problems, which come and are over at once."""
     start = millis(problems["start"])
-    return pd.DataFrame({"asset": problems["asset"], "start": start, "true_at": start, "known_at": start, "over_at": start})
+    known = dict.fromkeys(("start", "true_at", "known_at", "over_at", "recovered_at"), start)
+    return pd.DataFrame({"asset": problems["asset"], **known})
 
 
 def scores(**peaks: float):
@@ -83,7 +83,7 @@ def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
 
 
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
-    score = scores(r100=0.9, r102=0.9)
+    score = scores(r100=0.9, r102=0.1, r103=0.9)
     metrics = evaluate_threshold(week(101), score, 0.9, seed=0)
     assert metrics.n_episodes == 2
     assert metrics.n_false_alarms == 1
@@ -96,7 +96,8 @@ def test_every_asset_is_judged_on_its_own():
     start = pd.to_datetime([one.at[101] + 1], unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "b", "start": start, "last": start, "end": start, "known_at": start})
     observed_s = {"a": WEEK_S, "b": WEEK_S}
-    both = observe_rows(at, asset, problems, occurrences(problems), True, observed_s, gap_ms=GAP, horizon_ms=HORIZON)
+    measured = np.ones(len(at), bool)
+    both = observe_rows(at, asset, measured, problems, occurrences(problems), True, observed_s, GAP, HORIZON)
     metrics = evaluate_threshold(both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0)
     assert (metrics.n_found, metrics.n_false_alarms) == (1, 1)
     assert metrics.false_alarms_per_week == 0.5

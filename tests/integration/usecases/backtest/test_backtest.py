@@ -34,15 +34,17 @@ def plant():
 def test_another_definition_stretch_or_cadence_is_another_run():
     platform = plant()
     subject, other = written_subject(platform, too_hot()), written_subject(platform, too_hot(above=216))
+    none = timedelta(0)
     ids = {
-        run_id(subject, at(0), at(DAY), "scheduled"),
-        run_id(other, at(0), at(DAY), "scheduled"),
-        run_id(subject, at(1), at(DAY), "scheduled"),
-        run_id(subject, at(0), at(DAY + 1), "scheduled"),
-        run_id(subject, at(0), at(DAY), "never"),
-        run_id(subject, at(0), at(DAY), timedelta(days=7)),
+        run_id(subject, at(0), at(DAY), "scheduled", none),
+        run_id(other, at(0), at(DAY), "scheduled", none),
+        run_id(subject, at(1), at(DAY), "scheduled", none),
+        run_id(subject, at(0), at(DAY + 1), "scheduled", none),
+        run_id(subject, at(0), at(DAY), "never", none),
+        run_id(subject, at(0), at(DAY), timedelta(days=7), none),
+        run_id(subject, at(0), at(DAY), "scheduled", timedelta(seconds=10)),
     }
-    assert len(ids) == 6
+    assert len(ids) == 7
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    assert shared == {"in_memory", "limits", "budget", "zone", "model_key", "notifications_last"}  # settings of the platform
+    assert shared == {"in_memory", "limits", "budget", "zone", "model_key", "notifications_last", "latency"}  # settings
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():

@@ -84,7 +84,10 @@ def test_events_that_overlap_are_one_problem_that_ends_with_the_last():
 
 
 def test_events_before_the_raise_and_after_the_window_are_not_what_was_predicted():
-    line = warned_of("failure")
+    line = Line(event_types=TYPES, event="failure", recovery="0s", every=5)
+    line.feed(range(1, 8), humidity=NORMAL)
+    line.feed(range(8, 11), humidity=CRITICAL)
+    line.feed(range(11, 100), humidity=NORMAL)
     line.event("failure", 4)
     line.event("failure", 55)
     line.run(*range(5, 91, 5))

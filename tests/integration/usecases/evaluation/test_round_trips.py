@@ -1,5 +1,6 @@
 """Commands that a tick sends to a real server: over plan, evaluation of one shard, and delivery; openings are not counted."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -39,6 +40,7 @@ def plant(real_server, monkeypatch):
     with open_stores(real_server, "round-trips", prepare=True) as stores:
         mailbox = Mailbox("mail")
         platform = stores.platform(MemoryModels(), {"mail": mailbox}, ReadClock(stores.database), memory_platform)
+        platform = replace(platform, latency=timedelta(0))
         platform.assets.put([oven()])
         apply(platform, [too_hot(**{"for": "0s"})], "engineer", at(0), "test")
         rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0}) for m in range(12)]

@@ -28,7 +28,7 @@ def test_rows_labels_and_parts_stand_side_by_side():
 def test_every_instant_of_the_grid_is_a_row_or_counted_as_dropped():
     dataset = built()
     assert dataset.counts == {"immature": 6, "inside_problem": dataset.counts["inside_problem"]}
-    assert len(dataset.rows) + sum(dataset.counts.values()) == 2 * HOURS
+    assert (dataset.fit | dataset.measured).sum() + sum(dataset.counts.values()) == 2 * HOURS
 
 
 def test_observed_time_is_that_of_the_usable_rows():
@@ -93,7 +93,7 @@ def test_a_dataset_survives_its_files():
     pd.testing.assert_frame_equal(got.rows, dataset.rows, check_exact=True)
     pd.testing.assert_frame_equal(got.problems, dataset.problems)
     pd.testing.assert_frame_equal(got.occurrences, dataset.occurrences)
-    for name in ("label", "asset", "at", "part", "persistence"):
+    for name in ("label", "asset", "at", "part", "fit", "measured", "persistence"):
         np.testing.assert_array_equal(getattr(got, name), getattr(dataset, name))
         assert getattr(got, name).dtype == getattr(dataset, name).dtype
     for name in ("definition", "revision", "as_of", "plan", "predicts", "observed", "counts", "notes", "purge_ms", "hash"):
@@ -118,7 +118,7 @@ def test_several_assets_with_delays_learn_the_state():
 
 def test_problems_carry_their_asset():
     problems = built().problems
-    assert list(problems.columns) == ["asset", "start", "last", "end", "known_at"]
+    assert list(problems.columns) == ["asset", "start", "last", "end", "known_at", "uncounted"]
     assert set(problems["asset"]) == {"oven-1", "oven-2"}
     assert (millis(problems["start"]) <= millis(problems["known_at"])).all()
 

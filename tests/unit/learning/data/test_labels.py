@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.detection.counted_times import INSIDE_PROBLEM, RECOVERY
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.labels import IMMATURE, INSIDE_PROBLEM, NO_SAMPLE, label_instants, persistence
+from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import History
 
@@ -44,7 +45,7 @@ def definition(problem, horizon="20m", **more):
 
 def labelled(definition_, history, minutes, as_of, question="onset"):
     got = label_instants(definition_, question, history, instants(minutes), START + as_of * MINUTE)
-    return [reason or int(label) for label, reason in zip(got.label, got.dropped, strict=True)]
+    return [reason or int(label) for label, reason in zip(got.label, got.reason, strict=True)]
 
 
 def oven(delay=0):
@@ -64,17 +65,20 @@ def test_an_onset_is_positive_when_the_problem_starts_within_the_horizon_after_t
     assert got == [0, 0, 1, 1, 1, 0, 0]
 
 
-def test_the_instant_of_an_instant_event_is_left_out_with_its_recovery():
+def test_an_instant_event_is_followed_by_its_stated_recovery_or_a_hold_off_of_one_horizon():
     history = with_events(("failure", 60, 60))
-    assert labelled(definition(FAILURE), history, [50, 60, 70], 200) == [1, INSIDE_PROBLEM, 0]
+    assert labelled(definition(FAILURE), history, [50, 60, 79, 80], 200) == [1, RECOVERY, RECOVERY, 0]
     recovering = definition(FAILURE | {"recovery": "15m"})
-    assert labelled(recovering, history, [59, 60, 70, 75], 200) == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, 0]
+    assert labelled(recovering, history, [59, 60, 70, 75], 200) == [1, RECOVERY, RECOVERY, 0]
+    none = definition(FAILURE | {"recovery": "0s"})
+    assert labelled(none, history, [59, 60, 61], 200) == [1, RECOVERY, 0]
 
 
-def test_rows_inside_a_lasting_problem_are_left_out():
+def test_rows_inside_a_lasting_problem_and_its_recovery_do_not_count():
     history = with_events(("failure", 60, 90), ("failure", 70, 75))
+    assert labelled(definition(FAILURE), history, [59, 60, 89, 90], 200) == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, 0]
     got = labelled(definition(FAILURE | {"recovery": "10m"}), history, [59, 60, 80, 99, 100], 200)
-    assert got == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, INSIDE_PROBLEM, 0]
+    assert got == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, RECOVERY, 0]
 
 
 def test_an_ongoing_problem_leaves_out_everything_after_it():
@@ -82,10 +86,42 @@ def test_an_ongoing_problem_leaves_out_everything_after_it():
     assert labelled(definition(FAILURE), history, [50, 61, 170], 200) == [1, INSIDE_PROBLEM, INSIDE_PROBLEM]
 
 
-def test_the_immature_end_is_left_out_whether_positive_or_not():
+def test_a_known_start_is_a_label_of_the_immature_end_but_none_to_judge_by():
     history = with_events(("failure", 195, 195))
-    got = labelled(definition(FAILURE), history, [180, 181, 170], 200)
-    assert got == [1, IMMATURE, 0]
+    got = label_instants(definition(FAILURE), "onset", history, instants([170, 174, 181]), START + 200 * MINUTE)
+    assert got.label.tolist() == [0, 0, 1]
+    assert got.reason.tolist() == ["", "", ""]
+    assert (got.fit.tolist(), got.measured.tolist()) == ([True] * 3, [True, True, False])
+    assert labelled(definition(FAILURE), history, [174, 175, 181, 194], 200) == [0, 1, 1, 1]
+    assert labelled(definition(FAILURE), with_events(("failure", 150, 150)), [181], 200) == [IMMATURE]
+
+
+def test_a_recording_that_ends_with_its_failure_is_judged_to_the_end():
+    history = with_events(("failure", 101, 101), until=100)
+    got = label_instants(definition(FAILURE), "onset", history, instants([80, 81, 95, 100]), START + 500 * MINUTE)
+    assert (got.label.tolist(), got.measured.tolist(), got.fit.tolist()) == ([0, 1, 1, 1], [True] * 4, [True] * 4)
+    goes_on = with_events(("failure", 75, 76), until=100)
+    assert labelled(definition(FAILURE), goes_on, [76, 79, 80, 81], 500) == [0, 0, 0, IMMATURE]
+    got = label_instants(
+        definition(FAILURE), "onset", with_events(("failure", 90, 91), until=100), instants([81]), START + 500 * MINUTE
+    )
+    assert (got.label.tolist(), got.fit.tolist(), got.measured.tolist()) == ([1], [True], [False])
+
+
+def test_a_variable_that_falls_silent_during_repair_keeps_its_positives():
+    x = np.zeros(61)
+    x[50:] = 9
+    history = History(oven(), frame(range(61), x=x))
+    got = label_instants(
+        definition({"variable": "x", "above": 5, "for": "5m"}),
+        "onset",
+        history,
+        instants([29, 30, 49, 54, 55]),
+        START + 500 * MINUTE,
+    )
+    assert got.label.tolist()[:3] == [0, 1, 1]
+    assert got.measured.tolist() == [True, True, True, False, False]
+    assert got.reason.tolist() == ["", "", "", IMMATURE, INSIDE_PROBLEM]
 
 
 def test_labels_end_where_the_readings_end():
@@ -98,6 +134,27 @@ def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
     history = History(oven(), frame(range(201), x=x))
     got = labelled(definition({"variable": "x", "above": 5, "for": "5m"}), history, [50, 65, 110, 121, 175, 176], 200)
     assert got == [1, INSIDE_PROBLEM, 0, 0, 0, IMMATURE]
+
+
+def test_between_its_start_and_the_moment_it_is_known_a_row_is_judged_and_not_fitted_on():
+    x = np.zeros(201)
+    x[60:70] = 9
+    history = History(oven(), frame(range(201), x=x))
+    wanted = definition({"variable": "x", "above": 5, "for": "5m", "recovery": "4m"})
+    got = label_instants(wanted, "onset", history, instants([59, 60, 64, 65, 69, 70, 73, 74]), START + 200 * MINUTE)
+    inside, recovery = [INSIDE_PROBLEM] * 2, [RECOVERY] * 2
+    assert got.reason.tolist() == ["", "", "", *inside, *recovery, ""]
+    assert got.measured.tolist() == [True] * 3 + [False] * 4 + [True]
+    assert got.fit.tolist() == [True] + [False] * 6 + [True]
+    state = label_instants(wanted, "state", history, instants([59, 64, 65, 70]), START + 200 * MINUTE)
+    assert state.fit.all()
+    assert state.measured.all()
+
+
+def test_a_problem_that_starts_in_the_recovery_of_another_is_marked():
+    history = with_events(("failure", 60, 60), ("failure", 70, 70), ("failure", 95, 95))
+    got = label_instants(definition(FAILURE), "onset", history, instants([1]), START + 200 * MINUTE)
+    assert got.problems["uncounted"].tolist() == [False, True, False]
 
 
 def test_a_window_without_any_sample_is_unknown_not_negative():

@@ -1,0 +1,138 @@
+"""How long evaluation waits for readings under way, and that what arrives within this time is not late."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past, evaluate_shard, plan_round
+from tests.builders import at, oven, too_hot
+from tests.helpers.late_line import LEVELS, Line
+
+TEN_SECONDS = timedelta(seconds=10)
+SECOND = 1 / 60  # of a minute
+MINUTE = timedelta(minutes=1)
+
+
+def watermark(line, definition="too-hot", asset="oven-1"):
+    return line.platform.states.load(definition, [asset])[asset].watermark
+
+
+def test_a_reading_that_arrives_within_the_latency_is_not_late_and_makes_no_request():
+    line = Line(latency=TEN_SECONDS)
+    for minute in range(1, 6):
+        line.feed({minute - 6 * SECOND: 200}, minute - 6 * SECOND)
+        counts = line.run(minute)
+        line.feed({minute - 5 * SECOND: 230 if minute == 3 else 200}, minute + SECOND)
+        assert (counts.late, counts.latency_s, watermark(line)) == (0, 10, at(minute) - TEN_SECONDS)
+        assert line.platform.arrivals.since(at(0)) == []
+    (episode,) = line.episodes()
+    assert (episode.raised_at, episode.detected_at) == (at(3 - 5 * SECOND), at(4))
+    assert (episode.late_data_status, episode.closed_at) == (None, at(4 - 6 * SECOND))
+
+
+def test_a_reading_that_arrives_after_its_latency_is_late():
+    line = Line(latency=TEN_SECONDS)
+    line.feed({1: 200}, 1)
+    line.run(3)
+    line.feed({3 - 11 * SECOND: 230}, 3 + SECOND)
+    assert line.run(4).late == 1
+    assert [e.late_data_status for e in line.episodes()] == ["found_late"]
+
+
+def test_the_latency_of_a_variable_comes_before_the_platform_s_and_is_not_late_either():
+    line = Line(variables={"temperature": Variable(latency="5m")}, latency=TEN_SECONDS)
+    line.platform.assets.put([Asset(name="oven-2", variables={"temperature": Variable()})])
+    apply(line.platform, [too_hot(name="second", assets=["oven-2"])], "engineer", at(0), "test")
+    line.feed({1: 200}, 1)
+    line.run(10)
+    assert (watermark(line), watermark(line, "second", "oven-2")) == (at(5), at(10) - TEN_SECONDS)
+    line.feed({6: 230}, 10)
+    counts = line.run(11)
+    assert (counts.late, counts.latency_s, line.platform.arrivals.requests(["too-hot"])) == (0, 300, {})
+    assert [e.raised_at for e in line.episodes()] == [at(6)]
+
+
+def test_readings_behind_the_watermark_are_late_when_the_latency_is_raised():
+    line = Line()
+    line.feed({1: 200}, 1)
+    line.run(10)
+    line.platform.assets.put([oven(temperature=Variable(latency="15m")), Asset(name="oven-2", variables={"t": Variable()})])
+    apply(line.platform, [too_hot(name="second", assets=["oven-2"], variable="t")], "engineer", at(10), "test")
+    line.feed({9: 230}, 10)
+    assert line.run(11).late == 1
+    line.run(26)
+    assert [e.raised_at for e in line.episodes()] == [at(9)]
+
+
+def test_a_changed_setting_is_in_force_with_the_next_evaluation():
+    line = Line()
+    line.feed({1: 200}, 1)
+    line.run(10)
+    line.platform = replace(line.platform, latency=TEN_SECONDS)
+    line.run(11)
+    assert watermark(line) == at(11) - TEN_SECONDS
+
+
+def test_a_plan_that_is_replaced_during_its_round_loses_no_reading():
+    line = Line(latency=TEN_SECONDS)
+    line.feed({1: 200}, 1)
+    round_plan = plan_round(line.platform, MINUTE, 1, at(10))
+    line.platform.assets.put([oven(temperature=Variable(latency="0s"))])
+    evaluate_shard(line.platform, ["too-hot"], at(10), "a plan that is gone", has_requests=False)
+    assert (round_plan.shards, watermark(line)) == ([["too-hot"]], at(10))
+    line.feed({10 - 5 * SECOND: 230}, 10 + SECOND)
+    assert line.run(11).late == 1
+    assert [e.raised_at for e in line.episodes()] == [at(10 - 5 * SECOND)]
+
+
+@given(
+    values=st.lists(st.sampled_from([200, 212, 230, 240]), min_size=5, max_size=20),
+    lags=st.lists(st.integers(0, 90), min_size=20, max_size=20),
+    fields=st.sampled_from([{}, {"for": "2m"}, LEVELS, {"stale_after": "4m", "no_data": "alert"}]),
+)
+def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, fields):
+    """Readings a minute apart, each up to 90 s under way, with a latency of 90 s: no one is late, and live is batch."""
+    latency = timedelta(seconds=90)
+    live, batch = Line(latency=latency, **fields), Line(latency=latency, **fields)
+    end = len(values) + 4
+    arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
+    for minute in range(1, end + 1):
+        for arrived, stamp in arrivals:
+            if minute - 1 < arrived <= minute:
+                live.feed({stamp: values[stamp - 1]}, arrived)
+        assert live.run(minute).late == 0
+    batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
+    batch.run(end)
+    assert (live.spells(), live.state()) == (batch.spells(), batch.state())
+
+
+def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
+    line = Line(latency=TEN_SECONDS)
+    line.feed({m: 230 if m == 20 else 200 for m in range(1, 20)} | {20 - 5 * SECOND: 230}, 20)
+    line.run(20)
+    assert line.episodes() == []
+    found = backtest(line.platform, named_subject(line.platform, "too-hot"), at(1), at(20))
+    assert (found.episodes, evaluate_past(line.platform, "too-hot", at(1), at(20)).raised) == ((), 0)
+    line.platform.clock.instant = at(21)
+    assert evaluate_past(line.platform, "too-hot", at(1), at(20)).raised == 1
+    with pytest.raises(UserError, match=r"must lie before --to .* \(latency 10 s\)"):
+        evaluate_past(line.platform, "too-hot", at(21), at(22))
+
+
+def test_an_outcome_waits_for_readings_under_way():
+    line = Line(latency=TEN_SECONDS, problem={"variable": "moisture", "above": 4.5}, horizon="10m")
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m == 2 else 200.0, "moisture": 4.0}) for m in range(1, 20)]
+    line.platform.readings.add_readings(rows, at(1))
+    for minute in (5, 12):
+        line.run(minute)
+    assert line.episodes()[0].outcome_record.outcome == "undetermined"
+    evaluate(line.platform, None, at(12) + TEN_SECONDS)
+    assert line.episodes()[0].outcome_record.outcome == "false_alarm"
