@@ -158,7 +158,7 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
         console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
     else:
         _show_training(history["training"])
-        columns = ["version", "alias", "family", "revision", "training_cutoff", "threshold"]
+        columns = ["version", "alias", "family", "revision", "training_cutoff", "refit_cutoff", "threshold"]
         show([_short(v) for v in history["versions"]], columns, False, f"no model yet: alerting train {name}")
     if history["decisions"]:
         console.print("\ndecisions, oldest first", style="bold")

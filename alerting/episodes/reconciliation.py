@@ -1,13 +1,13 @@
-"""Reconcile episodes evaluated again with late data and stored episodes. Pure functions of stored data."""
+"""Reconcile stored episodes and those that were evaluated again, with late data or in past times. Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import PLATFORM, Episode, Transition, TransitionKind
 from alerting.episodes.lifecycle import ConditionState, Step, worse
-from alerting.episodes.predictions import HORIZON_PASSED
 
 LATE_DATA = "late data"
 NOT_HAPPENING = "the problem has not come"
@@ -34,6 +34,55 @@ class EvaluatedEpisode:
     reason: str = ""
 
 
+class Correction(NamedTuple):
+    """A stored episode that was found again: as known where the earlier evaluation ended, and `final`, as known now."""
+
+    stored: Episode
+    evaluated: EvaluatedEpisode
+    final: EvaluatedEpisode
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What becomes of stored and re-evaluated episodes.
+
+    `withdrawn`: stored episodes that were not found again, each with the one that contains it (None without). `new`: raises of
+    the re-evaluated episodes that are not stored.
+    """
+
+    corrections: list[Correction]
+    withdrawn: list[tuple[Episode, Episode | None]]
+    new: Collection[datetime]
+
+
+def reconcile(
+    stored: Sequence[Episode],
+    evaluated: Sequence[EvaluatedEpisode],
+    final: Sequence[EvaluatedEpisode],
+    horizon: datetime,
+    backfilled: bool = False,
+) -> Reconciled:
+    """Decide which stored episodes were found again, which were not, and which evaluated ones are new.
+
+    `evaluated`: as known where the earlier evaluation ended, `final`: as known now. `horizon`: where the new evaluation begins;
+    an episode that began before it is not withdrawn. `backfilled`: past times were evaluated, which withdraw backfilled episodes
+    alone; late data withdraw live ones alone.
+    """
+    now, found = {one.raised_at: one for one in final}, match_episodes(evaluated, stored, backfilled)
+    carried, carried_now = (continuations(ones, found, stored) for ones in (evaluated, final))
+    again = sorted((one for one in evaluated if one.raised_at in found), key=lambda one: one.raised_at)
+    corrections = [Correction(found[one.raised_at], one, now[one.raised_at]) for one in again]
+    corrections += [Correction(episode, one, carried_now[at][0]) for at, (one, episode) in carried.items()]
+    found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
+    missing = [e for e in stored if e.id not in found_ids and e.backfilled == backfilled and not e.withdrawn]
+    withdrawn = [(e, _containing(e, final, found)) for e in missing if start_of(e) > horizon]
+    return Reconciled(corrections, withdrawn, {one.raised_at for one in evaluated if one.whole} - found.keys())
+
+
+def _containing(episode: Episode, evaluated: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode]) -> Episode | None:
+    return next((found[one.raised_at] for one in evaluated if one.raised_at in found and overlap(one, episode)), None)
+
+
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
     """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest first."""
     found: dict[datetime, EvaluatedEpisode] = {}
@@ -57,13 +106,15 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
     return list(found.values())
 
 
-def match_episodes(evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
+def match_episodes(
+    evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[Episode], backfilled: bool = False
+) -> dict[datetime, Episode]:
     """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
 
     A re-evaluated episode is the stored one that began at the same instant, else one that overlaps it. Live ones come before
     withdrawn ones, then an open one for an open episode, then the earliest. Each stored episode matches at most once. Late data
     may have moved its beginning, so that one re-evaluated episode begins there and another where it was raised. It is then the
-    latter, whose id it has.
+    latter, whose id it has. `backfilled`: one that overlaps may be backfilled, too.
     """
     found: dict[datetime, Episode] = {}
     raised = {evaluated.raised_at for evaluated in evaluations}
@@ -75,11 +126,8 @@ def match_episodes(evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[E
     for withdrawn in (False, True):
         for evaluated in evaluations:
             taken_ids = {e.id for e in found.values()}
-            overlapping = [
-                e
-                for e in episodes
-                if e.id not in taken_ids and e.withdrawn == withdrawn and not e.backfilled and overlap(evaluated, e)
-            ]
+            free = [e for e in episodes if e.id not in taken_ids and e.withdrawn == withdrawn]
+            overlapping = [e for e in free if (backfilled or not e.backfilled) and overlap(evaluated, e)]
             if overlapping and evaluated.raised_at not in found:
                 open_first = evaluated.closed_at is None
                 found[evaluated.raised_at] = min(overlapping, key=lambda e: ((e.closed_at is None) != open_first, start_of(e)))
@@ -121,9 +169,10 @@ def is_known_late(episode: Episode) -> bool:
 
 
 def _closed_with_window(episode: Episode) -> bool:
-    """Return whether an episode was closed without its problem, at the end of its prediction window."""
-    last = next((t for t in reversed(episode.transitions) if t.kind == "closed"), None)
-    return episode.condition == "closed" and last is not None and last.reason == HORIZON_PASSED
+    """Return whether a prediction was closed without its problem, at the end of its window, also if late data closed it."""
+    if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
+        return False
+    return episode.closed_at in (episode.valid_until, start_of(episode) + (episode.valid_until - episode.raised_at))
 
 
 def start_of(episode: Episode) -> datetime:

@@ -32,12 +32,16 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class VersionInterval:
-    """An interval of event time (start, end] with one revision and one champion in force; None where there was none."""
+    """An interval of event time (start, end] with one revision and one champion in force; None where there was none.
+
+    `by_twin`: the champion's refit has given way to its twin.
+    """
 
     start: datetime
     end: datetime
     revision: Revision | None
     model_version: int | None
+    by_twin: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -82,12 +86,22 @@ class Raise:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Scores of one asset at evaluated instants (ms); NaN where unknown."""
+    """Scores of one asset at evaluated instants (ms); NaN where unknown.
+
+    `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere. `model`: as it is in force,
+    without a refit that has given way.
+    """
 
     at: Millis
     score: Scores
-    threshold: float
+    twin: Scores
+    model: TrainedModel
     model_version: int
+
+    @property
+    def threshold(self) -> float:
+        """Return the threshold in force, the same for twin and refit."""
+        return self.model.threshold
 
 
 @dataclass(frozen=True)

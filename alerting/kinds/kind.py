@@ -15,7 +15,7 @@ from alerting.definitions.model import Definition
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import Evidence, Models, Raise, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 from alerting.ports import Platform
 from alerting.readings.history import History
 from alerting.reporting.episode_chart import Level
@@ -86,7 +86,6 @@ class WhyQuestion:
     """
 
     platform: Platform
-    models: Models
     asset: Asset
     at: datetime
     covering: Episode | None

@@ -12,6 +12,7 @@ from alerting.ports.evaluation import (
     NoEvaluationPlans,
     PastEvaluation,
     PastEvaluations,
+    Score,
     Scores,
     States,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
@@ -61,14 +61,30 @@ class NoEvaluationPlans:
 NO_EVALUATION_PLANS = NoEvaluationPlans()
 
 
-class Scores(Protocol):
-    """Scores of champions, stored for reports and drift."""
+class Score(NamedTuple):
+    """The score of a champion at one instant; `twin`: that of its twin in shadow, None where no refit scored."""
 
-    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
-        """Store rows of (ts, score, threshold, model version). Idempotent."""
+    ts: datetime
+    score: float
+    threshold: float
+    model_version: int
+    twin: float | None = None
+
+    @property
+    def document(self) -> Document:
+        """Return the fields by name, without `twin` where there is none."""
+        document = self._asdict()
+        return document if self.twin is not None else {key: value for key, value in document.items() if key != "twin"}
+
+
+class Scores(Protocol):
+    """Scores of champions and of their twins in shadow, stored for reports and drift."""
+
+    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
+        """Store scores; stored ones do not change. Idempotent."""
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
-        """Return documents {asset, ts, score, threshold, model_version} with start <= ts < end, of one asset or of all."""
+        """Return documents {asset, and those of `Score`} with start <= ts < end, of one asset or of all."""
 
 
 @dataclass(frozen=True)

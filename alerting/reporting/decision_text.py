@@ -30,6 +30,7 @@ _HEADLINES = {
     "promote": "The challenger is better and goes into service",
     "provisional": "The challenger goes into service provisionally",
     "keep": "The champion stays",
+    "refreshed": "The champion stays, refitted on the newest data",
     "cannot_tell": "The evidence shows no difference; the champion stays",
     "no_challenger": "No challenger: nothing beats the baseline",
     "rejected": "A person rejected the challenger",

@@ -34,7 +34,8 @@ class Material:
     `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show which problems were announced.
     `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
     `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
-    `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
+    `persistence` (the last known value, signed so that higher is riskier; NaN without), `twin` (the score of the twin in shadow;
+    NaN without, or no such column). Empty for definitions without a model.
     `evaluated`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
     it without any known value. `predicts`: see `detection.problems`.
     `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was

@@ -23,9 +23,9 @@ class RowMetrics:
 
     `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time blocks of each asset.
     `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the model's on the same
-    rows. `calibration` and `curve`: the points of `learning.metrics`. `operating`: precision and recall of rows at the thresholds
-    that were in force. `versions`: version, rows and `ap` of each model. `doubt`: the reason against any conclusion, if there is
-    one.
+    rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's. `calibration` and `curve`: the points of
+    `learning.metrics`. `operating`: precision and recall of rows at the thresholds that were in force. `versions`: version, rows
+    and `ap` of each model. `doubt`: the reason against any conclusion, if there is one.
     """
 
     rows: int
@@ -39,6 +39,8 @@ class RowMetrics:
     intervals: Mapping[str, Sequence[float]]
     persistence_ap: float | None
     ap_beside_persistence: float | None
+    twin_ap: float | None
+    ap_beside_twin: float | None
     calibration: Points
     curve: Points
     operating: Mapping[str, float] | None
@@ -55,7 +57,8 @@ def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed
     block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
     metrics = evaluate_rows(label, score, block, seed)
     prevalence = metrics["prevalence"]
-    persistence_ap, beside = _persistence(mature)
+    persistence_ap, beside_persistence = _beside(mature, "persistence")
+    twin_ap, beside_twin = _beside(mature, "twin")
     return RowMetrics(
         rows=len(label),
         positives=positives,
@@ -67,7 +70,9 @@ def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed
         brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
         intervals=metrics["intervals"],
         persistence_ap=persistence_ap,
-        ap_beside_persistence=beside,
+        ap_beside_persistence=beside_persistence,
+        twin_ap=twin_ap,
+        ap_beside_twin=beside_twin,
         calibration=reliability_with_intervals(label, score, block, seed),
         curve=precision_recall_points(label, score),
         operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
@@ -89,10 +94,11 @@ def _doubt(rows: int, positives: int) -> str:
     return f"the problem followed only {positives} of {rows} scores" if positives < LEAST_POSITIVES else ""
 
 
-def _persistence(mature: pd.DataFrame) -> tuple[float | None, float | None]:
-    rows = mature[mature["persistence"].notna()]
+def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:
+    """Return the average precision of another column of scores, and of the model on the same rows; None without rows."""
+    rows = mature[mature[other].notna()] if other in mature else mature[:0]
     label = rows["label"].to_numpy(np.int8)
-    return _ap(label, rows["persistence"]), _ap(label, rows["score"])
+    return (_ap(label, rows[other]), _ap(label, rows["score"])) if len(rows) else (None, None)
 
 
 def _ap(label: Labels, score: pd.Series) -> float | None:

@@ -18,6 +18,7 @@ from alerting.console.app import create_app
 from alerting.console.web.rendering import stylesheet
 from alerting.episodes.episode import Feedback
 from alerting.notifications.notification import Notification
+from alerting.ports import Score
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics
@@ -184,7 +185,7 @@ def console():
     pages |= {"drawn": browser_of(drawn).get(f"/episodes/{one.id}")}
     predicted = risky(platform, contributions=api.episode(1).contributions * 5)
     read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
-    platform.scores.add("too-moist", "oven-1", [(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)])
+    platform.scores.add("too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)])
     answer = {"csrf": csrf_of(pages["new"]), "verdict": "true_alarm", "acted": "yes"}
     full.post(f"/episodes/{predicted.id}/feedback", data=answer)
     platform.clock.instant = at(550)

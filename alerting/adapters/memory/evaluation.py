@@ -5,9 +5,7 @@ from datetime import datetime
 
 from alerting.adapters.memory.tables import plain
 from alerting.episodes.episode import Episode
-from alerting.ports import Document, Files, PastEvaluation
-
-_SCORE = ("asset", "ts", "model_version", "score", "threshold")
+from alerting.ports import Document, Files, PastEvaluation, Score
 
 
 class MemoryScores:
@@ -16,11 +14,10 @@ class MemoryScores:
     def __init__(self) -> None:
         self._rows: dict[str, dict[tuple[datetime, str, int], Document]] = {}
 
-    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
+    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         stored = self._rows.setdefault(definition, {})
-        for ts, score, threshold, version in rows:
-            row = dict(zip(_SCORE, (asset, ts, version, score, threshold), strict=True))
-            stored.setdefault((ts, asset, version), row)
+        for row in rows:
+            stored.setdefault((row.ts, asset, row.model_version), {"asset": asset, **row.document})
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
         stored = self._rows.get(definition, {})

@@ -14,7 +14,10 @@ from alerting.learning.models.trained import TrainedModel
 
 
 class ServedModel:
-    """A registered model as MLflow serves it. `model`: the whole model, with its threshold and feature plan."""
+    """A registered model as MLflow serves it: its refit where it has one.
+
+    `model`: the whole model, with its threshold and feature plan.
+    """
 
     def __init__(self, model: TrainedModel) -> None:
         self.model = model
@@ -24,7 +27,7 @@ class ServedModel:
 
         Raises UserError if columns are missing.
         """
-        return pd.DataFrame({"probability": self.model.score(data)}, index=data.index)
+        return pd.DataFrame({"probability": (self.model.refit or self.model).score(data)}, index=data.index)
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:

@@ -45,6 +45,11 @@ class Periods(Closed):
     end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the time span that sets calibration and threshold.")
     test: float = Field(0.2, gt=0, lt=1, description="Newest share of the time span, scored once by the selected challenger.")
+    refit: Literal["all", "none"] = Field(
+        "all",
+        description="What serves. all: the chosen parameters, fitted again on all rows with a known label; calibration, "
+        "threshold and all printed figures are those of the model of the training part, its twin. none: that model itself.",
+    )
 
 
 class Learning(Closed):

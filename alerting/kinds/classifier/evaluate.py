@@ -45,6 +45,8 @@ def evaluate_part(
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
         model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
+        if model is not None and part.by_twin:
+            model = replace(model, refit=None)
         raising = raising_definition(sources.platform, before.state, part, definition)
         by_hand = closed_by_operator(sources.platform, before.state, definition.name, sources.asset)
         return _evaluate_interval(sources.platform, sources.asset, before, part, definition, model, raising, by_hand)
@@ -73,20 +75,21 @@ def _evaluate_interval(
     rule = of_open if raising is definition else prediction_rule(definition, history, earlier, None)
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
-    score, rows, unknown = _score(model, history, rule, at, rearm_at)
+    (score, twin), rows, unknown = _score(model, history, rule, at, rearm_at)
     rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
     after, steps = advance_predictions(state, at, rearming.may_raise, rule, definition.stride, part.end, of_open)
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
             row = int(np.searchsorted(at, to_millis(step.at)))
-            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], model, part.model_version)
+            serving = None if model is None else model.serving(step.at)
+            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], serving, part.model_version)
         elif step.kind == "happening":
             problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
             steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
-        scored.append(ScoredRows(at, score, model.threshold, part.model_version))
+        scored.append(ScoredRows(at, score, twin, model, part.model_version))
     return TargetEvaluation(
         state_at_end(state, after, part, of_open, rule, rearming.rearm_at),
         [*result.steps, *((s, part) for s in steps)],
@@ -123,11 +126,14 @@ def _score(
     rule: PredictionRule,
     at: Millis,
     rearm_at: int,
-) -> tuple[Scores, pd.DataFrame | None, str | None]:
-    """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
+) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, str | None]:
+    """Return scores and those of the twin in shadow, the feature rows, and the reason if the last instant is unknown.
+
+    Scores are NaN where unknown, those in shadow also where the refit does not score.
+    """
     if model is None:
-        return np.full(len(at), np.nan), None, "no model is in service yet; train one"
-    rows, score = _score_features(model, history, at)
+        return (np.full(len(at), np.nan),) * 2, None, "no model is in service yet; train one"
+    rows, score, twin = _score_features(model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
@@ -138,20 +144,27 @@ def _score(
     reasons += [(uncounted == name, reason) for name, reason in REASONS.items()]
     unknown = None
     for mask, reason in reasons:
-        score = np.where(mask, np.nan, score)
+        score, twin = (np.where(mask, np.nan, values) for values in (score, twin))
         if len(at) and mask[-1]:
             unknown = reason
-    return score, rows, unknown
+    return (score, twin), rows, unknown
 
 
-def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
-    """Return feature rows and scores.
+def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores, Scores]:
+    """Return feature rows, scores, and those of the twin in shadow: NaN where it is not in shadow.
 
+    Each instant is scored by the refit after its training cutoff, otherwise by the model itself.
     Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.
     """
     try:
         rows = build_features(model.plan, history, at)
-        return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
+        score, shadow = np.empty(0), np.full(len(at), np.nan)
+        if len(at):
+            score = np.array(model.score(rows), np.float64)
+        if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
+            shadow[later] = score[later]
+            score[later] = model.refit.score(rows[later])
+        return rows, score, shadow
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
 

@@ -7,6 +7,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
+from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
 
 
@@ -21,11 +22,11 @@ def explain_instant(definition: ClassifierDefinition, question: WhyQuestion) -> 
         reason = evaluated.unknown or "no instant of the stride lies in the interval"
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
     score, when = float(scored.score[-1]), scored.at[-1:]
+    serving = scored.model.serving(from_millis(int(when[0])))
     facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
     if evaluated.history is not None:
-        model = question.models.get(definition.name, scored.model_version)
-        row = build_features(model.plan, evaluated.history, when)
-        facts += [c.message for c in contributions(model, row, question.asset)[:3]]
+        row = build_features(serving.plan, evaluated.history, when)
+        facts += [c.message for c in contributions(serving, row, question.asset)[:3]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
     if score >= scored.threshold:

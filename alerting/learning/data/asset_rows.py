@@ -14,7 +14,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import has_any_value
-from alerting.learning.data.split import PURGED, Borders, Parts, assign_parts
+from alerting.learning.data.split import Borders, Parts, assign_parts
 from alerting.learning.features.build import grid
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
@@ -141,7 +141,7 @@ def _applicable(effect: Effects, part: Parts) -> Effects:
     """Return the feedback effects that apply in each part.
 
     A problem that the data do not show counts in training alone. Metrics of validation and test rest on data, so such rows are
-    excluded there. Purged rows are not used in any case.
+    excluded there, and among the purged rows, which only a refit uses.
     """
     positive = (effect == POSITIVE) | (effect == WEIGHTED)
-    return np.where(part == PURGED, 0, np.where(positive & (part != "train"), LEFT_OUT, effect)).astype(np.int8)
+    return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)

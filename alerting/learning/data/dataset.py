@@ -37,8 +37,8 @@ class Dataset:
     """All rows of one training, by asset and then by time.
 
     `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a `label` (1: the problem
-    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: not used, or excluded: operators'
-    feedback puts its label in doubt). `fit`: a model may learn from the row, in any part; all rows of train are. `measured`: its
+    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: only for a refit, or excluded: feedback
+    puts its label in doubt). `fit`: a model may learn from the row, in any part; all rows of train are. `measured`: its
     label counts in metrics. Rows of validation and test that are neither only show what live evaluation would have raised; their
     label is not known. Each row has a `weight` (1, or less where the definition sets it) and a `persistence` (the problem
     variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
@@ -106,11 +106,13 @@ def build_dataset(
     suppressed: Mapping[str, Sequence[SuppressedInterval]] = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,
+    plan: FeaturePlan | None = None,
 ) -> Dataset:
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
-    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`.
+    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
+    which is fitted again; by default it is chosen from the training period.
     The dataset uses nothing that became known after as_of (or after `periods.end`). Raises UserError if `requirements` rejects
     the definition or the data, if a part has no rows, or if there are too many rows.
     """
@@ -121,7 +123,7 @@ def build_dataset(
     borders = split_borders(definition, *readings_interval(definition, views))
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.validation) for h in views]
-    plan = plan_features(definition, training)
+    plan = plan or plan_features(definition, training)
     question = _question(definition, views)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)

@@ -1,4 +1,4 @@
-"""The files of a trained model.
+"""The files of a trained model, and those of its refit beside them, under names that begin with REFIT.
 
 Reading them never runs code from them: `model.json` is checked against a closed model, and each family checks its fitted files
 before a library reads them, so that a forged file takes no more memory than its size.
@@ -6,7 +6,7 @@ before a library reads them, so that a forged file takes no more memory than its
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
@@ -24,9 +24,12 @@ from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, Model
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
 
+REFIT = "refit-"
+_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")  # of a refit the same as its twin's
+
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
-    """Return the model as files by name; equal models give equal hashes, though skops files may differ in bytes."""
+    """Return the model and its refit as files by name; equal models give equal hashes, though skops files may differ in bytes."""
     meta = {
         "format": FORMAT,
         "definition": model.definition,
@@ -36,6 +39,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "members": [_describe(member) for member in model.estimator.members],
         "calibration": asdict(model.calibration),
         "threshold": model.threshold,
+        "params": dict(model.params),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
         "horizon_ms": duration_millis(model.horizon),
@@ -47,7 +51,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     for prefix, member in zip(_prefixes(len(model.estimator.members)), model.estimator.members, strict=True):
         files |= {prefix + name: data for name, data in member.model.files().items()}
-    return files
+    refit = {} if model.refit is None else model_files(model.refit)
+    return files | {REFIT + name: data for name, data in refit.items()}
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
@@ -67,10 +72,22 @@ def _describe(member: Estimator) -> dict[str, object]:
 
 
 def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily] = get_family) -> TrainedModel:
-    """Read the model that `model_files` wrote, with bit-identical scores. `family_of`: a family by its name.
+    """Read the model that `model_files` wrote, with its refit and bit-identical scores. `family_of`: a family by its name.
 
-    Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, or a hash does not match.
+    Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, a hash does not match, or
+    the refit has another plan, calibration, threshold, horizon or gap than its twin.
     """
+    model = _read_model(files, family_of)
+    of_refit = {name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)}
+    if not of_refit:
+        return model
+    refit = _read_model(of_refit, family_of)
+    if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
+        raise ModelRefused(f"the refit of {model.definition!r} does not fit its twin: the files were changed or mixed up")
+    return replace(model, refit=refit)
+
+
+def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily]) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = FeaturePlan.from_document(meta.plan.model_dump())
     _check_columns(meta, plan)
@@ -90,6 +107,7 @@ def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], Mode
         usual=meta.usual,
         ranges=meta.ranges,
         hash=meta.hash,
+        params=meta.params,
     )
     if model_hash(model.estimator, model.calibration, model.threshold, plan) != model.hash:
         raise ModelRefused(f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged")

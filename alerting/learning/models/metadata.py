@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
-FORMAT = 3
+FORMAT = 4
 MOST_BYTES = 16 << 20
 MOST_COLUMNS = 200_000
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
@@ -146,7 +146,7 @@ class CalibrationMeta(_Closed):
 class ModelMeta(_Closed):
     """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
 
-    format: Literal[3]
+    format: Literal[4]
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
     plan: PlanMeta
@@ -154,6 +154,7 @@ class ModelMeta(_Closed):
     members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
     calibration: CalibrationMeta
     threshold: float
+    params: dict[Name, JsonValue]
     training_cutoff: AwareDatetime
     as_of: AwareDatetime
     horizon_ms: Length

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ class TrainedModel:
     `definition`, `revision`: the definition of the model. `training_cutoff`: the last label instant that was used in any way; no
     instant at or before it may be evaluated. `usual`: by column, the median (or most frequent level) of the training rows, None
     where they are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows.
+    `params`: parameters of the family, or the members of a blend, from which the model can be fitted again.
+    `refit`: the same parameters fitted on all mature rows, with this model's plan, calibration and threshold. It serves after its
+    own training cutoff; this model is its twin, to which all printed figures belong.
     """
 
     definition: str
@@ -44,11 +48,17 @@ class TrainedModel:
     usual: Mapping[str, float | str | None]
     ranges: Mapping[str, tuple[float, float]]
     hash: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    refit: "TrainedModel | None" = None
 
     @property
     def family(self) -> str:
         """Return the name of the model's family, or `blend`."""
         return self.estimator.family
+
+    def serving(self, at: datetime) -> "TrainedModel":
+        """Return the model that scores an instant: the refit after its own training cutoff, else this one."""
+        return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """Return the calibrated probability of the problem for each row, whose columns may come in any order.

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +143,7 @@ def finish_challenger(
     definition: TrainedDefinition,
     estimator: Estimator | Blend | None = None,
 ) -> tuple[TrainedModel, Evidence]:
-    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
+    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; its refit serves.
 
     `estimator`: the candidate already fitted on the training rows, if available.
     Calibration and threshold share the validation rows that live evaluation would score. Platt's sigmoid has two numbers and
@@ -173,40 +173,56 @@ def finish_challenger(
         estimator=estimator,
         calibration=calibration,
         threshold=choice.threshold,
-        training_cutoff=_training_cutoff(dataset, train | validation),
+        training_cutoff=training_cutoff(dataset, train | validation),
         as_of=dataset.as_of,
         horizon=definition.horizon,
         gap=definition.gap,
         usual=usual_values(dataset.plan, dataset.rows[train]),
         ranges=ordinary_ranges(dataset.plan, dataset.rows[train]),
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
+        params=candidate.params,
     )
     return model, _evidence(dataset, candidate, estimator, choice, score, seed)
 
 
+class Recipe(Protocol):
+    """What is fitted: a candidate, a member of a blend, or what a trained model was fitted from."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+
+class _Member(NamedTuple):
+    family: str
+    params: Mapping[str, Any]
+
+
 def fit_rows(
     dataset: Dataset,
-    candidate: Candidate,
+    recipe: Recipe,
     definition: TrainedDefinition,
     matrix: Floats,
     rows: npt.NDArray[np.bool_],
     label: npt.NDArray[np.int8],
     weighted: bool = True,
 ) -> Estimator | Blend:
-    """Fit a candidate on rows of the dataset's matrix, with these labels and (by default) their weights."""
-    if candidate.family == BLEND:
-        documents = candidate.params["members"]
-        members = [replace(candidate, family=member["family"], params=member["params"]) for member in documents]
+    """Fit a recipe on rows of the dataset's matrix, with these labels and (by default) their weights."""
+    if recipe.family == BLEND:
+        documents = recipe.params["members"]
+        members = [_Member(member["family"], member["params"]) for member in documents]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
     sets, used = ColumnSets.of_plan(dataset.plan, definition.problem.variable), np.flatnonzero(rows)
-    chosen = sets.choose(candidate.params, matrix, used, label)
+    chosen = sets.choose(recipe.params, matrix, used, label)
     labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used) if weighted else None)
-    family, params = get_family(candidate.family), family_params(candidate.params)
+    family, params = get_family(recipe.family), family_params(recipe.params)
     return sets.widen(family.fit_final(params, sets.take(chosen), labelled, definition.learning.seed), chosen)
 
 
-def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
+def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     """Return the last instant that a label of the used rows looked at."""
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alerting.learning.search.candidates import Candidate
 
 PROPOSAL = "proposal.json"  # in the folder `decision` of a run
-Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
+Verdict = Literal["promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"]
 DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
 
 
@@ -77,9 +77,10 @@ class DatasetProfile(_Frozen):
 class Proposal(_Frozen):
     """Proposal of a training; after `promote_run` with its decision.
 
-    `promote`: the challenger goes into service. `waiting`: only if a person approves. `test`: metrics of the challenger on the
-    test period (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw variable. `answers`,
-    `answers_difference`: the effect of operators' feedback on rows and on the model, empty without feedback.
+    `promote`: the challenger goes into service, or `refreshed_version`, the champion with a newer refit. `waiting`: only if a
+    person approves. `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion against
+    challenger. `importance`: share by raw variable. `answers`, `answers_difference`: the effect of operators' feedback on rows
+    and on the model, empty without feedback.
     """
 
     definition: str
@@ -93,6 +94,7 @@ class Proposal(_Frozen):
     reason: str
     challenger_version: int | None
     champion_version: int | None
+    refreshed_version: int | None
     leaderboard: tuple[CandidateSummary, ...]
     test: Mapping[str, Any]
     evidence: Mapping[str, Any]

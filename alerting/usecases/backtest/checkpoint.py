@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isnan
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -11,11 +12,11 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import DecisionRecord, Document, Files, Platform
+from alerting.ports import DecisionRecord, Document, Files, Platform, Score
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.registry.registration import register_model, search_run
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Checkpoint:
     """The changes of a finished segment. With those of earlier segments an interrupted run continues without a difference."""
 
     registered: int
-    decision: DecisionRecord | None
+    decisions: tuple[DecisionRecord, ...]
     states: dict[str, ConditionState]
     episodes: tuple[Episode, ...]
 
@@ -36,27 +37,26 @@ def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics) -> di
     """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
     memory, view = sandbox.memory, sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
-    decisions = [d for d in memory.decisions.of(name) if d.at == segment.start]
     point = Checkpoint(
         registered=len(memory.models.versions(name)),
-        decision=decisions[-1] if decisions else None,
+        decisions=tuple(d for d in memory.decisions.of(name) if d.at == segment.start),
         states=memory.states.load(name, [asset.name for asset in view.assets.all()]),
         episodes=tuple(changed.values()),
     )
     scores = memory.scores.between(name, segment.start + _INSTANT, segment.end + _INSTANT)
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(list(scores))}
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_scores(list(scores))}
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
-        for family, candidate in fitted_candidates(memory.models, tags["training_run"]).items():
+        for family, candidate in fitted_candidates(memory.models, search_run(tags)).items():
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
         files |= {f"model/{n}": data for n, data in memory.models.model_files(name, segment.version).items()}
     sandbox.stored |= changed
     return files
 
 
-def _pack_documents(rows: list[Document]) -> bytes:
-    """Return scores as compressed arrays, bit for bit."""
+def _pack_scores(rows: list[Document]) -> bytes:
+    """Return scores as compressed arrays, bit for bit; `twin` is NaN where there is none."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -65,15 +65,19 @@ def _pack_documents(rows: list[Document]) -> bytes:
         score=np.array([r["score"] for r in rows], np.float64),
         threshold=np.array([r["threshold"] for r in rows], np.float64),
         model_version=np.array([r["model_version"] for r in rows], np.int64),
+        twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
     )
     return buffer.getvalue()
 
 
-def _unpack_documents(data: bytes) -> list[Document]:
+def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
+    """Return asset and score of each row."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        columns = {name: arrays[name].tolist() for name in ("asset", "ts", "score", "threshold", "model_version")}
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return [{**row, "ts": from_millis(row["ts"])} for row in rows]
+        columns = [arrays[name].tolist() for name in ("asset", *Score._fields)]
+    return [
+        (asset, Score(from_millis(ts), score, threshold, version, None if isnan(twin) else twin))
+        for asset, ts, score, threshold, version, twin in zip(*columns, strict=True)
+    ]
 
 
 def restore(platform: Platform, sandbox: Sandbox, run: Document) -> int:
@@ -83,11 +87,11 @@ def restore(platform: Platform, sandbox: Sandbox, run: Document) -> int:
     for number in range(1, done + 1):
         files = platform.backtests.segment_files(run["id"], number)
         point = _CHECKPOINT.validate_json(files["checkpoint.json"])
-        if point.decision is not None:
-            memory.decisions.add(point.decision)
+        for decision in point.decisions:
+            memory.decisions.add(decision)
         states, sandbox.stored = point.states, sandbox.stored | {e.id: e for e in point.episodes}
-        for row in _unpack_documents(files["scores.npz"]):
-            memory.scores.add(name, row["asset"], [(row["ts"], row["score"], row["threshold"], row["model_version"])])
+        for asset, score in _unpack_scores(files["scores.npz"]):
+            memory.scores.add(name, asset, [score])
         _restore_models(sandbox, name, point, files)
     for episode in sandbox.stored.values():
         memory.episodes.insert(episode)
@@ -101,17 +105,16 @@ def restore(platform: Platform, sandbox: Sandbox, run: Document) -> int:
 
 def _restore_models(sandbox: Sandbox, name: str, point: Checkpoint, files: Files) -> None:
     """Restore the champion of a segment; of a version that was not promoted there is only its number."""
-    memory, decision = sandbox.memory, point.decision
-    promoted = decision.challenger_version if decision is not None and decision.promoted else None
+    memory, promoted = sandbox.memory, {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
-        if version != promoted:
+        if version not in promoted:
             memory.models.register(name, f"not promoted {version}", {}, {"training_run": f"not promoted {version}"})
             continue
         tags = json.loads(files["tags.json"])
         register_model(memory, name, tags["training_run"], _files_below("model/", files), tags, {})
         families = {n.split("/")[1] for n in files if n.startswith("candidate/")}
         candidates = {family: _files_below(f"candidate/{family}/", files) for family in families}
-        store_candidates(memory.models, name, tags["training_run"], candidates)
+        store_candidates(memory.models, name, search_run(tags), candidates)
         sandbox.retain_only(version)
 
 

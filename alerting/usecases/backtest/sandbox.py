@@ -12,6 +12,7 @@ from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
 from alerting.usecases.backtest.live_views import ReadingsUntil
+from alerting.usecases.registry.registration import search_run
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def copy_model(source: Models, target: Models, name: str, version: int, with_fil
     tags = source.version_tags(name, version)
     target.register(name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags)
     if with_files:
-        store_candidates(target, name, tags["training_run"], fitted_candidates(source, tags["training_run"]))
+        store_candidates(target, name, search_run(tags), fitted_candidates(source, search_run(tags)))
 
 
 def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:

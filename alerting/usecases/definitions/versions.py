@@ -13,10 +13,18 @@ from alerting.ports import DecisionRecord
 def segments(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], start: datetime, end: datetime
 ) -> list[VersionInterval]:
-    """Split (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
+    """Split (start, end] wherever the revision, the champion or its serving model changed. Both are sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
-    return [VersionInterval(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in pairwise(cuts)]
+    return [
+        VersionInterval(a, b, in_force(revisions, a), version := champion_at(decisions, a), serves_twin(decisions, version, a))
+        for a, b in pairwise(cuts)
+    ]
+
+
+def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: datetime) -> bool:
+    """Return whether the refit of a version had given way to its twin at an instant."""
+    return any(d.verdict == "gave_way" and d.challenger_version == version and d.at <= at for d in decisions)
 
 
 def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:
@@ -34,7 +42,7 @@ def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
     line: list[int] = []
     for decision in decisions:
         version = decision.challenger_version
-        if not decision.promoted or version is None:
+        if not decision.promoted or version is None or decision.verdict == "gave_way":
             continue
         line = line[: line.index(version) + 1] if decision.verdict == "rollback" and version in line else [*line, version]
     return line

@@ -26,7 +26,7 @@ from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
-SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence")
+SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
 
 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
@@ -149,7 +149,7 @@ def _label_scores(
         labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, to_millis(as_of))
         label = np.where(labels.measured, labels.label.astype(np.float64), np.nan)
         frames.append(part.assign(label=label, persistence=persistence(definition.problem, history, at)))
-    return pd.concat(frames, ignore_index=True)[list(SCORE_COLUMNS)]
+    return pd.concat(frames, ignore_index=True).reindex(columns=list(SCORE_COLUMNS))
 
 
 def _models(platform: Platform, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:

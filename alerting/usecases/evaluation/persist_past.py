@@ -10,12 +10,14 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import PLATFORM, Episode, Transition
 from alerting.episodes.lifecycle import Step
+from alerting.episodes.reconciliation import EvaluatedEpisode, reconcile
 from alerting.episodes.state_table import TargetKey
 from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Conflict, Platform
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.new_episodes import close, new_episodes
+from alerting.usecases.evaluation.reconcile import stored_episodes
 
 _AT_ONCE, _ATTEMPTS = 500, 10
 
@@ -49,32 +51,27 @@ def persist_past(
 
 
 def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episode], start: datetime, end: datetime) -> None:
-    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not found again."""
-    existing = [e for e in changes.find(*key, start, end) if not e.withdrawn]
-    matched = set()
-    for episode_found in found:
-        same = next((e for e in existing if e.id not in matched and _overlap(e, episode_found)), None)
-        if same is None and changes.get(episode_found.id) is None:
-            changes.add(episode_found)
-        elif same is None:
-            at = episode_found.closed_at or episode_found.raised_at
-            changes.update(episode_found.id, partial(_correct, evaluated=episode_found, at=at))
-        elif same.backfilled:
-            changes.update(same.id, partial(_correct, evaluated=episode_found, at=end))
-        matched.add(episode_found.id if same is None else same.id)
-    for episode in existing:
-        if episode.backfilled and episode.id not in matched:
-            changes.update(episode.id, partial(_withdraw, at=end))
+    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not found again.
+
+    A live episode that was found again stays as it is.
+    """
+    by_raise = {episode.raised_at: episode for episode in found}
+    stored = [e for e in stored_episodes(changes, key, start, end) if not e.withdrawn or e.raised_at in by_raise]
+    evaluated = [EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at) for e in found]
+    reconciled = reconcile(stored, evaluated, evaluated, start, backfilled=True)
+    for same, one, _ in reconciled.corrections:
+        if same.backfilled or same.withdrawn:
+            changes.update(same.id, partial(_correct, evaluated=by_raise[one.raised_at], at=end))
+    for raised_at in sorted(reconciled.new):
+        changes.add(by_raise[raised_at])
+    for episode, _ in reconciled.withdrawn:
+        changes.update(episode.id, partial(_withdraw, at=end))
 
 
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
     return close(episode, Step("closed", end, episode.raised_at, "the evaluated past period ends here"))
-
-
-def _overlap(one: Episode, other: Episode) -> bool:
-    return one.raised_at < (other.closed_at or other.raised_at) and other.raised_at < (one.closed_at or one.raised_at)
 
 
 def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:

@@ -3,7 +3,7 @@
 No episode is deleted.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,18 +12,10 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.reconciliation import (
-    EvaluatedEpisode,
-    continuations,
-    copy_actions,
-    correct,
-    evaluated_episodes,
-    match_episodes,
-    overlap,
-    start_of,
-    withdraw,
-)
+from alerting.episodes.reconciliation import Correction, copy_actions, correct, evaluated_episodes, reconcile, withdraw
+from alerting.episodes.state_table import TargetKey
 from alerting.kinds.evaluation import TargetEvaluation
+from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce, announce_end
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.notification.routes import change_notifications, raise_notifications
@@ -43,45 +35,23 @@ def compose_reprocessed(
     """
     until = reprocessed.state.watermark
     steps, later = [step for step, _ in reprocessed.steps], [step for step, _ in since.steps]
-    by_watermark = {s.raised_at: s for s in evaluated_episodes(base, steps)}
-    final = {s.raised_at: s for s in evaluated_episodes(base, [*steps, *later])}
-    episodes = _stored_episodes(target, base.watermark, until)
-    found = match_episodes(list(by_watermark.values()), episodes)
-    carried, carried_now = (continuations(list(s.values()), found, episodes) for s in (by_watermark, final))
-    found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
-    withdrawn = _withdraw(target, episodes, list(final.values()), found, found_ids, base.watermark)
-    for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
-        _correct(target, episode, by_watermark[raised_at], final[raised_at])
-    for raised_at, (evaluated, episode) in carried.items():
-        _correct(target, episode, evaluated, carried_now[raised_at][0])
-    overlooked = {at for at, one in by_watermark.items() if at not in found and one.whole}
-    new = _late_episodes(target.revision, target.asset, reprocessed, overlooked, until, target.as_of)
-    raised = add_and_announce(replace(target, is_last=True), new)
-    return Composed(reprocessed.state, raised=raised, withdrawn=withdrawn)
-
-
-def _stored_episodes(target: Composition, after: datetime, until: datetime) -> list[Episode]:
-    """Return the stored episodes with an instant in (after, until], including backfilled and withdrawn ones."""
-    key = target.revision.name, target.asset.name
-    inside = target.changes.find(*key, start=after + _MOMENT, end=until + _MOMENT)
-    earlier = target.changes.find(*key, end=after + _MOMENT, limit=20)
-    return [*inside, *(e for e in earlier if e.closed_at is None or e.closed_at > after)]
-
-
-def _withdraw(
-    target: Composition,
-    episodes: Sequence[Episode],
-    evaluated: Sequence[EvaluatedEpisode],
-    found: dict[datetime, Episode],
-    found_ids: Collection[str],
-    after: datetime,
-) -> int:
-    """Withdraw the live episodes that were not found again, except those with an id in `found_ids`. Return how many."""
-    missing = [e for e in episodes if e.id not in found_ids and not (e.backfilled or e.withdrawn) and start_of(e) > after]
-    for episode in missing:
-        containing = next((found[s.raised_at] for s in evaluated if s.raised_at in found and overlap(s, episode)), None)
+    by_watermark, final = evaluated_episodes(base, steps), evaluated_episodes(base, [*steps, *later])
+    stored = stored_episodes(target.changes, (target.revision.name, target.asset.name), base.watermark, until)
+    reconciled = reconcile(stored, by_watermark, final, base.watermark)
+    for episode, containing in reconciled.withdrawn:
         _withdraw_one(target, episode, containing)
-    return len(missing)
+    for correction in reconciled.corrections:
+        _correct(target, correction)
+    new = _late_episodes(target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of)
+    raised = add_and_announce(replace(target, is_last=True), new)
+    return Composed(reprocessed.state, raised=raised, withdrawn=len(reconciled.withdrawn))
+
+
+def stored_episodes(changes: EpisodeChanges, key: TargetKey, after: datetime, until: datetime) -> list[Episode]:
+    """Return the stored episodes with an instant in (after, until], including backfilled and withdrawn ones."""
+    inside = changes.find(*key, start=after + _MOMENT, end=until + _MOMENT)
+    earlier = changes.find(*key, end=after + _MOMENT, limit=20)
+    return [*inside, *(e for e in earlier if e.closed_at is None or e.closed_at > after)]
 
 
 def _withdraw_one(target: Composition, episode: Episode, containing: Episode | None) -> None:
@@ -98,11 +68,11 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
         target.changes.update(containing.id, lambda e: copy_actions(e, part))
 
 
-def _correct(target: Composition, episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode) -> None:
+def _correct(target: Composition, correction: Correction) -> None:
     definition, as_of = target.definition, target.as_of
 
     def correct_stored(stored: Episode) -> Episode:
-        after = correct(stored, evaluated, final, as_of)
+        after = correct(stored, correction.evaluated, correction.final, as_of)
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
             announce_end(target, after)
@@ -119,7 +89,7 @@ def _correct(target: Composition, episode: Episode, evaluated: EvaluatedEpisode,
         target.changes.notify(raise_notifications(target.platform, target.changes, definition, after, reason, as_of))
         return after
 
-    target.changes.update(episode.id, correct_stored)
+    target.changes.update(correction.stored.id, correct_stored)
 
 
 def _late_episodes(

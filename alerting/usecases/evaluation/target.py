@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import isnan
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
@@ -11,7 +12,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Platform, Readings
+from alerting.ports import Platform, Readings, Score
 from alerting.readings.history import from_millis
 from alerting.usecases.registry.registration import load_model
 
@@ -88,10 +89,10 @@ def _skip(state: ConditionState, until: datetime) -> ConditionState:
     return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
 
 
-def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
-    """Return known scores as rows to store: instant, score, threshold, model version."""
+def score_rows(scored: ScoredRows) -> list[Score]:
+    """Return the known scores to store."""
     return [
-        (from_millis(t), float(p), scored.threshold, scored.model_version)
-        for t, p in zip(scored.at.tolist(), scored.score.tolist(), strict=True)
-        if p == p  # noqa: PLR0124 - NaN is unknown and not stored
+        Score(from_millis(t), p, scored.threshold, scored.model_version, None if isnan(twin) else twin)
+        for t, p, twin in zip(scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), strict=True)
+        if not isnan(p)
     ]

@@ -67,7 +67,7 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
 
     covering = _covering(platform, latest.name, asset.name, at)
     blank = replace(blank, model_version=champion_at(decisions, at))
-    question = WhyQuestion(platform, models, asset, at, covering, blank, evaluate)
+    question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
     return kind_of(current.definition).why(current.definition, question)
 
 

@@ -33,6 +33,11 @@ def register_model(
     return version
 
 
+def search_run(tags: Mapping[str, str]) -> str:
+    """Return the training run that found the parameters of a registered version: of a refreshed one, that of its twin."""
+    return tags.get("search_run", tags["training_run"])
+
+
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
     """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
     if not key:

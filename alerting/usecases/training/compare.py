@@ -8,7 +8,6 @@ from datetime import datetime
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.feedback_labels import collect_feedback_labels
 from alerting.learning.models.estimator import BLEND
 from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
@@ -18,17 +17,18 @@ from alerting.learning.selection.challenger import Evidence, finish_challenger, 
 from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.learning.selection.promotion import PromotionDecision, compare
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
+from alerting.learning.selection.refit import refit
 from alerting.ports import ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
-from alerting.readings.history import from_millis
 from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults
-from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.dataset import histories_at, suppressed_at
+from alerting.usecases.training.dataset import acted_windows, histories_at, suppressed_at
 from alerting.usecases.training.promote import description
+from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
 
 _log = id_logger(__name__)
@@ -54,8 +54,10 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
     definition, dataset = load_definition(platform, run_id), load_dataset(platform, run_id)
     candidates = load_candidates(platform, run_id)
+    review_refit(platform, definition, as_of)
     chosen, why_not = select(dataset, definition, candidates)
     champion_version = champion_at(platform.decisions.of(name), as_of)
+    refreshed_version = None
     if chosen is None:
         challenger, reason = None, f"{why_not} The champion, if any, stays."
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
@@ -65,7 +67,9 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
         decision = challenger.decision
         if challenger.candidate.family == BLEND:
             candidates.append(challenger.candidate)
-    replaces_lost = decision.provisional and champion_version is not None  # only with a person's approval
+        if champion_version is not None and not decision.promote:
+            decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
+    replaces_lost = decision.verdict == "provisional" and champion_version is not None  # only with a person's approval
     proposal = Proposal(
         definition=name,
         revision=int(tags["revision"]),
@@ -78,6 +82,7 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
         reason=decision.reason,
         challenger_version=challenger.version if challenger else None,
         champion_version=champion_version,
+        refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=challenger.evidence.summary if challenger else {},
         evidence=decision.evidence,
@@ -105,9 +110,15 @@ def _register(
     choice: BlendChoice,
     champion_version: int | None,
 ) -> _Challenger:
-    """Finish and register the challenger, compare it with the champion, and store its evidence on the run."""
+    """Finish the challenger, compare it with the champion, register it, and store its evidence on the run.
+
+    It is registered with its refit if it is to go into service.
+    """
     tags = platform.models.tags(run_id)
     model, evidence = finish_challenger(dataset, choice.candidate, definition, choice.estimator)
+    decision = _decide(platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"]))
+    if decision.promote and definition.periods.refit == "all":
+        model = refit(dataset, model, definition) or model
     version = register_model(
         platform,
         definition.name,
@@ -116,12 +127,32 @@ def _register(
         {**_version_tags(model, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
         column_types(model.plan),
     )
-    decision = _decide(platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"]))
     difference = compare_without_feedback(dataset, choice.candidate, definition, model)
     metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
     return _Challenger(choice.candidate, version, evidence, decision, difference.message if difference else "")
+
+
+def _refresh(
+    platform: Platform,
+    run_id: str,
+    definition: TrainedDefinition,
+    dataset: Dataset,
+    champion_version: int,
+    compared: PromotionDecision,
+) -> tuple[PromotionDecision, int | None]:
+    """Refit the champion, which stays, and return the decision and the new version; the decision as it is without a refit."""
+    refreshed = refresh(platform, run_id, definition, dataset, champion_version)
+    if refreshed is None:
+        return compared, None
+    serving = last_promotion(platform.decisions.of(definition.name))
+    reason = (
+        f"{compared.reason} It is refitted on all rows up to {refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
+        f"{refreshed.version} replaces version {champion_version}, with the same twin."
+    )
+    provisional = serving is not None and serving.provisional
+    return PromotionDecision("refreshed", True, provisional, reason, compared.evidence), refreshed.version
 
 
 def _charts(
@@ -157,7 +188,7 @@ def _decide(
         challenger=challenger,
         champion=champion,
         histories=histories_at(platform, definition, as_of),
-        excluded=_acted_windows(platform, definition, as_of),
+        excluded=acted_windows(platform, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,
         suppressed=suppressed_at(platform, definition, as_of),
@@ -173,10 +204,5 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
         "model_hash": model.hash,
         "dataset_hash": tags["dataset_hash"],
         "training_run": run_id,
+        **refit_tags(model),
     }
-
-
-def _acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
-    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
-    answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
-    return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]

@@ -13,6 +13,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
+from alerting.learning.features.plan import FeaturePlan
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -26,13 +27,15 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
     return dataset_at(platform, revision, require_classifier(revision), as_of)
 
 
-def dataset_at(platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> Dataset:
-    """Return the dataset of one revision at as_of, with the feedback given by then."""
+def dataset_at(
+    platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
+) -> Dataset:
+    """Return the dataset of one revision at as_of, with the feedback given by then. `plan`: of a model that is fitted again."""
     feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
     limits = platform.limits
     return build_dataset(
-        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes
+        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes, plan
     )
 
 
@@ -57,6 +60,12 @@ def feedback_labels_at(platform: Platform, definition: TrainedDefinition, as_of:
     }
     episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
     return collect_feedback_labels(episodes, definition, as_of)
+
+
+def acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
+    answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
+    return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
 
 
 def require_classifier(revision: Revision) -> TrainedDefinition:

@@ -21,7 +21,7 @@ def unfinished_training(platform: Platform, name: str, decided: Collection[str |
         return None
     searches = platform.models.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
-    active = [s.tags.get("family", "") for s in searches if s.ended_at is None and s.tags.get("fitted") != "true"]
+    active = [s.tags["family"] for s in searches if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"]
     total = _candidates(platform, name, newest)
     return {
         "run_id": newest.id,

@@ -15,8 +15,9 @@ from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
 _log = id_logger(__name__)
-_PLATFORM = "platform"
+PLATFORM = "platform"
 _LONGEST_TAG = 5000
+_AUDITED = {"rollback": "rolled back", "gave_way": "refit gave way to its twin"}
 
 
 def promote_run(platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None) -> Proposal:
@@ -36,7 +37,7 @@ def promote_run(platform: Platform, run_id: str, approved_by: str | None = None,
         if proposal.waiting and approved_by is None:
             return proposal
         decided = _keep(platform, _record(platform, proposal, approved_by, rejected_reason))
-    _follow(platform, decided)
+    follow(platform, decided)
     outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason, "waiting": False}
     final = proposal.model_copy(update=outcome)
     _report_run(platform, run_id, final)
@@ -73,7 +74,7 @@ def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rej
         definition=proposal.definition,
         at=platform.clock.now() if approved_by else proposal.as_of,
         revision=proposal.revision,
-        challenger_version=proposal.challenger_version,
+        challenger_version=proposal.refreshed_version or proposal.challenger_version,
         champion_version=proposal.champion_version,
         promoted=promote,
         provisional=proposal.provisional,
@@ -81,7 +82,7 @@ def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rej
         reason=reason,
         evidence=proposal.evidence,
         run_id=proposal.run_id,
-        actor=approved_by or _PLATFORM,
+        actor=approved_by or PLATFORM,
     )
 
 
@@ -117,11 +118,11 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     return replace(wanted, promoted=False, verdict="stale", reason=reason)
 
 
-def _follow(platform: Platform, decision: DecisionRecord) -> None:
+def follow(platform: Platform, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
-        what="promotion decided" if decision.verdict != "rollback" else "rolled back",
+        what=_AUDITED.get(decision.verdict, "promotion decided"),
         subject=decision.definition,
         at=decision.at,
         before=decision.champion_version,
@@ -206,7 +207,7 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again")
-    _follow(platform, record)
+    follow(platform, record)
     return record
 
 
@@ -279,7 +280,8 @@ def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]
     """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = platform.models.versions(name)
-    newest = platform.models.version_tags(name, versions[-1]).get("training_run") if versions else None
+    newest_tags = platform.models.version_tags(name, versions[-1]) if versions else {}
+    newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
     latest = decided[-1] if decided else None
     run_id = newest if newest is not None and newest not in decided else latest
     if run_id is None:

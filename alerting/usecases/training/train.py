@@ -25,6 +25,7 @@ from alerting.reporting import training_charts
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_classifier
 from alerting.usecases.training.promote import description, promote_run
@@ -146,8 +147,7 @@ def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, 
     if version is None:
         return None
     try:
-        trained_by = platform.models.version_tags(tags["definition"], version)["training_run"]
-        searches = platform.models.find_runs(trained_by)
+        searches = platform.models.find_runs(search_run(platform.models.version_tags(tags["definition"], version)))
         child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
         return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only

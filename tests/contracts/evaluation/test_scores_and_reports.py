@@ -1,25 +1,26 @@
 """Ports `Scores` and `Reports`."""
 
+from alerting.ports import Score
 from tests.builders import at
 
 
 def test_scores_added_twice_are_kept_once_and_as_first_said(stores):
-    stores.scores.add("too-moist", "oven-1", [(at(0), 0.25, 0.5, 1), (at(1), 0.75, 0.5, 1)])
-    stores.scores.add("too-moist", "oven-1", [(at(1), 0.99, 0.5, 1), (at(2), 0.5, 0.5, 1)])
+    stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1), Score(at(1), 0.75, 0.5, 1)])
+    stores.scores.add("too-moist", "oven-1", [Score(at(1), 0.99, 0.5, 1), Score(at(2), 0.5, 0.5, 1)])
     found = list(stores.scores.between("too-moist", at(0), at(10)))
     assert [row["score"] for row in found] == [0.25, 0.75, 0.5]
 
 
 def test_another_model_says_its_own_of_the_same_instant(stores):
-    stores.scores.add("too-moist", "oven-1", [(at(0), 0.25, 0.5, 1)])
-    stores.scores.add("too-moist", "oven-1", [(at(0), 0.3, 0.6, 2)])
+    stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1)])
+    stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.3, 0.6, 2)])
     assert {row["model_version"] for row in stores.scores.between("too-moist", at(0), at(1))} == {1, 2}
 
 
 def test_scores_of_a_period_come_by_instant_without_its_end(stores):
-    stores.scores.add("too-moist", "oven-2", [(at(1), 0.2, 0.5, 1), (at(0), 0.1, 0.5, 1), (at(5), 0.9, 0.5, 1)])
-    stores.scores.add("too-moist", "oven-1", [(at(1), 0.3, 0.5, 1)])
-    stores.scores.add("other", "oven-1", [(at(1), 0.3, 0.5, 1)])
+    stores.scores.add("too-moist", "oven-2", [Score(at(1), 0.2, 0.5, 1), Score(at(0), 0.1, 0.5, 1), Score(at(5), 0.9, 0.5, 1)])
+    stores.scores.add("too-moist", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
+    stores.scores.add("other", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
     found = list(stores.scores.between("too-moist", at(0), at(5)))
     assert [(row["ts"], row["asset"]) for row in found] == [(at(0), "oven-2"), (at(1), "oven-1"), (at(1), "oven-2")]
     assert found[0] == {"asset": "oven-2", "ts": at(0), "score": 0.1, "threshold": 0.5, "model_version": 1}

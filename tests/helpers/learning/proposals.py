@@ -32,6 +32,7 @@ def proposal(**changes: Any) -> Proposal:
         "reason": "It is better.",
         "challenger_version": 1,
         "champion_version": None,
+        "refreshed_version": None,
         "leaderboard": [LIGHTGBM],
         "test": {},
         "evidence": {},

@@ -32,10 +32,11 @@ from alerting.usecases.evaluation.evaluate import evaluate, plan_round
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
 from alerting.usecases.training.run import candidate_families
-from alerting.usecases.training.train import prepare
+from alerting.usecases.training.train import prepare, train
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves
+from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -275,6 +276,15 @@ def tried(**changes):
     return candidate_families(platform, prepare(platform, "m", small_models.as_of(line)))
 
 
+def served(**changes):
+    platform = pretended_platform()
+    platform.assets.put([humid_oven()])
+    platform.readings.add_readings(line(days=3), at(0))
+    apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
+    platform.clock.instant = at(3 * DAY)
+    return train(platform, NAME, at(3 * DAY)).promote, "refit_hash" in platform.models.version_tags(NAME, 1)
+
+
 def chosen(**changes):
     instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
     start = instants[50::100] + 600_000
@@ -342,6 +352,7 @@ CLASSIFIER = {
     "periods.end": (learned, {}, {"periods": {"end": "2026-01-05T00:00:00Z"}}),
     "periods.validation": (learned, {}, {"periods": {"validation": 0.3}}),
     "periods.test": (learned, {}, {"periods": {"test": 0.3}}),
+    "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),
     "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"}, {"trials": 30, "time_budget": "1s"}),

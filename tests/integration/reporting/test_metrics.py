@@ -168,6 +168,7 @@ def test_row_metrics_use_mature_rows_only():
     assert rows.ap > 0.9
     assert rows.persistence_ap < 0.3
     assert rows.ap_beside_persistence == rows.ap
+    assert rows.twin_ap is None
     assert [v["version"] for v in rows.versions] == [2]
     assert sum(b["rows"] for b in rows.calibration) == rows.rows
     assert all(b["low"] <= b["observed"] <= b["high"] for b in rows.calibration)
@@ -191,6 +192,15 @@ def test_one_class_only_gives_no_ranking_and_says_so(label, doubt):
     rows = figures(scores=good_material().scores.assign(label=label)).rows
     assert (rows.ap, rows.roc_auc, rows.curve) == (None, None, [])
     assert rows.doubt == doubt
+
+
+def test_the_twin_in_shadow_stands_beside_the_refit_on_the_rows_of_both():
+    scores = good_material().scores
+    shadow = (1 - scores["score"]).where(scores.index >= 100)
+    rows = figures(scores=scores.assign(twin=shadow)).rows
+    assert rows.twin_ap < 0.2
+    assert rows.ap_beside_twin > 0.9
+    assert rows.ap == figures().rows.ap
 
 
 def test_without_scores_there_is_nothing_to_rank():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.episodes.episode import Transition
-from alerting.episodes.reconciliation import EvaluatedEpisode, continuations, correct, match_episodes
+from alerting.episodes.reconciliation import EvaluatedEpisode, continuations, correct, match_episodes, reconcile
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -30,7 +30,7 @@ def test_what_an_operator_has_closed_is_not_reopened_by_late_data():
 
 def test_a_problem_known_late_happens_in_the_continuation_whose_prediction_ends_at_the_latest_with_its_window():
     """The continuation has a shorter horizon, and its problem is known after it."""
-    closed = replace(STORED, transitions=(Transition("closed", at(20), "platform", "the horizon has passed"),))
+    closed = replace(STORED, is_prediction=True, valid_until=at(20))
     going_on = replace(episode(20, condition="open"), valid_until=at(25))
     evaluated = EvaluatedEpisode(at(10), happening_at=at(28))
     [(part, carrier)] = continuations([evaluated], {at(10): closed}, [closed, going_on]).values()
@@ -39,6 +39,33 @@ def test_a_problem_known_late_happens_in_the_continuation_whose_prediction_ends_
 
 
 def test_what_was_raised_before_the_end_continues_nothing():
-    closed = replace(STORED, transitions=(Transition("closed", at(20), "platform", "the horizon has passed"),))
+    closed = replace(STORED, is_prediction=True, valid_until=at(20))
     beside = episode(15, condition="open")
     assert continuations([EvaluatedEpisode(at(10), happening_at=at(28))], {at(10): closed}, [closed, beside]) == {}
+
+
+def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_its_window():
+    goes_on = EvaluatedEpisode(at(10), happening_at=at(28))
+    by_late_data = (Transition("closed", at(40), "platform", "late data: it was over at 12:20"),)
+    closed = replace(STORED, is_prediction=True, valid_until=at(20), transitions=by_late_data)
+    begun_earlier = replace(closed, condition_started_at=at(7), closed_at=at(17))
+    for stored in (closed, begun_earlier):
+        after = correct(stored, goes_on, goes_on, at(50))
+        assert (after.condition, after.closed_at, after.happening_at) == ("closed", stored.closed_at, at(28))
+
+
+def test_late_data_withdraw_what_is_live_and_past_times_what_is_backfilled_after_the_beginning_of_the_evaluation():
+    before, live, past = episode(10), episode(30), replace(episode(40), backfilled=True)
+    stored = [replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0))) for e in (before, live, past)]
+    for backfilled, expected in ((False, at(30)), (True, at(40))):
+        found = reconcile(stored, [], [], at(20), backfilled)
+        assert [(e.raised_at, part_of) for e, part_of in found.withdrawn] == [(expected, None)]
+
+
+def test_an_evaluated_episode_that_overlaps_a_stored_one_is_no_new_one():
+    one, other = EvaluatedEpisode(at(8), at(40)), EvaluatedEpisode(at(50))
+    part = episode(30, condition="closed", closed_at=at(35))
+    found = reconcile([STORED, part], [one, other], [one, other], at(0))
+    assert [(c.stored, c.evaluated) for c in found.corrections] == [(STORED, one)]
+    assert found.withdrawn == [(part, STORED)]
+    assert found.new == {at(50)}

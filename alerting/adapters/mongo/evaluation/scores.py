@@ -7,6 +7,7 @@ from pymongo.errors import BulkWriteError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates
 from alerting.adapters.mongo.indexes import SCORES
+from alerting.ports import Score
 
 
 class MongoScores:
@@ -15,20 +16,17 @@ class MongoScores:
     def __init__(self, database: MongoDatabase) -> None:
         self._scores = database[SCORES]
 
-    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
-        """Store rows of (ts, score, threshold, model version); stored rows do not change. Idempotent."""
+    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
+        """Store scores; stored ones do not change. Idempotent."""
         if not rows:
             return
-        fields = ("ts", "score", "threshold", "model_version")
         try:
-            self._scores.insert_many(
-                [{"definition": definition, "asset": asset, **dict(zip(fields, row, strict=True))} for row in rows], ordered=False
-            )
+            self._scores.insert_many([{"definition": definition, "asset": asset, **row.document} for row in rows], ordered=False)
         except BulkWriteError as error:
             only_duplicates(error)
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
-        """Return documents {asset, ts, score, threshold, model_version} with start <= ts < end, by instant, then asset."""
+        """Return documents {asset, and those of `Score`} with start <= ts < end, by instant, then asset."""
         query: Document = {"definition": definition, "ts": {"$gte": start, "$lt": end}}
         if asset is not None:
             query["asset"] = asset

@@ -52,7 +52,7 @@ def test_the_champion_is_loaded_by_mlflow_and_says_what_the_platform_says(traine
     said = loaded.predict(rows)
     own = loaded._model_impl
     assert list(said.columns) == ["probability"]
-    assert np.array_equal(said["probability"].to_numpy(), own.model.score(rows))
+    assert np.array_equal(said["probability"].to_numpy(), own.model.refit.score(rows))
     assert said["probability"].between(0, 1).all()
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import matplotlib.image
 import pytest
 
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.chart import chart_of, draw_episode
@@ -101,9 +101,9 @@ def test_what_is_no_number_is_not_drawn(value):
 
 def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem_with_its_limit_are_drawn():
     platform, risky = risky_line(lambda m: 210.0, lambda m: 3.0 + m / 100)
-    rows = [(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version) for m in range(-30, 41, 5)]
+    rows = [Score(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version) for m in range(-30, 41, 5)]
     platform.scores.add("too-moist", "oven-1", rows)
-    platform.scores.add("too-moist", "oven-2", [(risky.raised_at, 0.99, 0.31, risky.model_version)])
+    platform.scores.add("too-moist", "oven-2", [Score(risky.raised_at, 0.99, 0.31, risky.model_version)])
     risky = replace(risky, definition="too-moist", kind="classifier", is_prediction=True)
     chart = chart_of(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [

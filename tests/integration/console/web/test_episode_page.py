@@ -14,7 +14,7 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Transition
 from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
+from alerting.ports import DecisionRecord, ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
@@ -96,7 +96,7 @@ def test_an_episode_that_is_over_is_drawn_with_its_end():
 def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(platform, browser):
     one = risky(platform)
     read(platform, {m: 3.0 + max(0, m - 540) / 50 for m in range(400, 551)}, "moisture")
-    platform.scores.add("too-moist", "oven-1", [(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)])
+    platform.scores.add("too-moist", "oven-1", [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)])
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     drawing = text_of("<body>" + re.search(r"<figure.*?</figure>", page, re.DOTALL)[0])

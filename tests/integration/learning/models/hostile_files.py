@@ -25,7 +25,7 @@ def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
-    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 3}'):
+    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 4}'):
         yield rubbish[:20], rubbish.encode()
     yield "no UTF-8", b"\xff\xfe{}"
     changes = {
@@ -39,7 +39,7 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
         "members": [[], None, meta["members"] * 2, meta["members"] * 1000],
         "weights": [[], [0.5], [1.0, 1.0], [float("nan")], None],
         "family": ["blend", "lightgbm"],
-        "format": [1, 2, 4, "3", None],
+        "format": [1, 3, 5, "4", None],
         "usual": [[], {"no such column": 1.0}],
         "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
         "hash": ["", "0" * 64, None],

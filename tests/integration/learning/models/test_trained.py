@@ -131,7 +131,7 @@ def test_files_that_were_changed_damaged_or_lost_are_refused(finished):
     meta = json.loads(files[META])
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {META: json.dumps(meta | {"threshold": 0.0}).encode()})
-    with pytest.raises(ModelRefused, match="this version reads format 3"):
+    with pytest.raises(ModelRefused, match="this version reads format 4"):
         model_from_files(files | {META: json.dumps(meta | {"format": 2}).encode()})
     for i in range(3):
         with pytest.raises(ModelRefused, match=rf"without a readable model-{i}\.txt"):

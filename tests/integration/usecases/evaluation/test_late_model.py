@@ -19,12 +19,13 @@ from tests.pretended import pretended_platform
 
 HOUR = timedelta(hours=1)
 SINCE, SECOND = small_models.START + 20 * HOUR, small_models.START + 26 * HOUR
+REFIT_CUTOFF = SECOND + 2.5 * HOUR
 END = small_models.START + 32 * HOUR
 
 
 @pytest.fixture(scope="module")
 def models():
-    """Two versions: the second has seen until half an hour after it came into service."""
+    """Two versions: the second has seen until half an hour after it came into service, and its refit two hours longer."""
     data = small_models.dataset(hours=60)
 
     def model(weight, training_cutoff):
@@ -32,7 +33,8 @@ def models():
             data.plan, data.rows, {"humidity.last": weight}, threshold=0.5, training_cutoff=training_cutoff
         )
 
-    known = {b"1": model(2.0, SINCE - HOUR), b"2": model(1.5, SECOND + HOUR / 2)}
+    second, refit = model(1.5, SECOND + HOUR / 2), model(1.7, REFIT_CUTOFF)
+    known = {b"1": model(2.0, SINCE - HOUR), b"2": replace(second, refit=refit)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
         patch.setattr("alerting.kinds.classifier.evaluate._advice", lambda *_: None)
@@ -97,3 +99,7 @@ def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_wh
         assert {s["model_version"] for s in scored} == {1, 2}
         assert all(s["ts"] > models.training_cutoff[s["model_version"]] for s in scored)
         assert all(e.raised_at > models.training_cutoff[e.model_version] for e in platform.episodes.find())
+        by_refit = [s["ts"] for s in scored if "twin" in s]
+        assert by_refit
+        assert all(ts > REFIT_CUTOFF for ts in by_refit)
+        assert all(s["ts"] <= REFIT_CUTOFF for s in scored if s["model_version"] == 2 and "twin" not in s)

@@ -57,3 +57,22 @@ def test_without_past_alarms_nothing_is_said():
     assert (found.past.found, found.past.message) == (0, "")
     assert replace(found.past, found=1).message
     assert found.kpis.end - found.kpis.start == timedelta(minutes=299)
+
+
+def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
+    """Once live and once in past times: it is not counted again, and a live alarm stays as it is."""
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    hot = {*range(60, 90), *range(330, 390)}
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)]
+    platform.readings.add_readings(rows, at(0))
+    platform.clock.instant = at(300)
+    apply(platform, [too_hot()], "engineer", at(300), "test")
+    assert evaluate_past(platform, "too-hot", at(0), at(300), revision="latest").raised == 1
+    platform.clock.instant = at(599)
+    evaluate(platform, None, at(599))
+    before = platform.episodes.find()
+    assert evaluate_past(platform, "too-hot", at(70), at(300), revision="latest").raised == 0
+    assert evaluate_past(platform, "too-hot", at(350), at(600), revision="latest").raised == 0
+    live, past = platform.episodes.find()
+    assert (live, past.id, past.closed_at) == (before[0], before[1].id, before[1].closed_at)

@@ -31,6 +31,10 @@ def platform_with(rows, **changes):
     return platform
 
 
+def twin_of(platform, version):
+    return platform.models.version_tags(NAME, version)["model_hash"]
+
+
 def proposal_as_of(platform, as_of):
     """Everything of a training but its promotion."""
     run_id = prepare(platform, NAME, as_of)
@@ -77,9 +81,11 @@ def test_a_challenger_trained_on_noise_is_not_promoted():
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result.verdict, result.promote) == ("keep", False)
+    assert result.reason.startswith("The champion stays: the challenger's average precision is ")
     assert result.evidence["rows"]["challenger"]["ap"] < result.evidence["rows"]["champion"]["ap"]
-    assert platform.models.alias(NAME, "champion") == 1
+    serving = platform.models.alias(NAME, "champion")
+    assert serving != result.challenger_version
+    assert twin_of(platform, serving) == twin_of(platform, 1) != twin_of(platform, 2)
 
 
 def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
@@ -88,10 +94,10 @@ def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
 
     result = train(platform, NAME, at(12 * DAY))
 
-    assert (result.verdict, result.promote) == ("cannot_tell", False)
+    assert (result.verdict, result.refreshed_version) == ("refreshed", 3)
     assert result.reason.startswith("Cannot tell: 3 problems between")
-    assert platform.models.alias(NAME, "champion") == 1
-    assert platform.decisions.of(NAME)[-1].verdict == "cannot_tell"
+    assert platform.decisions.of(NAME)[-1].challenger_version == 3
+    assert twin_of(platform, 3) == twin_of(platform, 1) != twin_of(platform, 2)
 
 
 def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later():

@@ -1,0 +1,126 @@
+"""The refit of the champion: with newer data after a training that leaves it in service, and until it is worse than its twin."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.files import model_files, requirements_file
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.selection.refit import compare_with_twin, refit
+from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.ports.logs import id_logger
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import last_promotion, serves_twin
+from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.registration import register_model, search_run
+from alerting.usecases.training.dataset import acted_windows, dataset_at, histories_at, suppressed_at
+from alerting.usecases.training.promote import PLATFORM, follow
+from alerting.usecases.training.run import column_types
+
+_log = id_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The champion's twin with a newer refit, registered as a version of its own."""
+
+    version: int
+    training_cutoff: datetime
+
+
+def refit_tags(model: TrainedModel) -> dict[str, str]:
+    """Return the tags of a registered version on its refit; empty without one."""
+    if model.refit is None:
+        return {}
+    return {"refit_cutoff": model.refit.training_cutoff.isoformat(), "refit_hash": model.refit.hash}
+
+
+def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, dataset: Dataset, version: int) -> Refreshed | None:
+    """Fit the champion's parameters on all rows that are mature now, and register the result with the same twin. Idempotent.
+
+    None if the definition wants no refit, if it asks another question than the champion answers, if the champion's refit has
+    given way to its twin, or if there are no newer rows. `dataset`: of the run.
+    """
+    tags, name = platform.models.tags(run_id), definition.name
+    revision = require_revision(platform, name, int(tags["revision"]))
+    champion, as_of = ModelCache(platform).get(name, version), datetime.fromisoformat(tags["as_of"])
+    gave_way = serves_twin(platform.decisions.of(name), version, as_of)
+    if definition.periods.refit == "none" or gave_way or not _same_question(platform, revision, definition, champion):
+        return None
+    if dataset.plan != champion.plan:
+        dataset = dataset_at(platform, revision, definition, as_of, champion.plan)
+    refreshed = refit(dataset, champion, definition)
+    if refreshed is None or refreshed.refit is None:
+        return None
+    of_champion = platform.models.version_tags(name, version)
+    child = next((id for id, child in platform.models.find_runs(run_id) if "refreshes" in child), None)
+    child = child or platform.models.start_run(name, f"refit of version {version}", {"refreshes": str(version)}, parent=run_id)
+    made = {
+        "training_run": child,
+        "search_run": search_run(of_champion),
+        "refreshed_by": run_id,
+        "dataset_hash": dataset.hash,
+    }
+    number = register_model(
+        platform,
+        name,
+        child,
+        model_files(refreshed) | requirements_file(refreshed),
+        of_champion | made | refit_tags(refreshed),
+        column_types(refreshed.plan),
+    )
+    platform.models.finish(child)
+    return Refreshed(number, refreshed.refit.training_cutoff)
+
+
+def _same_question(platform: Platform, revision: Revision, definition: TrainedDefinition, champion: TrainedModel) -> bool:
+    """Return whether the champion was trained for what the definition asks now."""
+    revisions = platform.definitions.revisions(revision.name)
+    before = next((r.definition for r in revisions if r.number == champion.revision), None)
+    if not isinstance(before, TrainedDefinition):
+        return False
+    asked = ("problem", "horizon", "gap", "stride", "assets", "include", "exclude")
+    return all(getattr(before, name) == getattr(definition, name) for name in asked)
+
+
+def review_refit(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> DecisionRecord | None:
+    """Let the champion's refit give way to its twin if it is worse beyond chance, and record that. Idempotent.
+
+    Return the decision; None if the refit stays, or if it is not known whether it is worse.
+    """
+    name = definition.name
+    made = platform.decisions.of(name)
+    serving = last_promotion(made)
+    if serving is None or serving.challenger_version is None or serving.at > as_of:
+        return None
+    if serves_twin(made, serving.challenger_version, as_of):
+        return None
+    try:
+        champion = ModelCache(platform).get(name, serving.challenger_version)
+    except ModelUnavailable:  # the comparison of the training reports it
+        return None
+    histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
+    acted = acted_windows(platform, definition, as_of)
+    found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
+    if found is None:
+        return None
+    record = DecisionRecord(
+        definition=name,
+        at=as_of,
+        revision=serving.revision,
+        challenger_version=serving.challenger_version,
+        champion_version=serving.challenger_version,
+        promoted=True,
+        provisional=serving.provisional,
+        verdict="gave_way",
+        reason=found.reason,
+        evidence=found.evidence,
+        run_id=None,
+        actor=PLATFORM,
+    )
+    if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
+        return None  # another promotion came first
+    follow(platform, record)
+    _log.info("the refit of version %d gives way to its twin", serving.challenger_version, definition=name)
+    return record
