@@ -10,6 +10,7 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, Op
 from alerting import ports
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
+from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.audit import MongoAudit
@@ -53,6 +54,7 @@ class MongoStores:
         self.database = database
         self.unit_of_work: ports.UnitOfWork = unit_of_work or MongoUnitOfWork(database)
         self.definitions: ports.Definitions = MongoDefinitions(database)
+        self.derived_features: ports.DerivedFeatureStore = MongoDerivedFeatures(database)
         self.assets: ports.Assets = MongoAssets(database)
         self.readings: ports.Readings = MongoReadings(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
