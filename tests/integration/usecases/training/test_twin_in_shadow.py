@@ -21,7 +21,7 @@ from tests.pretended import pretended_platform
 HOUR = timedelta(hours=1)
 NAME, ASSET = "too-moist", "oven-1"
 SINCE = small_models.START + 20 * HOUR
-CUTOFF = small_models.START + 26 * HOUR  # of the refit
+CUTOFF = small_models.START + 28 * HOUR  # of the refit: an instant that is scored
 GAVE_WAY = small_models.START + 50 * HOUR
 END = small_models.START + 60 * HOUR
 DEFINITION = small_models.definition()
@@ -81,6 +81,7 @@ def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
     both, alone, refit = (evaluated(plant(version)) for version in (b"both", b"twin", b"refit"))
     assert both.keys() == alone.keys() == refit.keys()
     early, late = [t for t in both if t <= CUTOFF], [t for t in both if t > CUTOFF]
+    assert CUTOFF in early
     assert min(len(early), len(late)) > 20
     assert [both[t] for t in early] == [alone[t] for t in early]
     assert [both[t]["score"] for t in late] == [refit[t]["score"] for t in late]
