@@ -122,12 +122,13 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     platform = plant(b"worse")
     platform.clock.instant = END
     assert review_refit(platform, DEFINITION, CUTOFF + HOUR) is None, "too few problems to tell"
+    assert not model_history(platform, NAME)["by_twin"]
     record = review_refit(platform, DEFINITION, END)
     assert (record.verdict, record.at, record.challenger_version, record.provisional) == ("gave_way", END, 1, True)
     assert review_refit(platform, DEFINITION, END) is None
     assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "gave_way"]
     history = model_history(platform, NAME)
-    assert (history["champion"], history["decisions"][-1]["reason"]) == (1, record.reason)
+    assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (1, True, record.reason)
     assert platform.models.alias(NAME, "champion") == 1
     assert platform.models.alias(NAME, "previous") is None
     (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"]
