@@ -113,7 +113,7 @@ class TrainedDefinition(Definition):
 
     @property
     def stride(self) -> timedelta:
-        """Return the time between two evaluations: as written, or a sixth of the horizon.
+        """Return the time between two evaluations: as written, or, while none is derived, a sixth of the horizon.
 
         The sixth is rounded down to whole minutes, at least one minute.
         """

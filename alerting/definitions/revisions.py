@@ -67,6 +67,11 @@ def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
     return next((r for r in reversed(revisions) if r.at <= at), None)
 
 
+def out_of_service(revision: Revision) -> str:
+    """Describe why a definition is not in service: since when it is retired, or a draft."""
+    return f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
+
+
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in document.items():

@@ -135,10 +135,23 @@ def _advance_interval(
         after_state = _record_severity_changes(open_state, interval.start, severities, changes, steps, closed_at=changed_at)
     if changed_at is not None and state.raised_at is not None:
         steps.append(Step("closed", changed_at, state.raised_at, "the condition is gone"))
-        levels = [SeverityState(level.severity) for level in levels]
-        after_state = replace(after_state, raised_at=None, severity=None, severity_peak=None, levels=tuple(levels))
-        return replace(after_state, last_raised_at=state.raised_at, last_closed_at=changed_at)
+        return without_episode(replace(after_state, raised_at=state.raised_at), changed_at)
     return after_state
+
+
+def without_episode(state: ConditionState, closed_at: datetime) -> ConditionState:
+    """Return the state after the end of its open episode. A model's next one continues it only if its problem has not come."""
+    return replace(
+        state,
+        raised_at=None,
+        raised_by=None,
+        happening_since=None,
+        severity=None,
+        severity_peak=None,
+        levels=tuple(SeverityState(level.severity) for level in state.levels),
+        last_raised_at=None if state.happening_since else state.raised_at,
+        last_closed_at=closed_at,
+    )
 
 
 def _advance_severity(

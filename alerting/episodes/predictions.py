@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerting.detection.occurrences import Occurrences
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers
 
@@ -146,17 +146,9 @@ def _follow(state: ConditionState, raised_at: datetime, course: Course, until: i
         steps.append(Step("happening", from_millis(course.happening_at), raised_at, "", prediction_ended_at=ended))
     if course.closed_at > until:
         return state
-    happened = state.happening_since is not None
-    reason = PROBLEM_OVER if happened else HORIZON_PASSED
+    reason = PROBLEM_OVER if state.happening_since is not None else HORIZON_PASSED
     steps.append(Step("closed", from_millis(course.closed_at), raised_at, reason, prediction_ended_at=ended))
-    return replace(
-        state,
-        raised_at=None,
-        raised_by=None,
-        happening_since=None,
-        last_raised_at=None if happened else raised_at,
-        last_closed_at=from_millis(course.closed_at),
-    )
+    return without_episode(state, from_millis(course.closed_at))
 
 
 def predicted_intervals(at: Millis, score: Numbers, threshold: float, rule: PredictionRule) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from alerting.episodes.lifecycle import ConditionState, Step, worse
 LATE_DATA = "late data"
 NOT_HAPPENING = "the problem has not come"
 IT_HAPPENED = "the problem came"
+NOT_FOUND_AGAIN = f"{LATE_DATA}: not found again"
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
     """Return an episode that reprocessing did not find again as withdrawn, with all its records."""
     if episode.withdrawn:
         return episode
-    what = "not found again" if part_of is None else f"a part of episode {part_of.id}, which began before"
+    reason = NOT_FOUND_AGAIN if part_of is None else f"{LATE_DATA}: a part of episode {part_of.id}, which began before"
     withdrawn_episode = replace(
         episode,
         withdrawn=True,
@@ -268,7 +269,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
         closed_at=episode.closed_at or at,
         outcome_due_at=None,
     )
-    return _add_transition(withdrawn_episode, "corrected", at, f"{LATE_DATA}: {what}")
+    return _add_transition(withdrawn_episode, "corrected", at, reason)
 
 
 def copy_actions(episode: Episode, part: Episode) -> Episode:

@@ -9,6 +9,7 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, Op
 
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
+from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.audit import MongoAudit
@@ -57,6 +58,7 @@ class MongoStores:
         self.database = database
         self.unit_of_work = unit_of_work or MongoUnitOfWork(database)
         self.definitions = MongoDefinitions(database)
+        self.derived_features = MongoDerivedFeatures(database)
         self.assets = MongoAssets(database)
         self.readings = MongoReadings(database)
         self.episodes = MongoEpisodes(database)
@@ -83,6 +85,7 @@ class MongoStores:
         """Return a platform with these stores behind its ports."""
         return Platform(
             definitions=self.definitions,
+            derived_features=self.derived_features,
             assets=self.assets,
             readings=self.readings,
             episodes=self.episodes,

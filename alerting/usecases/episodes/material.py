@@ -23,6 +23,7 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.material import Material, ModelInService
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
@@ -32,6 +33,8 @@ SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of."""
     definition = revision.definition
+    if isinstance(definition, TrainedDefinition):
+        definition = with_stored_features(platform, definition)
     prediction_window = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start - prediction_window, as_of)

@@ -197,9 +197,10 @@ def _past_parts(
     if model is None and revision is None:
         parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
         if all(p.revision is None for p in parts):
+            model_too = "--model champion, or " if isinstance(latest.definition, TrainedDefinition) else ""
             raise UserError(
                 f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
-                "choose the evaluator of that time: --model champion, or --revision latest"
+                f"choose the evaluator of that time: {model_too}--revision latest"
             )
         return parts
     chosen = latest if revision in (None, "latest") else require_revision(platform, name, _number("--revision", revision))

@@ -7,8 +7,9 @@ from math import isnan
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
+from alerting.definitions.revisions import out_of_service
 from alerting.detection.threshold import Series, series_of
-from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.learning.models.trained import TrainedModel
@@ -68,7 +69,7 @@ def evaluate_parts(
     for part in parts:
         definition = part.revision.definition if part.revision else None
         if definition is None or not (definition.state == "active" or (named and part.model_version is not None)):
-            result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
+            result = _skip(result, part)
             continue
         result = kind_of(definition).evaluate(definition, sources, part, result)
         if result.unreadable:
@@ -85,8 +86,14 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
     return read
 
 
-def _skip(state: ConditionState, until: datetime) -> ConditionState:
-    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
+def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
+    """Return the result after a part without a definition in service, which ends an open episode."""
+    state, steps = result.state, result.steps
+    if state.raised_at is not None and part.revision is not None:
+        steps = [*steps, (Step("closed", part.start, state.raised_at, out_of_service(part.revision)), part)]
+        state = without_episode(state, part.start)
+    state = replace(state, watermark=part.end, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
+    return replace(result, state=state, steps=steps, unknown="the definition is not in service")
 
 
 def score_rows(scored: ScoredRows) -> list[Score]:

@@ -13,7 +13,7 @@ def correct_if_known_late(changes: EpisodeChanges, definition: Definition, episo
     """Add the correction, once. None while a continuation is happening: its recipients know it already."""
     if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
         return
-    following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of, limit=20)
+    following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
     if any(e.continues == episode.id and e.happening_at is not None and not e.withdrawn for e in following):
         return
     at = episode.outcome_record.problem_at

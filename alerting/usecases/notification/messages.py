@@ -8,7 +8,8 @@ from typing import Any
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
-from alerting.episodes.reconciliation import NOT_HAPPENING
+from alerting.episodes.predictions import HORIZON_PASSED
+from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
@@ -29,7 +30,10 @@ from alerting.reporting.sentences import message as in_one_line
 FIRST = "first notification"
 _EXPLAINED = ("cause", "consequence")
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
-_ENDS = {"the horizon has passed": "the predicted time has passed without the problem"}
+_ENDS = {
+    HORIZON_PASSED: "the predicted time has passed without the problem",
+    NOT_FOUND_AGAIN: "data that came late show no reason for it",
+}
 
 
 def message(
@@ -84,6 +88,8 @@ def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None
 def _subject(episode: Episode, notification: Notification, now: datetime) -> str:
     """Return the subject line: first what has happened, then the severity, then title and asset."""
     alert, open_for = f"{episode.title} on {episode.asset}", about(now - episode.raised_at)
+    if notification.transition == "closed" and episode.withdrawn:
+        return f"Withdrawn: {alert}"
     if notification.transition == "closed":
         at_once = episode.happening_at is not None and episode.happening_at == episode.closed_at
         return f"{'It happened' if at_once else 'Over'}: {alert}"
@@ -103,12 +109,12 @@ def _subject(episode: Episode, notification: Notification, now: datetime) -> str
 
 def _end_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
     """Return the lines of an ended episode: its duration, why it ended, and what remains to be done."""
-    begun = episode.happening_at or episode.raised_at
-    lasted = time_range(begun, episode.closed_at or now, now, zone)
+    happening_at = None if episode.withdrawn else episode.happening_at
+    lasted = time_range(happening_at or episode.raised_at, episode.closed_at or now, now, zone)
     reason = _ENDS.get(notification.reason, notification.reason)
     lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
-    if episode.happening_at is not None:
-        before = about(episode.happening_at - episode.raised_at)
+    if happening_at is not None:
+        before = about(happening_at - episode.raised_at)
         lines += [f"It happened: {sentence(happening_reason(episode) or '')}", f"It was predicted {before} before."]
     lines.append(f"It was: {sentence(episode.evaluation.reason)}")
     if episode.severity_peak not in (None, episode.severity):

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.model import Revision
-from alerting.episodes.episode import Episode, Transition
+from alerting.definitions.revisions import out_of_service
+from alerting.episodes.episode import PLATFORM, Episode, Transition
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
@@ -49,19 +50,18 @@ def forget_notifications(platform: Platform, as_of: datetime) -> int:
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:
-    """Close open episodes of definitions that are no longer in service. Return how many."""
+    """Close open episodes of definitions that are no longer in service, with the end of the service. Return how many."""
     idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
     return sum(_close_all(platform, revision, as_of) for revision in idle)
 
 
 def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
-    reason = f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
-
     def close(episode: Episode) -> Episode:
         if episode.condition == "closed":
             return episode
-        transition = Transition("closed", as_of, "platform", reason)
-        return replace(episode, condition="closed", closed_at=as_of, transitions=(*episode.transitions, transition))
+        transition = Transition("closed", as_of, PLATFORM, out_of_service(revision))
+        ended = max(revision.at, episode.raised_at)
+        return replace(episode, condition="closed", closed_at=ended, transitions=(*episode.transitions, transition))
 
     open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
     for episode in open_episodes:

@@ -26,7 +26,8 @@ from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.dataset import acted_windows, histories_at, suppressed_at
+from alerting.usecases.training.dataset import acted_windows, suppressed_at
+from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile

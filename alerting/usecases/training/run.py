@@ -10,6 +10,7 @@ from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Platform
 from alerting.readings.history import from_millis
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_classifier
 
@@ -20,9 +21,10 @@ def candidate_families(platform: Platform, run_id: str) -> list[str]:
 
 
 def load_definition(platform: Platform, run_id: str) -> TrainedDefinition:
-    """Return the definition that the run trains, in the run's revision."""
+    """Return the definition that the run trains, in the run's revision, with stride and windows as they were derived."""
     tags = platform.models.tags(run_id)
-    return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
+    revision = require_revision(platform, tags["definition"], int(tags["revision"]))
+    return with_stored_features(platform, require_classifier(revision))
 
 
 def load_dataset(platform: Platform, run_id: str) -> Dataset:

@@ -11,8 +11,11 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
+from alerting.usecases.operations.maintain import forget_notifications
 from tests.builders import at
+from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
+from tests.pretended import HandClock, platform_on
 
 
 def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
@@ -88,6 +91,23 @@ def test_finished_notifications_are_forgotten_and_those_of_open_matters_stay(sto
     stores.notifications.add([*kept, old("a", episode="e2"), old("b"), notice("c", 1, status="dead")])
     assert stores.notifications.forget(at(5), ["e1"], ["fault"]) == 3
     assert {n.key for n in stores.notifications.get(["waits", "open", "fault", "new", "a", "b", "c"])} == {n.key for n in kept}
+
+
+def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(stores):
+    platform, late = platform_on(stores, [], HandClock()), at(0) + timedelta(days=200)
+    one = replace(full_episode(), happening_at=at(20), prediction_ended_at=at(20))
+    platform.episodes.insert(one)
+    assert platform.episodes.get(one.id) == one
+    told = [
+        notice(f"{one.id}:{kind}:mail", m, transition=kind, status="sent", delivered_at=at(m), episode=one.id)
+        for kind, m in (("raised", 1), ("happening", 20))
+    ]
+    platform.notifications.add(told)
+    assert forget_notifications(platform, late) == 0
+    with platform.unit_of_work.begin() as unit:
+        platform.episodes.write([replace(one, condition="closed", closed_at=late, version=2)], unit)
+    assert (forget_notifications(platform, late), platform.notifications.of_episodes([one.id])) == (2, {one.id: ()})
+    assert platform.episodes.get(one.id).happening_at == at(20)
 
 
 def test_a_revocation_counts_for_what_was_made_before_it_and_is_never_taken_back(stores):

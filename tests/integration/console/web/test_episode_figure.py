@@ -9,6 +9,7 @@ import matplotlib.image
 import pytest
 
 from alerting.ports import ReadingRow, Score
+from alerting.reporting.episode_chart import describe
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.chart import chart_of, draw_episode
@@ -129,3 +130,18 @@ def test_a_spike_of_one_reading_among_many_is_drawn():
     [panel] = chart_of(platform, one, at(600)).panels
     assert len(panel.at) < 1300
     assert panel.values.max() == 300.0
+
+
+def test_the_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_marks_when_it_came():
+    platform, risky = risky_line(lambda _: 205.0, lambda minute: 5.0 if minute >= 130 else 4.0)
+    raised = risky.raised_at
+    came = raised + timedelta(minutes=15)
+    happening = replace(risky, definition="too-moist", kind="classifier", happening_at=came, prediction_ended_at=came)
+    now = raised + timedelta(minutes=55)
+    chart = chart_of(platform, happening, now)
+    assert (chart.happening_at, chart.closed_at, chart.now, chart.end) == (came, None, now, now)
+    assert "moisture 4 to 5" in describe(chart)
+    over = replace(happening, condition="closed", closed_at=raised + timedelta(minutes=40))
+    ended = chart_of(platform, over, raised + timedelta(hours=5))
+    assert (ended.closed_at, ended.now, ended.end) == (over.closed_at, None, over.closed_at + timedelta(minutes=10))
+    assert draw_episode(platform, happening, now).png[:4] == b"\x89PNG"

@@ -9,7 +9,7 @@ from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.notifications import notifications_of
 from tests.pretended import Mailbox, pretended_platform
 
@@ -191,6 +191,44 @@ def test_retiring_closes_open_episodes_and_keeps_them(platform):
     assert episode.transitions[-1].reason.startswith("the definition is retired")
     with pytest.raises(UserError, match="not in service"):
         evaluate(platform, ["too-hot"], at(13))
+
+
+@pytest.mark.parametrize("is_maintained", [True, False])
+def test_what_is_in_service_again_raises_again_what_still_holds(platform, mailbox, is_maintained):
+    feed(platform, m1=230)
+    run(platform, 10)
+    retire(platform, "too-hot", "engineer", at(11), "rebuilt")
+    if is_maintained:
+        maintain(platform, at(12))
+    apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(20), "back")
+    feed(platform, m21=230)
+    run(platform, 30)
+    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [(at(3), at(11)), (at(23), None)]
+    assert mailbox.messages[-1].subject.startswith("MEDIUM: ")
+
+
+def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(platform):
+    feed(platform, m1=230)
+    run(platform, 10)
+    retire(platform, "too-hot", "engineer", at(11), "rebuilt")
+    maintain(platform, at(12))
+    apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(20), "back")
+    run(platform, 21)
+    platform.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 240.0})], at(22))
+    run(platform, 23)
+    (episode,) = all_episodes(platform)
+    assert (episode.raised_at, episode.condition, episode.closed_at) == (at(3), "closed", at(11))
+    assert [t.kind for t in episode.transitions if t.kind != "outcome"] == ["raised", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"), [(too_hot(), "that time: --revision latest"), (too_moist(), "--model champion, or")]
+)
+def test_a_past_time_without_a_revision_names_the_evaluators_that_there_are(platform, document, hint):
+    apply(platform, [document | {"name": "new"}], "engineer", at(50), "test")
+    platform.clock.instant = at(60)
+    with pytest.raises(UserError, match=hint):
+        evaluate_past(platform, "new", at(0), at(20))
 
 
 def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_leaves_the_last_in_force(platform):

@@ -60,7 +60,8 @@ def test_a_spell_that_never_was_is_withdrawn_kept_and_found_again():
     assert (episode.withdrawn, episode.late_data_status, episode.condition) == (True, "refuted", "closed")
     assert counts.withdrawn == 1
     assert told(line) == ["raised", "closed"]
-    assert "late data: not found again" in line.mail.messages[1].text
+    assert line.mail.messages[1].subject == "Withdrawn: too-hot on oven-1"
+    assert "data that came late show no reason for it" in line.mail.messages[1].text
     assert episodes_of(line.platform, None, None, None) == []
     line.feed({11: 230}, 17)
     line.run(18)

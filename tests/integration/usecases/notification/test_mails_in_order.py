@@ -1,0 +1,125 @@
+"""The mails of whole episodes of a model, in order, as a reader sees them: subject, first lines, and what must not be there."""
+
+import pytest
+
+from alerting.episodes.episode import OutcomeRecord, Transition
+from alerting.episodes.predictions import HORIZON_PASSED
+from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.notification.corrections import correct_if_known_late
+from alerting.usecases.operators import operate
+from tests.builders import at as minute_of
+from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture
+from tests.helpers.episodes import episode
+from tests.helpers.notifications import notice
+from tests.pretended import pretended_platform
+
+pytestmark = pytest.mark.usefixtures("last_humidity")
+EXPECTED = "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."
+RAISED = ("MEDIUM", EXPECTED, "Since today 00:10 (just now); expected by today 00:40.")
+HAPPENING = (
+    "It is happening",
+    "Moisture is 5.5 %, limit 5 %, since today 00:25.",
+    f"Predicted today 00:10 (25 min ago): {EXPECTED}",
+)
+
+
+def mails(line):
+    """What has happened, by the subject, and the next two lines of each mail."""
+    for message in line.mail.messages:
+        happened, _, alert = message.subject.partition(": ")
+        assert alert == "Biscuits too moist on oven-1"
+        assert message.text.startswith(f"{message.subject}\n")
+        yield (happened, *message.text.splitlines()[1:3])
+
+
+def last_text(line):
+    return line.mail.messages[-1].text
+
+
+def test_expected_acknowledged_happening_over():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(5, 10)
+    operate.acknowledge(line.platform, line.episodes[0].id, operate.Actor("ann", "operator"), at(12))
+    line.run(*range(15, 90, 5))
+    assert list(mails(line)) == [
+        RAISED,
+        HAPPENING,
+        (
+            "Over",
+            "Today 00:35 to 01:10 (35 min): the problem is over.",
+            "It happened: Moisture is 5.5 %, limit 5 %, since today 00:25.",
+        ),
+    ]
+    assert last_text(line).splitlines()[3:] == ["It was predicted 25 min before.", f"It was: {EXPECTED}"]
+    assert all("What to do: Slow the belt down" in message.text for message in line.mail.messages[:2])
+    assert "not acknowledged" not in last_text(line)
+
+
+def test_withdrawn_while_it_is_expected():
+    line = warned(Line())
+    line.run(5, 10, 15)
+    line.feed(range(1, 21), now=16, humidity=NORMAL)
+    line.run(17, *range(20, 90, 5))
+    withdrawn = "Today 00:10 to 00:17 (7 min): data that came late show no reason for it."
+    assert list(mails(line)) == [RAISED, ("Withdrawn", withdrawn, f"It was: {EXPECTED}")]
+
+
+def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_it_is_over():
+    line = warned(Line())
+    line.run(*range(5, 41, 5))
+    line.feed(range(1, 21), now=41, humidity=NORMAL)
+    line.run(42, *range(45, 90, 5))
+    withdrawn = "Today 00:10 to 00:42 (32 min): data that came late show no reason for it."
+    assert list(mails(line)) == [RAISED, HAPPENING, ("Withdrawn", withdrawn, f"It was: {EXPECTED}")]
+    assert last_text(line).splitlines()[3:] == ["It was not acknowledged."]
+
+
+def test_corrected_by_late_data_and_happening_later():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(*range(5, 36, 5))
+    line.feed(range(25, 37), now=36, moisture=4.0)
+    line.run(37, *range(40, 90, 5))
+    later = "Moisture is 5.5 %, limit 5 %, since today 00:37."
+    assert list(mails(line)) == [
+        RAISED,
+        HAPPENING,
+        ("It is not happening", "Late data: the problem has not come.", f"It was predicted today 00:10: {EXPECTED}"),
+        ("It is happening", later, f"Predicted today 00:10 (40 min ago): {EXPECTED}"),
+        ("Over", "Today 00:47 to 01:10 (23 min): the problem is over.", f"It happened: {later}"),
+    ]
+
+
+def test_a_problem_known_after_the_end_is_one_correction():
+    line = warned(Line(delay=30, predict="state"))
+    line.run(*range(5, 200, 5))
+    corrected = "It came after all, today 00:25; that was known only after the predicted time."
+    assert list(mails(line)) == [
+        RAISED,
+        ("Over", "Today 00:10 to 00:40 (30 min): the predicted time has passed without the problem.", f"It was: {EXPECTED}"),
+        ("It happened after all", corrected, f"It was predicted today 00:10: {EXPECTED}"),
+    ]
+
+
+@pytest.mark.parametrize("later", [0, 30])
+def test_no_correction_while_the_continuation_happens_however_many_episodes_follow(later):
+    platform, line = pretended_platform(), Line()
+    first = episode(
+        0,
+        "too-moist",
+        condition="closed",
+        closed_at=minute_of(30),
+        is_prediction=True,
+        valid_until=minute_of(30),
+        transitions=(Transition("closed", minute_of(30), "platform", HORIZON_PASSED),),
+        outcome_record=OutcomeRecord("hit", "it occurred", True, minute_of(25), False, False, 1),
+    )
+    second = episode(31, "too-moist", continues=first.id, is_prediction=True, happening_at=minute_of(35))
+    for stored, told in (((first, second), 1), ((first,), 2)):
+        changes = EpisodeChanges(platform)
+        for one in (*stored, *(episode(100 + n, "too-moist") for n in range(later))):
+            changes.add(one)
+        changes.notify([notice(f"{first.id}:raised:mail", 0, episode=first.id)])
+        correct_if_known_late(changes, line.definition, first, minute_of(500))
+        assert len(changes.of_episode(first.id)) == told
