@@ -31,8 +31,8 @@ def register_model(
     size = sum(len(data) for data in files.values())
     if size > MOST_MODEL_BYTES:
         raise UserError(
-            f"the model of {definition!r} and its refit have {size >> 20} MiB together, {MOST_MODEL_BYTES >> 20} MiB are allowed; "
-            "set periods.refit: none, or choose other learning.candidates"
+            f"the model of {definition!r} and its refit have {size >> 20} MiB together, {MOST_MODEL_BYTES >> 20} MiB are "
+            "allowed; set periods.refit: none, or choose other learning.candidates"
         )
     platform.decisions.expect_files(definition, run_id, file_hashes(definition, files, platform.model_key))
     version = platform.models.register(definition, run_id, files, tags, inputs)
