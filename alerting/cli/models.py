@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
 if TYPE_CHECKING:
-    from alerting.learning.selection.proposal import CandidateSummary, Proposal
+    from alerting.learning.selection.proposal import CandidateSummary
     from alerting.ports import PlatformAlert
 
 _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
@@ -38,7 +38,10 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
         print_json(result)
         return
     show_candidates(result.leaderboard)
-    _show_findings(result)
+    for finding in result.findings:
+        console.print(f"data ({finding.consequence}): {finding.message}")
+    if result.answers_difference:
+        console.print(result.answers_difference)
     show_test(result.test)
     console.print(f"{result.verdict}: {result.reason}")
     if result.waiting:
@@ -133,14 +136,6 @@ def _export(built: Any, out: Path) -> None:
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file, for example {out / 'dataset.parquet'}")
     export_table(built).to_parquet(out, index=False)
-
-
-def _show_findings(result: "Proposal") -> None:
-    """Print the quality report of a training's data, and what operators' feedback changed."""
-    for finding in result.findings:
-        console.print(f"data ({finding.consequence}): {finding.message}")
-    if result.answers_difference:
-        console.print(result.answers_difference)
 
 
 @command
