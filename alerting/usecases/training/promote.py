@@ -8,7 +8,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import decision_markdown
+from alerting.reporting.decision_text import chance_lines, decision_markdown
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions, serves_twin
 from alerting.usecases.evaluation.target import ModelCache
@@ -295,6 +295,7 @@ def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]
         "run_id": run_id,
         "as_of": proposal.as_of,
         "leaderboard": proposal.leaderboard,
+        "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
         "waiting": waiting,
     }
