@@ -25,7 +25,7 @@ def restless_line(starts, false_rises):
     """Humidity rises before each start of a problem, for long and beyond its end, and now and then without one."""
     random = np.random.default_rng(4)
     minutes = np.arange(0, MINUTES, EVERY)
-    humidity, moisture = 40 + random.normal(0, 3, len(minutes)), 3.5 + random.normal(0, 0.1, len(minutes))
+    humidity, moisture = 40 + random.normal(0, 1, len(minutes)), 3.5 + random.normal(0, 0.1, len(minutes))
     for start in starts:
         humidity[(minutes >= start - 25) & (minutes < start + 75)] += random.uniform(6, 15)
         moisture[(minutes >= start) & (minutes < start + 40)] += 1.6
@@ -35,7 +35,7 @@ def restless_line(starts, false_rises):
     return minutes, humidity, moisture
 
 
-def trained_line(starts, problem, false_rises=40, **changes):
+def trained_line(starts, problem, false_rises=20, **changes):
     """A platform with one model, trained at the end of the line, and its proposal."""
     platform = pretended_platform(Mailbox("mail"))
     platform.assets.put([oven(humidity=Variable(unit="%"))])
@@ -50,13 +50,13 @@ def trained_line(starts, problem, false_rises=40, **changes):
     features = {"stride": "5m", "windows": ["15m"], "aggregations": ["last", "mean"]}
     point = {"false_alarms_per_week": 60, "max_time_in_alarm": 0.6}
     document = too_moist(problem=problem, learning=learning, features=features, operating_point=point)
-    document |= {"periods": {"validation": 0.3, "test": 0.3}, **changes}
+    document |= {"periods": {"validation": 0.2, "test": 0.3}, **changes}
     apply(platform, [document], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
     return platform, train(platform, "too-moist", at(MINUTES))
 
 
-SCATTERED = [150 + i * 190 + (i * 37) % 90 for i in range(58)]
+SCATTERED = np.cumsum(np.random.default_rng(3).choice([150, 165, 200, 260, 370, 520], 60) + 10).tolist()
 CLOSE = sorted([*SCATTERED, *(s + 55 for s in SCATTERED[::5])])
 MOIST = {"variable": "moisture", "above": 4.5}
 
