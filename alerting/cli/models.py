@@ -170,7 +170,8 @@ def _show_champion(history: dict[str, Any]) -> None:
         return console.print(f"{history['definition']} has no champion", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
-    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
+    by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
+    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}{by_twin}"
     return console.print(text, style="bold")
 
 
