@@ -29,6 +29,7 @@ RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `tra
 @writes
 def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
     """Train and compare candidates, and promote the best if it passes the gates; prints the reason."""
+    from alerting.reporting.decision_text import chance_lines
     from alerting.usecases.training import train as training
 
     now = instant(as_of, "--as-of")
@@ -38,6 +39,8 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
         print_json(result)
         return
     show_candidates(result.leaderboard)
+    for line in chance_lines(result.evidence):
+        console.print(line)
     for finding in result.findings:
         console.print(f"data ({finding.consequence}): {finding.message}")
     if result.answers_difference:
@@ -167,7 +170,8 @@ def _show_champion(history: dict[str, Any]) -> None:
         return console.print(f"{history['definition']} has no champion", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
-    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
+    by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
+    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}{by_twin}"
     return console.print(text, style="bold")
 
 
@@ -192,6 +196,8 @@ def _show_training(training: dict[str, Any] | None) -> None:
         return
     console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold")
     show_candidates(training["leaderboard"])
+    for line in training["chance"]:
+        console.print(line)
     show_test(training["test"])
     if training["waiting"]:
         console.print(

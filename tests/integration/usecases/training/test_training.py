@@ -48,14 +48,32 @@ def trained():
     return platform, result
 
 
-def test_the_first_champion_is_provisional_and_beats_the_baseline(trained):
+def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known_value(trained):
     platform, result = trained
     assert (result.verdict, result.promote) == ("provisional", True)
     by_family = {line.family: line.ap for line in result.leaderboard}
-    assert max(by_family.values()) > by_family["baseline"]
+    assert max(by_family.values()) > by_family["persistence"]
+    chance = platform.decisions.of("too-moist")[0].evidence["chance"]
+    assert chance["passed"] and chance["ap"] == max(by_family.values()) > chance["bound"] > 0
+    assert chance["trials"] == 1 + 2 + 2 + 27  # persistence, two families, and the blends of the three
+    assert platform.models.runs[result.run_id].metrics["chance_bound"] == chance["bound"]
     assert result.test["ap"] > 0.6
     assert platform.models.aliases["too-moist", "champion"] == 1
     assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason
+
+
+def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
+    platform, _ = trained
+    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    document = too_moist(name="timid", learning=learning, features={"stride": "5m"}, operating_point={"max_time_in_alarm": 1e-6})
+    apply(platform, [document], "engineer", at(MINUTES), "test")
+    result = train(platform, "timid", at(MINUTES))
+    assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
+    assert "Its threshold finds no problem in the validation period" in result.reason
+    assert platform.models.alias("timid", "champion") is None
+    assert not platform.decisions.of("timid")
+    assert promote_run(platform, result.run_id, approved_by="ann").promote
+    assert platform.models.alias("timid", "champion") == result.challenger_version
 
 
 def test_carrying_out_a_decision_twice_changes_nothing(trained):
