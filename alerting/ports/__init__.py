@@ -17,7 +17,7 @@ from alerting.ports.evaluation import (
     States,
 )
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
-from alerting.ports.models import DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
+from alerting.ports.models import MOST_MODEL_BYTES, DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
     Channel,
     DeliveryFailed,

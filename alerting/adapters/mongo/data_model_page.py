@@ -126,10 +126,11 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "replaced when a definition, asset or event type changes",
         ),
         "evaluation_shards": Description(
-            "watermark and condition state of the targets of a sixteenth of the definitions, as columns, with a `version`",
-            "`_id` (hash of the definition's name)",
+            "watermark and condition state of the targets of one cadence and a sixteenth of the definitions, as columns, with a "
+            "`version`",
+            "`_id` (hash of the definition's name, cadence in ms)",
             "`usecases/evaluation/commit.py`, in one transaction with the episodes that changed",
-            "16 documents, which grow with targets",
+            "16 documents for each cadence, which grow with targets",
             f"{FOR_EVER}; also of targets out of service",
         ),
         "evaluation_checkpoints": Description(

@@ -1,6 +1,5 @@
 """Results that a training stores on its run for the next step: definition, dataset and candidates."""
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -16,8 +15,8 @@ from alerting.usecases.training.dataset import require_classifier
 
 
 def candidate_families(platform: Platform, run_id: str) -> list[str]:
-    """Return the families to try in this run, the baseline first."""
-    return [BASELINE, *load_definition(platform, run_id).learning.candidates]
+    """Return the families to try in this run."""
+    return list(load_definition(platform, run_id).families)
 
 
 def load_definition(platform: Platform, run_id: str) -> TrainedDefinition:

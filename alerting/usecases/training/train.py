@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
-from alerting.learning.search.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
+from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
@@ -128,10 +127,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        if family == BASELINE:
-            candidate = baseline_candidate(dataset, definition)
-        else:
-            candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
+        candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
