@@ -100,7 +100,6 @@ class DerivedFeatureStore(Protocol):
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         """Store the values unless some are stored already; return the stored ones."""
-        ...
 
 
 class Routes(Protocol):
