@@ -38,7 +38,7 @@ def run() -> dict[str, Any]:
     families = {}
     for family in BUILT_IN:
         params = dict(get_family(family).defaults)
-        candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+        candidate = Candidate(family, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
         families[family] = _measured(finish_challenger(dataset, candidate, definition)[0], history, dataset.at)
     slowest = max(families, key=lambda f: families[f]["score_ms"])
     figure, peer = families[slowest]["score_ms"], families[slowest]["bare_score_ms"]

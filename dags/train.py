@@ -5,7 +5,6 @@ from airflow.sdk import dag
 from alerting_tasks import dag_snapshot, is_wanted
 from alerting_tasks.training import APPROVAL, ask, candidate, candidate_timeout, compare, dataset, promote, training_options
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.model import TrainedDefinition
 
 
@@ -16,7 +15,7 @@ def build(dag_id: str, definition: TrainedDefinition, revision: int) -> None:
     def training() -> None:
         mlflow_run = dataset(definition.name)
         search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(mlflow_run=mlflow_run)
-        candidates = search.expand(family=[BASELINE, *sorted(definition.learning.candidates)])
+        candidates = search.expand(family=sorted(definition.families))
         decision = compare(mlflow_run)
         candidates >> decision
         if definition.promotion.mode == "automatic":

@@ -225,19 +225,16 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     ]
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
-    return tuple(
-        Finding(name, _value_or_none(metrics, value), target, met if enough or (met is False and name in certain) else None)
-        for name, value, target, met in rows
-    )
+    found = []
+    for name, value, target, met in rows:
+        known = value if value or metrics.observed else None  # a zero is not known where nothing was evaluated
+        is_certain = enough or (met is False and name in certain)
+        found.append(Finding(name, None if known is None else float(known), target, met if is_certain else None))
+    return tuple(found)
 
 
 def _at_most(value: float | None, most: float) -> bool | None:
     return None if value is None else value <= most
-
-
-def _value_or_none(metrics: Kpis, value: float | None) -> float | None:
-    """Return the value of a finding; None for a zero where nothing was evaluated."""
-    return None if value is None or not (value or metrics.observed) else float(value)
 
 
 def _note(span: timedelta) -> str:

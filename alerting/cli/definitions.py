@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,10 @@ from alerting.cli.support import (
 )
 from alerting.definitions.wording.clean_text import clean_text
 
+if TYPE_CHECKING:
+    from alerting.definitions.model import Definition
+    from alerting.ports import Platform
+
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
 _HASH_SHOWN = 12
@@ -36,14 +40,32 @@ Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded with the
 
 @command
 def check(files: Files, as_json: Json = False) -> None:
-    """Check definitions against the stored assets: lists every fault without applying them."""
+    """Check definitions against the stored assets: lists every fault without applying them.
+
+    Of a trained definition without stride or windows it says what was derived from the data, or would be.
+    """
     from alerting.usecases.definitions import sync
 
     documents = read_documents(files)
     with platform() as p:
         good = sync.check(p, documents)
+        derived = {d.name: _derived(p, d) for d in good}
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
-    show(rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
+    shown = [{**row, "derived": derived[row["name"]]} for row in rows]
+    show(shown if as_json else rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
+    for name, message in derived.items():
+        if message is not None and not as_json:
+            console.print(f"{name}: {message}", markup=False)
+
+
+def _derived(platform: "Platform", definition: "Definition") -> str | None:
+    from alerting.definitions.model import TrainedDefinition
+
+    if not isinstance(definition, TrainedDefinition):
+        return None
+    from alerting.usecases.training.derived import describe_features
+
+    return describe_features(platform, definition, platform.clock.now())
 
 
 @writes
@@ -129,17 +151,22 @@ def show_definition(
     as_json: Json = False,
 ) -> None:
     """Show a definition as YAML, which `apply` reads back unchanged; its revisions follow as comments."""
+    from alerting.definitions.model import TrainedDefinition
     from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions.derived import stored_features
 
     with platform() as p:
         sync.sync(p, p.clock.now())
         chosen = sync.require_revision(p, name, revision)
         history = p.definitions.revisions(name)
         faults = p.definitions.faulty().get(name, [])
+        derived = stored_features(p, chosen.definition) if isinstance(chosen.definition, TrainedDefinition) else None
     document = definition_document(chosen.definition)
     if as_json:
-        print_json({"definition": document, "revision": chosen.number, "revisions": history, "faults": faults})
+        print_json(
+            {"definition": document, "revision": chosen.number, "revisions": history, "faults": faults, "derived": derived}
+        )
         return
     print_text(_yaml(document))
     rows = [
@@ -147,6 +174,7 @@ def show_definition(
     ]
     lines = [line.plain for line in table_lines(rows, ["revision", "at", "author", "reason", "hash"], console.width - 2)]
     lines += [f"the current document is faulty, revision {chosen.number} stays in force: {fault}" for fault in faults]
+    lines += [] if derived is None else [derived.message]
     print_text("".join(f"# {line}\n" for text in lines for line in clean_text(text, visible=True).splitlines()))
 
 

@@ -1,5 +1,6 @@
 """`alerting demo`: show the simulated line, and change its set-points."""
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
@@ -29,8 +30,6 @@ def set_point(
 
     In force from the next simulated minute, for eight hours or until it is set again; then the crew sets its own value again.
     """
-    import os
-
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.demo.line import MongoLines
     from alerting.demo.advance import stored_line
@@ -63,8 +62,6 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show the line: its clock, its last readings, and its set-points with their actor."""
-    import os
-
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.demo.line import MongoLines
     from alerting.demo.advance import stored_line

@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
 if TYPE_CHECKING:
-    from alerting.learning.selection.proposal import CandidateSummary, Proposal
+    from alerting.learning.selection.proposal import CandidateSummary
     from alerting.ports import PlatformAlert
 
 _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
@@ -29,6 +29,7 @@ RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `tra
 @writes
 def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
     """Train and compare candidates, and promote the best if it passes the gates; prints the reason."""
+    from alerting.reporting.decision_text import chance_lines
     from alerting.usecases.training import train as training
 
     now = instant(as_of, "--as-of")
@@ -38,7 +39,12 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
         print_json(result)
         return
     show_candidates(result.leaderboard)
-    _show_findings(result)
+    for line in chance_lines(result.evidence):
+        console.print(line)
+    for finding in result.findings:
+        console.print(f"data ({finding.consequence}): {finding.message}")
+    if result.answers_difference:
+        console.print(result.answers_difference)
     show_test(result.test)
     console.print(f"{result.verdict}: {result.reason}")
     if result.waiting:
@@ -135,14 +141,6 @@ def _export(built: Any, out: Path) -> None:
     export_table(built).to_parquet(out, index=False)
 
 
-def _show_findings(result: "Proposal") -> None:
-    """Print the quality report of a training's data, and what operators' feedback changed."""
-    for finding in result.findings:
-        console.print(f"data ({finding.consequence}): {finding.message}")
-    if result.answers_difference:
-        console.print(result.answers_difference)
-
-
 @command
 def models(name: DefinitionName, as_json: Json = False) -> None:
     """Show the champion, the leaderboard of the last training, all versions, and every decision with its reason."""
@@ -172,7 +170,8 @@ def _show_champion(history: dict[str, Any]) -> None:
         return console.print(f"{history['definition']} has no champion", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
-    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
+    by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
+    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}{by_twin}"
     return console.print(text, style="bold")
 
 
@@ -197,6 +196,8 @@ def _show_training(training: dict[str, Any] | None) -> None:
         return
     console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold")
     show_candidates(training["leaderboard"])
+    for line in training["chance"]:
+        console.print(line)
     show_test(training["test"])
     if training["waiting"]:
         console.print(

@@ -1,12 +1,15 @@
 """`alerting route …` and `alerting notification …`: routes to channels, and dead letters."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
 from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
+
+if TYPE_CHECKING:
+    from alerting.definitions.routes import Route
 
 route_group = command_group("Routes: which channels are notified of which alerts, and when.")
 notification_group = command_group("Notifications: list and retry undelivered ones, revoke feedback links.")
@@ -137,16 +140,8 @@ def revoke_feedback_links(
     show_result({"revoked": "all" if everything else {"episode": episode, "recipient": recipient}}, as_json, "revoked")
 
 
-def _row(route: Any) -> dict[str, str]:
-    match = route.match.model_dump(mode="json", exclude_defaults=True)
-    return {
-        "name": route.name,
-        "channels": ", ".join(route.channels),
-        "match": "; ".join(f"{k}: {', '.join(v)}" for k, v in match.items()) or "all",
-        "shifts": _hours(route.shifts) or "always",
-        "quiet": _hours(route.quiet) or "never",
-    }
+def _row(route: "Route") -> dict[str, str]:
+    from alerting.reporting.route_text import hours_text, match_text
 
-
-def _hours(weekly: Any) -> str:
-    return "; ".join(f"{'' if len(h.days) == 7 else ','.join(h.days) + ' '}{h.start}-{h.to}" for h in weekly)
+    times = {"shifts": hours_text(route.shifts) or "always", "quiet": hours_text(route.quiet) or "never"}
+    return {"name": route.name, "channels": ", ".join(route.channels), "match": match_text(route.match)} | times

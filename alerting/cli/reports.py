@@ -8,6 +8,7 @@ import typer
 
 from alerting.cli.printing.output import console, print_json, short, show, show_result, zone
 from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, write_file
+from alerting.definitions.durations import format_duration
 
 if TYPE_CHECKING:
     from alerting.alarm_kpis.groups import Grouping
@@ -49,7 +50,6 @@ def late_data(
     Late is what arrives after its time was evaluated. A latency is set on the variable of the asset (alerting import assets);
     alerts are then raised that much later.
     """
-    from alerting.definitions.durations import format_duration
     from alerting.usecases.operations.lateness import lateness
 
     begin = instant(start, "--from")
@@ -58,18 +58,7 @@ def late_data(
     if as_json:
         print_json(found)
         return
-    rows = [
-        {
-            "asset": line.asset,
-            "what": line.what,
-            "deliveries": line.deliveries,
-            "rows": line.rows,
-            "longest": str(line.longest).split(".")[0],
-            "newest": line.newest,
-            "latency": format_duration(line.latency) if line.latency else "",
-        }
-        for line in found
-    ]
+    rows = [vars(line) | {"longest": str(line.longest).split(".")[0]} for line in found]
     show(rows, ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"], False, "no readings or events came late")
     if found:
         console.print("latency: would suffice for nineteen of twenty deliveries; later readings are reprocessed", style="dim")
@@ -137,7 +126,7 @@ def _show_groups(found: "QualityByGroup") -> None:
             "in flood": _share(g.kpis.time_in_flood),
             "chattering": len(g.kpis.chattering),
             "stale": len(g.kpis.stale),
-            "to acknowledge": _duration(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
+            "to acknowledge": format_duration(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
         }
         for g in found.groups
     ]
@@ -175,7 +164,7 @@ def _show_whole(found: "AlarmQuality") -> None:
     show(top, ["alarm", "times", "share"], False, "")
     for s in k.stale:
         still = " and still is" if s.still else ""
-        console.print(f"stale: {s.definition} on {s.asset} was active for {_duration(s.active_for)}{still}")
+        console.print(f"stale: {s.definition} on {s.asset} was active for {format_duration(s.active_for)}{still}")
     if found.muted:
         console.print(f"muted now: {len(found.muted)} (see: alerting shelf list)")
     console.print(k.note, style="dim")
@@ -214,11 +203,5 @@ def _spread(spread: "Spread", missing: str) -> str:
     rest = f"; {spread.missing} {missing}" if spread.missing else ""
     if spread.median is None or spread.p90 is None or spread.longest is None:
         return f"none{rest}"
-    median, p90, longest = (_duration(value) for value in (spread.median, spread.p90, spread.longest))
+    median, p90, longest = (format_duration(value) for value in (spread.median, spread.p90, spread.longest))
     return f"median {median}, nine of ten within {p90}, longest {longest}{rest}"
-
-
-def _duration(value: timedelta) -> str:
-    from alerting.definitions.durations import format_duration
-
-    return format_duration(value)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, print_json
-from alerting.cli.support import Json, command
+from alerting.cli.support import Json, command, platform
 from alerting.definitions.faults import UserError
 
 Scenarios = Annotated[list[Path], typer.Argument(help="YAML files, each with one definition and its scenarios.")]
@@ -58,6 +58,9 @@ def _document(file: Path) -> Any:
 
 
 def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
+    from alerting.definitions.revisions import definition_document
+    from alerting.usecases.definitions import sync
+
     if isinstance(written, dict):
         return written
     beside = file.parent / written
@@ -66,14 +69,6 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise UserError(f"{beside}: must hold one definition")
         return document
-    return _in_database(written)
-
-
-def _in_database(name: str) -> dict[str, Any]:
-    from alerting.cli.support import platform
-    from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import sync
-
     with platform() as p:
         sync.sync(p, p.clock.now())
-        return definition_document(sync.require_revision(p, name).definition)
+        return definition_document(sync.require_revision(p, written).definition)

@@ -1,5 +1,6 @@
 """`alerting up` and `alerting prepare`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -27,8 +28,6 @@ def up(
 
     Ports: ALERTING_MONGODB_PORT (27027), ALERTING_MLFLOW_PORT (5050), ALERTING_AIRFLOW_PORT (8080), ALERTING_API_PORT (8000).
     """
-    import os
-
     from alerting.local.up import up as run
     from alerting.settings.environment import read_settings
 
@@ -43,8 +42,6 @@ def prepare(as_json: Json = False) -> None:
     a database that was not prepared by it. `alerting up` and Docker Compose run this first.
     Commands need no running platform, but they need a home: only this command and `alerting up` create one.
     """
-    import os
-
     from alerting.local.prepare import prepare as run
     from alerting.settings.environment import read_settings
     from alerting.wiring import database_warning

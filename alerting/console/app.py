@@ -58,17 +58,10 @@ def create_app(
     app.state.entrance = entrance
     handle_problems(app)
     describe(app)
-    app.include_router(api.router)
-    app.include_router(operate_api.router)
-    app.include_router(quality.api)
-    app.include_router(routes.api)
-    app.include_router(pages.router)
-    app.include_router(quality.pages)
-    app.include_router(routes.pages)
-    app.include_router(operate_pages.router)
-    app.include_router(metrics_routes(platform))
-    app.include_router(links.link_routes(now))
-    app.include_router(login_routes(entrance))
+    programs = (api.router, operate_api.router, quality.api, routes.api, metrics_routes(platform))
+    people = (pages.router, quality.pages, routes.pages, operate_pages.router, links.link_routes(now), login_routes(entrance))
+    for router in (*programs, *people):
+        app.include_router(router)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
     app.add_middleware(Gate, access=entrance.access, wrong_tokens=entrance.wrong_tokens, now=now, body_seconds=body_seconds)

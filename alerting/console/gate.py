@@ -59,7 +59,8 @@ class Gate:
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the refusal of a request, None if it is allowed; its state then has the person, if there is one."""
-        if sum(len(name) + len(value) for name, value in request.scope["headers"]) + _target_length(request) > LARGEST_HEAD:
+        length = len(request.scope.get("raw_path") or b"") + len(request.scope.get("query_string") or b"")
+        if length + sum(len(name) + len(value) for name, value in request.scope["headers"]) > LARGEST_HEAD:
             return problem(request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together")
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
             return too_large
@@ -122,10 +123,6 @@ class BodyDeadline:
             raise HTTPException(408, detail, {"connection": "close"}) from None
         self._complete = not message.get("more_body", False)
         return message
-
-
-def _target_length(request: Request) -> int:
-    return len(request.scope.get("raw_path") or b"") + len(request.scope.get("query_string") or b"")
 
 
 def _refused_body(request: Request) -> Response | None:

@@ -6,13 +6,13 @@ from datetime import datetime
 from math import ceil
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import SESSION, Access, confirms
-from alerting.console.api.api import Viewer
+from alerting.console.access import SESSION, Access
 from alerting.console.attempts import WrongTokens, client_of
 from alerting.console.gate import COOKIE
+from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 
 LONGEST = 2000
@@ -76,9 +76,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
         return entrance.signed_in(request, session, next)
 
     @routes.post("/logout")
-    def leave(request: Request, person: Viewer, csrf: Field = "") -> Response:
-        if not confirms(person, csrf):
-            raise HTTPException(403, "this form belongs to another session; open the page again and repeat")
+    def leave(request: Request, person: FormViewer) -> Response:
         entrance.access.end_session(person, entrance.now())
         return entrance.signed_out(request)
 

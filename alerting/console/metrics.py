@@ -121,61 +121,39 @@ def metrics_routes(platform: Platform) -> APIRouter:
 
 
 def _families(m: PlatformMetrics) -> Iterator[Metric]:
-    yield _labelled_gauge("alerting_open_episodes", "Open episodes.", "severity", m.open_episodes)
-    yield _labelled_gauge(
-        "alerting_definitions", "Definitions; a faulty one counts also under its state.", "state", m.definitions
-    )
+    yield _gauge("alerting_open_episodes", "Open episodes.", m.open_episodes, "severity")
+    yield _gauge("alerting_definitions", "Definitions; a faulty one counts also under its state.", m.definitions, "state")
     yield _gauge("alerting_targets", "Definitions in service, times their assets.", m.targets)
     yield _gauge("alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated)
-    lags = {name: lag.lag.total_seconds() for name, lag in m.lag.items()}
-    every = {name: lag.every.total_seconds() for name, lag in m.lag.items()}
-    yield _labelled_gauge(
-        "alerting_evaluation_lag_seconds",
-        "Now minus watermark, largest of all assets; of the most overdue definitions.",
-        "definition",
-        lags,
-    )
-    yield _labelled_gauge(
-        "alerting_evaluation_interval_seconds", "Interval between two evaluations of these definitions.", "definition", every
-    )
-    yield _gauge(
-        "alerting_evaluation_overdue_seconds", "Largest lag of all targets beyond their interval and latency.", m.overdue
-    )
-    ages = {asset: age.total_seconds() for asset, age in m.reading_age.items()}
-    yield _labelled_gauge(
-        "alerting_newest_reading_age_seconds",
-        "Age of the newest reading of an asset; only the assets with the oldest ones.",
-        "asset",
-        ages,
-    )
-    yield _gauge(
-        "alerting_newest_reading_age_max_seconds",
-        "Age of the newest reading, largest of all assets of targets.",
-        m.oldest_reading_age,
-    )
+    lag_help = "Now minus watermark, largest of all assets; of the most overdue definitions."
+    yield _gauge("alerting_evaluation_lag_seconds", lag_help, {n: lag.lag for n, lag in m.lag.items()}, "definition")
+    every_help = "Interval between two evaluations of these definitions."
+    yield _gauge("alerting_evaluation_interval_seconds", every_help, {n: lag.every for n, lag in m.lag.items()}, "definition")
+    overdue_help = "Largest lag of all targets beyond their interval and latency."
+    yield _gauge("alerting_evaluation_overdue_seconds", overdue_help, m.overdue)
+    age_help = "Age of the newest reading of an asset; only the assets with the oldest ones."
+    yield _gauge("alerting_newest_reading_age_seconds", age_help, m.reading_age, "asset")
+    oldest_help = "Age of the newest reading, largest of all assets of targets."
+    yield _gauge("alerting_newest_reading_age_max_seconds", oldest_help, m.oldest_reading_age)
     yield _gauge("alerting_assets_without_readings", "Assets of targets that have no reading.", m.assets_without_readings)
     yield _gauge("alerting_late_readings", "Readings and events that came late, within the last hour.", m.late_rows)
-    yield _gauge(
-        "alerting_too_late_readings",
-        "Readings and events that came too late to be reprocessed, within the last hour.",
-        m.too_late_rows,
-    )
+    too_late_help = "Readings and events that came too late to be reprocessed, within the last hour."
+    yield _gauge("alerting_too_late_readings", too_late_help, m.too_late_rows)
     yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that no evaluation has used yet.", m.unrouted_arrivals)
-    yield _labelled_gauge(
-        "alerting_notifications", "Notifications: due or retried, delayed by a rule, undelivered.", "state", m.notifications
-    )
-    yield _gauge(
-        "alerting_delivery_overdue_seconds", "Time since the oldest pending notification became due.", m.delivery_overdue
-    )
-    yield _labelled_gauge("alerting_platform_alerts", "Open faults of the platform itself.", "kind", m.platform_alerts)
+    notification_help = "Notifications: due or retried, delayed by a rule, undelivered."
+    yield _gauge("alerting_notifications", notification_help, m.notifications, "state")
+    delivery_help = "Time since the oldest pending notification became due."
+    yield _gauge("alerting_delivery_overdue_seconds", delivery_help, m.delivery_overdue)
+    yield _gauge("alerting_platform_alerts", "Open faults of the platform itself.", m.platform_alerts, "kind")
 
 
-def _gauge(name: str, help: str, value: float | timedelta) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, help, value=value.total_seconds() if isinstance(value, timedelta) else float(value))
-
-
-def _labelled_gauge(name: str, help: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, help, labels=[label])
-    for text, value in {clean_line(text): value for text, value in values.items()}.items():
-        family.add_metric([text], float(value))
+def _gauge(
+    name: str, help: str, value: float | timedelta | Mapping[str, float] | Mapping[str, timedelta], label: str = ""
+) -> GaugeMetricFamily:
+    """Return a gauge: one value, or with a label one for each name; durations in seconds."""
+    family = GaugeMetricFamily(name, help, labels=[label] if label else [])
+    values = {clean_line(text): v for text, v in value.items()} if isinstance(value, Mapping) else {"": value}
+    for text, measured in values.items():
+        seconds = measured.total_seconds() if isinstance(measured, timedelta) else float(measured)
+        family.add_metric([text] if label else [], seconds)
     return family

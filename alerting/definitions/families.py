@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from alerting.definitions.faults import nearest, shown
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
-BASELINE = "baseline"  # the candidate that every family must beat
+PERSISTENCE = "persistence"  # tried for every problem whose variable the model may see, without being asked for
 GROUP = "alerting.families"
 
 

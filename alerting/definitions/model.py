@@ -13,6 +13,7 @@ from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
 from alerting.definitions.durations import Duration
+from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
@@ -113,11 +114,18 @@ class TrainedDefinition(Definition):
 
     @property
     def stride(self) -> timedelta:
-        """Return the time between two evaluations: as written, or a sixth of the horizon.
+        """Return the time between two evaluations: as written, or, while none is derived, a sixth of the horizon.
 
         The sixth is rounded down to whole minutes, at least one minute.
         """
         return self.features.stride or _sixth(self.horizon)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Return the model families that a training tries: persistence where the model may see the problem's last value."""
+        variable = self.problem.variable
+        seen = variable is not None and _matches(variable, self.include) and not _matches(variable, self.exclude)
+        return (*((PERSISTENCE,) if seen and "last" in self.features.aggregations else ()), *self.learning.candidates)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         """Return the variables that the model may see, and the one of the problem, which tells whether it has begun."""

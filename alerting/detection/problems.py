@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
@@ -32,6 +33,7 @@ __all__ = [
     "matching",
     "predicts",
     "problem_samples",
+    "risk_of",
 ]
 
 
@@ -64,6 +66,13 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
     if problem.below is not None:
         bad |= numbers < problem.below
     return millis(pd.DatetimeIndex(values.index)), bad
+
+
+def risk_of(values: npt.NDArray[np.float64], above: float | None, below: float | None) -> npt.NDArray[np.float64]:
+    """Return values, signed so that higher is riskier; with limits on both sides, their distance outside of them."""
+    if below is None:
+        return values
+    return -values if above is None else np.maximum(values - above, below - values)
 
 
 def find_problems(problem: Problem, history: History) -> pd.DataFrame:

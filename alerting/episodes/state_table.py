@@ -21,7 +21,7 @@ SHARDS = 16
 
 @cache
 def shard_of(definition: str) -> int:
-    """Return the shard that stores the states of a definition: one of sixteen, always the same."""
+    """Return the number of the shards, one for each cadence, that store states of a definition: always the same of sixteen."""
     return crc32(definition.encode()) % SHARDS
 
 

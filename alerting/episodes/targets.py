@@ -7,7 +7,7 @@ from itertools import groupby
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.detection.threshold_batch import Limits
-from alerting.episodes.state_table import TargetKey
+from alerting.episodes.state_table import TargetKey, shard_of
 from alerting.readings.instants import Millis
 
 _USUAL_SAMPLING = 1000  # ms
@@ -46,6 +46,11 @@ class EvaluationTarget:
     @property
     def key(self) -> TargetKey:
         return self.definition, self.asset
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Return the cadence and the number of the shard that stores its state."""
+        return self.every, shard_of(self.definition)
 
     @property
     def series(self) -> tuple[str, str | None]:

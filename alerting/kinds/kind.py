@@ -42,14 +42,13 @@ class Inputs(NamedTuple):
 class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
-    `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scores_every`: None
-    without scores.
+    `stale_after`: after which time without a reading the line breaks; None: found from the readings.
     """
 
     variable: str | None
     levels: tuple[Level, ...] = ()
     stale_after: timedelta | None = None
-    scores_every: timedelta | None = None
+    scored: bool = False
 
 
 @dataclass(frozen=True)

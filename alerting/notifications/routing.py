@@ -1,6 +1,6 @@
 """Decide which channels get an alert now: those of the matching routes in their shift or, without any, all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -39,8 +39,16 @@ def recipients(
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
     chosen = _in_force(definition, asset, severity, routes, now)
-    found = [_recipient(route, channel, severity, now) for route in chosen for channel in route.channels]
-    return _without_duplicates(found) if found else [Recipient(channel) for channel in sorted(channels)]
+    found = [
+        Recipient(channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood)
+        for route in chosen
+        for channel in route.channels
+    ]
+    # a route that may notify a channel now comes before one in quiet hours, then the order of names
+    by_channel: dict[str, Recipient] = {}
+    for recipient in sorted(found, key=lambda r: (r.quiet_until is not None, r.route or "")):
+        by_channel.setdefault(recipient.channel, recipient)
+    return list(by_channel.values()) or [Recipient(channel) for channel in sorted(channels)]
 
 
 def escalations(
@@ -70,25 +78,18 @@ def matches(match: Match, definition: Definition, asset: str, severity: Severity
 
 def _in_force(definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime) -> list[Route]:
     fitting = (route for route in routes if matches(route.match, definition, asset, severity))
-    return [route for route in fitting if not route.shifts or is_within(route.shifts, route.zone, now)]
+    return [route for route in fitting if is_on_shift(route, now)]
 
 
-def _recipient(route: Route, channel: str, severity: Severity, now: datetime) -> Recipient:
-    return Recipient(channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood)
+def is_on_shift(route: Route, now: datetime) -> bool:
+    """Return whether a route is in force: always, if it has no shifts."""
+    return not route.shifts or is_within(route.shifts, route.zone, now)
+
+
+def channels_of(route: Route) -> tuple[str, ...]:
+    """Return the channels of a route, then those of its escalation only."""
+    return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
 
 
 def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | None:
     return None if severity == TOP else end_of(route.quiet, route.zone, now)
-
-
-def _without_duplicates(found: Sequence[Recipient]) -> list[Recipient]:
-    """Return each channel once: by a route that may notify it now before one in quiet hours, then in the order of names."""
-    return list(_first_of_each(sorted(found, key=lambda r: (r.quiet_until is not None, r.route or ""))))
-
-
-def _first_of_each(found: Sequence[Recipient]) -> Iterator[Recipient]:
-    included: set[str] = set()
-    for recipient in found:
-        if recipient.channel not in included:
-            included.add(recipient.channel)
-            yield recipient

@@ -49,14 +49,10 @@ def _message(flags: Mapping[Flag, bool]) -> str:
 def _states() -> str:
     rows = []
     for state, letter in ISA_LETTERS.items():
-        rows.append((letter, state, _message(_in_common([f for f in _every_state() if isa_state(f) == state]))))
+        same = [flags for flags in _every_state() if isa_state(flags) == state]
+        values = {flag: {bool(getattr(flags, flag)) for flags in same} for flag in FLAGS}
+        rows.append((letter, state, _message({flag: found.pop() for flag, found in values.items() if len(found) == 1})))
     return "## States\n\n" + _table(("ISA-18.2", "state", "flags that decide"), rows)
-
-
-def _in_common(states: Sequence[Flags]) -> dict[Flag, bool]:
-    """Return the flags that have the same value in all of these states."""
-    values = {flag: {bool(getattr(state, flag)) for state in states} for flag in FLAGS}
-    return {flag: found.pop() for flag, found in values.items() if len(found) == 1}
 
 
 def _rules() -> str:

@@ -3,7 +3,16 @@
 Every write is idempotent or a compare-and-set; a method that returns bool returns whether this caller made the change.
 """
 
-from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, FaultyDocument, NoDocuments, Routes
+from alerting.ports.definitions import (
+    NOT_EDITED,
+    Assets,
+    Definitions,
+    DerivedFeatureStore,
+    Documents,
+    FaultyDocument,
+    NoDocuments,
+    Routes,
+)
 from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import (
@@ -17,7 +26,7 @@ from alerting.ports.evaluation import (
     States,
 )
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
-from alerting.ports.models import DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
+from alerting.ports.models import MOST_MODEL_BYTES, DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
     Channel,
     DeliveryFailed,

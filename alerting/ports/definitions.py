@@ -6,6 +6,7 @@ from typing import Protocol
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports.documents import Document
 
 
@@ -90,6 +91,15 @@ class Assets(Protocol):
     def event_types(self) -> list[EventType]: ...
 
     def put_event_types(self, types: Sequence[EventType]) -> None: ...
+
+
+class DerivedFeatureStore(Protocol):
+    """Stride and windows derived for a question of a definition; once stored, they never change."""
+
+    def get(self, definition: str, question: str) -> DerivedFeatures | None: ...
+
+    def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
+        """Store the values unless some are stored already; return the stored ones."""
 
 
 class Routes(Protocol):

@@ -21,11 +21,15 @@ class States(Protocol):
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never evaluated."""
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:
+    def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
+        """Return whether one of these targets of a shard was stored under another cadence (ms) when it was last read."""
+
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:
         """Write the states `after` of targets of one shard, in a unit of work or by a compare-and-set of their own.
 
-        Both tables hold the same targets in the same order. Raises Conflict if the shard has changed since it was read here, or
-        if a watermark is not that of `before`.
+        Both tables hold the same targets in the same order. `every`: their cadence (ms); targets that were stored under another
+        one move, and need a unit of work. Raises Conflict if the shard has changed since it was read here, or if a watermark is
+        not that of `before`.
         """
 
     def find_unmoved(self, before: ConditionTable) -> Flags:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from alerting.ports.documents import Files
 
+MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
+
 
 class ModelUnavailable(Exception):
     """Error: the registry, or a model in it, cannot be read; evaluation then returns unknown instead of failing."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
+from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, DerivedFeatureStore, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
@@ -67,6 +67,7 @@ class Platform:
     """
 
     definitions: Definitions
+    derived_features: DerivedFeatureStore
     assets: Assets
     readings: Readings
     episodes: Episodes

@@ -38,6 +38,7 @@ _STYLE = chart_style(COLOURS["ink"], COLOURS["muted"], COLOURS["rule"]) | {
     "grid.linewidth": 0.6,
 }
 LANES = 20
+_TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
@@ -64,7 +65,8 @@ def lead_times(metrics: ReportMetrics) -> str:
     """Draw the number of problems by their lead time; empty without any."""
     if not metrics.lead_times:
         return ""
-    unit, divisor = _time_unit(max(abs(lead) for lead in metrics.lead_times))
+    longest_s = max(abs(lead) for lead in metrics.lead_times)
+    unit, divisor = next((u for u in _TIME_UNITS if longest_s >= 2 * u[1]), ("s", 1.0))
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -192,11 +194,6 @@ def _time_axis(axes: Axes) -> None:
 def _days(instant: datetime) -> float:
     """Return matplotlib's date of an instant: days since 1970."""
     return instant.timestamp() / 86_400
-
-
-def _time_unit(longest_s: float) -> tuple[str, float]:
-    units = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
-    return next(((name, size) for name, size in units if longest_s >= 2 * size), ("s", 1.0))
 
 
 def _svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:

@@ -32,7 +32,7 @@ _HEADLINES = {
     "keep": "The champion stays",
     "refreshed": "The champion stays, refitted on the newest data",
     "cannot_tell": "The evidence shows no difference; the champion stays",
-    "no_challenger": "No challenger: nothing beats the baseline",
+    "no_challenger": "No challenger: nothing exceeds chance",
     "rejected": "A person rejected the challenger",
     "stale": "Too late: another model is in service since",
 }
@@ -47,6 +47,7 @@ def decision_markdown(proposal: Proposal) -> str:
         p=proposal,
         headline=_headline(proposal),
         comparison=side_by_side(proposal),
+        chance=chance_lines(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         titles=METRIC_TITLES,
         metric=format_metric,
@@ -124,7 +125,13 @@ def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
     candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
     test = [f"challenger, test period: {metrics_text(proposal.test)}"] if "ap" in proposal.test else []
-    return [*candidates, *test, f"{_headline(proposal)}. {proposal.reason}"]
+    return [*candidates, *chance_lines(proposal.evidence), *test, f"{_headline(proposal)}. {proposal.reason}"]
+
+
+def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
+    """Return the sentence on the test against chance; none where it failed, because the reason says so."""
+    chance = evidence.get("chance", {})
+    return [chance["message"]] if chance.get("passed") else []
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:

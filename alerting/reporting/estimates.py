@@ -33,12 +33,12 @@ def nothing(unit: str, reason: str) -> Estimate:
     return Estimate(None, None, None, unit, reason, reason)
 
 
-def share(count: int, total: int, of: str, least: int = LEAST_EVENTS) -> Estimate:
-    """Estimate a share of `total` cases with its Wilson interval; doubtful below `least` cases."""
+def share(count: int, total: int, of: str) -> Estimate:
+    """Estimate a share of `total` cases with its Wilson interval; doubtful below five cases."""
     if total == 0:
         return nothing("%", f"no {of}")
     low, high = wilson_interval(count, total)
-    doubt = f"only {total} {of}" if total < least else ""
+    doubt = f"only {total} {of}" if total < LEAST_EVENTS else ""
     return Estimate(count / total, low, high, "%", f"{count} of {total} {of}", doubt)
 
 
@@ -52,12 +52,12 @@ def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
     return Estimate(count / weeks, low, high, unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
 
 
-def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENTS) -> Estimate:
+def median(values: Sequence[float], unit: str, of: str) -> Estimate:
     """Estimate the median with its interval from order statistics (exact, no assumption on the distribution)."""
     n = len(values)
     if n == 0:
         return nothing(unit, f"no {of}")
     ordered = np.sort(np.asarray(values, float))
     rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
-    doubt = f"only {n} {of}" if n < least else ""
+    doubt = f"only {n} {of}" if n < LEAST_EVENTS else ""
     return Estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), unit, f"{n} {of}", doubt)

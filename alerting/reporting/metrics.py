@@ -199,8 +199,11 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
             if not _warnable(m, str(asset), begin):
                 unevaluated += 1
                 continue
-            ended = None if pd.isna(end) else end.to_pydatetime()
-            problems.append(_report_problem(str(asset), begin, ended, warned.get(i)))
+            episode, ended = warned.get(i), None if pd.isna(end) else end.to_pydatetime()
+            lead = (
+                (begin - (episode.raised_at if episode.backfilled else episode.detected_at)).total_seconds() if episode else None
+            )
+            problems.append(ReportedProblem(str(asset), begin, ended, episode.id if episode else None, lead))
     return tuple(sorted(problems, key=lambda p: (p.start, p.asset))), unevaluated
 
 
@@ -222,13 +225,6 @@ def _warnable(m: Material, asset: str, start: datetime) -> bool:
     evaluated = m.evaluated.get(asset)
     latest = start - m.definition.gap
     return evaluated is not None and evaluated[0] <= latest and latest - m.definition.horizon < evaluated[1]
-
-
-def _report_problem(asset: str, start: datetime, end: datetime | None, warned: Episode | None) -> ReportedProblem:
-    if warned is None:
-        return ReportedProblem(asset, start, end, None, None)
-    known_from = warned.raised_at if warned.backfilled else warned.detected_at
-    return ReportedProblem(asset, start, end, warned.id, (start - known_from).total_seconds())
 
 
 def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:

@@ -21,26 +21,17 @@ STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "suppressed by design": "suppressed by design",
     "out of service": "out of service",
 })  # fmt: skip
-_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
-    "raised": "Raised",
-    "severity": "Severity",
+_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({  # the others are headings as they are
     "revised": "New revision",
     "happening": "It is happening",
     "closed": "Over",
     "reopened": "Open again",
     "feedback": "Answer",
-    "outcome": "Outcome",
-    "corrected": "Corrected",
-    "acknowledged": "Acknowledged",
     "confirmed": "Action confirmed",
     "commented": "Comment",
-    "assigned": "Assigned",
-    "muted": "Muted",
     "unmuted": "No longer muted",
     "suppressed": "Suppressed by design",
-    "reminder": "Reminder",
     "severity_rose": "Worse",
-    "escalated": "Escalated",
     "repeated": "Reminder",
 })  # fmt: skip
 _DELIVERED: Mapping[str, str] = MappingProxyType({
@@ -56,7 +47,7 @@ _DELIVERED: Mapping[str, str] = MappingProxyType({
 _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
     "raised": "alarm", "happening": "it is happening", "closed": "end", "corrected": "correction",
     "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",
-    "reopened": "open again", "unmuted": "still open", "reminder": "reminder",
+    "reopened": "open again", "unmuted": "still open",
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")

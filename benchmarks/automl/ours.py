@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.automl.peers import measured, pin
 
-SHARES = {"logistic_regression": 0.05, "random_forest": 0.25, "lightgbm": 0.5}
+SHARES = {"persistence": 0.01, "logistic_regression": 0.05, "random_forest": 0.25, "lightgbm": 0.5}
 
 
 def main() -> None:
@@ -37,35 +37,35 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
     from alerting.kinds.classifier.definition import ClassifierDefinition
     from alerting.learning.features.encoding import Columns
     from alerting.learning.models.calibration import fit_platt
-    from alerting.learning.search.candidates import baseline_candidate
     from alerting.learning.search.search import search_candidate
     from alerting.learning.selection.blending import choose_blend
-    from alerting.learning.selection.challenger import choose, fit_rows
+    from alerting.learning.selection.challenger import fit_rows
+    from alerting.learning.selection.choice import choose
     from benchmarks.automl.tasks import reload
 
     definition, dataset = reload(folder)
 
     def work() -> tuple[Any, str]:
-        candidates, ceiling = [baseline_candidate(dataset, definition)], 0.0
+        candidates, ceiling = [], 0.0
         began = time.monotonic()
-        for family, share in SHARES.items():
-            ceiling += share * budget  # a family that ends early leaves its time to the next
+        for family in definition.families:
+            ceiling += SHARES[family] * budget  # a family that ends early leaves its time to the next
             left = ceiling - (time.monotonic() - began)
             document = definition.model_dump(by_alias=True)
             document["learning"] |= {"trials": 1000, "time_budget": f"{max(left, 1):.0f}s", "seed": seed}
             hurried = ClassifierDefinition.model_validate(document)
             candidates.append(search_candidate(dataset, hurried, family, lambda *_: None))
-        chosen = choose(candidates)
-        if chosen is None:
-            raise SystemExit("no candidate beats the baseline")
-        taken = choose_blend(dataset, candidates, chosen, hurried)
+        choice = choose(dataset, hurried, candidates)
+        if choice.candidate is None:
+            raise SystemExit(choice.chance.message)
+        taken = choose_blend(dataset, choice.blend, choice.candidate, hurried)
         chosen, matrix = taken.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
         train = dataset.part == "train"
         validation, test = (dataset.measured_in(part) for part in ("validation", "test"))
         estimator = taken.estimator or fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
         calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
         found = {name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()}
-        tried = ", ".join(f"{c.family} {c.ap:.3f} of {c.trials}" for c in candidates[1:])
+        tried = ", ".join(f"{c.family} {c.ap:.3f} of {c.trials}" for c in candidates)
         refitted = fit_rows(dataset, chosen, hurried, matrix, train | validation, dataset.label)
         return calibration.probability(refitted.margin_of(matrix[test])), f"{chosen.family} {found}; over folds: {tried}"
 

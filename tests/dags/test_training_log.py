@@ -54,7 +54,7 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog)
     assert f"run {run} in MLflow" in log
     assert "console: https://alerts.plant.example/" in log
 
-    said(training.candidate, run, "baseline")
+    said(training.candidate, run, "persistence")
     _, log = said(training.candidate, run, "logistic_regression")
     assert "logistic regression: average precision" in log and "best of 1 trials" in log
 

@@ -191,7 +191,7 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     tasks = airflow.run(f"train__{MODEL}", TRAINED)
 
     families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
-    assert families == {"baseline", "logistic_regression", "lightgbm"}
+    assert families == {"persistence", "logistic_regression", "lightgbm"}
     (decision,) = platform.decisions.of(MODEL)
     assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
     assert platform.models.alias(MODEL, "champion") == decision.challenger_version

@@ -159,10 +159,9 @@ class EmbeddedMongod:
     It ends with the thread that started it, even when that is killed: start it from the main thread.
     """
 
-    def __init__(self, folder: Path, port: int, setting: str = "ALERTING_MONGODB_PORT") -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder.absolute()
         self.port = port
-        self.setting = setting
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -250,7 +249,7 @@ class EmbeddedMongod:
         )
 
     def _port_in_use(self) -> str:
-        return f"port {self.port} is taken by another program: stop it, or set {self.setting} to a free port"
+        return f"port {self.port} is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"
 
 
 def _take_office(folder: Path, port: int) -> bool:

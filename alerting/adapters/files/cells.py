@@ -80,7 +80,7 @@ def column(texts: Sequence[str | None]) -> Cells:
 
 def present(cells: Cells) -> BoolArray:
     """Return a mask of the filled cells among cleaned cells."""
-    return _mask(pc.is_valid(cells))
+    return as_mask(pc.is_valid(cells))
 
 
 def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[FloatArray, BoolArray]:
@@ -98,7 +98,7 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
             pass
     cells = _with_decimal_point(_without_blanks(_without_separators(cells, decimal, thousands)), decimal)
     is_number = pc.match_substring_regex(cells, _NUMBER)
-    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
+    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(pc.fill_null(is_number, True))
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
@@ -158,7 +158,7 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
 
 def first_line(cells: Cells) -> BoolArray:
     """Return a mask of cleaned cells that state a missing value; in a column of text they may be ordinary text."""
-    return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
+    return as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
@@ -169,7 +169,7 @@ def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
 def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Return the masks of `booleans` for cells that are parsed as numbers already."""
     true, false = (
-        _mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
+        as_mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
     )
     return true | (floats == 1), (texts & ~true & ~false) | (~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1))
 
@@ -323,12 +323,13 @@ def _first(cells: Cells) -> str:
 
 
 def _matching(cells: Cells, pattern: str) -> BoolArray:
-    return _mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
+    return as_mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
 
 
 def _floats(array: Any) -> FloatArray:
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _mask(array: Any) -> BoolArray:
+def as_mask(array: Any) -> BoolArray:
+    """Return a column of booleans without nulls as a mask."""
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)

@@ -1,7 +1,5 @@
 """Profile of one column: counts of its kinds of cells, with the first invalid cells."""
 
-from typing import Any
-
 import numpy as np
 import pyarrow.compute as pc
 
@@ -58,7 +56,7 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
     if not missing.any():
         return
     texts = pc.utf8_trim_whitespace(written)
-    marked = missing & _mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+    marked = missing & cell.as_mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
     if marked.any():
         profile.marked += int(marked.sum())
         _count_texts(profile.marks, texts, marked)
@@ -69,10 +67,6 @@ def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
         if word in found or len(found) < MOST_TEXTS:
             found[word] = found.get(word, 0) + count
-
-
-def _mask(array: Any) -> BoolArray:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _examples(found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType) -> None:

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import Document, FaultyDocument
 
 _OURS = ("_faults", "_label")
@@ -80,6 +81,19 @@ class MemoryAssets:
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
         self._types |= {type_.name: type_ for type_ in types}
+
+
+class MemoryDerivedFeatures:
+    """Port `DerivedFeatureStore`."""
+
+    def __init__(self) -> None:
+        self._derived: dict[tuple[str, str], DerivedFeatures] = {}
+
+    def get(self, definition: str, question: str) -> DerivedFeatures | None:
+        return self._derived.get((definition, question))
+
+    def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
+        return self._derived.setdefault((definition, question), derived)
 
 
 class MemoryRoutes:

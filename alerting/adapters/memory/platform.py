@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from alerting.adapters.memory.arrivals import MemoryArrivals
-from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions, MemoryRoutes
+from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions, MemoryDerivedFeatures, MemoryRoutes
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import MemoryBacktests, MemoryPastEvaluations, MemoryReports, MemoryScores
 from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
@@ -37,6 +37,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
     definitions, assets, arrivals = MemoryDefinitions(), MemoryAssets(), MemoryArrivals()
     return Platform(
         definitions=definitions,
+        derived_features=MemoryDerivedFeatures(),
         assets=assets,
         readings=MemoryReadings(assets, arrivals),
         episodes=MemoryEpisodes(backfilled),

@@ -39,7 +39,10 @@ class MemoryStates:
                 table.put_rows([row], self._rows[key])
         return table
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:  # noqa: ARG002
+    def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:  # noqa: ARG002 - the port's signature
+        return False
+
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:  # noqa: ARG002
         if not self.find_unmoved(before).all():
             raise Conflict("another evaluator has advanced some of these targets")
         self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}

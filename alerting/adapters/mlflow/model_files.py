@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alerting.ports import Files, ModelUnavailable
+from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOADER = "alerting.adapters.mlflow.served_model"  # loader that MLflow itself uses; named, not imported: the import takes seconds
 MOST_FILES = 100  # of one version, with folders
-MOST_BYTES = 1 << 30
+MOST_BYTES = MOST_MODEL_BYTES
 
 
 def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str]) -> "LoggedModel":

@@ -13,6 +13,7 @@ from alerting.kinds.schema import mongo_model_validator, mongo_revision_validato
 DEFINITIONS = "alert_definitions"
 REVISIONS = "definition_revisions"
 FAULTS = "definition_faults"
+DERIVED_FEATURES = "derived_features"
 ASSETS = "assets"
 EVENT_TYPES = "event_types"
 READINGS = "readings"
@@ -115,6 +116,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
     FAULTS: [],
+    DERIVED_FEATURES: [],
     EVALUATED_UNTIL: [],
     CLOCK: [],
     LINES: [],

@@ -7,8 +7,10 @@ from datetime import UTC
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
 
+from alerting import ports
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
+from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.audit import MongoAudit
@@ -33,7 +35,6 @@ from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
 from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Clock, InMemory, Models, Platform, UnitOfWork
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -47,69 +48,41 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one prepared database.
+    """Every store of one prepared database. `unit_of_work`: instead of transactions."""
 
-
-    `unit_of_work`: instead of transactions.
-    """
-
-    def __init__(self, database: MongoDatabase, unit_of_work: UnitOfWork | None = None) -> None:
+    def __init__(self, database: MongoDatabase, unit_of_work: ports.UnitOfWork | None = None) -> None:
         self.database = database
-        self.unit_of_work = unit_of_work or MongoUnitOfWork(database)
-        self.definitions = MongoDefinitions(database)
-        self.assets = MongoAssets(database)
-        self.readings = MongoReadings(database)
-        self.episodes = MongoEpisodes(database)
-        self.states = MongoStates(database)
-        self.arrivals = MongoArrivals(database)
-        self.checkpoints = MongoCheckpoints(database)
-        self.evaluation_plans = MongoEvaluationPlans(database)
-        self.shelves = MongoShelves(database)
-        self.feedback = MongoFeedback(database)
-        self.decisions = MongoDecisions(database)
-        self.scores = MongoScores(database)
-        self.past_evaluations = MongoPastEvaluations(database)
-        self.reports = MongoReports(database)
-        self.backtests = MongoBacktests(database)
-        self.audit = MongoAudit(database)
-        self.routes = MongoRoutes(database)
-        self.notifications = MongoNotifications(database)
-        self.revocations = MongoRevocations(database)
-        self.ended_sessions = MongoEndedSessions(database)
-        self.platform_alerts = MongoPlatformAlerts(database)
-        self.documents = MongoDocuments(database)
+        self.unit_of_work: ports.UnitOfWork = unit_of_work or MongoUnitOfWork(database)
+        self.definitions: ports.Definitions = MongoDefinitions(database)
+        self.derived_features: ports.DerivedFeatureStore = MongoDerivedFeatures(database)
+        self.assets: ports.Assets = MongoAssets(database)
+        self.readings: ports.Readings = MongoReadings(database)
+        self.episodes: ports.Episodes = MongoEpisodes(database)
+        self.states: ports.States = MongoStates(database)
+        self.arrivals: ports.Arrivals = MongoArrivals(database)
+        self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)
+        self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
+        self.shelves: ports.Shelves = MongoShelves(database)
+        self.feedback: ports.FeedbackLog = MongoFeedback(database)
+        self.decisions: ports.Decisions = MongoDecisions(database)
+        self.scores: ports.Scores = MongoScores(database)
+        self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
+        self.reports: ports.Reports = MongoReports(database)
+        self.backtests: ports.Backtests = MongoBacktests(database)
+        self.audit: ports.Audit = MongoAudit(database)
+        self.routes: ports.Routes = MongoRoutes(database)
+        self.notifications: ports.Notifications = MongoNotifications(database)
+        self.revocations: ports.Revocations = MongoRevocations(database)
+        self.ended_sessions: ports.EndedSessions = MongoEndedSessions(database)
+        self.platform_alerts: ports.PlatformAlerts = MongoPlatformAlerts(database)
+        self.documents: ports.Documents = MongoDocuments(database)
 
-    def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock, in_memory: InMemory) -> Platform:
-        """Return a platform with these stores behind its ports."""
-        return Platform(
-            definitions=self.definitions,
-            assets=self.assets,
-            readings=self.readings,
-            episodes=self.episodes,
-            states=self.states,
-            unit_of_work=self.unit_of_work,
-            arrivals=self.arrivals,
-            checkpoints=self.checkpoints,
-            evaluation_plans=self.evaluation_plans,
-            shelves=self.shelves,
-            feedback=self.feedback,
-            decisions=self.decisions,
-            models=models,
-            scores=self.scores,
-            past_evaluations=self.past_evaluations,
-            reports=self.reports,
-            backtests=self.backtests,
-            audit=self.audit,
-            routes=self.routes,
-            notifications=self.notifications,
-            revocations=self.revocations,
-            ended_sessions=self.ended_sessions,
-            platform_alerts=self.platform_alerts,
-            documents=self.documents,
-            channels=channels,
-            clock=clock,
-            in_memory=in_memory,
-        )
+    def platform(
+        self, models: ports.Models, channels: Mapping[str, ports.Channel], clock: ports.Clock, in_memory: ports.InMemory
+    ) -> ports.Platform:
+        """Return a platform with these stores behind its ports, each of them under the name that it has here."""
+        stores = {name: store for name, store in vars(self).items() if name != "database"}
+        return ports.Platform(**stores, models=models, channels=channels, clock=clock, in_memory=in_memory)
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:

@@ -10,36 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.ingest.options import (
-    READINGS_HELP,
-    AssetColumn,
-    AssetName,
-    AssetPrefix,
-    Decimal,
-    DryRun,
-    Encoding,
-    EndColumn,
-    EventType,
-    File,
-    Lasting,
-    Missing,
-    Only,
-    QualityCodes,
-    QualityColumn,
-    QualitySuffix,
-    Rejects,
-    Rename,
-    Separator,
-    SkipBad,
-    Strict,
-    Time,
-    TimeFormat,
-    TypeColumn,
-    TypePrefix,
-    Zone,
-)
-from alerting.cli.ingest.output import print_assets, print_result
-from alerting.cli.printing.import_summary import print_understood
+from alerting.cli.ingest import options
+from alerting.cli.ingest.output import print_assets, print_result, print_understood
 from alerting.cli.printing.output import console, print_json
 from alerting.cli.support import Json, platform, progress, user, writes
 
@@ -60,29 +32,29 @@ app = typer.Typer(
 )
 
 
-@app.command(help=READINGS_HELP)
+@app.command(help=options.READINGS_HELP)
 @writes
 def readings(
-    file: File,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    asset: AssetName = None,
-    asset_column: AssetColumn = None,
-    asset_prefix: AssetPrefix = "",
-    tz: Zone = None,
-    sep: Separator = None,
-    decimal: Decimal = None,
-    encoding: Encoding = None,
-    rename: Rename = None,
-    only: Only = None,
-    quality: QualityColumn = None,
-    quality_suffix: QualitySuffix = None,
-    quality_codes: QualityCodes = None,
-    missing: Missing = None,
-    strict: Strict = False,
-    skip_bad: SkipBad = False,
-    rejects: Rejects = None,
-    dry_run: DryRun = False,
+    file: options.File,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    tz: options.Zone = None,
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
+    quality: options.QualityColumn = None,
+    quality_suffix: options.QualitySuffix = None,
+    quality_codes: options.QualityCodes = None,
+    missing: options.Missing = None,
+    strict: options.Strict = False,
+    skip_bad: options.SkipBad = False,
+    rejects: options.Rejects = None,
+    dry_run: options.DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Import readings: one line per asset and instant, one column per variable."""
@@ -104,26 +76,26 @@ def readings(
 @app.command()
 @writes
 def events(
-    file: File,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    asset: AssetName = None,
-    asset_column: AssetColumn = None,
-    asset_prefix: AssetPrefix = "",
-    event_type: EventType = None,
-    type_column: TypeColumn = None,
-    type_prefix: TypePrefix = "",
-    end_column: EndColumn = None,
-    lasting: Lasting = None,
-    tz: Zone = None,
-    sep: Separator = None,
-    decimal: Decimal = None,
-    encoding: Encoding = None,
-    rename: Rename = None,
-    only: Only = None,
-    skip_bad: SkipBad = False,
-    rejects: Rejects = None,
-    dry_run: DryRun = False,
+    file: options.File,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    event_type: options.EventType = None,
+    type_column: options.TypeColumn = None,
+    type_prefix: options.TypePrefix = "",
+    end_column: options.EndColumn = None,
+    lasting: options.Lasting = None,
+    tz: options.Zone = None,
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
+    skip_bad: options.SkipBad = False,
+    rejects: options.Rejects = None,
+    dry_run: options.DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Import events: one line per failure, stop, maintenance; further columns become attributes of the event.
@@ -148,13 +120,13 @@ def assets(
     file: Annotated[
         Path, typer.Argument(help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.", metavar="FILE")
     ],
-    asset_column: AssetColumn = None,
-    asset_prefix: AssetPrefix = "",
-    sep: Separator = None,
-    decimal: Decimal = None,
-    encoding: Encoding = None,
-    rename: Rename = None,
-    only: Only = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")] = False,
     as_json: Json = False,
 ) -> None:

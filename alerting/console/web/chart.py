@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import to_millis
@@ -25,62 +26,25 @@ class Spot:
     anchor: str = "middle"
 
 
-@dataclass(frozen=True)
-class Moment:
-    """A marked instant: a line from top to bottom. `kind`: raised, closed or now; `row`: row of its text under the axis."""
-
-    kind: str
-    spot: Spot
-    row: int = 0
+Shape = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Band:
-    """A shaded interval of time, in percent of the width."""
-
-    x: float
-    width: float
-
-
-@dataclass(frozen=True)
-class PanelShape:
-    """One panel: heading, line (path data), grid, limits."""
-
-    heading: str
-    path: str
-    dots: tuple[tuple[float, float], ...]
-    grid: tuple[Spot, ...]
-    levels: tuple[Spot, ...]
-
-
-@dataclass(frozen=True)
-class ChartShape:
-    """All shapes that the template draws."""
-
-    panels: tuple[PanelShape, ...]
-    ticks: tuple[Spot, ...]
-    moments: tuple[Moment, ...]
-    episode: Band
-    window: Band | None
-    description: str
-    cut: str
-
-
-def chart_shape(chart: EpisodeChart, zone: tzinfo) -> ChartShape:
-    """Return the shapes of a chart with their positions."""
+def chart_shape(chart: EpisodeChart, zone: tzinfo) -> Shape:
+    """Return all shapes that the template draws, with their positions."""
     end = chart.closed_at or chart.now or chart.end
-    return ChartShape(
-        panels=tuple(_panel(panel, chart) for panel in chart.panels),
-        ticks=tuple(_ticks(chart, zone)),
-        moments=tuple(_moments(chart, zone)),
-        episode=_band(chart, chart.raised_at, end),
-        window=None if chart.window is None else _band(chart, *chart.window),
-        description=describe(chart, zone),
-        cut=chart.cut,
-    )
+    return {
+        "panels": [_panel(panel, chart) for panel in chart.panels],
+        "ticks": _ticks(chart, zone),
+        "moments": _moments(chart, zone),
+        "episode": _band(chart, chart.raised_at, end),
+        "window": None if chart.window is None else _band(chart, *chart.window),
+        "description": describe(chart, zone),
+        "cut": chart.cut,
+    }
 
 
-def _panel(panel: Panel, chart: EpisodeChart) -> PanelShape:
+def _panel(panel: Panel, chart: EpisodeChart) -> Shape:
+    """Return heading, line (path data), dots where there are few values, grid and limits of a panel."""
     low, high = value_range(panel)
 
     def y(value: float) -> float:
@@ -92,15 +56,14 @@ def _panel(panel: Panel, chart: EpisodeChart) -> PanelShape:
         ys = [y(v) for v in values.tolist()]
         steps = "".join(f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True))
         parts.append(f"M{xs[0]:g} {ys[0]:g}{steps}")
-    few = len(panel.at) <= 60
-    dots = [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in zip(panel.at.tolist(), panel.values.tolist(), strict=True)]
-    return PanelShape(
-        heading="Risk" if panel.share else panel.heading,
-        path="".join(parts),
-        dots=tuple(dots) if few else (),
-        grid=tuple(Spot(y(v) / SIDE * 100, _value(panel, v)) for v in _grid(low, high)),
-        levels=tuple(Spot(y(v.value) / SIDE * 100, _level(panel, v)) for v in panel.levels if low <= v.value <= high),
-    )
+    points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
+    return {
+        "heading": "Risk" if panel.share else panel.heading,
+        "path": "".join(parts),
+        "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
+        "grid": [Spot(y(v) / SIDE * 100, _value(panel, v)) for v in _grid(low, high)],
+        "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v)) for v in panel.levels if low <= v.value <= high],
+    }
 
 
 def _value(panel: Panel, value: float) -> str:
@@ -138,9 +101,9 @@ def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
     return found
 
 
-def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
+def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Shape]:
     """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
-    found: list[Moment] = []
+    found: list[Shape] = []
     occupied_until = 0.0
     for kind, label, at in (
         ("raised", "raised", chart.raised_at),
@@ -153,19 +116,16 @@ def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
         x = round(_x(chart, to_millis(at)), 2)
         to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
         left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
-        spot = Spot(x, f"{label} {_clock(at, zone)}", "end" if to_the_left else "start")
-        found.append(Moment(kind, spot, int(bool(found) and left < occupied_until)))
+        spot = Spot(x, f"{label} {at.astimezone(zone):%H:%M}", "end" if to_the_left else "start")
+        found.append({"kind": kind, "spot": spot, "row": int(bool(found) and left < occupied_until)})
         occupied_until = right
     return found
 
 
-def _clock(at: datetime, zone: tzinfo) -> str:
-    return f"{at.astimezone(zone):%H:%M}"
-
-
-def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Band:
+def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Shape:
+    """Return a shaded interval of time, in percent of the width."""
     left, right = (min(max(_x(chart, to_millis(t)), 0.0), 100.0) for t in (start, max(start, end)))
-    return Band(round(left, 2), round(right - left, 2))
+    return {"x": round(left, 2), "width": round(right - left, 2)}
 
 
 def _x(chart: EpisodeChart, millis: int) -> float:

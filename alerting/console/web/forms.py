@@ -1,13 +1,30 @@
-"""Check of forms on pages."""
+"""People who submit forms of pages."""
 
-from fastapi import HTTPException
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, HTTPException
 
 from alerting.console.access import Person, confirms
+from alerting.console.api.api import require
+from alerting.console.api.parameters import FormField
+from alerting.operators.actions import Role
 
-NOT_FROM_HERE = "this form belongs to another session; open the page again and repeat"
+
+def submitted_by(least: Role) -> Callable[..., Person]:
+    """Return a dependency that gives the person of a form with at least this role.
+
+    It raises HTTPException 403 for a form that this console did not make for the session.
+    """
+
+    def person(person: Annotated[Person, Depends(require(least))], csrf: FormField = "") -> Person:
+        if not confirms(person, csrf):
+            raise HTTPException(403, "this form belongs to another session; open the page again and repeat")
+        return person
+
+    return person
 
 
-def check_form(person: Person, csrf: str) -> None:
-    """Check that this console made the form for this session. Raises HTTPException 403 if it did not."""
-    if not confirms(person, csrf):
-        raise HTTPException(403, NOT_FROM_HERE)
+FormViewer = Annotated[Person, Depends(submitted_by("viewer"))]
+FormOperator = Annotated[Person, Depends(submitted_by("operator"))]
+FormEngineer = Annotated[Person, Depends(submitted_by("engineer"))]

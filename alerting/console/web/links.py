@@ -8,14 +8,13 @@ from fastapi.responses import HTMLResponse, Response
 
 from alerting.console.api.api import Served
 from alerting.console.api.parameters import FormField
-from alerting.console.attempts import REQUESTS, WITHIN, RateLimit, client_of
+from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
 from alerting.console.web.rendering import render
 from alerting.notifications.links import LinkRefused
 from alerting.ports import Platform
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
-__all__ = ["REQUESTS", "WITHIN", "RateLimit", "link_routes"]
 _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.api.api import Operator, Served
+from alerting.console.api.api import Served
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
-from alerting.console.web.forms import check_form
+from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import UNSEEN_SHOWN, episode_page
 from alerting.definitions.faults import UserError
 from alerting.usecases.episodes.store import NotFound, find_episode
@@ -21,17 +21,15 @@ LIST = "/#unacknowledged"
 
 
 @router.post("/episodes/{id}/ack", response_class=HTMLResponse)
-def acknowledge(id: Id, platform: Served, person: Operator, csrf: FormField = "", next: FormField = "") -> Response:
+def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
     """Acknowledge an episode. `next`: the list, if its form was used."""
-    check_form(person, csrf)
     operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
     return RedirectResponse(LIST if next == LIST else f"/episodes/{id}", 303)
 
 
 @router.post("/episodes/{id}/close", response_class=HTMLResponse)
-def close(id: Id, request: Request, platform: Served, person: Operator, csrf: FormField = "", reason: FormField = "") -> Response:
+def close(id: Id, request: Request, platform: Served, person: FormOperator, reason: FormField = "") -> Response:
     """Close by hand an alert whose problem has come, when no reading shows whether it goes on."""
-    check_form(person, csrf)
     try:
         operate.close(platform, id, actor_of(person), platform.clock.now(), reason)
     except UserError as refusal:
@@ -43,12 +41,10 @@ def close(id: Id, request: Request, platform: Served, person: Operator, csrf: Fo
 @router.post("/acknowledge", response_class=HTMLResponse)
 def acknowledge_listed(
     platform: Served,
-    person: Operator,
+    person: FormOperator,
     episode: Annotated[list[str], Form(max_length=UNSEEN_SHOWN)],
-    csrf: FormField = "",
 ) -> Response:
     """Acknowledge all episodes that the list showed as ended."""
-    check_form(person, csrf)
     for id in episode:
         with suppress(NotFound):  # from an outdated list
             operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
@@ -60,14 +56,12 @@ def shelve(
     id: Id,
     request: Request,
     platform: Served,
-    person: Operator,
-    csrf: FormField = "",
+    person: FormOperator,
     lasting: FormField = "",
     preset: FormField = "",
     reason: FormField = "",
 ) -> Response:
     """Shelve a target for a time, with a preset reason, a written one, or both."""
-    check_form(person, csrf)
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
     episode, now = find_episode(platform.episodes, id), platform.clock.now()
     try:
@@ -79,9 +73,8 @@ def shelve(
 
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
-def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Response:
+def end(id: Id, platform: Served, person: FormOperator) -> Response:
     """End a shelf, or return a target to service."""
-    check_form(person, csrf)
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
     operate.unshelve(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console", shelf.kind)
     deliver_due(platform, now)

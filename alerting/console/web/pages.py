@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from alerting.console.access import Person
 from alerting.console.api import views
-from alerting.console.api.api import Operator, Served, Viewer, record_feedback
+from alerting.console.api.api import Served, Viewer, record_feedback
 from alerting.console.api.parameters import Cursor, FormField, FormText, Id
 from alerting.console.web.chart import chart_shape
-from alerting.console.web.forms import check_form
+from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render, stylesheet
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import SEVERITIES
@@ -101,15 +101,13 @@ def say(
     id: Id,
     request: Request,
     platform: Served,
-    person: Operator,
-    csrf: FormField = "",
+    person: FormOperator,
     verdict: FormField = "",
     acted: FormField = "",
     action: FormText = "",
     comment: FormText = "",
 ) -> Response:
     """Record feedback from the page through the use case of the API."""
-    check_form(person, csrf)
     body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
     try:
         record_feedback(platform, id, body, person)

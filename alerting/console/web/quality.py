@@ -97,7 +97,7 @@ def quality(
         shares=drawings.shares(k.top),
         lanes=drawings.lanes(k),
         scale=drawings.scale(),
-        priorities=drawings.priorities(k.priorities),
+        priorities=list(reversed(k.priorities)),
         chattering=list(zip(k.chattering[:WORST], advise(platform, k, most=WORST), strict=True)),
     )
 

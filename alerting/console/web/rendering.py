@@ -1,13 +1,12 @@
 """Rendering of pages from templates; all text written by people is escaped."""
 
-from datetime import datetime
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
 from markupsafe import Markup
 
 from alerting.definitions.wording.clean_text import clean_text
@@ -38,21 +37,21 @@ def _environment() -> Environment:
         finalize=_clean_value,
     )
     environment.filters.update(
-        instant=_instant,
-        moment=_moment,
+        instant=_zoned(messages.instant),
+        moment=_zoned(messages.moment),
         number=messages.number,
         percent=messages.percent,
         sentence=lambda text: text[:1].upper() + text[1:],
         span=lambda d: messages.seconds(d.total_seconds()) if d is not None else messages.NONE,
-        when=_when,
-        distance=_distance,
-        plain=_plain,
+        when=_as_of_now(sentences.clock_time),
+        distance=pass_context(lambda page, value: sentences.distance(value, page["now"])),
+        plain=_as_of_now(sentences.local_times),
         about=sentences.about,
         full=sentences.sentence,
         step=sentences.what_to_do,
         headline=sentences.headline,
         happening=sentences.happening_reason,
-        range=_range,
+        range=_as_of_now(sentences.time_range),
         state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,
         signed=lambda share: f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}",
@@ -67,32 +66,11 @@ def _clean_value(value: Any) -> Any:
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-@pass_context
-def _instant(page: Context, value: datetime | None) -> str:
-    return messages.instant(value, page["zone"])
+def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that formats its values in the zone of the plant."""
+    return pass_context(lambda page, *values: format_value(*values, page["zone"]))
 
 
-@pass_context
-def _moment(page: Context, value: datetime) -> str:
-    return messages.moment(value, page["zone"])
-
-
-@pass_context
-def _when(page: Context, value: datetime) -> str:
-    return sentences.clock_time(value, page["now"], page["zone"])
-
-
-@pass_context
-def _range(page: Context, start: datetime, end: datetime) -> str:
-    return sentences.time_range(start, end, page["now"], page["zone"])
-
-
-@pass_context
-def _distance(page: Context, value: datetime) -> str:
-    return sentences.distance(value, page["now"])
-
-
-@pass_context
-def _plain(page: Context, text: str) -> str:
-    """Return stored text with its stamps as times of the plant."""
-    return sentences.local_times(text, page["now"], page["zone"])
+def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that formats its values as seen from now, in the zone of the plant."""
+    return pass_context(lambda page, *values: format_value(*values, page["now"], page["zone"]))

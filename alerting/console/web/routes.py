@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.web.forms import check_form
+from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
-from alerting.console.web.route_messages import route_terms
 from alerting.definitions.faults import UserError
 from alerting.ports import Platform
+from alerting.reporting.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
 
@@ -75,17 +75,15 @@ def routes(request: Request, platform: Served, _: Viewer) -> str:
 
 
 @pages.post("/routes/{name}/test", response_class=HTMLResponse)
-def test_by_form(name: Id, request: Request, platform: Served, person: Engineer, csrf: FormField = "") -> Response:
+def test_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Send a test message and show its result."""
-    check_form(person, csrf)
     results = try_route(platform, name, person.name, platform.clock.now())
     return HTMLResponse(_page(request, platform, tried=name, results=results))
 
 
 @pages.post("/dead-letters/retry", response_class=HTMLResponse)
-def retry_by_form(request: Request, platform: Served, person: Engineer, csrf: FormField = "", id: FormField = "") -> Response:
+def retry_by_form(request: Request, platform: Served, person: FormEngineer, id: FormField = "") -> Response:
     """Retry dead letters."""
-    check_form(person, csrf)
     now = platform.clock.now()
     try:
         retry(platform, id, person.name, now)

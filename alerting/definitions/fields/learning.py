@@ -17,7 +17,9 @@ class Features(Closed):
     """Computation of a model's columns from readings."""
 
     windows: tuple[Duration, ...] | None = Field(
-        None, max_length=50, description="Lengths of the windows; chosen from horizon and sampling when left out."
+        None,
+        max_length=50,
+        description="Lengths of the windows; derived from horizon and sampling at the first training when left out.",
     )
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
@@ -28,7 +30,9 @@ class Features(Closed):
         (), max_length=50, description="Add the value of each number as known this long before as a column, e.g. [1h, 24h]."
     )
     stride: Duration | None = Field(
-        None, description="Distance between two evaluated instants; a sixth of the horizon when left out."
+        None,
+        description="Distance between two evaluated instants. When left out it is derived at the first training: never finer "
+        "than the sampling, and as fine as the rows allow.",
     )
     events: tuple[Tag, ...] = Field(
         (),
@@ -60,7 +64,7 @@ class Learning(Closed):
         min_length=1,
         max_length=10,
         description="Model families to try: those of the default, and those that installed packages add. "
-        "A baseline is always among them.",
+        "The last known value of the problem's variable (persistence) is always among them, where the model may see it.",
     )
     trials: int = Field(
         8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."

@@ -73,11 +73,12 @@ def _evaluate_interval(
     history = _read_history(platform.readings, asset, start, part, model, (definition, raising))
     of_open = prediction_rule(raising, history, known, closed_by_hand)
     rule = of_open if raising is definition else prediction_rule(definition, history, earlier, None)
-    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
+    stride = stride_of(definition, model)
+    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(stride))
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
     (score, twin), rows, unknown = _score(model, history, rule, at, rearm_at)
     rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
-    after, steps = advance_predictions(state, at, rearming.may_raise, rule, definition.stride, part.end, of_open)
+    after, steps = advance_predictions(state, at, rearming.may_raise, rule, stride, part.end, of_open)
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
@@ -99,6 +100,13 @@ def _evaluate_interval(
         unknown,
         history=history,
     )
+
+
+def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
+    """Return the time between two scores: as the definition states it, or that of the model, which was derived for it."""
+    if definition.features.stride or model is None:
+        return definition.stride
+    return timedelta(milliseconds=model.plan.stride_ms)
 
 
 def _read_history(

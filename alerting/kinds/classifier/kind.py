@@ -32,9 +32,9 @@ class ClassifierKind:
         strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable
-            return Charted(variable, problem_levels(definition.problem), scores_every=definition.stride)
+            return Charted(variable, problem_levels(definition.problem), scored=True)
         usual = (Level(float(strongest.usual), "usual"),) if isinstance(strongest.usual, int | float) else ()
-        return Charted(strongest.variable, usual, scores_every=definition.stride)
+        return Charted(strongest.variable, usual, scored=True)
 
     def data_gaps(self, definition: ClassifierDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
         """Return the time after the last reading."""

@@ -24,9 +24,10 @@ from alerting.learning.data.requirements import readings_interval, require_both_
 from alerting.learning.data.row_limit import THINNED, limit_rows
 from alerting.learning.data.split import PARTS, Borders, Parts, purge_length, require_all_parts, split_borders
 from alerting.learning.features.build import build_features
+from alerting.learning.features.derive import DerivedFeatures
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.features.planning import plan_features
+from alerting.learning.features.planning import derive_features, plan_features
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data")
@@ -107,23 +108,25 @@ def build_dataset(
     max_rows: int | None = None,
     memory_bytes: int | None = None,
     plan: FeaturePlan | None = None,
+    derived: DerivedFeatures | None = None,
 ) -> Dataset:
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
     by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
-    which is fitted again; by default it is chosen from the training period.
+    which is fitted again; by default it is chosen from the training period. `derived`: stride and windows of the
+    chosen plan where the definition states none; by default they are derived from the training period.
     The dataset uses nothing that became known after as_of (or after `periods.end`). Raises UserError if `requirements` rejects
     the definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
     until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
-    start = None if definition.periods.start is None else to_millis(definition.periods.start)
-    views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
-    borders = split_borders(definition, *readings_interval(definition, views))
+    views, borders = _views(definition, histories, until)
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.validation) for h in views]
-    plan = plan or plan_features(definition, training)
+    if plan is None:
+        derived = derived or derive_features(definition, training)
+        plan = plan_features(definition if derived is None else derived.fill(definition), training)
     question = _question(definition, views)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)
@@ -153,12 +156,35 @@ def build_dataset(
         observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
         counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~selected).sum())}),
         answers=counts,
-        findings=(*oddities, *([] if thinned is None else [thinned]), *leaks, *_answer_finding(counts)),
+        findings=(
+            *_derived_finding(derived),
+            *oddities,
+            *([] if thinned is None else [thinned]),
+            *leaks,
+            *_answer_finding(counts),
+        ),
         horizon_ms=duration_millis(definition.horizon),
         gap_ms=duration_millis(definition.gap),
         purge_ms=purge,
         hash=dataset_hash(plan, features, *beside.values()),
     )
+
+
+def derive_at(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> DerivedFeatures | None:
+    """Derive what `build_dataset` would derive from these histories; None where the definition states stride and windows."""
+    views, borders = _views(definition, histories, min(to_millis(as_of), to_millis(definition.periods.end or as_of)))
+    return derive_features(definition, [point_in_time_view(h, borders.validation) for h in views])
+
+
+def _views(definition: TrainedDefinition, histories: Sequence[History], until: int) -> tuple[list[History], Borders]:
+    """Return the point-in-time views, by the name of the asset, and the borders of the parts."""
+    start = None if definition.periods.start is None else to_millis(definition.periods.start)
+    views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
+    return views, split_borders(definition, *readings_interval(definition, views))
+
+
+def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
+    return [] if derived is None else [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
 
 
 def _features(plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis) -> pd.DataFrame:

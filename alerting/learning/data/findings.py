@@ -23,6 +23,7 @@ Kind = Literal[
     "leak_suspect",
     "answers",
     "row_limit",
+    "derived",
 ]
 
 

@@ -13,7 +13,15 @@ import pandas as pd
 
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
-from alerting.detection.problems import BoolArray, Occurrences, counted_problems, find_occurrences, find_problems, problem_samples
+from alerting.detection.problems import (
+    BoolArray,
+    Occurrences,
+    counted_problems,
+    find_occurrences,
+    find_problems,
+    problem_samples,
+    risk_of,
+)
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
@@ -85,24 +93,14 @@ def label_instants(
 
 
 def persistence(problem: Problem, history: History, at: Millis) -> Floats:
-    """Return the last known value of the problem's variable, signed so that higher is riskier; NaN without, and for events.
-
-    With limits on both sides it is the distance of the value outside of them.
-    """
+    """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without, and for events."""
     if problem.variable is None or problem.variable not in history.readings:
         return np.full(len(at), np.nan)
     values = history.readings[problem.variable].dropna()
     known_at = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
     newest = np.searchsorted(known_at, at, side="right") - 1
-    return np.append(_risk(problem, values.to_numpy(np.float64)), np.nan)[newest]
-
-
-def _risk(problem: Problem, values: Floats) -> Floats:
-    if problem.below is None:
-        return values
-    if problem.above is None:
-        return -values
-    return np.maximum(values - problem.above, problem.below - values)
+    risk = risk_of(values.to_numpy(np.float64), problem.above, problem.below)
+    return np.append(risk, np.nan)[newest]
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:

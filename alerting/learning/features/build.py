@@ -18,11 +18,11 @@ import pandas as pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import Buckets, Floats, Moments
 from alerting.learning.features.plan import CategorySource, Column, FeaturePlan, NumberSource
-from alerting.learning.features.planning import default_windows, plan_features
+from alerting.learning.features.planning import plan_features
 from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 
-__all__ = ["FeaturePlan", "build_features", "build_features_many", "default_windows", "grid", "plan_features"]
+__all__ = ["FeaturePlan", "build_features", "build_features_many", "grid", "plan_features"]
 
 Codes = npt.NDArray[np.integer]
 _OF_MOMENTS: Mapping[str, Callable[[Moments], Floats]] = {

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from math import ceil
-from statistics import median_low
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.features.carry_forward import carried_forward_variables
+from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis
@@ -23,12 +22,15 @@ MOST_LEVELS = 100  # a category with more is an identity, such as a batch number
 def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -> FeaturePlan:
     """Choose the columns for a definition from the content of its training histories.
 
+    Stride and windows that it does not state are derived from them.
     Variables are those that match `include` and not `exclude` and have at least one value; the problem's own variable is
     among them, because its known past is legitimate. Raises UserError if no variable is left to learn from.
     """
     numbers, categories = _variables(definition, histories)
     attributes = _attributes(definition, histories)
-    windows = _windows(definition, numbers)
+    derived = _derive(definition, histories, numbers)
+    definition = definition if derived is None else derived.fill(definition)
+    windows = tuple(sorted({duration_millis(window) for window in definition.features.windows or ()}))
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
@@ -61,33 +63,23 @@ def event_types(histories: Sequence[History]) -> set[str]:
     return {t.name for h in histories for t in h.event_types} | {str(t) for h in histories for t in h.events["type"].unique()}
 
 
-def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]) -> tuple[timedelta, ...]:
-    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h and 72 h.
-
-    Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
-    whole strides, so that no reading falls between two evaluated instants. Variables with fewer than 3 samples in 72 h, such as
-    set-points changed every other day, are ignored where there are others. For example 15m, 1h, 3h for minutes and a horizon
-    of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
-    """
-    sampling = [s for s in sampling if 3 * s <= timedelta(hours=72)] or sampling
-    usual = median_low(sampling) if sampling else timedelta(0)
-    slowest = min(3 * max(sampling), timedelta(hours=72)) if sampling else timedelta(0)
-    wanted = (
-        max(min(horizon / 2, timedelta(hours=3)), 3 * usual),
-        max(min(2 * horizon, timedelta(hours=24)), 6 * usual),
-        max(min(6 * horizon, timedelta(hours=72)), 24 * usual, slowest),
-    )
-    return tuple(sorted({ceil(window / stride) * stride for window in wanted}))
+def derive_features(definition: TrainedDefinition, histories: Sequence[History]) -> DerivedFeatures | None:
+    """Derive stride and windows from training histories where the definition does not state them; None where it states both."""
+    return _derive(definition, histories, _variables(definition, histories)[0])
 
 
-def _windows(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[int, ...]:
-    windows = definition.features.windows
-    if not windows:
-        sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
-        windows = default_windows(definition.horizon, definition.stride, sampling)
-    if min(windows) <= timedelta(0):
+def _derive(
+    definition: TrainedDefinition, histories: Sequence[History], numbers: Sequence[NumberSource]
+) -> DerivedFeatures | None:
+    features = definition.features
+    if any(window <= timedelta(0) for window in features.windows or ()):
         raise UserError(f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]")
-    return tuple(sorted({duration_millis(window) for window in windows}))
+    indices = [history.readings.index for history in histories if len(history.readings)]
+    observed = sum((index[-1] - index[0] for index in indices), timedelta(0))
+    windows = len(features.windows) if features.windows else WINDOWS
+    of_each = sum(1 if name in ("last", "age") else windows for name in features.aggregations) + len(features.lags)
+    sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
+    return derive(definition, sampling, observed, of_each * len(numbers))
 
 
 def _asked_for_last(

@@ -32,18 +32,20 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
 
-def fit_platt(margin: Floats, label: npt.NDArray[np.int8], iterations: int = 100) -> Platt:
+def fit_platt(margin: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None, iterations: int = 100) -> Platt:
     """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
 
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
     problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the model decides the order.
+    `weight`: of each row; all count alike without.
     """
     target = _smooth_labels(label)
+    weight = np.ones(len(label)) if weight is None else weight
     centre, scale = float(np.mean(margin)), float(np.std(margin)) or 1.0
     z = (margin - centre) / scale
-    slope, intercept = _newton(z, target, iterations)
+    slope, intercept = _newton(z, target, weight, iterations)
     if slope <= 1e-6:
-        slope, intercept = 1.0, _newton_intercept(z, target, iterations)
+        slope, intercept = 1.0, _newton_intercept(z, target, weight, iterations)
     return Platt(slope / scale, intercept - slope * centre / scale)
 
 
@@ -53,17 +55,17 @@ def _smooth_labels(label: npt.NDArray[np.int8]) -> Floats:
     return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
-def _newton(z: Floats, target: Floats, iterations: int) -> tuple[float, float]:
-    theta = np.array([0.0, float(np.log(target.mean() / (1 - target.mean())))])
+def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:
+    theta = np.array([0.0, _log_odds(target, weight)])
     design = np.column_stack([z, np.ones_like(z)])
-    loss = _loss(design @ theta, target)
+    loss = _loss(design @ theta, target, weight)
     for _ in range(iterations):
         p = sigmoid(design @ theta)
-        gradient = design.T @ (p - target)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        gradient = design.T @ (weight * (p - target))
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         length = 1.0
-        while (new := _loss(design @ (theta - length * step), target)) > loss and length > 1e-6:
+        while (new := _loss(design @ (theta - length * step), target, weight)) > loss and length > 1e-6:
             length /= 2
         if loss - new < 1e-12 * max(1.0, abs(loss)):
             break
@@ -71,16 +73,21 @@ def _newton(z: Floats, target: Floats, iterations: int) -> tuple[float, float]:
     return float(theta[0]), float(theta[1])
 
 
-def _newton_intercept(z: Floats, target: Floats, iterations: int) -> float:
+def _log_odds(target: Floats, weight: Floats) -> float:
+    mean = float(np.average(target, weights=weight))
+    return float(np.log(mean / (1 - mean)))
+
+
+def _newton_intercept(z: Floats, target: Floats, weight: Floats, iterations: int) -> float:
     intercept = 0.0
     for _ in range(iterations):
         p = sigmoid(z + intercept)
-        step = float((p - target).sum() / max((p * (1 - p)).sum(), 1e-9))
+        step = float((weight * (p - target)).sum() / max((weight * p * (1 - p)).sum(), 1e-9))
         intercept -= float(np.clip(step, -2, 2))
         if abs(step) < 1e-10:
             break
     return intercept
 
 
-def _loss(z: Floats, target: Floats) -> float:
-    return float(np.sum(np.logaddexp(0.0, z) - target * z))
+def _loss(z: Floats, target: Floats, weight: Floats) -> float:
+    return float(np.sum(weight * (np.logaddexp(0.0, z) - target * z)))

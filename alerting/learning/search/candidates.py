@@ -1,4 +1,4 @@
-"""Candidates: the result of a family's search on walk-forward folds, and the baseline that every family must beat."""
+"""Candidates: the result of a family's search on walk-forward folds."""
 
 import io
 import json
@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
@@ -19,6 +17,8 @@ from alerting.learning.metrics.confidence import enclosing_interval, percentile_
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
+
+ARRAYS = ("oof", "chance")  # of a candidate, stored as a file each
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Trial:
 class Candidate:
     """The best of one family's search, with everything needed to fit it again.
 
-    `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
-    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and the limits
-    of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they can be known.
+    `oof`: out-of-fold probability of every row of the dataset (NaN where no fold scored it). `chance`: the best figure of all
+    its trials on each shift of the labels (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence,
+    and the limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they can be known.
     `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
     `warm_start`: parameters that were tried second, {} if none. A search with the same number of trials, the same `warm_start`
     and enough time finds the same candidate.
@@ -59,6 +59,7 @@ class Candidate:
     family: str
     params: dict[str, Any]
     oof: Floats
+    chance: Floats
     metrics: dict[str, float]
     tried: tuple[Trial, ...]
     trials_asked: int
@@ -101,17 +102,6 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     return usable, notes
 
 
-def baseline_candidate(dataset: Dataset, definition: TrainedDefinition) -> Candidate:
-    """Return the better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
-    usable, notes = usable_folds(dataset, definition.learning.folds)
-    options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
-    if not np.isnan(dataset.persistence).all():
-        options["persistence"] = [_persistence(dataset, f) for f in usable]
-    trials = [_score_baseline(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
-    best = max(trials, key=lambda trial: trial.ap)
-    return assemble(BASELINE, dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
-
-
 def is_better(later: Trial, earlier: Trial) -> bool:
     """Return whether a trial is better than an earlier one by more than chance: the standard error of its lead over the folds.
 
@@ -120,19 +110,6 @@ def is_better(later: Trial, earlier: Trial) -> bool:
     advantage = np.subtract(later.folds, earlier.folds)
     error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
     return bool(advantage.mean() > error)
-
-
-def _persistence(dataset: Dataset, fold: Fold) -> Floats:
-    """Return the last known value; where it is missing, the middle of the fold's training rows, which is uninformative."""
-    values = dataset.persistence[fold.train]
-    values = values[~np.isnan(values)]
-    scores = dataset.persistence[fold.test]
-    return np.where(np.isnan(scores), np.median(values) if len(values) else 0.0, scores)
-
-
-def _score_baseline(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
-    aps = [average_precision(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
-    return Trial(params, float(np.mean(aps)), tuple(aps))
 
 
 def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
@@ -147,6 +124,7 @@ def assemble(
     trials: Sequence[Trial],
     best: Trial,
     scores: Sequence[Floats],
+    chance: Floats,
     asked: int,
     notes: Sequence[str],
     warm_start: dict[str, Any] | None = None,
@@ -159,6 +137,7 @@ def assemble(
         family=family,
         params=best.params,
         oof=oof,
+        chance=chance,
         metrics=_average_folds(dataset, folds, scores),
         tried=tuple(trials),
         trials_asked=asked,
@@ -197,11 +176,14 @@ def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
 
 
 def candidate_files(candidate: Candidate) -> dict[str, bytes]:
-    """Return a candidate as files: JSON, and the out-of-fold scores as a numpy array."""
-    document = {key: value for key, value in asdict(candidate).items() if key != "oof"}
-    scores = io.BytesIO()
-    np.save(scores, candidate.oof, allow_pickle=False)
-    return {"candidate.json": json.dumps(document, indent=1, sort_keys=True).encode(), "oof.npy": scores.getvalue()}
+    """Return a candidate as files: JSON, and its arrays in numpy's format."""
+    document = {key: value for key, value in asdict(candidate).items() if key not in ARRAYS}
+    files = {"candidate.json": json.dumps(document, indent=1, sort_keys=True).encode()}
+    for name in ARRAYS:
+        data = io.BytesIO()
+        np.save(data, getattr(candidate, name), allow_pickle=False)
+        files[f"{name}.npy"] = data.getvalue()
+    return files
 
 
 def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
@@ -210,7 +192,9 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
         document = json.loads(files["candidate.json"])
         document["tried"] = tuple(Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"])
         document["notes"] = tuple(document["notes"])
-        check_array(files["oof.npy"])
-        return Candidate(oof=np.load(io.BytesIO(files["oof.npy"]), allow_pickle=False), **document)
+        arrays = {name: files[f"{name}.npy"] for name in ARRAYS}
+        for data in arrays.values():
+            check_array(data)
+        return Candidate(**document, **{name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in arrays.items()})
     except (KeyError, TypeError, ValueError, RecursionError, SyntaxError) as fault:
         raise UserError(f"the files of a candidate are damaged: {fault}; run this candidate of the training again") from fault

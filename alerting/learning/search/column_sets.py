@@ -72,7 +72,7 @@ class ColumnSets:
     def describe(self, params: Mapping[str, Any]) -> list[str]:
         """Describe the set of a trial in a sentence; none for all columns."""
         wanted = params.get(COLUMNS, ALL)
-        if wanted == ALL:
+        if wanted not in (SCREENED, *self.fixed):
             return []
         count = f"the best {MOST_SCREENED}" if wanted == SCREENED else str(len(self.fixed[wanted]))
         return [f"the best parameters use {count} of {len(self.sources)} columns ({wanted})"]

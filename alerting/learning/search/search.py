@@ -1,6 +1,6 @@
 """The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a time budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -17,10 +17,12 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
+from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.column_sets import ALL, COLUMNS, ColumnSets, family_params, take_part
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
+STAGES = 6  # numbers of rounds that are scored on shifted labels
 UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
 
 
@@ -39,6 +41,8 @@ def search_candidate(
 ) -> Candidate:
     """Try `learning.trials` parameter sets of one family and return the best: the proven default first, then `warm_start`.
 
+    A family without parameters to vary is tried once. Every trial is also scored on shifted labels (`ShiftedLabels`).
+
     The score of a set is its mean average precision over the walk-forward folds inside the training period; for a family with
     rounds at the number of rounds that is best over all folds together. A later set must beat an earlier one by more than the
     standard error over the folds; a set that is worse than the median of those before it after the same folds is pruned.
@@ -47,16 +51,19 @@ def search_candidate(
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
-    learning = definition.learning
+    learning, one = definition.learning, get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
     sample, sets = search_sample(dataset), ColumnSets.of_plan(dataset.plan, definition.problem.variable)
     matrix = sets.columns.matrix(dataset.rows)
-    search = _Search(dataset, get_family(family), sets, folds, sample, learning, matrix, progress)
+    shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
+    trials = learning.trials if one.searched_params(one.defaults) else 1
+    learning = learning.model_copy(update={"trials": trials})
+    search = _Search(dataset, one, sets, folds, sample, learning, matrix, progress, shifted, fixed)
     search.run(warm_start)
     best = search.best or search.tried[0]
-    notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search), *sets.describe(best.params)]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, search), *sets.describe(best.params)]
     return assemble(
-        family, dataset, folds, search.tried, best, search.best_scores, learning.trials, notes, dict(warm_start or {})
+        family, dataset, folds, search.tried, best, search.best_scores, search.chance, trials, notes, dict(warm_start or {})
     )
 
 
@@ -81,8 +88,9 @@ def _create_study(family: ModelFamily, sets: ColumnSets, seed: int, warm_start: 
     return study
 
 
-def _describe_early_end(family: str, learning: Learning, search: "_Search") -> list[str]:
+def _describe_early_end(family: str, search: "_Search") -> list[str]:
     """Describe a search that the time budget cut short in a sentence; none otherwise."""
+    learning = search.learning
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
         return []
@@ -102,7 +110,8 @@ class _Fitted:
 class _Search:
     """The shared state of the trials of one search, and their results.
 
-    `best_scores`: of all test rows of each fold, though trials are compared on those of the sample.
+    `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold, though trials are compared on
+    those of the sample. `chance`: the best figure of all trials on each shift of the labels.
     """
 
     dataset: Dataset
@@ -113,9 +122,12 @@ class _Search:
     learning: Learning
     matrix: Floats
     progress: SearchProgress
+    shifted: ShiftedLabels
+    fixed: Params
     tried: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
+    chance: Floats = field(default_factory=lambda: NOTHING_TRIED)
 
     def run(self, warm_start: Mapping[str, Any] | None) -> None:
         """Try the first set, and others as long as the time budget lasts."""
@@ -129,7 +141,7 @@ class _Search:
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
         columns = trial.suggest_categorical(COLUMNS, self.sets.offered)
-        params = self.family.suggest(trial) | ({} if columns == ALL else {COLUMNS: columns})
+        params = self.family.suggest(trial) | ({} if columns == ALL else {COLUMNS: columns}) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
         for fold in self.folds:
@@ -143,6 +155,7 @@ class _Search:
             tried = replace(tried, state="pruned")
         elif self.best is None or is_better(tried, self.best):
             self.best, self.best_scores = tried, self._score_all_rows(tried, fitted) if self.sample.thinned else scores
+        self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
         self.progress(f"trying {self.family.name}", len(self.tried), self.learning.trials)
         if pruned:
@@ -151,6 +164,15 @@ class _Search:
 
     def _score_all_rows(self, tried: Trial, fitted: Sequence[_Fitted]) -> list[Floats]:
         return [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
+
+    def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
+        """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can be luck too."""
+        longest = max(len(f.curve) for f in fitted)
+        stages = np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist() if longest else [None]
+        for rounds in dict.fromkeys(stages):
+            yield self.shifted.evaluate(
+                [self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)]
+            )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample, by which its columns are chosen too."""

@@ -10,18 +10,31 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.estimator import BLEND, Blend, Estimator
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, is_better, usable_folds
+from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
+from alerting.learning.search.sample import Positions
 from alerting.learning.selection.challenger import fit_rows
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 
 PICKS = 10  # so that weights are tenths
 CONFIDENCE = 0.9  # share of the resampled validation periods in which the blend must be better
+
+
+@dataclass(frozen=True)
+class BlendTrials:
+    """The blends tried over the folds: how many, their best figure on each shift of the labels, and the best one.
+
+    `best`: None where none is better by more than the standard error than the best family alone.
+    """
+
+    tried: int
+    chance: Floats
+    best: Candidate | None
 
 
 @dataclass(frozen=True)
@@ -32,16 +45,12 @@ class BlendChoice:
     estimator: Estimator | Blend | None = None
 
 
-def choose_blend(
-    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: TrainedDefinition
-) -> BlendChoice:
-    """Choose the blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
+def choose_blend(dataset: Dataset, blend: Candidate | None, chosen: Candidate, definition: TrainedDefinition) -> BlendChoice:
+    """Choose the blend, which has won over the folds, if it wins on the validation period too; otherwise `chosen`.
 
-    Over the folds it must be better by more than the standard error. Then both are fitted on the training rows, and the blend
-    must have the better average precision in nine of ten bootstrap samples of the validation period, drawn in blocks of time.
-    The notes of the returned candidate state the result.
+    Both are fitted on the training rows, and the blend must have the better average precision in nine of ten bootstrap samples of
+    the validation period, drawn in blocks of time. The notes of the returned candidate state the result.
     """
-    blend = _greedy(dataset, candidates, chosen, definition)
     if blend is None:
         return BlendChoice(chosen)
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
@@ -60,36 +69,38 @@ def choose_blend(
     return BlendChoice(replace(choice, notes=(*choice.notes, note)), fitted if wins else alone)
 
 
-def _greedy(
+def try_blends(
     dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: TrainedDefinition
-) -> Candidate | None:
-    """Return the best blend over the folds; None where it does not beat `chosen` there by more than chance."""
+) -> BlendTrials:
+    """Try blends over the folds: to `chosen`, add nine times the candidate that makes the mean of all best."""
     folds = usable_folds(dataset, definition.learning.folds)[0]
-    scored = np.concatenate([fold.test for fold in folds])
-    searched = [c for c in candidates if c.family != BASELINE and np.isfinite(c.oof[scored]).all()]
-    if len(folds) < 2 or all(c is not chosen for c in searched):
-        return None
+    shifted, chance = ShiftedLabels(dataset, folds, definition.learning.seed), NOTHING_TRIED
+    if len(folds) < 2 or len(candidates) < 2:
+        return BlendTrials(0, chance, None)
     picks, best = [chosen], _trial(dataset, folds, [chosen])
     alone, picked = best, list(picks)
     for _ in range(PICKS - 1):
-        options = [_trial(dataset, folds, [*picks, c]) for c in searched]
+        options = [_trial(dataset, folds, [*picks, c]) for c in candidates]
+        figures = [shifted.evaluate([_mean([*picks, c], rows) for rows in shifted.rows]) for c in candidates]
+        chance = np.max([chance, *figures], axis=0)
         most = max(range(len(options)), key=lambda i: options[i].ap)
-        picks.append(searched[most])
+        picks.append(candidates[most])
         if options[most].ap > best.ap:
             best, picked = options[most], list(picks)
+    tried = len(candidates) * (PICKS - 1)
     if len({c.family for c in picked}) < 2 or not is_better(best, alone):
-        return None
-    scores = [_mean(picked, fold) for fold in folds]
-    return assemble(BLEND, dataset, folds, [best], best, scores, 1, [])
+        return BlendTrials(tried, chance, None)
+    scores = [_mean(picked, fold.test) for fold in folds]
+    return BlendTrials(tried, chance, assemble(BLEND, dataset, folds, [best], best, scores, chance, 1, []))
 
 
 def _trial(dataset: Dataset, folds: Sequence[Fold], picks: Sequence[Candidate]) -> Trial:
-    aps = tuple(average_precision(dataset, fold, _mean(picks, fold)) for fold in folds)
+    aps = tuple(average_precision(dataset, fold, _mean(picks, fold.test)) for fold in folds)
     return Trial({"members": _members(picks)}, float(np.mean(aps)), aps)
 
 
-def _mean(picks: Sequence[Candidate], fold: Fold) -> Floats:
-    return np.asarray(np.mean([c.oof[fold.test] for c in picks], axis=0), np.float64)
+def _mean(picks: Sequence[Candidate], rows: Positions) -> Floats:
+    return np.asarray(np.mean([c.oof[rows] for c in picks], axis=0), np.float64)
 
 
 def _members(picks: Sequence[Candidate]) -> list[dict[str, Any]]:

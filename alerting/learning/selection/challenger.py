@@ -1,4 +1,4 @@
-"""The challenger: choose the best candidate, fit it once, set calibration and threshold, score the test period once."""
+"""The challenger: fit the chosen candidate once, set calibration and threshold, score the test period once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -26,7 +25,6 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.column_sets import ColumnSets, family_params, take_part
-from alerting.learning.selection.baseline_test import compare_with_baseline
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     ThresholdChoice,
@@ -38,48 +36,6 @@ from alerting.readings.history import from_millis
 
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
-
-
-def select(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
-    """Return the candidate that becomes the challenger; or None, and the reason in a sentence.
-
-    It must beat the baseline out of fold, and by more than chance where there are enough problems to tell.
-    """
-    best, floor = choose(candidates), _best(c for c in candidates if c.family == BASELINE)
-    if best is None or floor is None:
-        return None, explain_no_candidate(candidates)
-    lead = compare_with_baseline(dataset, best, floor, definition.learning.folds)
-    if lead is None or lead.is_beyond_chance:
-        return best, ""
-    return None, (
-        f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
-        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.message} at 95 %."
-    )
-
-
-def choose(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the candidate with the best out-of-fold average precision; None when it does not beat the best baseline."""
-    best = _best(c for c in candidates if c.family != BASELINE)
-    floor = _best(c for c in candidates if c.family == BASELINE)
-    if best is None or (floor is not None and best.ap <= floor.ap):
-        return None
-    return best
-
-
-def explain_no_candidate(candidates: Sequence[Candidate]) -> str:
-    """Return the reason, in a sentence, why `choose` found no challenger."""
-    best = _best(c for c in candidates if c.family != BASELINE)
-    floor = _best(c for c in candidates if c.family == BASELINE)
-    if best is None or floor is None:
-        return "No candidate was fitted."
-    return (
-        f"No candidate beats the baseline: the best, {best.family}, has an average precision of {best.ap:.3f} out of fold, "
-        f"the baseline ({floor.params['score']}) {floor.ap:.3f}."
-    )
-
-
-def _best(candidates: Any) -> Candidate | None:
-    return max(candidates, key=lambda c: c.ap, default=None)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def compare(
     seed: int,
     suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> PromotionDecision:
-    """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
+    """Decide whether a challenger, which has exceeded chance out of fold, replaces the champion.
 
     Both are evaluated by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and
     ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes on which
@@ -85,7 +85,7 @@ def compare(
             "provisional",
             promote=True,
             provisional=True,
-            reason="There is no champion yet. The challenger beats the baseline out of fold and serves provisionally.",
+            reason="There is no champion yet. The challenger exceeds chance out of fold and serves provisionally.",
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:

@@ -7,6 +7,7 @@ written. Every finished segment is stored, so that an interrupted run continues 
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
 from alerting.usecases.definitions.sync import check, require_revision, sync
+from alerting.usecases.training.derived import fix_features
 
 RULES = 1  # part of a run's identity: results stored under other rules do not count
 WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
@@ -69,6 +71,9 @@ def backtest(
     if run.get("finished_at") is not None:
         return stored_result(platform, run)
     sandbox = Sandbox(platform, _in_service(subject.revision, start))
+    if isinstance(subject.definition, TrainedDefinition):
+        with suppress(UserError):  # without enough data the first training that has them fixes them
+            fix_features(sandbox.training(start), subject.definition, start)
     done = restore(platform, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
     segments = [segment_metrics(s) for s in run["segments"]]

@@ -1,5 +1,6 @@
 """Metrics and charts of a backtest's result, and reading of a stored result."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.durations import format_duration
@@ -62,25 +63,16 @@ def finish(
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")
-    stored = stored_result(platform, run)
-    return Backtest(**{**stored.__dict__, "resumed": done, "is_stored": False})
+    return replace(stored_result(platform, run), resumed=done, is_stored=False)
 
 
 def stored_result(platform: Platform, run: Document) -> Backtest:
     return Backtest(
-        id=run["id"],
-        definition=run["definition"],
-        start=run["start"],
-        end=run["end"],
-        headline=run["headline"],
+        **{name: run[name] for name in ("id", "definition", "start", "end", "headline", "finished_at")},
+        **{name: run[name] for name in ("metrics", "events", "load", "cost")},
         segments=tuple(run["segments"]),
-        metrics=run["metrics"],
-        events=run["events"],
-        load=run["load"],
-        cost=run["cost"],
         episodes=tuple(platform.backtests.episodes(run["id"])),
         page=platform.backtests.page(run["id"]) or "",
-        finished_at=run["finished_at"],
         is_stored=True,
     )
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
 from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
 from alerting.usecases.backtest.live_views import ReadingsUntil
+from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.registry.registration import search_run
 
 
@@ -34,6 +36,8 @@ class Sandbox:
         self.memory.definitions.add_revision(revision)
         self.memory.assets.put(live.assets.all())
         self.memory.assets.put_event_types(live.assets.event_types())
+        if isinstance(revision.definition, TrainedDefinition) and (fixed := stored_features(live, revision.definition)):
+            self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> Platform:

@@ -81,4 +81,4 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
 
 
 def segment_metrics(document: Mapping[str, Any]) -> SegmentMetrics:
-    return _FIGURE.validate_python({**document, "cut_short": tuple(document["cut_short"]), "unknown": tuple(document["unknown"])})
+    return _FIGURE.validate_python(document)

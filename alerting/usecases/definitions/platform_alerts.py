@@ -3,7 +3,7 @@
 The process that finds a fault opens an alert, and the next one that finds it gone resolves it. Idempotent.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import TrainedDefinition
@@ -16,14 +16,22 @@ DOCUMENT = "document faulty"
 
 def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
     """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
-    if not evaluated:
-        return
-    still = {a.subject: a.reason for a in alerts.open() if a.kind == UNREADABLE}
-    for name in evaluated:
-        if name in faults and still.get(name) != faults[name]:
-            alerts.report(UNREADABLE, name, faults[name], at)
-        elif name in still and name not in faults:
-            alerts.resolve(UNREADABLE, name, at)
+    if evaluated:
+        current = {name: faults[name] for name in evaluated if name in faults}
+        _record(alerts, UNREADABLE, current, at, lambda name: name in evaluated)
+
+
+def _record(
+    alerts: PlatformAlerts, kind: str, faults: Mapping[str, str], at: datetime, is_checked: Callable[[str], bool]
+) -> None:
+    """Open alerts on these faults (reason by subject), and resolve those on other subjects that were checked."""
+    still = {a.subject: a.reason for a in alerts.open() if a.kind == kind}
+    for subject, reason in faults.items():
+        if still.get(subject) != reason:
+            alerts.report(kind, subject, reason, at)
+    for subject in still.keys() - faults.keys():
+        if is_checked(subject):
+            alerts.resolve(kind, subject, at)
 
 
 def forget_deleted(alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime) -> None:
@@ -53,10 +61,4 @@ def record_document_faults(
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
-    still = {a.subject: a.reason for a in alerts.open() if a.kind == DOCUMENT}
-    for subject, reason in faulty.items():
-        if still.get(subject) != reason:
-            alerts.report(DOCUMENT, subject, reason, at)
-    for subject in still.keys() - faulty.keys():
-        if collections is None or subject.split("/")[0] in collections:
-            alerts.resolve(DOCUMENT, subject, at)
+    _record(alerts, DOCUMENT, faulty, at, lambda subject: collections is None or subject.split("/")[0] in collections)

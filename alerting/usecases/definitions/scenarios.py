@@ -130,7 +130,8 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     history = _history(definition, definition.variable, scenario)
     for path, sentence in unknown_limits(definition, history.asset):
         raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
-    end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
+    values = max((len(_spread(v)) for v in scenario.readings.values()), default=1)
+    end = scenario.until if scenario.until is not None else (values - 1) * scenario.every
     before = scenario.start - _MOMENT
     evaluated = evaluate_values(definition, history, None, before, scenario.start + end)
     _, steps = advance(ConditionState(before), evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
@@ -139,8 +140,8 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:
         notified = [at - scenario.start for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)]
-        found += [_notification_line(at) for at in notified if scenario.after <= at <= last]
-        expected += [_notification_line(at) for at in scenario.notified]
+        found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
+        expected += [f"{_clock(at)}  notified" for at in scenario.notified]
     return ScenarioResult(scenario.title, tuple(found), tuple(expected))
 
 
@@ -171,10 +172,6 @@ def _notified_instants(
     return notification_instants(steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved)
 
 
-def _notification_line(at: timedelta) -> str:
-    return f"{_clock(at)}  notified"
-
-
 def _line(at: timedelta, step: Step) -> str:
     what = "closed" if step.kind == "closed" else f"{step.kind}: {step.severity}"
     return f"{_clock(at)}  {what}"
@@ -191,10 +188,6 @@ def _expected_line(expected: Expected, scenario: Scenario) -> str:
 def _clock(at: timedelta) -> str:
     milliseconds = at // timedelta(milliseconds=1) % 1000
     return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
-
-
-def _length(scenario: Scenario) -> int:
-    return max((len(_spread(values)) for values in scenario.readings.values()), default=1) - 1
 
 
 def _history(definition: Definition, variable: str, scenario: Scenario) -> History:

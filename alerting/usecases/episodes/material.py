@@ -14,7 +14,6 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts
 from alerting.detection.suppression import first_free, is_covered
-from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
@@ -23,6 +22,7 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.material import Material, ModelInService
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
@@ -32,11 +32,14 @@ SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of."""
     definition = revision.definition
+    if isinstance(definition, TrainedDefinition):
+        definition = with_stored_features(platform, definition)
     prediction_window = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start - prediction_window, as_of)
     found = [e for e in platform.episodes.find(revision.name, start=start - prediction_window, end=end) if not e.withdrawn]
-    episodes = [e for e in found if not _is_never_notified(definition, suppressed, e, as_of)]
+    suppression = definition.suppression
+    episodes = [e for e in found if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)]
     scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
     histories = {a.name: platform.readings.load(a, start - _before(definition, a), as_of) for a in assets}
     evaluated, gaps = _evaluated_intervals(platform, revision, histories, start, end)
@@ -55,11 +58,6 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
     )
-
-
-def _is_never_notified(definition: Definition, suppressed: IntervalsByAsset, episode: Episode, as_of: datetime) -> bool:
-    suppression = definition.suppression
-    return suppression is not None and never_notified(suppression, suppressed.get(episode.asset, ()), episode, as_of) is not None
 
 
 def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import shard_of
 from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import from_millis
@@ -46,7 +45,7 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
             result.reprocessed[row] = _reprocessed(one)
             if not one.changes_episodes:
                 result.after.put(row, one.count_unknown(one.since.state), one.reprocessed.state)
-                ready.setdefault(shard_of(batch.targets[row].definition), []).append(row)
+                ready.setdefault(batch.targets[row].shard, []).append(row)
         changed = {row: one for row, one in evaluated.items() if one.changes_episodes}
         for shard, of_shard in by_shard(batch, changed).items():
             commit_shard(run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, []))

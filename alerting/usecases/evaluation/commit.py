@@ -14,7 +14,7 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.episodes.state_table import ConditionTable
 from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Conflict
 from alerting.ports.logs import id_logger
@@ -97,11 +97,11 @@ class BatchResult:
     composed: dict[int, Composed] = field(default_factory=dict)
 
 
-def by_shard(batch: Batch, rows: Iterable[int]) -> dict[int, list[int]]:
+def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[int]]:
     """Return rows by the shard that stores their states."""
-    found: dict[int, list[int]] = {}
+    found: dict[tuple[int, int], list[int]] = {}
     for row in rows:
-        found.setdefault(shard_of(batch.targets[row].definition), []).append(row)
+        found.setdefault(batch.targets[row].shard, []).append(row)
     return found
 
 
@@ -119,7 +119,7 @@ def commit_shard(
         rows = [*unchanged[:_TARGETS], *composed]
         late = late_updates(run, batch, result.after, rows, result.reprocessed)
         try:
-            _write(run, batch.before.take(rows), result.after.take(rows), changes, late, attempts)
+            _write(run, batch, rows, result.after.take(rows), changes, late, attempts)
         except Conflict as conflict:
             attempts += 1
             if attempts == _ATTEMPTS:
@@ -164,17 +164,17 @@ def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> 
 
 
 def _write(
-    run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, late: LateUpdates, attempt: int
+    run: Run, batch: Batch, rows: Sequence[int], after: ConditionTable, changes: EpisodeChanges, late: LateUpdates, attempt: int
 ) -> None:
     """Write everything in one unit of work, states last; states alone by a compare-and-set of their own."""
-    states = run.platform.states
-    if not changes.episodes and not late:
-        states.advance(before, after)
+    states, before, every = run.platform.states, batch.before.take(rows), batch.targets[rows[0]].every
+    if not (changes.episodes or late or states.changes_cadence(before.keys, every)):
+        states.advance(before, after, every=every)
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
         late.write(run.platform, unit)
-        states.advance(before, after, unit)
+        states.advance(before, after, unit, every)
 
 
 def _unmoved(run: Run, batch: Batch, rows: Sequence[int]) -> set[int]:

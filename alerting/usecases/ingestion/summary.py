@@ -40,11 +40,6 @@ def understand(
     )
 
 
-def unit_of(title: str, kind: VariableType) -> str | None:
-    """Return the unit that a title names; None for a variable that is not a number."""
-    return split_title(title).unit if kind == "number" else None
-
-
 def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
     wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
@@ -53,7 +48,7 @@ def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declare
         title=column.title,
         name=column.name,
         type=kind,
-        unit=unit_of(column.title, kind),
+        unit=split_title(column.title).unit if kind == "number" else None,
         new=column.name not in declared,
         values=column.filled - wrong,
         missing=max(0, empty),

@@ -11,11 +11,10 @@ from typing import Literal, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import Assets, Audit, Definitions, Progress, Readings, silent
-from alerting.ports.late import Arrivals
+from alerting.ports import Audit, Progress, silent
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
-from alerting.usecases.ingestion.late_rows import late_rows
+from alerting.usecases.ingestion.late_rows import Stored, late_rows
 from alerting.usecases.ingestion.sources import Duration, EventSource, EventsProfile, Profile, ReadingSource, Reject, Source
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.understood import Understood
@@ -24,20 +23,8 @@ What = Literal["readings", "events"]
 Row = TypeVar("Row")
 
 
-class Plant(Protocol):
+class Plant(Stored, Protocol):
     """The part of the platform that the import touches."""
-
-    @property
-    def assets(self) -> Assets: ...
-
-    @property
-    def definitions(self) -> Definitions: ...
-
-    @property
-    def readings(self) -> Readings: ...
-
-    @property
-    def arrivals(self) -> Arrivals: ...
 
     @property
     def audit(self) -> Audit: ...
@@ -74,41 +61,32 @@ def refuse_line(line: BadLine) -> None:
     raise UserError(f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again")
 
 
+@dataclass(frozen=True)
 class CheckedReadings:
-    """Readings that were checked as a whole and can be written."""
+    """Readings that were checked as a whole and can be written. `changes`: assets that are new or get new variables."""
 
-    def __init__(
-        self,
-        source: ReadingSource,
-        plant: Plant,
-        profile: Profile,
-        types: Mapping[str, VariableType],
-        reject: Reject | None,
-    ) -> None:
-        self._source, self._plant, self._profile, self._types, self._reject = source, plant, profile, types, reject
-        self._existing = {a.name: a for a in plant.assets.all()}
-        self._declared = [
-            with_variables(source, name, filled, profile.columns, types, self._existing.get(name))
-            for name, filled in sorted(profile.assets.items())
-        ]
-        self.understood = understand(source, profile, types, self._existing, {})
+    source: ReadingSource
+    plant: Plant
+    profile: Profile
+    types: Mapping[str, VariableType]
+    reject: Reject | None
+    changes: Sequence[Asset]
+    understood: Understood
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets and variables, and write all rows. Idempotent."""
-        profile, types = self._profile, self._types
-        rejected = _Counted(self._reject or refuse_line)
-        changes = [a for a in self._declared if self._existing.get(a.name) != a]
-        self._plant.assets.put(changes)
-        batches = self._source.read(types, rejected, progress)
-        written = _write(batches, lambda batch: self._plant.readings.add_readings(batch, now))
+        profile, types = self.profile, self.types
+        rejected = _Counted(self.reject or refuse_line)
+        self.plant.assets.put(self.changes)
+        batches = self.source.read(types, rejected, progress)
+        written = _write(batches, lambda batch: self.plant.readings.add_readings(batch, now))
         result = replace(
-            _result("readings", self.understood, profile, written, rejected.count, self._plant, now),
-            created=self.understood.new_assets,
+            _result("readings", self.understood, profile, written, rejected.count, self.plant, now),
             variables={profile.columns[title].name: kind for title, kind in types.items()},
             bad_quality=sum(profile.columns[title].bad_quality for title in types),
             uncertain=sum(profile.columns[title].uncertain for title in types),
         )
-        _record(self._plant, result, changed=bool(result.new or changes), now=now, actor=actor)
+        _record(self.plant, result, changed=bool(result.new or self.changes), now=now, actor=actor)
         return result
 
 
@@ -126,41 +104,39 @@ def check_readings(
     types = column_types(source, profile, existing)
     refuse_bad(source, profile, types, [], reject)
     refuse_doubtful(source, profile, types)
-    return CheckedReadings(source, plant, profile, types, reject)
+    declared = [
+        with_variables(source, name, filled, profile.columns, types, existing.get(name))
+        for name, filled in sorted(profile.assets.items())
+    ]
+    changes = [a for a in declared if existing.get(a.name) != a]
+    return CheckedReadings(source, plant, profile, types, reject, changes, understand(source, profile, types, existing, {}))
 
 
+@dataclass(frozen=True)
 class CheckedEvents:
-    """Events that were checked as a whole and can be written."""
+    """Events that were checked as a whole and can be written. `durations`: by event type; `new_types`: those not stored yet."""
 
-    def __init__(
-        self,
-        source: EventSource,
-        plant: Plant,
-        profile: EventsProfile,
-        types: Mapping[str, VariableType],
-        durations: Mapping[str, Duration],
-        reject: Reject | None,
-    ) -> None:
-        self._source, self._plant, self._profile, self._types, self._reject = source, plant, profile, types, reject
-        self._durations = durations
-        stored = {t.name for t in plant.assets.event_types()}
-        self._new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
-        self.understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
+    source: EventSource
+    plant: Plant
+    profile: EventsProfile
+    types: Mapping[str, VariableType]
+    durations: Mapping[str, Duration]
+    new_types: Sequence[EventType]
+    reject: Reject | None
+    understood: Understood
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets and event types, and write all events. Idempotent."""
-        rejected = _Counted(self._reject or refuse_line)
+        rejected = _Counted(self.reject or refuse_line)
         created = [Asset(name=name) for name in self.understood.new_assets]
-        self._plant.assets.put(created)
-        self._plant.assets.put_event_types(self._new_types)
-        batches = self._source.read(self._types, self._durations, rejected, progress)
-        written = _write(batches, lambda batch: self._plant.readings.add_events(batch, now))
+        self.plant.assets.put(created)
+        self.plant.assets.put_event_types(self.new_types)
+        batches = self.source.read(self.types, self.durations, rejected, progress)
+        written = _write(batches, lambda batch: self.plant.readings.add_events(batch, now))
         result = replace(
-            _result("events", self.understood, self._profile, written, rejected.count, self._plant, now),
-            created=self.understood.new_assets,
-            event_types=self._durations,
+            _result("events", self.understood, self.profile, written, rejected.count, self.plant, now), event_types=self.durations
         )
-        _record(self._plant, result, changed=bool(result.new or created or self._new_types), now=now, actor=actor)
+        _record(self.plant, result, changed=bool(result.new or created or self.new_types), now=now, actor=actor)
         return result
 
 
@@ -184,7 +160,9 @@ def check_events(
     types = {title: kind for title, column in profile.columns.items() if (kind := column.attribute_type())}
     ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
     refuse_bad(source, profile, types, ends, reject)
-    return CheckedEvents(source, plant, profile, types, durations, reject)
+    new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
+    understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
+    return CheckedEvents(source, plant, profile, types, durations, new_types, reject, understood)
 
 
 def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]) -> tuple[int, int]:
@@ -211,7 +189,7 @@ def _result(
         first=profile.first,
         last=profile.last,
         assets=understood.assets,
-        created=(),
+        created=understood.new_assets,
         variables={},
         event_types={},
         notes=understood.notes,

@@ -45,8 +45,8 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
     charted = kind_of(definition).chart(definition, asset, episode)
     start, cut = _start(platform, asset, charted.variable, episode.raised_at, stop)
     panels = []
-    if charted.scores_every is not None:
-        panels.append(_risk(platform, episode, start, stop, charted.scores_every))
+    if charted.scored:
+        panels.append(_risk(platform, episode, start, stop))
     if charted.variable is not None:
         panels.append(_readings(platform, asset, charted.variable, start, stop, charted))
     return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
@@ -99,7 +99,7 @@ def _readings(platform: Platform, asset: Asset, variable: str, start: datetime, 
     )
 
 
-def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime, stride: timedelta) -> Panel | None:
+def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
     scores = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
     rows = list(islice(scores, _MOST_READINGS))
     chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}
@@ -111,4 +111,5 @@ def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime,
     at = np.array(sorted(found), np.int64)
     values = np.array([found[t] for t in at.tolist()], np.float64)
     levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, "alarm at"),)
+    stride = timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
     return new_panel(Panel("Risk", None, at, values, levels, share=True, hold=3 * stride))

@@ -12,6 +12,7 @@ from alerting.definitions.wording.clean_text import clean, clean_line, clean_tex
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import after_failure, retry_delay
+from alerting.notifications.routing import channels_of
 from alerting.ports import DeliveryFailed, Message, Platform
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
@@ -160,12 +161,8 @@ def _deliver(current_round: _Round, claimed: Notification, episode: Episode | No
     status = after_failure(claimed.attempts, failure.permanent)
     counts.failed += 1
     counts.dead += status == "dead"
-    text = (
-        "notification undelivered after the last attempt: %s"
-        if status == "dead"
-        else "notification failed, another attempt follows: %s"
-    )
-    _log.warning(text, claimed.transition, **ids)
+    what = "undelivered after the last attempt" if status == "dead" else "failed, another attempt follows"
+    _log.warning(f"notification {what}: %s", claimed.transition, **ids)
     again = None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
     return claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again)
 
@@ -235,9 +232,7 @@ def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[
     UserError if there is neither a route nor a channel of this name.
     """
     route = next((r for r in read_routes(platform.routes)[0] if r.name == name), None)
-    channels = list(route.channels) if route else [name] if name in platform.channels else []
-    if route:
-        channels += [c for step in route.escalation for c in step.channels if c not in channels]
+    channels = channels_of(route) if route else [name] if name in platform.channels else []
     if not channels:
         names = ", ".join([r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.hours import end_of, is_within
+from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
+from alerting.notifications.routing import channels_of, is_on_shift
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.notification.deliver import send_test
@@ -83,15 +84,9 @@ def try_route(platform: Platform, name: str, actor: str, now: datetime) -> dict[
     return send_test(platform, name, actor, now)
 
 
-def channels_of(route: Route) -> tuple[str, ...]:
-    """Return the channels of a route, then those of its escalation only."""
-    return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
-
-
 def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
     heartbeats = _latest(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
-    on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
-    return RouteStatus(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
+    return RouteStatus(route, is_on_shift(route, now), end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
 
 
 def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:

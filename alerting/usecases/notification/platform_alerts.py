@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from alerting.definitions.hours import end_of, is_within
+from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification, new_message
+from alerting.notifications.routing import is_on_shift
 from alerting.ports import Platform, PlatformAlert
 
 DEFAULT_CHANNEL = "log"
@@ -34,14 +35,9 @@ def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> l
         return [(DEFAULT_CHANNEL, None)] if DEFAULT_CHANNEL in platform.channels else []
     found: dict[str, str | None] = {}
     for route in asked:
-        if _in_force(route, now):
+        if is_on_shift(route, now) and end_of(route.quiet, route.zone, now) is None:
             found |= {channel: route.name for channel in route.channels if channel not in found}
     return list(found.items())
-
-
-def _in_force(route: Route, now: datetime) -> bool:
-    on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
-    return on_shift and end_of(route.quiet, route.zone, now) is None
 
 
 def _key(what: str, alert: PlatformAlert, channel: str) -> str:

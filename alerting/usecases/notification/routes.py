@@ -80,7 +80,8 @@ def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[Route
     for route in check_routes(platform, documents):
         document = route_document(route)
         before = existing.get(route.name)
-        plans.append(RoutePlan(route.name, _action(before, document), document))
+        change: Literal["changed", "unchanged"] = "unchanged" if before == document else "changed"
+        plans.append(RoutePlan(route.name, "new" if before is None else change, document))
     return plans
 
 
@@ -187,12 +188,6 @@ def _count_recent_alerts(existing: Existing, episode: Episode, recipient: Recipi
         return 0
     recent = existing.raised_since(episode.asset, now - recipient.flood.within)
     return sum(n.channel == recipient.channel for n in recent)
-
-
-def _action(before: Document | None, after: Document) -> Literal["new", "changed", "unchanged"]:
-    if before is None:
-        return "new"
-    return "unchanged" if before == after else "changed"
 
 
 def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:

@@ -39,26 +39,21 @@ def _of_open_episodes(platform: Platform, routes: Sequence[Route], now: datetime
 
 def _heartbeats(platform: Platform, routes: Sequence[Route], now: datetime) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
-    beats = [
-        (route, channel, f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}")
+    beats = {
+        f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (route.name, channel, every)
         for route in routes
         if (every := route.heartbeat) is not None
         for channel in route.channels
-    ]
-    stored = {n.key for n in platform.notifications.get([key for *_, key in beats])} if beats else set()
-    new = [beat for beat in beats if beat[2] not in stored]
-    if not new:
+    }
+    for stored in platform.notifications.get([*beats]) if beats else ():
+        del beats[stored.key]
+    if not beats:
         return []
     still_open, dead = len(platform.episodes.find(open_only=True)), len(platform.notifications.dead())
     text = f"Alerting is running at {now.isoformat()}: open episodes {still_open}, undelivered messages {dead}.\n"
-    return [
-        new_message(
-            key, channel, "Alerting is running", text + _next_beat(route), now, route.name, open=still_open, dead_letters=dead
-        )
-        for route, channel, key in new
-    ]
-
-
-def _next_beat(route: Route) -> str:
-    every = spoken_duration(route.heartbeat) if route.heartbeat else ""
-    return f"The next such message comes in {every} (route {route.name}); if it does not, check the platform."
+    found = []
+    for key, (name, channel, every) in beats.items():
+        following = f"The next such message comes in {spoken_duration(every)} (route {name}); if it does not, check the platform."
+        counts = {"open": still_open, "dead_letters": dead}
+        found.append(new_message(key, channel, "Alerting is running", text + following, now, name, **counts))
+    return found

@@ -162,7 +162,8 @@ def _load_now(
     start = now - platform.budget.days * DAY
     notified = defaultdict(list)
     for episode in platform.episodes.alarms(start, now):
-        if _was_notified(episode) and episode.definition in revisions:
+        was_notified = not (episode.backfilled or episode.withdrawn or episode.silent)
+        if was_notified and episode.definition in revisions:
             notified[episode.definition].append(episode)
     positions = position_by_asset(platform.assets)
     names = set(changing)
@@ -179,10 +180,6 @@ def _load_now(
     for revision in young:
         others = _sum(others, expected_load(platform, revision.definition, now).alarms)
     return {name: alarms for name, alarms in alarms_by_name.items() if name in names}, others
-
-
-def _was_notified(episode: Alarm) -> bool:
-    return not (episode.backfilled or episode.withdrawn or episode.silent)
 
 
 def _experienced_load(

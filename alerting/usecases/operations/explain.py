@@ -31,11 +31,11 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
         raise NotFound(f"there is no asset {asset_name!r}")
     found = _evaluated_or_why_not(platform, latest, asset, at)
     covering = _covering(platform, name, asset_name, at)
-    models = _shelf_at(platform, name, asset_name, at)
-    muted = [f"no notification is sent: {describe_shelf(models)}"] if models else []
+    shelf = _shelf_at(platform, name, asset_name, at)
+    muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
-    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=models is not None)
+    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
 
 
 def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
@@ -132,8 +132,5 @@ def watermark_of(platform: Platform, episode: Episode) -> tuple[datetime, timede
 
 
 def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:
-    def ends(models: Shelf) -> datetime | None:
-        return min((t for t in (models.ended_at, models.until) if t is not None), default=None)
-
     shelves = platform.shelves.of(definition, asset)
-    return next((s for s in shelves if s.since <= at and ((end := ends(s)) is None or at < end)), None)
+    return next((s for s in shelves if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))), None)

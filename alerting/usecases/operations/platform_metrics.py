@@ -102,7 +102,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
         never_evaluated=count_never,
         lag=lags,
         overdue=overdue,
-        reading_age=_largest(ages),
+        reading_age=dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED]),
         oldest_reading_age=max(ages.values(), default=_ZERO),
         assets_without_readings=without,
         late_rows=late,
@@ -141,10 +141,6 @@ def _reading_ages(platform: Platform, targets: Iterable[EvaluationTarget], now: 
     newest = platform.readings.newest_instants()
     ages = {asset: max(now - newest[asset], _ZERO) for asset in assets if asset in newest}
     return ages, len(assets) - len(ages)
-
-
-def _largest(ages: Mapping[str, timedelta]) -> dict[str, timedelta]:
-    return dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED])
 
 
 def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:

@@ -196,15 +196,15 @@ def shelves_now(shelves: Shelves, now: datetime, definition: str | None = None, 
     return [shelf for shelf in shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
-def operator_state(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> OperatorState:
+def operator_state(platform: Platform, episode: Episode, now: datetime) -> OperatorState:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
-    start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
+    start, end = episode.raised_at - TOGETHER, episode.raised_at + TOGETHER + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
     flags = current_flags(episode, shelves, now, line.suppressed)
     suppressed_because = line.reason if line.suppressed else None
-    return OperatorState(flags, isa_state(flags), shelves, first_out(episode, near, together), suppressed_because, line.unknown)
+    return OperatorState(flags, isa_state(flags), shelves, first_out(episode, near), suppressed_because, line.unknown)
 
 
 def target_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:

@@ -8,8 +8,8 @@ import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from alerting.definitions.faults import first_line
-from alerting.ports import Files, ModelUnavailable, Platform
+from alerting.definitions.faults import UserError, first_line
+from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
 
 if TYPE_CHECKING:
@@ -25,8 +25,15 @@ def register_model(
     """Register model files as the next version and store their hashes; the same run registers once. Idempotent.
 
     The hashes are stored before the files are sent, so that a crash in between loses nothing: a repeated registration of a run
-    adds its own hashes, and the registry stores the files of one of them.
+    adds its own hashes, and the registry stores the files of one of them. Raises UserError if the files are larger than a version
+    may be.
     """
+    size = sum(len(data) for data in files.values())
+    if size > MOST_MODEL_BYTES:
+        raise UserError(
+            f"the model of {definition!r} and its refit have {size >> 20} MiB together, {MOST_MODEL_BYTES >> 20} MiB are "
+            "allowed; set periods.refit: none, or choose other learning.candidates"
+        )
     platform.decisions.expect_files(definition, run_id, file_hashes(definition, files, platform.model_key))
     version = platform.models.register(definition, run_id, files, tags, inputs)
     platform.decisions.bind_files(definition, run_id, version)

@@ -13,7 +13,8 @@ from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.blending import BlendChoice, choose_blend
-from alerting.learning.selection.challenger import Evidence, finish_challenger, select
+from alerting.learning.selection.challenger import Evidence, finish_challenger
+from alerting.learning.selection.choice import choose
 from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.learning.selection.promotion import PromotionDecision, compare
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
@@ -26,12 +27,17 @@ from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.dataset import acted_windows, histories_at, suppressed_at
+from alerting.usecases.training.dataset import acted_windows, suppressed_at
+from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
 
 _log = id_logger(__name__)
+_FINDS_NOTHING = (
+    " Its threshold finds no problem in the validation period, so it goes into service only if a person approves: "
+    "`alerting model approve`."
+)
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,23 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     definition, dataset = load_definition(platform, run_id), load_dataset(platform, run_id)
     candidates = load_candidates(platform, run_id)
     review_refit(platform, definition, as_of)
-    chosen, why_not = select(dataset, definition, candidates)
+    choice = choose(dataset, definition, candidates)
     champion_version = champion_at(platform.decisions.of(name), as_of)
     refreshed_version = None
-    if chosen is None:
-        challenger, reason = None, f"{why_not} The champion, if any, stays."
+    if choice.candidate is None:
+        challenger, reason = None, f"{choice.chance.message} The champion, if any, stays."
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
-        choice = choose_blend(dataset, candidates, chosen, definition)
-        challenger = _register(platform, run_id, definition, dataset, choice, champion_version)
+        taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
+        challenger = _register(platform, run_id, definition, dataset, taken, champion_version)
         decision = challenger.decision
         if challenger.candidate.family == BLEND:
             candidates.append(challenger.candidate)
         if champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
-    replaces_lost = decision.verdict == "provisional" and champion_version is not None  # only with a person's approval
+    blind = challenger is not None and not challenger.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
+    replaces_lost = decision.verdict == "provisional" and champion_version is not None
+    by_person = blind or replaces_lost or definition.promotion.mode == "approval"
     proposal = Proposal(
         definition=name,
         revision=int(tags["revision"]),
@@ -77,15 +85,15 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
         as_of=as_of,
         verdict=decision.verdict,
         promote=decision.promote,
-        waiting=decision.promote and (replaces_lost or definition.promotion.mode == "approval"),
+        waiting=decision.promote and by_person,
         provisional=decision.provisional,
-        reason=decision.reason,
+        reason=decision.reason + (_FINDS_NOTHING if blind else ""),
         challenger_version=challenger.version if challenger else None,
         champion_version=champion_version,
         refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=challenger.evidence.summary if challenger else {},
-        evidence=decision.evidence,
+        evidence={"chance": choice.chance.to_document(), **decision.evidence},
         importance=challenger.evidence.importance if challenger else {},
         dataset=profile(dataset),
         findings=dataset.findings,
@@ -97,7 +105,8 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     params = (
         {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
     )  # where people look first
-    platform.models.log(run_id, params=params, tags=description(text), files=files, folder="decision")
+    metrics = {f"chance_{key}": float(getattr(choice.chance, key)) for key in ("ap", "bound", "trials", "problems")}
+    platform.models.log(run_id, params=params, metrics=metrics, tags=description(text), files=files, folder="decision")
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
 
@@ -181,7 +190,7 @@ def _decide(
             promote=True,
             provisional=True,
             reason=f"The champion, version {champion_version}, cannot be read, so the comparison is impossible ({unavailable}). "
-            "The challenger beats the baseline out of fold; it goes into service only if a person approves.",
+            "The challenger exceeds chance out of fold; it goes into service only if a person approves.",
         )
     return compare(
         definition=definition,

@@ -15,9 +15,11 @@ from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedba
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
 from alerting.ports import Platform
-from alerting.readings.history import History, from_millis
+from alerting.readings.history import from_millis
+from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.training.derived import histories_at
 
 
 def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
@@ -30,19 +32,25 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
 def dataset_at(
     platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
 ) -> Dataset:
-    """Return the dataset of one revision at as_of, with the feedback given by then. `plan`: of a model that is fitted again."""
+    """Return the dataset of one revision at as_of, with the feedback given by then, and stride and windows of its question.
+
+    `plan`: of a model that is fitted again.
+    """
     feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    limits = platform.limits
+    limits, derived = platform.limits, stored_features(platform, definition)
     return build_dataset(
-        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes, plan
+        definition,
+        revision.number,
+        histories,
+        as_of,
+        feedback,
+        suppressed,
+        limits.max_rows,
+        limits.memory_bytes,
+        plan,
+        derived,
     )
-
-
-def histories_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[History]:
-    """Return the histories of all assets of a definition from which it may learn at as_of."""
-    end = min(as_of, definition.periods.end or as_of)
-    return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
 
 
 def suppressed_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:

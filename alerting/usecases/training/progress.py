@@ -7,8 +7,6 @@ from typing import Any
 from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import Platform, RunState
 
-_BASELINE = 1  # a candidate beside the families of the definition
-
 
 def unfinished_training(platform: Platform, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
     """Return the newest training of a definition without a proposal and a decision; None without one.
@@ -37,8 +35,8 @@ def unfinished_training(platform: Platform, name: str, decided: Collection[str |
 def _candidates(platform: Platform, name: str, run: RunState) -> int | None:
     number = int(run.tags.get("revision", "0"))
     revision = next((r for r in platform.definitions.revisions(name) if r.number == number), None)
-    learning = getattr(revision.definition, "learning", None) if revision else None
-    return None if learning is None else len(learning.candidates) + _BASELINE
+    families = getattr(revision.definition, "families", None) if revision else None
+    return None if families is None else len(families)
 
 
 def _step(active: list[str], done: int, total: int | None) -> str:

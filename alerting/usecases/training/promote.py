@@ -8,9 +8,9 @@ from alerting.definitions.faults import UserError
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import decision_markdown
+from alerting.reporting.decision_text import chance_lines, decision_markdown
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import last_promotion, line_of_champions
+from alerting.usecases.definitions.versions import last_promotion, line_of_champions, serves_twin
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
@@ -240,6 +240,7 @@ def model_history(platform: Platform, name: str) -> dict[str, Any]:
         "champion": serving and serving.challenger_version,
         "provisional": serving is not None and serving.provisional,
         "since": serving and serving.at.isoformat(),
+        "by_twin": serving is not None and serves_twin(made, serving.challenger_version, serving.at),
         "versions": [],
         "training": None,
         "unfinished": None,
@@ -294,6 +295,7 @@ def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]
         "run_id": run_id,
         "as_of": proposal.as_of,
         "leaderboard": proposal.leaderboard,
+        "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
         "waiting": waiting,
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_hash
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
@@ -14,7 +15,8 @@ from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, serves_twin
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model, search_run
-from alerting.usecases.training.dataset import acted_windows, dataset_at, histories_at, suppressed_at
+from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
+from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.promote import PLATFORM, follow
 from alerting.usecases.training.run import column_types
 
@@ -46,7 +48,7 @@ def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, data
     revision = require_revision(platform, name, int(tags["revision"]))
     champion, as_of = ModelCache(platform).get(name, version), datetime.fromisoformat(tags["as_of"])
     gave_way = serves_twin(platform.decisions.of(name), version, as_of)
-    if definition.periods.refit == "none" or gave_way or not _same_question(platform, revision, definition, champion):
+    if definition.periods.refit == "none" or gave_way or not _same_question(platform, revision, champion):
         return None
     if dataset.plan != champion.plan:
         dataset = dataset_at(platform, revision, definition, as_of, champion.plan)
@@ -74,14 +76,14 @@ def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, data
     return Refreshed(number, refreshed.refit.training_cutoff)
 
 
-def _same_question(platform: Platform, revision: Revision, definition: TrainedDefinition, champion: TrainedModel) -> bool:
+def _same_question(platform: Platform, revision: Revision, champion: TrainedModel) -> bool:
     """Return whether the champion was trained for what the definition asks now."""
     revisions = platform.definitions.revisions(revision.name)
     before = next((r.definition for r in revisions if r.number == champion.revision), None)
-    if not isinstance(before, TrainedDefinition):
+    asked = revision.definition
+    if not isinstance(before, TrainedDefinition) or not isinstance(asked, TrainedDefinition):
         return False
-    asked = ("problem", "horizon", "gap", "stride", "assets", "include", "exclude")
-    return all(getattr(before, name) == getattr(definition, name) for name in asked)
+    return question_hash(before) == question_hash(asked)
 
 
 def review_refit(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> DecisionRecord | None:

@@ -1,6 +1,5 @@
 """Results that a training stores on its run for the next step: definition, dataset and candidates."""
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -10,19 +9,21 @@ from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Platform
 from alerting.readings.history import from_millis
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_classifier
 
 
 def candidate_families(platform: Platform, run_id: str) -> list[str]:
-    """Return the families to try in this run, the baseline first."""
-    return [BASELINE, *load_definition(platform, run_id).learning.candidates]
+    """Return the families to try in this run."""
+    return list(load_definition(platform, run_id).families)
 
 
 def load_definition(platform: Platform, run_id: str) -> TrainedDefinition:
-    """Return the definition that the run trains, in the run's revision."""
+    """Return the definition that the run trains, in the run's revision, with stride and windows as they were derived."""
     tags = platform.models.tags(run_id)
-    return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
+    revision = require_revision(platform, tags["definition"], int(tags["revision"]))
+    return with_stored_features(platform, require_classifier(revision))
 
 
 def load_dataset(platform: Platform, run_id: str) -> Dataset:

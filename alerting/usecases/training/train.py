@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from alerting.definitions.families import BASELINE
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
+from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
-from alerting.learning.search.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
+from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
 from alerting.ports.logs import id_logger
+from alerting.readings.history import duration_millis
 from alerting.reporting import training_charts
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -28,6 +29,7 @@ from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_classifier
+from alerting.usecases.training.derived import fix_features
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.run import (
     candidate_families,
@@ -67,6 +69,9 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
     revision = require_revision(platform, name)
     definition = require_classifier(revision)
     dataset = dataset_at(platform, revision, definition, as_of)
+    fixed = fix_features(platform, definition, as_of)
+    if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:  # another training was first
+        dataset = dataset_at(platform, revision, definition, as_of)
     run_id = platform.models.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
@@ -78,7 +83,11 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     platform.models.log(
         run_id,
-        params={"horizon": str(definition.horizon), "gap": str(definition.gap), "stride": str(definition.stride)},
+        params={
+            "horizon": str(definition.horizon),
+            "gap": str(definition.gap),
+            "stride": describe_window(dataset.plan.stride_ms),
+        },
         metrics={
             **counts,
             **dropped,
@@ -118,10 +127,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        if family == BASELINE:
-            candidate = baseline_candidate(dataset, definition)
-        else:
-            candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
+        candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
     except BaseException:
         platform.models.finish(child, failed=True)
         raise

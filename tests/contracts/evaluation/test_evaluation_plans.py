@@ -7,7 +7,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, threshold, too_hot
 from tests.helpers.commands import record_commands
@@ -69,7 +69,7 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
 def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     platform = plant(stores)
     first = current_plan(platform)
-    assert stores.evaluation_plans.get(stores.evaluation_plans.source_hash()) == first
+    assert stores.evaluation_plans.get(source_hash_of(platform)) == first
     evaluate(platform, None, at(1))
     assert current_plan(platform) == first
     stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])

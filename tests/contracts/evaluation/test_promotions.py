@@ -244,6 +244,12 @@ def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the
     assert "k" * 48 not in repr(shared)
 
 
+def test_a_model_that_could_not_be_read_again_for_its_size_is_not_registered(platform):
+    with pytest.raises(UserError, match=r"have 1024 MiB together, 1024 MiB are allowed; set periods\.refit: none"):
+        register_model(platform, NAME, "run", {"model.txt": bytes((1 << 30) - 8), "refit-model.txt": bytes(9)}, {}, {})
+    assert platform.models.versions(NAME) == []
+
+
 def test_a_version_that_was_registered_by_others_is_not_read(platform, files):
     promote_run(platform, proposed(platform, files, None))
     platform.models.register(NAME, "a run of somebody else", files, {}, {})

@@ -148,3 +148,35 @@ def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
     for name in (yours, "oven", "z"):
         save(stores.states, (name, "oven-1"), ConditionState(at(1)))
     assert stores.states.load(mine, ["oven-1"]) == {"oven-1": state}
+
+
+def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
+    """An evaluator of each has read its targets; both write, and neither reads again."""
+    mine, yours = neighbours()
+    minutely, hourly = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
+    befores = {name: states.load_many([(name, "oven-1")]) for name, states in ((mine, minutely), (yours, hourly))}
+    minutely.advance(befores[mine], table(**{mine: ConditionState(at(1))}), every=60_000)
+    hourly.advance(befores[yours], table(**{yours: ConditionState(at(2))}), every=3_600_000)
+    minutely.advance(table(**{mine: ConditionState(at(1))}), table(**{mine: ConditionState(at(3))}), every=60_000)
+    found = mongo_stores.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
+    assert [found.state(row) for row in range(2)] == [ConditionState(at(3)), ConditionState(at(2))]
+
+
+def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
+    """Its neighbours stay. An evaluator of the old cadence that has read before writes nothing."""
+    mine, yours = neighbours()
+    old, new = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
+    begun = table(**{mine: ConditionState(at(1), raised_at=at(0), severity="high"), yours: ConditionState(at(1))})
+    old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
+    before = new.load_many([(mine, "oven-1")])
+    after = table(**{mine: ConditionState(at(2), raised_at=at(0), severity="high")})
+    assert new.changes_cadence(before.keys, 3_600_000)
+    with mongo_stores.unit_of_work.begin() as unit:
+        new.advance(before, after, unit, 3_600_000)
+    assert not new.changes_cadence(before.keys, 3_600_000)
+    stored = {shard["_id"].split("-")[1]: shard["definition"] for shard in mongo_stores.database["evaluation_shards"].find()}
+    assert stored == {"60000": [yours], "3600000": [mine]}
+    with pytest.raises(Conflict):
+        old.advance(begun, table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}), every=60_000)
+    assert old.find_unmoved(begun).tolist() == [False, True]
+    assert mongo_stores.states.load(mine, ["oven-1"]) == {"oven-1": after.state(0)}

@@ -294,7 +294,7 @@ def test_apply_says_when_a_classifier_trains_and_that_nothing_is_evaluated_befor
 def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     output("apply", write("d.yaml", learned_quickly()))
     run_id = plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()})
-    child = plant.models.start_run(NAME, "baseline", {"family": "baseline", "fitted": "true"}, parent=run_id)
+    child = plant.models.start_run(NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id)
     plant.models.finish(child)
     plant.models.start_run(NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id)
     shown = " ".join(output("models", NAME).split())

@@ -20,7 +20,6 @@ from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.metrics.metrics import ProblemIntervals
-from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.operating_point import ObservedRows, choose_threshold
 from alerting.learning.selection.promotion import compare
@@ -254,7 +253,7 @@ def searched(**changes):
         candidate.trials,
         candidate.cut_short,
         candidate.metrics,
-        len(baseline_candidate(dataset, definition).tried[0].folds),
+        len(candidate.tried[0].folds),
     )
 
 

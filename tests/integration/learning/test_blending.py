@@ -10,8 +10,9 @@ from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.search.candidates import candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import choose_blend
-from alerting.learning.selection.challenger import choose, finish_challenger
+from alerting.learning.selection.blending import choose_blend, try_blends
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.choice import choose
 from alerting.recommendation.contributions import explain
 from tests import small_models
 
@@ -88,14 +89,15 @@ def test_a_slice_scores_as_the_whole(data, model):
 
 def test_families_that_say_the_same_are_not_blended(data, definition, candidates):
     same = [replace(c, oof=candidates[2].oof, metrics=candidates[2].metrics) for c in candidates]
-    assert choose_blend(data, same, same[2], definition).candidate is same[2]
+    assert try_blends(data, same, same[2], definition).best is None
+    assert choose_blend(data, None, same[2], definition).candidate is same[2]
 
 
 def test_a_blend_that_wins_over_the_folds_must_win_again_on_rows_that_no_search_saw(data, definition, candidates):
     random = np.random.default_rng(0)
     lucky = [replace(c, oof=data.label + random.normal(0, 1, len(data.label))) for c in candidates]
     lucky = [replace(c, oof=np.where(np.isnan(candidates[0].oof), np.nan, c.oof)) for c in lucky]
-    taken = choose_blend(data, lucky, lucky[1], definition)
+    taken = choose_blend(data, try_blends(data, lucky, lucky[1], definition).best, lucky[1], definition)
     kept = taken.candidate
     assert len(kept.notes) == len(lucky[1].notes) + 1
     assert kept.family == ("blend" if "was taken" in kept.notes[-1] else "random_forest")
@@ -109,5 +111,11 @@ def test_what_was_blended_is_kept_with_the_candidate(blend):
     assert candidate_from_files(candidate_files(blend)).params == blend.params
 
 
-def test_the_choice_is_made_among_what_was_searched(candidates):
-    assert choose(candidates).family in FAMILIES
+def test_every_blend_that_was_tried_counts_in_the_test_against_chance(data, definition, candidates):
+    blends = try_blends(data, candidates, candidates[0], definition)
+    assert blends.tried == 27
+    choice = choose(data, definition, candidates)
+    assert choice.chance.trials == 30
+    assert choice.candidate.family in FAMILIES
+    alone = np.quantile(np.max([c.chance for c in candidates], axis=0), 0.975)
+    assert choice.chance.bound > alone

@@ -11,15 +11,11 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
-    Candidate,
-    Trial,
-    baseline_candidate,
     candidate_files,
     candidate_from_files,
     usable_folds,
 )
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import choose, explain_no_candidate
 from tests import small_models
 
 
@@ -31,12 +27,6 @@ def data():
 def told():
     calls = []
     return calls, lambda step, done, total: calls.append((step, done, total))
-
-
-def candidate(family, ap, **params):
-    return Candidate(
-        family, params, np.empty(0), {"ap": ap, "roc_auc": ap, "prevalence": 0.1}, (Trial(params, ap, (ap,)),), 1, False
-    )
 
 
 def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
@@ -61,7 +51,7 @@ def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
     _, progress = told()
     found = search_candidate(data, small_models.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress)
     assert 1 <= found.params["rounds"] <= 300
-    assert found.ap > baseline_candidate(data, small_models.definition()).ap
+    assert found.ap > search_candidate(data, small_models.definition(), "persistence", progress).ap
 
 
 def test_a_search_that_the_time_budget_cuts_short_says_so_and_counts_its_trials(data):
@@ -88,40 +78,12 @@ def test_without_any_usable_fold_learning_is_refused(data):
         usable_folds(replace(data, label=nothing, label_by_data=nothing), 2)
 
 
-def test_the_baseline_is_the_better_of_prevalence_and_persistence(data):
-    definition = small_models.definition()
-    unhelpful = replace(data, persistence=np.full(len(data.label), np.nan))
-    assert baseline_candidate(unhelpful, definition).params == {"score": "prevalence"}
-    telling = replace(data, persistence=data.label + np.linspace(0, 0.1, len(data.label)))
-    best = baseline_candidate(telling, definition)
-    assert best.params == {"score": "persistence"}
-    assert best.ap == pytest.approx(1.0)
-    assert best.trials == 2
-
-
 def test_a_candidate_survives_its_files(data):
-    made = baseline_candidate(data, small_models.definition())
+    made = search_candidate(data, small_models.definition(), "persistence", told()[1])
     read = candidate_from_files(candidate_files(made))
     assert np.array_equal(read.oof, made.oof, equal_nan=True)
-    assert replace(read, oof=made.oof) == made
-
-
-def test_the_best_candidate_that_beats_the_baseline_is_chosen():
-    weak, strong, floor = (
-        candidate("lightgbm", 0.5),
-        candidate("random_forest", 0.6),
-        candidate("baseline", 0.4, score="prevalence"),
-    )
-    assert choose([weak, floor, strong]) is strong
-
-
-def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the_figures():
-    tried = [candidate("lightgbm", 0.4), candidate("baseline", 0.4, score="persistence")]
-    assert choose(tried) is None
-    assert explain_no_candidate(tried) == (
-        "No candidate beats the baseline: the best, lightgbm, has an average precision of 0.400 out of fold, "
-        "the baseline (persistence) 0.400."
-    )
+    assert np.array_equal(read.chance, made.chance)
+    assert replace(read, oof=made.oof, chance=made.chance) == made
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def fitted(data, family, **more):
     params = get_family(family).defaults | more
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 30} if family == "lightgbm" else {}
-    candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate(family, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
     return finish_challenger(data, candidate, small_models.definition())[0]
 
 

@@ -33,7 +33,7 @@ def _own_environment(monkeypatch):
 
 
 def register(registry, name, files):
-    run = registry.start_run(name, "candidate", {"family": "baseline"})
+    run = registry.start_run(name, "candidate", {"family": "persistence"})
     registry.log(run, metrics={"ap": 0.5}, files={"curve.json": b"[1, 2]"}, folder="curves")
     registry.finish(run)
     return run, registry.register(name, run, files, {"hash": "abc"})

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
+from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.definitions.faults import UserError
 from alerting.readings.history import Millis
 
@@ -44,7 +44,7 @@ class StampFormat:
 
     def matches(self, cells: Cells) -> BoolArray:
         """Return a mask of the cells in this format; their numbers may still be no date of the calendar."""
-        return _mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
+        return as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
 
     def read(self, cells: Cells) -> "LocalStamps":
         """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT` where it is no such stamp."""
@@ -54,7 +54,7 @@ class StampFormat:
             return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
         parts = pc.extract_regex(cells, self.pattern)
         found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
-        at, valid, cut = _assemble(found, _mask(pc.is_valid(parts)))
+        at, valid, cut = _assemble(found, as_mask(pc.is_valid(parts)))
         offset, zoned = found.get("z", 0), found.get("zoned", np.zeros(len(cells), dtype=bool))
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
@@ -234,7 +234,7 @@ def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:
     if half is None:
         return hour, np.ones(len(hour), dtype=bool)
     letter = pc.utf8_lower(half)
-    after, before = (_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
+    after, before = (as_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
     has_half = after | before
     return np.where(has_half, hour % 12 + 12 * after, hour), ~has_half | ((hour >= 1) & (hour <= 12))
 
@@ -248,7 +248,7 @@ def _months(names: Any) -> Ints:
 
 def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
     """Return the offset of each zone ahead of UTC in milliseconds, and a mask of cells that name one."""
-    zoned = _mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
+    zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
     encoded = pc.fill_null(zones, "").dictionary_encode()
     offsets = np.array([_minutes(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
     return offsets[encoded.indices.to_numpy(zero_copy_only=False)] * 60_000, zoned
@@ -264,7 +264,3 @@ def _minutes(zone: str) -> int:
 def _ints(texts: Any, absent: int) -> Ints:
     digits = pc.if_else(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0), None, texts)
     return np.asarray(pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _mask(array: Any) -> BoolArray:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)

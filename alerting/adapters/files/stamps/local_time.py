@@ -4,7 +4,6 @@ A stamp in that hour is ambiguous; the order of the lines resolves it. While loc
 hour. From the line where it goes back, a stamp belongs to the second.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -31,14 +30,10 @@ class ClockChange:
 
 @dataclass
 class LocalClock:
-    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds its findings by day.
-
-    `skipped`: local stamps that do not exist, by day, because the clocks were set forward over them.
-    """
+    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds its findings by day."""
 
     zone: ZoneInfo
     changes: dict[date, ClockChange] = field(default_factory=dict)
-    skipped: Counter[date] = field(default_factory=Counter)
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
@@ -51,7 +46,6 @@ class LocalClock:
             return at
         first, second = self._localize(local[unclear], summer=True), self.second(local[unclear])
         twice = first != NO_INSTANT
-        self._note_skipped(local[unclear[~twice]])
         later = self._second_time(local, unclear[twice], series)
         at[unclear[twice]] = np.where(later == 1, second[twice], np.where(later == 0, first[twice], NO_INSTANT))
         return at
@@ -64,10 +58,6 @@ class LocalClock:
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         found = stamps.tz_localize(self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT")
         return np.asarray(found.as_unit("ms").asi8)
-
-    def _note_skipped(self, local: Millis) -> None:
-        for day in local // _DAY_MS:
-            self.skipped[_day(int(day))] += 1
 
     def _second_time(self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None) -> npt.NDArray[np.int8]:
         """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if the lines are in no order."""

@@ -1,11 +1,11 @@
-"""Condition states and watermarks of targets in MongoDB: those of many targets in one document, a shard.
+"""Condition states and watermarks of targets in MongoDB: those of many targets of one cadence in one document, a shard.
 
 Written: a list per column of `ConditionTable` with one row per target; instants as milliseconds; conditions that are not normal
 under their row in `conditions`; the state one step earlier as a block of numbers. An evaluator replaces a shard as a whole,
 and only if it has read the version before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,11 +22,14 @@ _INSTANTS = ("watermark", "at", "since")
 
 
 class MongoStates:
-    """Port `States`: one document per shard of definitions. It remembers each shard as it was last read or written here."""
+    """Port `States`: one document per cadence and sixteenth of the definitions.
+
+    It remembers each shard, with its version, as it was last read or written here.
+    """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._shards = database[STATES]
-        self._last: dict[int, tuple[int, ConditionTable]] = {}
+        self._last: dict[int, dict[str, tuple[int, ConditionTable]]] = {}
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
         """Return states by asset; an asset never evaluated is absent."""
@@ -35,39 +38,51 @@ class MongoStates:
         return {asset: state for asset, state in states.items() if state is not None}
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
-        table = ConditionTable(keys)
-        for shard, rows in _rows_by_shard(keys).items():
-            stored = self._read(shard)
-            stored_rows = _find_rows(stored, [keys[row] for row in rows])
-            existing = [(row, stored_row) for row, stored_row in zip(rows, stored_rows, strict=True) if stored_row is not None]
-            table.put_rows([row for row, _ in existing], stored.take([stored_row for _, stored_row in existing]))
+        """Return the states of these targets, in this order, whatever their cadence."""
+        table, numbers = ConditionTable(keys), dict[int, list[int]]()
+        for row, (definition, _) in enumerate(keys):
+            numbers.setdefault(shard_of(definition), []).append(row)
+        for number, rows in numbers.items():
+            for _, stored in self._read(number).values():
+                stored_rows = _find_rows(stored, [keys[row] for row in rows])
+                existing = [(row, found) for row, found in zip(rows, stored_rows, strict=True) if found is not None]
+                table.put_rows([row for row, _ in existing], stored.take([found for _, found in existing]))
         return table
 
     def find_unmoved(self, before: ConditionTable) -> Flags:
-        unmoved = np.zeros(len(before), np.bool_)
-        for shard, rows in _rows_by_shard(before.keys).items():
-            stored = self._read(shard)
-            stored_rows = _find_rows(stored, [before.keys[row] for row in rows])
-            unmoved[rows] = _watermarks(stored, stored_rows) == before.watermark[rows]
+        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
+        unmoved: Flags = self.load_many(before.keys).watermark == before.watermark
         return unmoved
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:
+    def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
+        """Return whether one of these targets of a shard was stored under another cadence when it was last read."""
+        number, wanted = shard_of(keys[0][0]), set(keys)
+        known = self._last[number] if number in self._last else self._read(number)
+        return any(id != _shard_id(number, every) and not wanted.isdisjoint(table.keys) for id, (_, table) in known.items())
+
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:
         """Write the states `after` of targets of one shard; raise Conflict if the shard or a watermark has changed."""
-        (shard,) = {shard_of(definition) for definition, _ in before.keys}
-        if shard not in self._last:
-            self._read(shard)
-        version, stored = self._last[shard]
-        table = merge(stored, before, after)
-        self._write(shard, version, table, unit)
-        self._last[shard] = version + 1, table
+        (number,) = {shard_of(definition) for definition, _ in before.keys}
+        known = self._last[number] if number in self._last else self._read(number)
+        shard, wanted = _shard_id(number, every), set(before.keys)
+        version, stored = known.get(shard, (0, ConditionTable([])))
+        others = {id: one for id, one in known.items() if id != shard and not wanted.isdisjoint(one[1].keys)}
+        for _, origin in others.values():
+            stored = _joined(stored, origin.take([row for row, key in enumerate(origin.keys) if key in wanted]))
+        written = {shard: (version, merge(stored, before, after))}
+        for id, (other_version, origin) in others.items():
+            written[id] = other_version, origin.take([row for row, key in enumerate(origin.keys) if key not in wanted])
+        for id, (read_version, table) in written.items():
+            self._write(id, read_version, table, unit)
+            known[id] = read_version + 1, table
 
-    def _read(self, shard: int) -> ConditionTable:
-        document = self._shards.find_one({"_id": shard})
-        stored = (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
-        self._last[shard] = stored
-        return stored[1]
+    def _read(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
+        """Return the shards of all cadences of this number, by id, each with its version: one query of the ids' index."""
+        found = self._shards.find({"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}})
+        self._last[number] = {document["_id"]: (document["version"], from_shard(document)) for document in found}
+        return self._last[number]
 
-    def _write(self, shard: int, version: int, table: ConditionTable, unit: Unit | None) -> None:
+    def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
         """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0: if it exists)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         with conflicts():
@@ -83,15 +98,26 @@ class MongoStates:
             raise Conflict(f"the shard {shard} has changed since its version {version}")
 
 
+def _shard_id(number: int, every: int) -> str:
+    """Return the id of a shard: its number, and its cadence in ms."""
+    return f"{number:02}-{every}"
+
+
+def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
+    """Return the rows of both tables."""
+    table = ConditionTable([*one.keys, *other.keys])
+    table.put_rows(range(len(one)), one)
+    table.put_rows(range(len(one), len(table)), other)
+    return table
+
+
 def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> ConditionTable:
     """Return the stored shard with `after` in the rows of its targets. Raises Conflict if a watermark is not that of `before`."""
     stored_rows = _find_rows(stored, before.keys)
     if (_watermarks(stored, stored_rows) != before.watermark).any():
         raise Conflict("another evaluator has advanced some of these targets")
     new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None]
-    table = ConditionTable([*stored.keys, *(before.keys[row] for row in new)])
-    table.put_rows(range(len(stored)), stored)
-    table.put_rows(range(len(stored), len(table)), after.take(new))
+    table = _joined(stored, after.take(new))
     existing = [(row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None]
     table.put_rows([stored_row for _, stored_row in existing], after.take([row for row, _ in existing]))
     return table
@@ -147,13 +173,6 @@ def _sparse(condition: Condition) -> Document:
     return {
         name: value for name, value in to_document(condition).items() if value is not None and value is not False and value != []
     }
-
-
-def _rows_by_shard(keys: Sequence[TargetKey]) -> Mapping[int, list[int]]:
-    shards: dict[int, list[int]] = {}
-    for row, (definition, _) in enumerate(keys):
-        shards.setdefault(shard_of(definition), []).append(row)
-    return shards
 
 
 def _find_rows(table: ConditionTable, keys: Sequence[TargetKey]) -> list[int | None]:

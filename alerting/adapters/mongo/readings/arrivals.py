@@ -57,7 +57,6 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def evaluated_until(self) -> datetime | None:
-        """Return the latest instant up to which any evaluation has begun to read."""
         found = self._evaluated_until.find_one({"_id": _DOCUMENT_ID})
         return None if found is None else utc(found["up_to"])
 
@@ -67,28 +66,23 @@ class MongoArrivals:
         upsert(lambda: self._evaluated_until.update_one({"_id": _DOCUMENT_ID}, change, upsert=True))
 
     def unfinished(self) -> Unfinished:
-        """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
         found = list(self._arrivals.aggregate(_UNFINISHED))
         arrivals = [_arrival(document) for document in found if "waits" in document]
         return Unfinished(arrivals, len(arrivals) < len(found))
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
-        """Return arrivals of this instant, oldest first."""
         return self._found({"arrived_at": to_bson(arrived_at)})
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        """Return arrivals from this instant on, oldest first."""
         return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
 
     def _found(self, query: dict[str, object]) -> list[Arrival]:
         return [_arrival(document) for document in self._arrivals.find(query).sort(list(_OLDEST_FIRST.items()))]
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        """Record when an arrival that is not written yet was first seen."""
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Record that an arrival was routed; one whose writer has finished meanwhile is routed again."""
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:
             alike.setdefault((arrival.written, too_late), []).append(arrival.id)
@@ -97,12 +91,10 @@ class MongoArrivals:
             self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
     def forget(self, before: datetime) -> int:
-        """Remove the arrival records before an instant that are routed already."""
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        """Create reprocessing requests of these targets from these instants."""
         token = {"$set": {"token": uuid.uuid4().hex}}
         updates = [
             UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **token}, upsert=True)
@@ -112,13 +104,11 @@ class MongoArrivals:
             upsert(lambda: self._requests.bulk_write(updates, ordered=False))
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        """Return the reprocessing requests of these definitions."""
         wanted = set(definitions)
         found = (from_document(ReprocessingRequest, document) for document in self._requests.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        """Remove these requests, except those that have got another token meanwhile."""
         done = [DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token}) for r in requests]
         if done:
             self._requests.bulk_write(done, ordered=False, session=session_of(unit))

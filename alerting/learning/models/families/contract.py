@@ -13,6 +13,7 @@ import numpy.typing as npt
 import optuna
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.model import Problem
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator, FittedModel
 
@@ -79,6 +80,10 @@ class ModelFamily(ABC):
 
         Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library must not read it.
         """
+
+    def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
+        """Return the parameters that a definition's problem decides, in every trial; `columns` names a set of columns."""
+        return {}
 
     def proven_params(self) -> list[Params]:
         """Return the default, and then sets that differ much from it and from each other."""

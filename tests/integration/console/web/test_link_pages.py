@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
-from alerting.console.web.links import REQUESTS, RateLimit
+from alerting.console.attempts import REQUESTS, RateLimit
 from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.pretended import HandClock, pretended_platform

@@ -14,7 +14,8 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
-from alerting.learning.features.build import build_features, build_features_many, default_windows, grid, plan_features
+from alerting.learning.features.build import build_features, build_features_many, grid, plan_features
+from alerting.learning.features.derive import default_windows
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, with_older

@@ -38,7 +38,7 @@ def final(seed=0):
 @pytest.fixture(scope="module")
 def model():
     params = get_family("lightgbm").defaults | {"rounds": 20}
-    candidate = Candidate("lightgbm", params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate("lightgbm", params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
     return finish_challenger(small_models.dataset(), candidate, small_models.definition())[0]
 
 

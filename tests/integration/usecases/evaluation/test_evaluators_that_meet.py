@@ -107,6 +107,27 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
     assert "commitTransaction" in commands.names
 
 
+def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leaves_what_the_next_process_finishes(
+    real_mongod, stores
+):
+    """The episode that is open meanwhile is not lost, and its state is stored once."""
+    meeting = Meeting(real_mongod.uri, stores, {}, ())
+    slower = too_hot(stale_after="30m", clear_for="2m", schedule={"every": "5m"})
+    apply(meeting.line.platform, [slower], "engineer", at(10), "slower")
+    meeting._documents = copy_of(stores.database)
+    for last in count(1):
+        meeting.begin_again()
+        commands = Commands()
+        commands.before(last, commands.kill)
+        meeting.disturbed(commands, 40)
+        if commands.count < last:
+            break
+        assert meeting.outcome() == meeting.expected, f"killed before {commands.names[-1]}, command {last}"
+        stored = {shard["_id"].split("-")[1]: shard["asset"] for shard in stores.database["evaluation_shards"].find()}
+        assert stored == {"60000": [], "300000": ["oven-1"]}
+    assert "commitTransaction" in commands.names
+
+
 @pytest.mark.parametrize(
     ("fields", "late", "first", "second"),
     [({}, (), 50, 40), (LEVELS, (8, 9, 30, 31, 32, 33), 40, 50)],

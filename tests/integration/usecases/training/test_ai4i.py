@@ -9,10 +9,10 @@ from sklearn.metrics import f1_score, precision_recall_curve, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from alerting.learning.features.encoding import Columns
-from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.blending import choose_blend
-from alerting.learning.selection.challenger import choose, finish_challenger, fit_rows
+from alerting.learning.selection.challenger import finish_challenger, fit_rows
+from alerting.learning.selection.choice import choose
 from alerting.ports import silent
 from benchmarks.public_data import ABSENT, ai4i, folder, stratified
 
@@ -45,7 +45,8 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
     f1, auc = [], []
     for dataset in stratified(whole):
         candidates = [search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates]
-        chosen = choose_blend(dataset, candidates, choose(candidates), definition).candidate
+        choice = choose(dataset, definition, candidates)
+        chosen = choose_blend(dataset, choice.blend, choice.candidate, definition).candidate
         rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
         threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
         score = scored(dataset, definition, chosen, rest, test)
@@ -68,7 +69,7 @@ def test_each_failure_mode_can_be_its_own_definition(mode, figure, least):
     definition, dataset = ai4i(Path(os.environ["ALERTING_REAL_DATA"]), mode, trials=3)
     found = search_candidate(dataset, definition, "lightgbm", silent)
     assert found.metrics[figure] >= least
-    model, _ = finish_challenger(dataset, choose([baseline_candidate(dataset, definition), found]), definition)
+    model, _ = finish_challenger(dataset, choose(dataset, definition, [found]).candidate, definition)
     assert 0 < model.threshold < 1
 
 
@@ -77,3 +78,4 @@ def test_a_failure_mode_that_is_pure_chance_is_not_found():
     found = search_candidate(dataset, definition, "lightgbm", silent)
     assert found.ap < 0.05
     assert found.metrics["roc_auc"] < 0.7
+    assert choose(dataset, definition, [found]).candidate is None

@@ -10,9 +10,9 @@ from alerting.detection.problems import find_problems
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.features.build import build_features
-from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import choose, finish_challenger
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.choice import choose
 from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.ports import silent
 from alerting.readings.history import millis
@@ -89,7 +89,7 @@ def test_by_the_data_alone_the_retrained_model_loses_the_pattern_and_with_the_an
 def test_the_difference_that_the_answers_make_is_measured_with_the_same_parameters(lived):
     history, said, _ = lived
     dataset, candidate, model = trained(history, said)
-    assert choose([candidate, baseline_candidate(dataset, definition())]) is candidate
+    assert choose(dataset, definition(), [candidate]).candidate is candidate
     difference = compare_without_feedback(dataset, candidate, definition(), model)
     assert -1 <= difference.correlation < 0.999
     untouched, same, plain = trained(history, [])

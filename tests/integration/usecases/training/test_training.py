@@ -48,11 +48,15 @@ def trained():
     return platform, result
 
 
-def test_the_first_champion_is_provisional_and_beats_the_baseline(trained):
+def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known_value(trained):
     platform, result = trained
     assert (result.verdict, result.promote) == ("provisional", True)
     by_family = {line.family: line.ap for line in result.leaderboard}
-    assert max(by_family.values()) > by_family["baseline"]
+    assert max(by_family.values()) > by_family["persistence"]
+    chance = platform.decisions.of("too-moist")[0].evidence["chance"]
+    assert chance["passed"] and chance["ap"] == max(by_family.values()) > chance["bound"] > 0
+    assert chance["trials"] == 1 + 2 + 2 + 27  # persistence, two families, and the blends of the three
+    assert platform.models.runs[result.run_id].metrics["chance_bound"] == chance["bound"]
     assert result.test["ap"] > 0.6
     assert platform.models.aliases["too-moist", "champion"] == 1
     assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason

@@ -21,7 +21,7 @@ from tests.pretended import pretended_platform
 HOUR = timedelta(hours=1)
 NAME, ASSET = "too-moist", "oven-1"
 SINCE = small_models.START + 20 * HOUR
-CUTOFF = small_models.START + 26 * HOUR  # of the refit
+CUTOFF = small_models.START + 28 * HOUR  # of the refit: an instant that is scored
 GAVE_WAY = small_models.START + 50 * HOUR
 END = small_models.START + 60 * HOUR
 DEFINITION = small_models.definition()
@@ -81,6 +81,7 @@ def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
     both, alone, refit = (evaluated(plant(version)) for version in (b"both", b"twin", b"refit"))
     assert both.keys() == alone.keys() == refit.keys()
     early, late = [t for t in both if t <= CUTOFF], [t for t in both if t > CUTOFF]
+    assert CUTOFF in early
     assert min(len(early), len(late)) > 20
     assert [both[t] for t in early] == [alone[t] for t in early]
     assert [both[t]["score"] for t in late] == [refit[t]["score"] for t in late]
@@ -121,12 +122,13 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     platform = plant(b"worse")
     platform.clock.instant = END
     assert review_refit(platform, DEFINITION, CUTOFF + HOUR) is None, "too few problems to tell"
+    assert not model_history(platform, NAME)["by_twin"]
     record = review_refit(platform, DEFINITION, END)
     assert (record.verdict, record.at, record.challenger_version, record.provisional) == ("gave_way", END, 1, True)
     assert review_refit(platform, DEFINITION, END) is None
     assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "gave_way"]
     history = model_history(platform, NAME)
-    assert (history["champion"], history["decisions"][-1]["reason"]) == (1, record.reason)
+    assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (1, True, record.reason)
     assert platform.models.alias(NAME, "champion") == 1
     assert platform.models.alias(NAME, "previous") is None
     (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"]

@@ -58,6 +58,7 @@ def models() -> dict[str, Any]:
 
 def decisions() -> dict[str, Any]:
     """Two trainings in a row of a platform: the first champion, and the comparison of the next challenger with it."""
+    from alerting.definitions.assets import Variable
     from alerting.ports import ReadingRow
     from alerting.usecases.definitions.sync import apply
     from alerting.usecases.training.train import train
@@ -66,7 +67,7 @@ def decisions() -> dict[str, Any]:
     from tests.pretended import Mailbox, pretended_platform
 
     platform = pretended_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.put([oven(humidity=Variable(unit="%"))])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, h, w in zip(*moisture_after_humidity(), strict=True)

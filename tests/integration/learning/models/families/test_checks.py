@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.definitions.families import BUILT_IN
+from alerting.definitions.families import BUILT_IN, PERSISTENCE
 from alerting.definitions.faults import UserError
 from alerting.learning.models.families.checks import check_family
 from alerting.learning.models.families.contract import LabelledRows
@@ -16,7 +16,7 @@ from alerting.learning.models.trained import ModelRefused
 from tests.helpers.learning.mean_difference import FAMILY, FILE, MeanDifference, Weights
 
 
-@pytest.mark.parametrize("family", BUILT_IN)
+@pytest.mark.parametrize("family", (PERSISTENCE, *BUILT_IN))
 def test_a_family_of_the_platform_keeps_the_contract(family):
     check_family(get_family(family))
 

@@ -1,0 +1,22 @@
+"""Stride and windows derived for a question, in MongoDB."""
+
+from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document, upsert
+from alerting.adapters.mongo.indexes import DERIVED_FEATURES
+from alerting.learning.features.derive import DerivedFeatures
+
+
+class MongoDerivedFeatures:
+    """Port `DerivedFeatureStore`: one document for each definition and question."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._derived = database[DERIVED_FEATURES]
+
+    def get(self, definition: str, question: str) -> DerivedFeatures | None:
+        found = self._derived.find_one({"_id": f"{definition}|{question}"})
+        return None if found is None else from_document(DerivedFeatures, found)
+
+    def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
+        """Store the values unless some are stored already; return the stored ones."""
+        one = {"_id": f"{definition}|{question}"}
+        upsert(lambda: self._derived.update_one(one, {"$setOnInsert": to_document(derived)}, upsert=True))
+        return self.get(definition, question) or derived

@@ -1,0 +1,123 @@
+"""Persistence: the last known value of the problem's variable is the risk."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.model import Problem
+from alerting.detection.problems import risk_of
+from alerting.learning.features.encoding import Columns, Encoding, Floats
+from alerting.learning.models.calibration import fit_platt
+from alerting.learning.models.estimator import ALL_THREADS, Estimator
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.trained import ModelRefused
+
+FILE = "persistence.json"
+
+
+@dataclass(frozen=True)
+class LastValue:
+    """A fitted persistence: log-odds that rise with the risk of one column's value.
+
+    `column`: its position of `width`. `above`, `below`: the limits of the problem. `missing`: the risk of a missing value, the
+    median of the training rows. `expected`: the mean margin of the training rows.
+    """
+
+    column: int
+    width: int
+    above: float | None
+    below: float | None
+    missing: float
+    slope: float
+    intercept: float
+    expected: float = 0.0
+    margin_is_probability: ClassVar[bool] = False
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Return the log-odds of each row."""
+        del rounds
+        risk = risk_of(encoded[:, self.column], self.above, self.below)
+        return np.asarray(self.slope * np.where(np.isnan(risk), self.missing, risk) + self.intercept, np.float64)
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """Return the difference from the expected margin at the one column that counts, and the expected margin."""
+        return np.asarray(self.importance() * (self.margin(encoded)[0] - self.expected)), self.expected
+
+    def importance(self) -> Floats:
+        """Return 1 for the one column that counts, 0 for the others."""
+        return np.asarray(np.arange(self.width) == self.column, np.float64)
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """Return all fitted values as bytes."""
+        yield self.files()[FILE]
+
+    def files(self) -> dict[str, bytes]:
+        """Return one JSON file."""
+        return {FILE: json.dumps(asdict(self), separators=(",", ":")).encode()}
+
+
+class _File(BaseModel):
+    """The closed schema of the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    column: int = Field(ge=0)
+    width: int
+    above: float | None
+    below: float | None
+    missing: float
+    slope: float = Field(gt=0)
+    intercept: float
+    expected: float
+
+
+class Persistence(ModelFamily):
+    """The last known value of the problem's variable. `column`: its name; the first one if None."""
+
+    name = PERSISTENCE
+    defaults = {"column": None, "above": None, "below": None}  # noqa: RUF012
+    fixed = frozenset(defaults)
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """Return the defaults: there is nothing to search."""
+        del trial
+        return dict(self.defaults)
+
+    def params_for(self, problem: Problem) -> Params:
+        """Return the column of the problem's variable, its limits, and that variable's own set of columns."""
+        column = f"{problem.variable}.last"
+        return {"column": column, "above": problem.above, "below": problem.below, "columns": "own"}
+
+    def fit(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+    ) -> Estimator:
+        """Fit the log-odds of the risk; they never fall where it rises."""
+        del seed, threads
+        column = 0 if params["column"] is None else columns.names.index(params["column"])
+        risk = risk_of(rows.matrix[:, column], params["above"], params["below"])
+        known = risk[~np.isnan(risk)]
+        missing = float(np.median(known)) if len(known) else 0.0
+        fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
+        width = len(columns.names)
+        model = LastValue(column, width, params["above"], params["below"], missing, fitted.slope, fitted.intercept)
+        expected = float(model.margin(rows.matrix).mean())
+        return Estimator(self.name, LastValue(**asdict(model) | {"expected": expected}), columns, Encoding())
+
+    def load(self, files: Mapping[str, bytes], width: int) -> LastValue:
+        """Read the fitted values, and check that they are for a row of this width."""
+        try:
+            read = _File.model_validate_json(files[FILE])
+        except (KeyError, ValidationError) as fault:
+            raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
+        if not read.column < read.width == width:
+            raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
+        return LastValue(**read.model_dump())
+
+
+FAMILY = Persistence()

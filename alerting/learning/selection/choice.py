@@ -1,0 +1,105 @@
+"""The choice among the candidates of a training: the best, if it exceeds chance; persistence where nothing is better than it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.model import TrainedDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.search.candidates import Candidate, draw_fold, usable_folds
+from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from alerting.learning.selection.blending import try_blends
+
+LEAST_PROBLEMS = 3  # in the rows that the folds score
+QUANTILE = 0.975
+CONFIDENCE = 0.9  # share of the bootstrap samples in which a candidate must be better than persistence
+
+
+@dataclass(frozen=True)
+class ChanceTest:
+    """Whether the best average precision out of fold exceeds what the best of everything tried reaches by chance.
+
+    `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
+    labels. `problems`: in the rows that the folds score.
+    """
+
+    ap: float
+    bound: float
+    trials: int
+    problems: int
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the figure is beyond chance; no where there are too few problems to tell."""
+        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound
+
+    @property
+    def message(self) -> str:
+        """Describe the result in a sentence."""
+        if self.problems < LEAST_PROBLEMS:
+            return (
+                f"Too few problems to tell a model from chance: {self.problems} in the rows that the folds score, "
+                f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
+            )
+        return (
+            f"The best average precision out of fold, {self.ap:.3f}, {'exceeds' if self.passed else 'does not exceed'} what "
+            f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, {self.bound:.3f} "
+            f"(labels shifted in time {SHIFTS} times)."
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Return figures, result and sentence; JSON-able."""
+        return {**asdict(self), "passed": self.passed, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that becomes the challenger, or None; the blend that may replace it; and the test against chance."""
+
+    candidate: Candidate | None
+    blend: Candidate | None
+    chance: ChanceTest
+
+
+def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]) -> Choice:
+    """Choose the candidate with the best average precision out of fold; none if the best does not exceed chance.
+
+    Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten bootstrap samples; a note says so.
+    """
+    best = max(candidates, key=lambda c: c.ap)
+    blends = try_blends(dataset, candidates, best, definition)
+    folds, _ = usable_folds(dataset, definition.learning.folds)
+    chance = np.max([blends.chance, *(c.chance for c in candidates)], axis=0)
+    test = ChanceTest(
+        ap=best.ap,
+        bound=float(np.quantile(chance, QUANTILE)),
+        trials=blends.tried + sum(c.trials for c in candidates),
+        problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,
+    )
+    if not test.passed:
+        return Choice(None, None, test)
+    simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
+    share = 1.0 if simple is best else _share_better(dataset, best, simple, definition.learning.folds)
+    if share >= CONFIDENCE:
+        return Choice(best, blends.best, test)
+    note = (
+        f"The last known value was chosen, because no candidate is better beyond chance: the best, {best.family}, has an average "
+        f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is better in {share:.0%} of the "
+        f"samples ({CONFIDENCE:.0%} needed)."
+    )
+    return Choice(replace(simple, notes=(*simple.notes, note)), None, test)
+
+
+def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, folds: int) -> float:
+    """Return the share of bootstrap samples in which a candidate's average precision is the better one (`draw_fold`).
+
+    0 where no fold has enough problems to be drawn again: an unknown lead does not count.
+    """
+    usable, _ = usable_folds(dataset, folds)
+    drawn = [[draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in usable] for c in (candidate, other)]
+    lead = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
+    known = lead[~np.isnan(lead)]
+    return float(np.mean(known > 0)) if len(known) else 0.0
