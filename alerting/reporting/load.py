@@ -43,6 +43,7 @@ def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime
     by_day = Counter(at.astimezone(UTC).date() for at in raised)
     busiest = max(by_day, key=lambda day: (by_day[day], -day.toordinal()), default=None)
     peak, peak_at = _peak(raised)
+    last_day = (end - timedelta(microseconds=1)).astimezone(UTC).date()
     return Load(
         start=start,
         end=end,
@@ -51,7 +52,7 @@ def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime
         per_week=replace(rate_per_week(len(raised), days / 7, "episodes"), unit="per week"),
         busiest_day=busiest,
         busiest_day_episodes=by_day[busiest] if busiest else 0,
-        days_without=_days_between(start, end) - len(by_day),
+        days_without=(last_day - start.astimezone(UTC).date()).days + 1 - len(by_day),
         peak=peak,
         peak_at=peak_at,
         floods=len(find_floods(count_by_period(raised, start, end), start, flood_above)),
@@ -69,9 +70,3 @@ def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
         if after - i > best:
             best, best_at = after - i, at
     return best, best_at
-
-
-def _days_between(start: datetime, end: datetime) -> int:
-    """Count the days (UTC) that the interval [start, end) touches."""
-    last = end - timedelta(microseconds=1)
-    return (last.astimezone(UTC).date() - start.astimezone(UTC).date()).days + 1

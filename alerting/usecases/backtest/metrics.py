@@ -1,7 +1,6 @@
 """Metrics of a backtest: load on operators, event metrics of the candidates' code, costs, and episodes beside live action."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import numpy as np
 
@@ -47,7 +46,11 @@ def events_of(material: Material) -> EventMetrics | None:
     else:
         intervals, seed = _evaluated_intervals(material), 0
         observed = {asset: time.total_seconds() for asset, time in material.evaluated_times.items()}
-    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in intervals.items()}
+    start, end = to_millis(material.start), to_millis(material.end)
+    begun = {  # problems that began outside of [start, end) confirm episodes, but do not count
+        asset: ProblemIntervals(found.start, found.end, found.counted & (found.start >= start) & (found.start < end))
+        for asset, found in intervals.items()
+    }
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
 
 
@@ -60,12 +63,6 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
         return None
     misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
     return Cost(misses, false, misses + false, (misses + false) / weeks)
-
-
-def _begun_within(intervals: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
-    """Return the intervals with only problems that began in [start, end) counted; the others still confirm episodes."""
-    inside = (intervals.start >= to_millis(start)) & (intervals.start < to_millis(end))
-    return ProblemIntervals(intervals.start, intervals.end, intervals.counted & inside)
 
 
 def _scored_problems(

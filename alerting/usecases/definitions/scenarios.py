@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from difflib import ndiff
 from typing import Any, Literal, cast
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
@@ -24,7 +23,7 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.readings.history import INDEX_DTYPE, History, Millis, millis
+from alerting.readings.history import INDEX_DTYPE, History, millis
 from alerting.readings.sample_quality import Doubts
 
 Value = StrictBool | float | Line | None
@@ -199,7 +198,8 @@ def _history(definition: Definition, variable: str, scenario: Scenario) -> Histo
     types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
     frame.index = index.astype(INDEX_DTYPE)
-    bad = {n: _bad(_spread(v), millis(pd.DatetimeIndex(frame.index))) for n, v in scenario.readings.items()}
+    ts = millis(pd.DatetimeIndex(frame.index))
+    bad = {n: ts[[i for i, value in enumerate(_spread(v)) if value == BAD_QUALITY]] for n, v in scenario.readings.items()}
     return History(asset, frame, _events(scenario), doubts=Doubts(bad))
 
 
@@ -208,11 +208,6 @@ def _events(scenario: Scenario) -> pd.DataFrame:
     columns = {name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")}
     instants = {name: pd.Series(at, dtype=INDEX_DTYPE) for name, at in columns.items()}
     return pd.DataFrame({"type": pd.Series([e.type for e in events], dtype=object), **instants})
-
-
-def _bad(values: Sequence[Value], ts: Millis) -> Millis:
-    """Return the instants of the samples of bad quality."""
-    return ts[: len(values)][np.array([value == BAD_QUALITY for value in values], np.bool_)]
 
 
 def _asset(definition: Definition, variable: str, scenario: Scenario) -> Asset:

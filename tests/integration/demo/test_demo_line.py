@@ -34,6 +34,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.choice import choose
 from alerting.ports import silent
 from alerting.readings.history import History, to_millis
 from alerting.recommendation.whatif import recommend
@@ -216,7 +217,10 @@ def test_the_line_can_be_learned_but_not_perfectly_and_advice_on_it_really_helps
     assert 120 <= len(problems) <= 180, "four to six a day"
 
     dataset = build_dataset(definition, 1, [history], END)
-    model, evidence = finish_challenger(dataset, search_candidate(dataset, definition, "lightgbm", silent), definition)
+    candidates = [search_candidate(dataset, definition, family, silent) for family in definition.families]
+    chosen = choose(dataset, definition, candidates).candidate
+    assert chosen.family == "lightgbm", "beyond chance, and better than the last known moisture"
+    model, evidence = finish_challenger(dataset, chosen, definition)
     assert 0.6 < evidence.metrics["test_ap"] < 0.95
     assert evidence.metrics["test_event_recall"] >= 0.7
     assert evidence.metrics["test_false_alarms_per_week"] <= 10

@@ -62,6 +62,20 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
     assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason
 
 
+def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
+    platform, _ = trained
+    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    document = too_moist(name="timid", learning=learning, features={"stride": "5m"}, operating_point={"max_time_in_alarm": 1e-6})
+    apply(platform, [document], "engineer", at(MINUTES), "test")
+    result = train(platform, "timid", at(MINUTES))
+    assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
+    assert "Its threshold finds no problem in the validation period" in result.reason
+    assert platform.models.alias("timid", "champion") is None
+    assert not platform.decisions.of("timid")
+    assert promote_run(platform, result.run_id, approved_by="ann").promote
+    assert platform.models.alias("timid", "champion") == result.challenger_version
+
+
 def test_carrying_out_a_decision_twice_changes_nothing(trained):
     platform, result = trained
     promote_run(platform, result.run_id)
