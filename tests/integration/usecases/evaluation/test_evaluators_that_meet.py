@@ -107,19 +107,20 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
     assert "commitTransaction" in commands.names
 
 
+@pytest.mark.parametrize("minute", [12, 40], ids=["without-another-change", "with-episodes"])
 def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leaves_what_the_next_process_finishes(
-    real_mongod, stores
+    real_mongod, stores, minute
 ):
     """The episode that is open meanwhile is not lost, and its state is stored once."""
-    meeting = Meeting(real_mongod.uri, stores, {}, ())
-    slower = too_hot(stale_after="30m", clear_for="2m", schedule={"every": "5m"})
+    meeting = Meeting(real_mongod.uri, stores, {"allowed_lateness": "0s"}, ())
+    slower = too_hot(stale_after="30m", clear_for="2m", schedule={"every": "5m"}, allowed_lateness="0s")
     apply(meeting.line.platform, [slower], "engineer", at(10), "slower")
     meeting._documents = copy_of(stores.database)
     for last in count(1):
         meeting.begin_again()
         commands = Commands()
         commands.before(last, commands.kill)
-        meeting.disturbed(commands, 40)
+        meeting.disturbed(commands, minute)
         if commands.count < last:
             break
         assert meeting.outcome() == meeting.expected, f"killed before {commands.names[-1]}, command {last}"

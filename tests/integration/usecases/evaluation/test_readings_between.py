@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,13 +16,13 @@ pytestmark = pytest.mark.slow
 HOT = {30: 230}
 
 
-@pytest.fixture
-def line(real_server):
+@pytest.fixture(params=[0, 10], ids=["without-latency", "latency-ends-at-the-reading"])
+def line(real_server, request):
     with open_stores(real_server, "between", prepare=True) as stores:
         restore(stores.database, {})
-        line = Line(stores=stores, stale_after="2h")
+        line = Line(stores=stores, stale_after="2h", latency=timedelta(minutes=request.param))
         line.feed({1: 200})
-        line.run(10)
+        line.run(15)
         yield line
 
 
@@ -48,7 +49,7 @@ def raised(line):
 
 def test_a_reading_that_is_written_after_the_evaluator_has_read_is_evaluated_in_the_next_round(line):
     assert evaluate_while(line, 40, lambda: line.feed(HOT, 40)).targets == 1
-    assert line.state().watermark == at(40)
+    assert line.state().watermark == at(40) - line.platform.latency
     assert raised(line) == []
     line.run(41)
     assert raised(line) == [(at(30), "open", False)]
