@@ -51,7 +51,7 @@ def test_a_system_that_fails_is_left_out_and_tried_again_next_time(tmp_path, tas
 
 
 def test_the_better_system_is_told_apart_and_equal_ones_are_not(task):
-    test = task.dataset.part == "test"
+    test = task.dataset.measured_in("test")
     label = task.dataset.label[test]
     random = np.random.default_rng(0)
     good, poor = label + random.normal(0, 0.3, len(label)), label + random.normal(0, 2.0, len(label))

@@ -50,7 +50,7 @@ def definition(**changes):
         "name": "stops",
         "kind": "classifier",
         "assets": ["line-1"],
-        "problem": {"event": "stop"},
+        "problem": {"event": "stop", "recovery": "0s"},
         "horizon": "30m",
         "features": {"windows": ["30m"], "stride": "10m"},
         "learning": {"trials": 1, "folds": 2},
