@@ -77,7 +77,7 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
     with connect(server.uri) as client:
         stores = MongoStores(client[f"plant_{size}"])
         prepare_database(stores.database)
-        _write_definitions(stores, size)
+        write_definitions(stores, size, T0)
         assets, random = min(size, ASSETS), np.random.default_rng(0)
         ticks = []
         for tick in range(TICKS + 1):
@@ -111,22 +111,24 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
     }
 
 
-def _write_definitions(stores: MongoStores, size: int) -> None:
-    assets = [Asset(name=_asset(i), variables={"temperature": Variable(unit="°C")}) for i in range(min(size, ASSETS))]
+def write_definitions(stores: MongoStores, size: int, since: datetime) -> None:
+    """Write definitions in service since an instant, ten to an asset, and their assets."""
+    assets = [Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")}) for i in range(min(size, ASSETS))]
     stores.assets.put(assets)
     documents = [_definition(i) for i in range(size)]
-    revisions = [next_revision(parse_definition(d), None, "benchmark", T0, "benchmark") for d in documents]
+    revisions = [next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents]
     stores.database[DEFINITIONS].insert_many(documents)
     stores.database[REVISIONS].insert_many([{**r.model_dump(mode="json", by_alias=True), "at": r.at} for r in revisions])
 
 
 def _definition(number: int) -> dict[str, Any]:
     limit = 100.0 + number // ASSETS
-    asset = _asset(number % ASSETS)
+    asset = asset_name(number % ASSETS)
     return {"name": f"hot-{number:05}", "kind": "threshold", "assets": [asset], "variable": "temperature", "above": limit}
 
 
-def _asset(number: int) -> str:
+def asset_name(number: int) -> str:
+    """Return the name of an asset of the benchmark."""
     return f"asset-{number:04}"
 
 
@@ -140,7 +142,7 @@ def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, ran
         rows = range(start, min(start + 100, assets))
         stores.database[READINGS].insert_many(
             [
-                {"asset": _asset(row), "ts": at, "v": {"temperature": value}, "arrived_at": at}
+                {"asset": asset_name(row), "ts": at, "v": {"temperature": value}, "arrived_at": at}
                 for row in rows
                 for at, value in zip(instants, values[row].tolist(), strict=True)
             ],
@@ -154,7 +156,7 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
     instants = [end - timedelta(seconds=second + 0.5) for second in range(3)]
     for number in range(assets):
         value = 80.0 if number % 100 else 102.5
-        rows = [ReadingRow(_asset(number), at, {"temperature": value}) for at in instants]
+        rows = [ReadingRow(asset_name(number), at, {"temperature": value}) for at in instants]
         stores.readings.add_readings(rows, end + timedelta(seconds=5))
 
 
@@ -192,7 +194,7 @@ def _peer() -> dict[str, float]:
     def page() -> str:
         values = random.normal(80, 3, ASSETS).round(3)
         values[0::100] = 102.5
-        return "".join(f'temperature{{asset="{_asset(i)}"}} {value}\n' for i, value in enumerate(values.tolist()))
+        return "".join(f'temperature{{asset="{asset_name(i)}"}} {value}\n' for i, value in enumerate(values.tolist()))
 
     rules = [f'temperature{{asset="{d["assets"][0]}"}} > {d["above"]}' for d in map(_definition, range(RULES))]
     return {name: round(value, 2) for name, value in prometheus.cpu_per_rule(rules, page).items()}

@@ -12,7 +12,7 @@ from importlib import import_module
 
 import benchmarks
 
-HEAVY = ("automl", "chance", "evaluate", "training_scale")  # they take minutes and run only by name
+HEAVY = ("automl", "chance", "evaluate", "scheduler", "training_scale")  # they take minutes and run only by name
 HELPERS = ("run", "__main__", "memory", "public_data", "timing", "prometheus")
 
 

@@ -14,7 +14,9 @@ from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.moments import Floats
 
-MOST_SEARCHED = 150_000
+MOST_SEARCHED = 150_000  # rows, of a table with at most MOST_CELLS
+MOST_CELLS = 60_000_000  # rows times columns; a wider table is searched on fewer rows
+LEAST_SEARCHED = 20_000  # however many columns there are
 Positions = npt.NDArray[np.int64]
 
 
@@ -45,8 +47,9 @@ class SearchSample:
 
 
 def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
-    """Return the sample of at most `most` training rows (default MOST_SEARCHED); the same for the same dataset."""
-    most = MOST_SEARCHED if most is None else most
+    """Return the sample of at most `most` training rows (default: fewer with many columns); the same for the same dataset."""
+    if most is None:
+        most = min(MOST_SEARCHED, max(LEAST_SEARCHED, MOST_CELLS // len(dataset.plan.columns)))
     train = np.flatnonzero(dataset.part == "train")
     selected, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
     if len(train) <= most:

@@ -1,5 +1,7 @@
 """Readings that come late: in the end all is as if they had come in time, but for ids and when it was known."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.assets import Variable
@@ -229,3 +231,21 @@ def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():
     line.platform.readings.add_readings([ReadingRow("oven-1", last, {"temperature": 230.0})], at(21))
     counts = line.run(22)
     assert (counts.late, [e.raised_at for e in line.episodes()]) == (1, [last])
+
+
+def test_a_changed_cadence_moves_a_quiet_target_in_a_unit_of_work():
+    line = Line(stores=ensured_pretence(), allowed_lateness="0s")
+    line.feed(dict.fromkeys(range(1, 30), 200), 1)
+    line.run(10)
+    apply(line.platform, [too_hot(stale_after="30m", allowed_lateness="0s", schedule={"every": "5m"})], "ann", at(10), "slower")
+    begun, units = [], line.platform.unit_of_work
+
+    class Counted:
+        def begin(self, attempt=0):
+            begun.append(attempt)
+            return units.begin(attempt)
+
+    line.platform = replace(line.platform, unit_of_work=Counted())
+    for minute in (15, 20):
+        line.run(minute)
+    assert (begun, line.state().watermark) == ([0], at(20))

@@ -67,6 +67,40 @@ def test_a_training_stays_within_half_of_the_memory_also_where_that_thins_it():
     assert thinned <= fewer_cells <= memory // 2
 
 
+def train_wide(hours, sensors, families, memory_mib):
+    """Train on hourly readings of many sensors: MiB added to the process at its peak, rows, columns, hours of the stride."""
+    import matplotlib  # noqa: F401
+    import mlflow  # noqa: F401
+    import shap  # noqa: F401
+
+    random = np.random.default_rng(0)
+    values = random.standard_normal((hours, sensors)).cumsum(axis=0) * 0.1 + random.standard_normal((hours, sensors))
+    values[:, 1] = np.convolve(random.standard_normal(hours), np.ones(20) / 4, "same")
+    values[:, 0] = np.roll(values[:, 1], 15) + 0.2 * random.standard_normal(hours)
+    index = pd.date_range("2026-01-01", periods=hours, freq="h", tz="UTC", name="ts").as_unit("ms")
+    history = History(Asset(name="oven-1"), pd.DataFrame(values, columns=[f"v{i}" for i in range(sensors)], index=index))
+    definition = classifier(
+        problem={"variable": "v0", "above": 1.5, "predict": "state"},
+        horizon="6h",
+        learning={"trials": 2, "folds": 3, "candidates": families},
+    )
+    before = peak_mib()
+    dataset = build_dataset(definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory_mib << 20)
+    shape, stride = dataset.rows.shape, dataset.plan.stride_ms / 3_600_000
+    dataset = dataset_from_files(dataset_files(dataset))
+    for family in families:
+        finish_challenger(dataset, search_candidate(dataset, definition, family, lambda *_: None), definition)
+    return peak_mib() - before, *shape, stride
+
+
+def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
+    families = ["logistic_regression", "lightgbm", "random_forest"]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        added, rows, columns, stride = pool.submit(train_wide, 1_500, 600, families, 4096).result()
+    assert (rows, columns, stride) == (1_500, 12_000, 1.0)  # hourly sensors: no row is seen twice, and none is left out
+    assert added <= 1024  # measured: 460
+
+
 def fit_wide():
     """Fit LightGBM and the linear model on 12,000 columns of 600 sensors: MiB that it added to the process, and of all cells."""
     rows, columns = 1_500, Columns(tuple(f"c{i}" for i in range(12_000)), {})

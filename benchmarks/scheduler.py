@@ -1,0 +1,144 @@
+"""Evaluation of many threshold definitions through the real scheduler: from each minute to the last definition evaluated.
+
+Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded database, with the DAGs of the
+project. Each asset delivers one reading a minute, a tenth of a second after it. The shards' watermarks are read four times a
+second: a round is over once the last definition has been evaluated up to its instant less the latency. The instants that
+begin before all definitions were evaluated once do not count. A small try: `python -m benchmarks.scheduler 200 2`.
+"""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.indexes import STATES
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.local import parts
+from alerting.local.secrets import load_or_create
+from alerting.ports import ReadingRow
+from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
+from alerting.wiring import open_stores, prepare_database
+from benchmarks.evaluate import ASSETS, asset_name, write_definitions
+
+DEFINITIONS, ROUNDS = 10_000, 5
+MINUTE = timedelta(minutes=1)
+LATENCY = timedelta(seconds=10)  # the platform's default
+PAUSE_S, PATIENCE = 0.25, timedelta(minutes=10)
+
+
+def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Return the seconds from a minute to the last definition evaluated at it, beside the minute that a round may take."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that no part of Airflow goes on
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
+        home = Path(folder)
+        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        prepare_database(settings)
+        with open_stores(settings) as stores:
+            write_definitions(stores, size, _minute(datetime.now(UTC)))
+            with _airflow(settings):
+                seconds, missed = _measure(stores, size, rounds)
+    figure, longest = statistics.median(seconds), max(seconds)
+    return {
+        "benchmark": "scheduler",
+        "figure": round(figure, 1),
+        "unit": f"s from the minute to the last of {size} definitions evaluated, through Airflow, median of {rounds} minutes",
+        "peer": "the minute after which the next round begins",
+        "peer_figure": MINUTE.total_seconds(),
+        "ratio": round(MINUTE.total_seconds() / figure, 1),
+        "goal": "each round is over before the next minute, and none is left out",
+        "met": longest < MINUTE.total_seconds() and missed == 0,
+        "seconds": [round(each, 1) for each in seconds],
+        "missed": missed,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], int]:
+    """Return the seconds of each round from its minute to its end, and how many minutes had no round of their own."""
+    random, delivered, before = np.random.default_rng(0), _minute(datetime.now(UTC)), None
+    found: dict[datetime, float] = {}
+    last_change = datetime.now(UTC)
+    while len(found) < rounds:
+        time.sleep(PAUSE_S)
+        now = datetime.now(UTC)
+        if _minute(now) > delivered:
+            delivered = _minute(now)
+            _deliver(stores, min(size, ASSETS), delivered, random)
+        evaluated_to = _evaluated_to(stores, size)
+        if evaluated_to is None or evaluated_to == before:
+            if now - last_change > PATIENCE:
+                raise TimeoutError(f"no round was over within {PATIENCE}; see the logs of Airflow")
+            continue
+        if before is not None:
+            instant = _minute(evaluated_to + LATENCY)
+            found[instant] = (now - instant).total_seconds()
+            print(f"{instant:%H:%M}: {found[instant]:.1f} s", file=sys.stderr)
+        before, last_change = evaluated_to, now
+    return list(found.values()), (max(found) - min(found)) // MINUTE + 1 - len(found)
+
+
+def _evaluated_to(stores: MongoStores, size: int) -> datetime | None:
+    """Return up to when all definitions are evaluated; None while one has not been evaluated yet."""
+    shards = stores.database[STATES].find({}, {"watermark": True})
+    watermarks = [at for shard in shards for at in shard["watermark"]]
+    if len(watermarks) < size or None in watermarks:
+        return None
+    return datetime.fromtimestamp(min(watermarks) / 1000, UTC)
+
+
+def _deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Generator) -> None:
+    values = random.normal(80, 3, assets).round(3)
+    values[at.minute % 100 :: 100] = 102.5  # too hot in this minute
+    rows = [ReadingRow(asset_name(i), at, {"temperature": value}) for i, value in enumerate(values.tolist())]
+    stores.readings.add_readings(rows, datetime.now(UTC))
+
+
+@contextmanager
+def _airflow(settings: Settings) -> Iterator[None]:
+    """Run Airflow's parts with their logs in the home."""
+    secrets = load_or_create(settings.home / "secrets")
+    environ = parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ))
+    logs = settings.home / "logs"
+    logs.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environ, check=True, capture_output=True)
+    processes = []
+    try:
+        for part in parts.airflow_parts(settings, environ, needs=()):
+            with (logs / f"{part.name}.log").open("wb") as log:
+                processes.append(subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True))
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process; one that has not stopped after half a minute is killed with its group."""
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(*map(int, sys.argv[1:]))))
