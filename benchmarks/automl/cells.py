@@ -32,7 +32,7 @@ class System:
 def ours(share: float) -> System:
     """Return this platform as a system; its version is a hash of the source of its learning part."""
     digest = hashlib.sha256()
-    for file in sorted(Path(next(iter(alerting.learning.__path__))).glob("*.py")):
+    for file in sorted(Path(next(iter(alerting.learning.__path__))).rglob("*.py")):
         digest.update(file.read_bytes())
     packages = {name: version(name) for name in ("lightgbm", "scikit-learn", "optuna", "numpy")}
     return System("ours", sys.executable, {"learning": digest.hexdigest()[:10]} | packages, share)
