@@ -28,7 +28,8 @@ from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
-PAGE, SLOW_PAGE = 100, 10
+PAGE, SMALL_PAGE = 100, 10
+"""Notifications claimed at once: few at first and from slow recipients, for the claims of a killed process hold them back."""
 BATCH_LASTS = timedelta(seconds=1)
 """Time after a claim within which its deliveries begin. The others are released; so a killed process repeats few."""
 CLAIM = timedelta(minutes=2)
@@ -94,14 +95,14 @@ def deliver_now(platform: Platform, now: datetime) -> DeliveryCounts:
 
 def _deliver_pages(current_round: _Round) -> DeliveryCounts:
     """Deliver what is due, page by page. Every notification of a page is no longer due after it, or belongs to the next one."""
-    platform, now, limit, is_more = current_round.platform, current_round.now, PAGE, True
+    platform, now, limit, is_more = current_round.platform, current_round.now, SMALL_PAGE, True
     while is_more:
         due = platform.notifications.due(now, limit)
         summaries = summarise(platform, now) if any(map(waits_for_others, due)) else 0
         current_round.counts.announced += summaries
         released = _deliver_page(current_round, [n for n in due if not waits_for_others(n)])
         is_more = released > 0 or summaries > 0 or len(due) == limit
-        limit = PAGE if not released else SLOW_PAGE
+        limit = SMALL_PAGE if released else min(2 * limit, PAGE)
     return current_round.counts
 
 
