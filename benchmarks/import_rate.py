@@ -20,7 +20,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.indexes import READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.usecases.ingestion.tables import import_readings
+from alerting.usecases.ingestion.tables import check_readings
 
 ROWS, VARIABLES, ASSETS = 50_000, 20, 5
 BATCH = 10_000
@@ -69,7 +69,7 @@ def _write(file: Path) -> None:
 def _import(file: Path, stores: MongoStores) -> float:
     gc.collect()
     started = time.perf_counter()
-    result = import_readings(ReadingsFile(file, Layout()), stores, now=datetime.now(UTC), actor="benchmark")
+    result = check_readings(ReadingsFile(file, Layout()), stores).write(now=datetime.now(UTC), actor="benchmark")
     elapsed = time.perf_counter() - started
     assert result.new == ROWS
     return ROWS / elapsed
