@@ -18,7 +18,7 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 from alerting.ports import Platform
 from alerting.readings.history import History
-from alerting.reporting.episode_chart import Level
+from alerting.reporting.figures.episode_chart import Level
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]

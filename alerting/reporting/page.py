@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 from markupsafe import Markup
 
-from alerting.reporting import charts, messages
+from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
+from alerting.reporting.figures import charts
 from alerting.reporting.metrics import ReportMetrics
 from alerting.reporting.templates import render
 

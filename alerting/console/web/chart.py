@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import to_millis
-from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, lines, value_range
+from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, lines, value_range
 from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height

@@ -22,7 +22,7 @@ from alerting.episodes.first_out import first_out
 from alerting.ports import Platform
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting import messages, sentences
-from alerting.reporting.episode_chart import EpisodeChart
+from alerting.reporting.figures.episode_chart import EpisodeChart
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since

@@ -14,7 +14,7 @@ from alerting.kinds.classifier.evaluate import evaluate_part, explain_raise
 from alerting.kinds.classifier.why import explain_instant
 from alerting.kinds.kind import Charted, Gap, Inputs, Kind
 from alerting.readings.history import History, from_millis, to_millis
-from alerting.reporting.episode_chart import Level, problem_levels
+from alerting.reporting.figures.episode_chart import Level, problem_levels
 
 
 class ClassifierKind:

@@ -16,7 +16,7 @@ from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.kinds.threshold.evaluate import evaluate_threshold_interval, note_revision
 from alerting.kinds.threshold.why import explain_instant
 from alerting.readings.history import History
-from alerting.reporting.episode_chart import condition_levels
+from alerting.reporting.figures.episode_chart import condition_levels
 
 
 class ThresholdKind:

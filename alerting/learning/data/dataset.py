@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
+from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
 from alerting.learning.data.feedback_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.fingerprint import dataset_hash
@@ -120,13 +120,11 @@ def build_dataset(
     the definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
-    until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
-    views, borders = _views(definition, histories, until)
+    until, views, borders = _views(definition, histories, as_of)
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.validation) for h in views]
     if plan is None:
-        derived = derived or derive_features(definition, training)
-        plan = plan_features(definition if derived is None else derived.fill(definition), training)
+        plan, derived = _plan(definition, training, derived)
     question = _question(definition, views)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)
@@ -135,9 +133,7 @@ def build_dataset(
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
-    readings = sum(h.readings.size for h in views)
-    selected, thinned = limit_rows(definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes)
-    rows = rows if thinned is None else rows.select(selected)
+    rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     features = _features(plan, views, rows.asset, rows.at)
     train = rows.part == "train"
     counts = _count_answers(assets, rows.effect)
@@ -154,15 +150,9 @@ def build_dataset(
         occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
         observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
-        counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~selected).sum())}),
+        counts=_count_dropped(assets) | left_out,
         answers=counts,
-        findings=(
-            *_derived_finding(derived),
-            *oddities,
-            *([] if thinned is None else [thinned]),
-            *leaks,
-            *_answer_finding(counts),
-        ),
+        findings=(*_derived_finding(derived), *oddities, *limits, *leaks, *_answer_finding(counts)),
         horizon_ms=duration_millis(definition.horizon),
         gap_ms=duration_millis(definition.gap),
         purge_ms=purge,
@@ -170,17 +160,42 @@ def build_dataset(
     )
 
 
+def _plan(
+    definition: TrainedDefinition, training: Sequence[History], derived: DerivedFeatures | None
+) -> tuple[FeaturePlan, DerivedFeatures | None]:
+    """Choose the plan from the training period, and derive what the definition leaves out and `derived` does not give."""
+    derived = derived or derive_features(definition, training)
+    return plan_features(definition if derived is None else derived.fill(definition), training), derived
+
+
+def _limit(
+    definition: TrainedDefinition,
+    plan: FeaturePlan,
+    views: Sequence[History],
+    rows: JoinedRows,
+    max_rows: int | None,
+    memory_bytes: int | None,
+) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
+    """Thin the rows to what the limits allow. Return them, the finding on it, and the count of those left out."""
+    readings = sum(h.readings.size for h in views)
+    selected, thinned = limit_rows(definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes)
+    if thinned is None:
+        return rows, [], {}
+    return rows.select(selected), [thinned], {THINNED: int((~selected).sum())}
+
+
 def derive_at(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> DerivedFeatures | None:
     """Derive what `build_dataset` would derive from these histories; None where the definition states stride and windows."""
-    views, borders = _views(definition, histories, min(to_millis(as_of), to_millis(definition.periods.end or as_of)))
+    _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.validation) for h in views])
 
 
-def _views(definition: TrainedDefinition, histories: Sequence[History], until: int) -> tuple[list[History], Borders]:
-    """Return the point-in-time views, by the name of the asset, and the borders of the parts."""
+def _views(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> tuple[int, list[History], Borders]:
+    """Return the end of the views (ms), the point-in-time views by the name of the asset, and the borders of the parts."""
+    until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
-    return views, split_borders(definition, *readings_interval(definition, views))
+    return until, views, split_borders(definition, *readings_interval(definition, views))
 
 
 def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:

@@ -11,7 +11,7 @@ from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
 from alerting.ports import Picture, Platform, Wanted
 from alerting.readings.history import to_millis
-from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
+from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
 from alerting.reporting.sentences import about
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
@@ -23,7 +23,7 @@ _LONGEST = timedelta(days=31)
 
 def draw_episode(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
-    from alerting.reporting.episode_picture import episode_image
+    from alerting.reporting.figures.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now)
     return None if chart is None else Picture(episode_image(chart, platform.zone), describe(chart, platform.zone))

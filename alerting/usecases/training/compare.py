@@ -21,8 +21,8 @@ from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Pro
 from alerting.learning.selection.refit import refit
 from alerting.ports import ModelUnavailable, Platform
 from alerting.ports.logs import id_logger
-from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
+from alerting.reporting.figures import training_charts
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache

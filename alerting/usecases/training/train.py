@@ -22,8 +22,8 @@ from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting import training_charts
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
+from alerting.reporting.figures import training_charts
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run

@@ -9,7 +9,7 @@ import matplotlib.image
 import pytest
 
 from alerting.ports import ReadingRow, Score
-from alerting.reporting.episode_chart import describe
+from alerting.reporting.figures.episode_chart import describe
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.chart import chart_of, draw_episode

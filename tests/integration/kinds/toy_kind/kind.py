@@ -6,7 +6,7 @@ from alerting.detection.evaluation import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.evaluation import Evidence, Raise
 from alerting.kinds.kind import Charted, Inputs
-from alerting.reporting.episode_chart import Level
+from alerting.reporting.figures.episode_chart import Level
 
 STALE = timedelta(minutes=10)
 MOMENT = timedelta(milliseconds=1)

@@ -10,7 +10,7 @@ import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
-from alerting.reporting import training_charts
+from alerting.reporting.figures import training_charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

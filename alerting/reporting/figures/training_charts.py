@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from alerting.reporting.chart_style import chart_style
+from alerting.reporting.figures.chart_style import chart_style
 
 INK, MUTED, RULE = "#1c2733", "#5b6875", "#dde3e8"
 MAIN, OTHER, CHOSEN = "#1f6fb2", "#b0651a", "#c0262d"

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import from_millis
-from alerting.reporting.chart_style import chart_style
-from alerting.reporting.episode_chart import EpisodeChart, Panel, lines, value_range
-from alerting.reporting.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
+from alerting.reporting.figures.chart_style import chart_style
+from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, lines, value_range
+from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
 WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
 _STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}

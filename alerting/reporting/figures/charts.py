@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alerting.reporting import messages
-from alerting.reporting.chart_style import chart_style
+from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
