@@ -1,11 +1,12 @@
 """How the tests are laid out: none imports another test, and no folder is too full."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 MODULES = [path for path in sorted(TESTS.rglob("*.py")) if "__pycache__" not in path.parts]
-MOST_MODULES = 15
+MOST_MODULES, MOST_LINES = 15, 350
 IMPORTS = re.compile(r"^\s*(?:from|import) tests((?:\.\w+)*)(?: import (?:\(([^)]*)\)|([^\n(]*)))?", re.MULTILINE)
 
 
@@ -35,3 +36,11 @@ def test_no_folder_holds_more_test_modules_than_can_be_looked_over():
         if path.name.startswith("test_"):
             counts[path.parent] = counts.get(path.parent, 0) + 1
     assert {str(folder): count for folder, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_no_folder_or_file_of_the_package_grows_beyond_what_can_be_looked_over():
+    sources = [path for path in (TESTS.parent / "alerting").rglob("*.py") if path.name != "__init__.py"]
+    folders = Counter(path.parent.relative_to(TESTS.parent).as_posix() for path in sources)
+    assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+    lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in sources}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
