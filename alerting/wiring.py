@@ -7,8 +7,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Links, Platform, TrainingLimits
+from alerting.ports import Channel, Links, TrainingLimits
 from alerting.settings.delivery import Smtp
 from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
@@ -79,22 +80,27 @@ def database_warning(settings: Settings) -> str | None:
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
+    from alerting.adapters.airflow.dag_files import DagFiles
     from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.disk import list_disks
 
     delivers = _channels(settings) if channels else {}
     platform = stores.platform(models(settings), delivers, MongoClock(stores.database), memory_platform)
     return replace(
         platform,
+        dags=DagFiles(settings.home),
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),
         model_file_cache=FolderFileCache(settings.home / "cache" / "models"),
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
-        notifications_last=settings.delivery.notifications_last,
+        retention=settings.retention,
         latency=settings.latency,
+        health_limits=settings.health_limits,
+        disks=lambda: list_disks(settings.home, stores.database),
     )
 
 

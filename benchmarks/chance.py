@@ -25,6 +25,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.train import train
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,9 +83,9 @@ def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8)
     rows = [
         ReadingRow("press-1", at, dict(zip(names, row.tolist(), strict=True))) for at, row in zip(instants, values, strict=True)
     ]
-    platform.readings.add_readings(rows, end)
+    add_readings(platform, rows, end)
     starts = [START + STEP * (int(row) + 0.5) for row in events]
-    platform.readings.add_events([EventRow("press-1", "failure", at, at, "benchmark") for at in starts], end)
+    add_events(platform, [EventRow("press-1", "failure", at, at, "benchmark") for at in starts], end)
     document = {
         "name": "fails",
         "kind": "classifier",

@@ -32,14 +32,16 @@ from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
-from alerting.ports import Platform, ReadingRow
+from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.evaluate import evaluate
-from benchmarks import prometheus
+from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.memory import peak_mib
+from benchmarks.peers import prometheus
 
 ASSETS, RULES = 1_000, 10_000
 GROWTH = (100, 1_000, 10_000, 50_000)
@@ -157,7 +159,7 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
     for number in range(assets):
         value = 80.0 if number % 100 else 102.5
         rows = [ReadingRow(asset_name(number), at, {"temperature": value}) for at in instants]
-        stores.readings.add_readings(rows, end + timedelta(seconds=5))
+        add_readings(stores, rows, end + timedelta(seconds=5))
 
 
 def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:

@@ -31,19 +31,18 @@ def folder() -> Path | None:
     return Path(named) if named and Path(named).is_dir() else None
 
 
-def azure(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
-    """Return the dataset of component failures within 24 h, without the error events."""
-    definition = _definition("azure/failure-24h-no-errors.yaml", learning)
-    return definition, build_dataset(
-        definition, 1, list(_machines(data / "azure_pdm_subset")), datetime(2015, 4, 1, 6, tzinfo=UTC)
-    )
+def azure(data: Path, errors: bool = False, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+    """Return the dataset of component failures within 24 h, without the error events unless they are asked for."""
+    definition = _definition(f"azure/failure-24h{'' if errors else '-no-errors'}.yaml", learning)
+    machines = list(_machines(data / "azure_pdm_subset", errors))
+    return definition, build_dataset(definition, 1, machines, datetime(2015, 4, 1, 6, tzinfo=UTC))
 
 
-def roasting(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
-    """Return the dataset of laboratory quality below its limit at the next sample."""
+def roasting(data: Path, assets: str = "assets.yaml", **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+    """Return the dataset of laboratory quality below its limit at the next sample. `assets`: the file of the asset."""
     definition = _definition("roasting/quality-low.yaml", learning)
     files = data / "roasting_production_quality"
-    document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text())["roaster-1"]
+    document = yaml.safe_load((EXAMPLES / "roasting" / assets).read_text())["roaster-1"]
     sensors = _indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
     samples = _indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
     readings = sensors.join(samples, how="outer")
@@ -96,9 +95,11 @@ def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]
     return [replace(dataset, part=part) for part in parts]
 
 
-def _machines(files: Path) -> Iterator[History]:
-    tables = {name: pd.read_csv(files / f"PdM_{name}.csv") for name in ("telemetry", "machines", "maint", "failures")}
-    types = {"maint": ("comp", "maintenance-"), "failures": ("failure", "failure-")}
+def _machines(files: Path, errors: bool) -> Iterator[History]:
+    types = {"maint": ("comp", "maintenance-"), "failures": ("failure", "failure-")} | (
+        {"errors": ("errorID", "")} if errors else {}
+    )
+    tables = {name: pd.read_csv(files / f"PdM_{name}.csv") for name in ("telemetry", "machines", *types)}
     for machine in tables["machines"].itertuples():
         own = {name: t[t["machineID"] == machine.machineID].drop(columns="machineID") for name, t in tables.items()}
         events = [_events(own[name], column, prefix) for name, (column, prefix) in types.items()]

@@ -12,8 +12,16 @@ from importlib import import_module
 
 import benchmarks
 
-HEAVY = ("automl", "chance", "evaluate", "scheduler", "training_scale")  # they take minutes and run only by name
-HELPERS = ("run", "__main__", "memory", "public_data", "timing", "prometheus")
+HEAVY = (
+    "automl",
+    "chance",
+    "evaluate",
+    "plant",
+    "scheduler",
+    "steps",
+    "training_scale",
+)  # they take minutes and run only by name
+HELPERS = ("run", "__main__", "memory", "public_data", "timing", "peers")
 
 
 def names() -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.mongo import MongoStores
@@ -30,6 +31,7 @@ from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingRow
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_stores, prepare_database
 from benchmarks.evaluate import ASSETS, asset_name, write_definitions
 
@@ -47,8 +49,8 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
         settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
         prepare_database(settings)
         with open_stores(settings) as stores:
-            write_definitions(stores, size, _minute(datetime.now(UTC)))
-            with _airflow(settings):
+            write_definitions(stores, size, whole_minute(datetime.now(UTC)))
+            with running_airflow(settings):
                 seconds, missed = _measure(stores, size, rounds)
     figure, longest = statistics.median(seconds), max(seconds)
     return {
@@ -68,29 +70,29 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
 
 def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], int]:
     """Return the seconds of each round from its minute to its end, and how many minutes had no round of their own."""
-    random, delivered, before = np.random.default_rng(0), _minute(datetime.now(UTC)), None
+    random, delivered, before = np.random.default_rng(0), whole_minute(datetime.now(UTC)), None
     found: dict[datetime, float] = {}
     last_change = datetime.now(UTC)
     while len(found) < rounds:
         time.sleep(PAUSE_S)
         now = datetime.now(UTC)
-        if _minute(now) > delivered:
-            delivered = _minute(now)
-            _deliver(stores, min(size, ASSETS), delivered, random)
-        evaluated_to = _evaluated_to(stores, size)
-        if evaluated_to is None or evaluated_to == before:
+        if whole_minute(now) > delivered:
+            delivered = whole_minute(now)
+            deliver(stores, min(size, ASSETS), delivered, random)
+        reached = evaluated_to(stores, size)
+        if reached is None or reached == before:
             if now - last_change > PATIENCE:
                 raise TimeoutError(f"no round was over within {PATIENCE}; see the logs of Airflow")
             continue
         if before is not None:
-            instant = _minute(evaluated_to + LATENCY)
+            instant = whole_minute(reached + LATENCY)
             found[instant] = (now - instant).total_seconds()
             print(f"{instant:%H:%M}: {found[instant]:.1f} s", file=sys.stderr)
-        before, last_change = evaluated_to, now
+        before, last_change = reached, now
     return list(found.values()), (max(found) - min(found)) // MINUTE + 1 - len(found)
 
 
-def _evaluated_to(stores: MongoStores, size: int) -> datetime | None:
+def evaluated_to(stores: MongoStores, size: int) -> datetime | None:
     """Return up to when all definitions are evaluated; None while one has not been evaluated yet."""
     shards = stores.database[STATES].find({}, {"watermark": True})
     watermarks = [at for shard in shards for at in shard["watermark"]]
@@ -99,31 +101,34 @@ def _evaluated_to(stores: MongoStores, size: int) -> datetime | None:
     return datetime.fromtimestamp(min(watermarks) / 1000, UTC)
 
 
-def _deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Generator) -> None:
+def deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Generator) -> None:
+    """Write one reading of each asset."""
     values = random.normal(80, 3, assets).round(3)
     values[at.minute % 100 :: 100] = 102.5  # too hot in this minute
     rows = [ReadingRow(asset_name(i), at, {"temperature": value}) for i, value in enumerate(values.tolist())]
-    stores.readings.add_readings(rows, datetime.now(UTC))
+    add_readings(stores, rows, datetime.now(UTC))
 
 
 @contextmanager
-def _airflow(settings: Settings) -> Iterator[None]:
-    """Run Airflow's parts with their logs in the home."""
+def running_airflow(settings: Settings, **changes: str) -> Iterator[dict[str, int]]:
+    """Run Airflow's parts with their logs in the home; yield their process ids by name. `changes`: of the environment."""
     secrets = load_or_create(settings.home / "secrets")
-    environ = parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ))
+    environ = {**parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ)), **changes}
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environ, check=True, capture_output=True)
-    processes = []
+    write_dag_files(settings.home)
+    for job in parts.airflow_migration(settings, environ):
+        subprocess.run(job.command, env=environ, check=True, capture_output=True)
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
             with (logs / f"{part.name}.log").open("wb") as log:
-                processes.append(subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True))
-        yield
+                processes[part.name] = subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True)
+        yield {name: process.pid for name, process in processes.items()}
     finally:
-        for process in processes:
+        for process in processes.values():
             process.terminate()
-        for process in processes:
+        for process in processes.values():
             _end(process)
 
 
@@ -136,7 +141,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
-def _minute(instant: datetime) -> datetime:
+def whole_minute(instant: datetime) -> datetime:
+    """Return the minute of an instant."""
     return instant.replace(second=0, microsecond=0)
 
 

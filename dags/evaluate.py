@@ -1,7 +1,9 @@
 """One evaluation DAG per cadence in use: the definitions in a few shards, then the resulting notifications."""
 
+from datetime import timedelta
+
 from airflow.sdk import dag
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, dag_snapshot, is_wanted
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, cadences
 from alerting_tasks.evaluation import evaluate, notify, plan
 
 from alerting.definitions.durations import parse_duration
@@ -16,8 +18,9 @@ def build(every: str) -> None:
         tags=["evaluate"],
         description=f"Evaluates definitions every {every} and sends notifications",
         doc_md=f"Evaluates the active definitions with cadence {every}, then delivers notifications.",
-        default_args=TASK_OPTIONS | {"priority_weight": 10, "weight_rule": "absolute"},
-        **DAG_OPTIONS,
+        default_args=TASK_OPTIONS | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
+        dagrun_timeout=timedelta(hours=1),
+        **DAG_OPTIONS | {"max_active_runs": 3},  # a tick that is late or tried again does not hold up the next one
     )
     def evaluation() -> None:
         planned = plan(every)
@@ -26,6 +29,5 @@ def build(every: str) -> None:
     evaluation()
 
 
-for every in dag_snapshot().cadences:
-    if is_wanted(f"evaluate__{every}"):
-        build(every)
+for every in cadences():
+    build(every)

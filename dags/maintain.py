@@ -29,6 +29,7 @@ def deliver() -> dict[str, int]:
     tags=["maintain"],
     description="Updates revisions and outcomes, and sends repeated messages",
     doc_md=__doc__,
+    dagrun_timeout=timedelta(hours=2),
     default_args=TASK_OPTIONS,
     **DAG_OPTIONS,
 )

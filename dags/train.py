@@ -1,23 +1,39 @@
-"""One training DAG per active classifier definition: dataset → candidates → compare → [approve] → promote."""
+"""One training DAG per active classifier definition: dataset → candidates → compare → [approve] → promote.
+
+Airflow reads sixteen copies of this file, `train_00.py` to `train_15.py`, each with the definitions of one shard.
+"""
+
+from pathlib import Path
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import dag
-from alerting_tasks import dag_snapshot, is_wanted
-from alerting_tasks.training import APPROVAL, ask, candidate, candidate_timeout, compare, dataset, promote, training_options
+from alerting_tasks import trained_definitions
+from alerting_tasks.training import (
+    APPROVAL,
+    ask,
+    candidate,
+    candidate_timeout,
+    compare,
+    dataset,
+    promote,
+    record_failure,
+    training_options,
+)
 
 from alerting.definitions.model import TrainedDefinition
 
 
-def build(dag_id: str, definition: TrainedDefinition, revision: int) -> None:
+def build(definition: TrainedDefinition, revision: int) -> None:
     """Build the DAG of one definition; only its id, text and schedule come from the definition."""
 
-    @dag(dag_id=dag_id, **training_options(definition, revision))
+    @dag(dag_id=f"train__{definition.name}", **training_options(definition, revision))
     def training() -> None:
         mlflow_run = dataset(definition.name)
         search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(mlflow_run=mlflow_run)
         candidates = search.expand(family=sorted(definition.families))
         decision = compare(mlflow_run)
         candidates >> decision
+        [mlflow_run, candidates, decision] >> record_failure(definition.name)
         if definition.promotion.mode == "automatic":
             decision >> promote(mlflow_run)
         else:
@@ -29,6 +45,5 @@ def build(dag_id: str, definition: TrainedDefinition, revision: int) -> None:
     training()
 
 
-for row in dag_snapshot().trained:
-    if is_wanted(dag_id := f"train__{row.definition.name}"):
-        build(dag_id, row.definition, row.revision)
+for row in trained_definitions(Path(__file__).stem):
+    build(row.definition, row.revision)

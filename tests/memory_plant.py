@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from alerting.adapters.memory.arrivals import MemoryArrivals
+from alerting.adapters.memory.definitions import MemoryAssets
+from alerting.adapters.memory.readings import MemoryReadings
+
 
 class Assets:
     def __init__(self, *assets):
@@ -23,37 +27,32 @@ class Assets:
         self.types.update({t.name: t for t in types})
 
 
-class Readings:
+class Readings(MemoryReadings):
+    """Stored readings and events, and the number of rows of each write."""
+
     def __init__(self):
-        self.values, self.quality, self.events, self.batches = {}, {}, {}, []
+        super().__init__(MemoryAssets())
+        self.batches = []
 
-    def add_readings(self, rows, arrived_at):
+    def insert(self, rows, arrived_at):
         self.batches.append(len(rows))
-        changed = 0
-        for row in rows:
-            before = self.values.get((row.asset, row.ts), {})
-            after = {**before, **row.values}
-            quality = {**self.quality.get((row.asset, row.ts), {}), **row.quality}
-            changed += after != before or quality != self.quality.get((row.asset, row.ts), {})
-            self.values[row.asset, row.ts] = after
-            if quality:
-                self.quality[row.asset, row.ts] = quality
-        return changed
+        return super().insert(rows, arrived_at)
 
-    def add_events(self, rows, arrived_at):
-        changed = 0
-        for row in rows:
-            key = (row.asset, row.type, row.start)
-            changed += self.events.get(key) != row
-            self.events[key] = row
-        return changed
+    @property
+    def rows(self):
+        return [row for of_asset in self._rows.values() for row in of_asset.values()]
 
-    def load(self, asset, start, end, variables=None, events_since=None):
-        raise NotImplementedError
+    @property
+    def values(self):
+        return {(row.asset, row.ts): row.values for row in self.rows}
 
-    def span(self, asset):
-        instants = [ts for name, ts in self.values if name == asset]
-        return (min(instants), max(instants)) if instants else None
+    @property
+    def quality(self):
+        return {(row.asset, row.ts): row.quality for row in self.rows if row.quality}
+
+    @property
+    def events(self):
+        return {(e.asset, e.type, e.start): e for of_asset in self._events.values() for e in of_asset.values()}
 
 
 class Audit:
@@ -64,19 +63,18 @@ class Audit:
         self.entries.append((actor, what, subject))
 
 
-class Arrivals:
-    def of(self, arrived_at):
-        return []
-
-
 @dataclass
 class Plant:
     """In-memory stores with these assets."""
 
     assets: Assets = field(default_factory=Assets)
     readings: Readings = field(default_factory=Readings)
-    arrivals: Arrivals = field(default_factory=Arrivals)
+    arrivals: MemoryArrivals = field(default_factory=MemoryArrivals)
     audit: Audit = field(default_factory=Audit)
+
+    @property
+    def reading_writes(self):
+        return self.readings
 
     def untouched(self):
         return not (self.assets.known or self.assets.types or self.readings.values or self.readings.events or self.audit.entries)

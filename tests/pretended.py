@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from alerting.adapters.memory import models as memory
 from alerting.adapters.memory.platform import memory_platform
-from alerting.ports import DeliveryFailed, ModelUnavailable, Platform
+from alerting.adapters.platform import Platform
+from alerting.ports import DeliveryFailed, ModelUnavailable
 from tests.builders import at
 
 

@@ -12,7 +12,7 @@ from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
-    from alerting.ports import Platform
+    from alerting.adapters.platform import Platform
     from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 
 
@@ -108,14 +108,16 @@ def _rows(made: "Backtest") -> list[dict[str, Any]]:
 
 
 def _print(made: "Backtest", target: Path) -> None:
+    from alerting.reporting.decision_text import METRIC_TITLES, counts, format_metric
+
     rows = [{**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]} for s in made.segments]
     if any(s["verdict"] for s in made.segments):
         show(rows, ["number", "from", "to", "verdict", "family", "model", "training_cutoff", "episodes"], False, "")
     if made.events:
         shown = ("event_recall", "false_alarms_per_week", "episode_precision", "time_in_alarm", "median_lead_time")
-        intervals = made.events["intervals"]
-        lines = [{"metric": n, "value": made.events[n], "95 % interval": _interval(intervals.get(n))} for n in shown]
-        show(lines, ["metric", "value", "95 % interval"], False, "")
+        behind = counts(made.events)
+        for n in shown:
+            console.print(f"{METRIC_TITLES[n]}: {format_metric(made.events, n)}{behind.get(n, '')}")
     if made.load:
         load = made.load
         console.print(
@@ -139,7 +141,3 @@ def _print(made: "Backtest", target: Path) -> None:
     elif made.resumed:
         console.print(f"continued after {made.resumed} segments that were finished before")
     console.print(f"no notification was sent, no live data changed; written to {target} (backtest {made.id})")
-
-
-def _interval(bounds: Any) -> str:
-    return f"{bounds[0]:.3g} to {bounds[1]:.3g}" if bounds else ""

@@ -1,6 +1,8 @@
 """Commands on definitions: `check`, `apply`, `list`, `show` and `alerting definition …`."""
 
 import json
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,8 +27,9 @@ from alerting.cli.support import (
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
     from alerting.definitions.model import Definition
-    from alerting.ports import Platform
+    from alerting.definitions.revisions import Plan
 
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
@@ -53,9 +56,20 @@ def check(files: Files, as_json: Json = False) -> None:
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
     shown = [{**row, "derived": derived[row["name"]]} for row in rows]
     show(shown if as_json else rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
-    for name, message in derived.items():
-        if message is not None and not as_json:
-            console.print(f"{name}: {message}", markup=False)
+    if not as_json:
+        for name, message in derived.items():
+            if message is not None:
+                console.print(f"{name}: {message}", markup=False)
+        _show_warnings(good)
+
+
+def _show_warnings(definitions: "Sequence[Definition]") -> None:
+    from alerting.definitions.checks.trained import training_warnings
+    from alerting.definitions.model import TrainedDefinition
+
+    for definition in definitions:
+        for warning in training_warnings(definition) if isinstance(definition, TrainedDefinition) else ():
+            console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
 
 def _derived(platform: "Platform", definition: "Definition") -> str | None:
@@ -96,26 +110,46 @@ def apply(
         now = p.clock.now()
         rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
         load = forecasts(p, plans, now)
-        following = next_steps(p.assets, p.decisions, plans, datetime.now(UTC))
+        following = next_steps(p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC))
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
+            _show_warnings([i.definition for i in plans if i.action != "unchanged"])
             for forecast in load:
                 for sentence in forecast.messages:
                     console.print(f"{forecast.definition}: {sentence}", style="red" if forecast.breaks else None)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
+        started = {} if dry_run else _start_trainings(p, plans)
     if as_json:
-        print_json({"plan": rows, "load": load, "applied": not dry_run, "next": [] if dry_run else following})
+        print_json({"plan": rows, "load": load, "applied": not dry_run, "next": [] if dry_run else following, "started": started})
     elif dry_run:
         console.print("dry run: no definition was changed")
     else:
-        console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
-        for step in following[:_STEPS_SHOWN]:
-            console.print(f"next: {step}")
-        if len(following) > _STEPS_SHOWN:
-            console.print(f"next: and so on for {len(following) - _STEPS_SHOWN} more: alerting list")
-        if following and not is_served():
-            console.print("the platform does not run: start it with `alerting up`, and it does the following")
+        _show_applied(plans, following, started)
+
+
+def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
+    """Start the trainings that are due if a definition with a model was changed, and return their pages."""
+    from alerting.definitions.model import TrainedDefinition
+
+    if not any(plan.action != "unchanged" and isinstance(plan.definition, TrainedDefinition) for plan in plans):
+        return {}
+    from alerting.local.start_trainings import start_trainings
+    from alerting.settings.environment import read_settings
+
+    return start_trainings(read_settings(os.environ), p)
+
+
+def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]) -> None:
+    console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
+    for step in following[:_STEPS_SHOWN]:
+        console.print(f"next: {step}")
+    if len(following) > _STEPS_SHOWN:
+        console.print(f"next: and so on for {len(following) - _STEPS_SHOWN} more: alerting list")
+    for name, page in started.items():
+        console.print(f"{name}: training started: {page}")
+    if following and not is_served():
+        console.print("the platform does not run: start it with `alerting up`, and it does the following")
 
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
@@ -124,23 +158,31 @@ def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
 
 @command
 def list_definitions(as_json: Json = False) -> None:
-    """List all definitions with kind, state and revision; faulty ones with their faults."""
+    """List all definitions with their last evaluation and training; faults, new questions, and faults of the platform follow."""
     from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions.training_state import describe_trainings
+    from alerting.usecases.operations.last_runs import last_runs
 
     with platform() as p:
         sync.sync(p, p.clock.now())
         faults = p.definitions.faulty()
-        rows = [sync.summary(r, faults.get(r.name, [])) for r in p.definitions.latest()]
+        latest = p.definitions.latest()
+        states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
+        runs = last_runs(p, latest)
+        rows = [sync.summary(r, faults.get(r.name, [])) | {"training": states.get(r.name)} | vars(runs[r.name]) for r in latest]
         listed = {r["name"] for r in rows}
         rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in listed]
         unmended = p.platform_alerts.open()
-    shown = rows if as_json else [row | {"rev": row.get("revision")} for row in rows]
-    columns = ["name", "kind", "state", "rev", "assets", "severity", "since"]
+    short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
+    shown = rows if as_json else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
+    columns = ["name", "kind", "state", "rev", "assets", "severity", "since", "evaluated", "model", "trained"]
     show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
     if not as_json:
         for row in rows:
             for fault in row.get("faults", []):
                 console.print(f"{row['name']}: {fault}", style="red")
+            if row.get("training"):
+                console.print(f"{row['name']}: {row['training']}", style="yellow")
         show_platform_alerts([a for a in unmended if a.subject not in faults])
 
 
@@ -155,18 +197,21 @@ def show_definition(
     from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.derived import stored_features
+    from alerting.usecases.definitions.training_state import describe_trainings
 
     with platform() as p:
         sync.sync(p, p.clock.now())
-        chosen = sync.require_revision(p, name, revision)
+        chosen = sync.require_revision(p.definitions, name, revision)
         history = p.definitions.revisions(name)
         faults = p.definitions.faulty().get(name, [])
-        derived = stored_features(p, chosen.definition) if isinstance(chosen.definition, TrainedDefinition) else None
+        training = describe_trainings(p.definitions, p.decisions, p.trainings, history[-1:], p.zone).get(name)
+        derived = (
+            stored_features(p.derived_features, chosen.definition) if isinstance(chosen.definition, TrainedDefinition) else None
+        )
     document = definition_document(chosen.definition)
     if as_json:
-        print_json(
-            {"definition": document, "revision": chosen.number, "revisions": history, "faults": faults, "derived": derived}
-        )
+        found = {"definition": document, "revision": chosen.number, "revisions": history, "faults": faults}
+        print_json(found | {"derived": derived, "training": training})
         return
     print_text(_yaml(document))
     rows = [
@@ -175,6 +220,10 @@ def show_definition(
     lines = [line.plain for line in table_lines(rows, ["revision", "at", "author", "reason", "hash"], console.width - 2)]
     lines += [f"the current document is faulty, revision {chosen.number} stays in force: {fault}" for fault in faults]
     lines += [] if derived is None else [derived.message]
+    if isinstance(chosen.definition, TrainedDefinition):
+        zone = chosen.definition.schedule.timezone
+        lines.append(f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} ({zone})")
+    lines += [] if training is None else [training]
     print_text("".join(f"# {line}\n" for text in lines for line in clean_text(text, visible=True).splitlines()))
 
 
@@ -191,7 +240,7 @@ def export(
 
     with platform() as p:
         sync.sync(p, p.clock.now())
-        chosen = [sync.require_revision(p, n) for n in names] if names else p.definitions.latest()
+        chosen = [sync.require_revision(p.definitions, n) for n in names] if names else p.definitions.latest()
     documents = [definition_document(r.definition) for r in chosen]
     text = json.dumps(documents, indent=2) + "\n" if as_json else "---\n".join(map(_yaml, documents))
     if out is not None:

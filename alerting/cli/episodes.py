@@ -23,8 +23,8 @@ from alerting.cli.support import (
 from alerting.reporting.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
     from alerting.episodes.episode import Episode, Verdict
-    from alerting.ports import Platform
 
 episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
 
@@ -44,8 +44,7 @@ def episodes(
 ) -> None:
     """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one, all its details."""
     from alerting.reporting import sentences
-    from alerting.usecases.episodes.listing import episodes_of, group_of, in_groups
-    from alerting.usecases.episodes.store import find_episode
+    from alerting.usecases.episodes.store import episodes_of, find_episode, group_of, in_groups
 
     begin = instant(start, "--from")
     stop = instant(end, "--to")

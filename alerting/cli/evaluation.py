@@ -1,13 +1,19 @@
-"""`alerting evaluate`."""
+"""`alerting evaluate` and `alerting score`."""
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.printing.output import console, plain, show, zone
-from alerting.cli.support import End, Json, Start, instant, platform, progress, writes
+from alerting.cli.printing.output import console, plain, short, show, show_result, zone
+from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, progress, writes
 from alerting.reporting import messages
+
+if TYPE_CHECKING:
+    from alerting.kinds.evaluation import ScoredRows
+    from alerting.usecases.evaluation.past_scores import ScoringPlan
 
 
 @writes
@@ -57,3 +63,70 @@ def evaluate(
         for _, count in counts:
             for target, reason in count.unknown.items():
                 console.print(f"unknown: {target}: {reason}")
+
+
+@command
+def score(
+    name: DefinitionName,
+    history: Annotated[bool, typer.Option("--history", help="Write past scores to --out, instead of the newest ones.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start, ISO 8601 with zone; the training cutoff of the model when left out.", metavar="TIME"),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End, ISO 8601 with zone; the last reading when left out.", metavar="TIME")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest score of each asset, or write those of the past: time, asset, score, threshold, reason where unknown.
+
+    The scores are those that live evaluation gives: no instant sees later readings, and instants that the model has learned from,
+    or in recovery after a problem, are unknown. Nothing is stored, and nothing is sent.
+    """
+    from alerting.usecases.evaluation.past_scores import plan_scoring, score_past
+
+    if history == (out is None) or (not history and (start or end)):
+        raise typer.BadParameter("give --history and --out together; --from and --to go with them", param_hint="--history")
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    with platform() as p, progress() as report:
+        plan = plan_scoring(p, name, begin, stop, model, newest=not history)
+        scored = score_past(p, plan, report)
+        if out is not None:
+            return _write_scores(plan, scored, out, as_json)
+        newest = [_newest(asset, rows) for asset, rows in scored]
+    return show(newest, ["asset", "time", "score", "threshold", "model_version", "reason"], as_json, "no asset")
+
+
+def _write_scores(plan: "ScoringPlan", scored: "Iterable[tuple[str, ScoredRows]]", out: Path, as_json: bool) -> None:
+    from alerting.adapters.files.tables.score_table import write_scores
+
+    counts = write_scores(out, scored)
+    known, unknown = counts.pop("", 0), dict(counts.most_common())
+    document = {
+        "file": str(out),
+        "version": plan.version,
+        "from": plan.start,
+        "to": plan.end,
+        "scores": known,
+        "unknown": unknown,
+    }
+    written = f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, written to {out}"
+    show_result(document, as_json, written, *(f"unknown: {count:,} instants: {reason}" for reason, count in unknown.items()))
+
+
+def _newest(asset: str, rows: "ScoredRows") -> dict[str, Any]:
+    from alerting.readings.instants import from_millis
+
+    known = not rows.unknown[-1]
+    return {
+        "asset": asset,
+        "time": from_millis(int(rows.at[-1])),
+        "score": float(rows.score[-1]) if known else None,
+        "threshold": rows.threshold,
+        "model_version": rows.model_version,
+        "reason": rows.unknown[-1] or None,
+    }

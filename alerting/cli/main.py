@@ -8,7 +8,7 @@ from alerting.cli.backtest import backtest
 from alerting.cli.definitions import apply, check, definition_group, list_definitions, show_definition
 from alerting.cli.demo import demo_group
 from alerting.cli.episodes import episode_group, episodes, feedback, why
-from alerting.cli.evaluation import evaluate
+from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
@@ -19,6 +19,7 @@ from alerting.cli.scenarios import test
 from alerting.cli.shelves import shelf_group, suppression_group
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
+from alerting.cli.upkeep import backup, restore, retain
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., None], str]]
 """Command or group by name, with its line in the help."""
@@ -50,8 +51,12 @@ MORE: Commands = {
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
+    "score": (score, "Show the newest scores, or write those of the past to a file"),
     "dataset": (dataset, "Show or export the rows of a training"),
     "prepare": (prepare, "Create or update home and database without starting anything"),
+    "backup": (backup, "Back up database, models and secrets"),
+    "restore": (restore, "Restore a backup into an empty home"),
+    "retain": (retain, "Delete what is older than its retention"),
     "demo": (demo_group, "Show the simulated line, change its set-points"),
 }
 
@@ -63,8 +68,7 @@ class _Alerting(RootGroup):
 app = typer.Typer(
     name="alerting",
     cls=_Alerting,
-    help="Alerting for production lines. More on each command: alerting COMMAND --help.",
-    epilog="Times: ISO 8601 with a zone, e.g. 2015-03-14T06:00Z. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. "
+    epilog="More: alerting COMMAND --help. Times: ISO 8601 with a zone. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. "
     "Completion: --install-completion.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

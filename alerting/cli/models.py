@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
 if TYPE_CHECKING:
-    from alerting.learning.selection.proposal import CandidateSummary
+    from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.ports import PlatformAlert
 
 _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
@@ -23,13 +23,26 @@ model_group = command_group("Models: approve, reject and roll back champions.")
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME")
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print every finding on the data, not one line a kind.")]
 RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `train` and `models`.")]
 
 
 @writes
-def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Train and compare candidates, and promote the best if it passes the gates; prints the reason."""
-    from alerting.reporting.decision_text import chance_lines
+def train(
+    name: Annotated[str | None, typer.Argument(help="Name of the definition.")] = None,
+    as_of: AsOf = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Train every definition whose question is new or changed, or failed before.")
+    ] = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Train and compare candidates, and promote the best if it passes the gates; prints the result and its reason first."""
+    if (name is None) != due or (due and as_of):
+        raise typer.BadParameter("name one definition, or train all that are due with --due alone")
+    if name is None:
+        _train_due(as_json)
+        return
     from alerting.usecases.training import train as training
 
     now = instant(as_of, "--as-of")
@@ -37,18 +50,46 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
         result = training.train(p, name, now or p.clock.now(), report_progress)
     if as_json:
         print_json(result)
-        return
+    else:
+        show_proposal(result, verbose)
+
+
+def _train_due(as_json: bool) -> None:
+    """Train the definitions that are due one after the other; one that fails is reported and does not stop the others."""
+    from alerting.usecases.training import train as training
+    from alerting.usecases.training.due import find_due_trainings
+
+    results: list[dict[str, Any]] = []
+    with platform() as p, progress() as report_progress:
+        for one in find_due_trainings(p, p.clock.now()):
+            row = {"definition": one.definition, "run": one.run}
+            try:
+                result = training.train(p, one.definition, p.clock.now(), report_progress)
+                results.append(row | {"verdict": result.verdict, "reason": result.reason})
+            except UserError as refusal:
+                results.append(row | {"verdict": "failed", "reason": str(refusal)})
+    show(results, ["definition", "verdict", "reason"], as_json, "no training is due")
+
+
+def show_proposal(result: "Proposal", verbose: bool) -> None:
+    """Print the result of a training: decision, metrics of the test period, candidates, findings on the data."""
+    from alerting.reporting.decision_text import chance_lines, period_lines, result_line
+
+    console.print(result_line(result), style="bold")
+    if result.waiting:
+        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)")
+    show_test(result.test)
+    for line in period_lines(result.dataset):
+        console.print(line)
     show_candidates(result.leaderboard)
     for line in chance_lines(result.evidence):
         console.print(line)
-    for finding in result.findings:
-        console.print(f"data ({finding.consequence}): {finding.message}")
     if result.answers_difference:
         console.print(result.answers_difference)
-    show_test(result.test)
-    console.print(f"{result.verdict}: {result.reason}")
-    if result.waiting:
-        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)")
+    for line in [finding.message for finding in result.findings] if verbose else result.dataset.notes:
+        console.print(f"data: {line}")
+    if len(result.dataset.notes) < len(result.findings) and not verbose:
+        console.print(f"each of the {len(result.findings)} findings: dataset/quality.json of run {result.run_id}, or --verbose")
 
 
 @model_group.command("approve")
@@ -105,9 +146,11 @@ def dataset(
         ),
     ] = None,
     as_of: AsOf = None,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Show the rows of a training: rows and positives by part, left-out rows with the reason, and data quality."""
+    from alerting.learning.data.findings import describe_findings
     from alerting.usecases.training.dataset import dataset_of, profile
 
     now = instant(as_of, "--as-of")
@@ -125,8 +168,12 @@ def dataset(
     if content["dropped"]:
         dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
         show(dropped, ["dropped because", "rows"], False, "")
-    rows = [plain(finding) for finding in content["findings"]]
-    show(rows, ["kind", "variable", "value", "consequence", "message"], False, "no data quality findings")
+    if verbose:
+        show([plain(finding) for finding in built.findings], ["kind", "variable", "value", "consequence", "message"], False, "")
+    for line in describe_findings(built.findings) if not verbose else []:
+        console.print(f"data: {line}")
+    if not built.findings:
+        console.print("no data quality findings")
     if out is not None:
         console.print(f"{len(built.rows)} rows written to {out}")
 
@@ -166,6 +213,8 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
 
 
 def _show_champion(history: dict[str, Any]) -> None:
+    if history["answers"] is not None:
+        console.print(f"{history['definition']} {history['answers']}", style="yellow")
     if history["champion"] is None:
         return console.print(f"{history['definition']} has no champion", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
@@ -218,12 +267,12 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
 
 def show_test(test: Mapping[str, Any]) -> None:
     """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
-    from alerting.reporting.decision_text import METRIC_TITLES, format_metric
+    from alerting.reporting.decision_text import metric_lines
 
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
-        for key, title in METRIC_TITLES.items():
-            console.print(f"  {title}: {format_metric(test, key)}")
+        for line in metric_lines(test):
+            console.print(f"  {line}")
     for note in test.get("notes", []):
         console.print(f"  {note}")
     if test.get("threshold_reason"):

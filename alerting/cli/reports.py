@@ -50,7 +50,7 @@ def late_data(
     Late is what arrives after its time was evaluated. A latency is set on the variable of the asset (alerting import assets);
     alerts are then raised that much later.
     """
-    from alerting.usecases.operations.lateness import lateness
+    from alerting.usecases.ingestion.lateness import lateness
 
     begin = instant(start, "--from")
     with platform() as p:

@@ -71,4 +71,4 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
         return document
     with platform() as p:
         sync.sync(p, p.clock.now())
-        return definition_document(sync.require_revision(p, written).definition)
+        return definition_document(sync.require_revision(p.definitions, written).definition)

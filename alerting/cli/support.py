@@ -18,7 +18,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
-    from alerting.ports import Platform
+    from alerting.adapters.platform import Platform
     from alerting.ports import Progress as ProgressPort
     from alerting.usecases.operators.operate import Actor
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
+from alerting.adapters.platform import Platform
 from alerting.console.access import Access
 from alerting.console.api import api, operate_api
 from alerting.console.api.openapi import describe
@@ -19,20 +21,16 @@ from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import links, operate_pages, pages, quality, routes
 from alerting.operators.actions import Role
-from alerting.ports import Platform
 from alerting.settings.environment import UTC
 
-
-def wall_clock() -> datetime:
-    """Return the real time, by which sessions expire independently of the platform's clock."""
-    return datetime.now(UTC)
+_real_time = partial(datetime.now, UTC)  # sessions expire by it, independent of the platform's clock
 
 
 def create_app(
     platform: Platform,
     tokens: Mapping[str, tuple[str, Role]],
     *,
-    now: Callable[[], datetime] = wall_clock,
+    now: Callable[[], datetime] = _real_time,
     zone: ZoneInfo = UTC,
     sign_in: Path | None = None,
     public_url: str | None = None,

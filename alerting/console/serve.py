@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
+from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
@@ -29,6 +31,8 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
         app = create_app(
             platform, tokens, zone=settings.timezone, sign_in=settings.home / "secrets", public_url=settings.delivery.public_url
         )
+        HealthMonitor(partial(open_platform, settings)).start()
+        HealthMonitor(partial(open_platform, settings)).start()
         serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
 
 

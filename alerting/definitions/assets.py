@@ -148,6 +148,9 @@ class EventType(Closed):
 
     name: Name = Field(description="Unique name, e.g. failure.")
     duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")
+    delay: Duration = Field(
+        timedelta(0), description="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints."
+    )
 
 
 class AssetRefused(DocumentRefused):

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from typing import NamedTuple
+from zlib import crc32
 
 from pydantic import Field, SerializeAsAny
 
@@ -15,7 +17,7 @@ from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line,
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
+from alerting.definitions.fields.common import SEVERITIES, WEEKLY, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.learning import (
     Features,
@@ -47,6 +49,19 @@ __all__ = [
 ]
 
 LAST_NUMBER = 10**9  # of a revision
+_NIGHT_MINUTES = 6 * 60
+
+
+class PredictionWindow(NamedTuple):
+    """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""
+
+    after: timedelta
+    until: timedelta
+
+    @property
+    def length(self) -> timedelta:
+        """Return its length."""
+        return self.until - self.after
 
 
 class Definition(CommonFields, ABC):
@@ -57,9 +72,30 @@ class Definition(CommonFields, ABC):
     horizon: Duration = timedelta(minutes=30)
     gap: Duration = timedelta(0)
 
+    @property
+    def is_of_unit(self) -> bool:
+        """Return whether the problem is that of the unit just made: `horizon: 0s`."""
+        return not self.horizon
+
+    @property
+    def window(self) -> PredictionWindow:
+        """Return where the problem is predicted."""
+        return PredictionWindow(self.gap, self.gap + self.horizon)
+
     @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         """Return the variables of the asset whose values change an evaluation."""
+
+    @property
+    def retrain_cron(self) -> str | None:
+        """Return the cron expression of the training; None: only by hand.
+
+        Weekly trainings are spread over the minutes of seven nights by a hash of the name, so that they do not all begin at once.
+        """
+        if self.schedule.retrain != WEEKLY:
+            return self.schedule.retrain
+        night, minute = divmod(crc32(self.name.encode()) % (7 * _NIGHT_MINUTES), _NIGHT_MINUTES)
+        return f"{minute % 60} {minute // 60} * * {night}"
 
     def severities(self) -> tuple[Severity, ...]:
         """Return every severity that an episode of this definition can have, the least severe first."""
@@ -98,7 +134,10 @@ class TrainedDefinition(Definition):
     """The groups of fields that training and evaluation of a model use."""
 
     problem: Problem = Field(description="The problem to prevent.")
-    horizon: Duration = Field(description="Time ahead for which the problem is predicted, e.g. 30m.")
+    horizon: Duration = Field(
+        description="Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just made bad? Each row is then "
+        "one unit, labelled by the problem at its own instant, and the problem's variable is not among the features."
+    )
     gap: Duration = Field(timedelta(0), description="Least time needed to act; an earlier problem counts as announced too late.")
     include: tuple[Tag, ...] = Field(("*",), max_length=1000, description="Variables the model may see (with *).")
     exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
@@ -113,6 +152,21 @@ class TrainedDefinition(Definition):
     recommendation: Recommendation = Field(default_factory=Recommendation, description="Advice on set-points.")
 
     @property
+    def window(self) -> PredictionWindow:
+        """Return where the problem is predicted: from gap to gap + horizon; for the unit just made, the last stride."""
+        return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
+
+    @property
+    def sees_problem(self) -> bool:
+        """Return whether the model may see the problem's variable: `include` without `exclude`, never of the unit just made."""
+        variable = self.problem.variable
+        return variable is not None and not self.is_of_unit and self.may_see(variable)
+
+    def may_see(self, variable: str) -> bool:
+        """Return whether a variable matches `include` and not `exclude`."""
+        return _matches(variable, self.include) and not _matches(variable, self.exclude)
+
+    @property
     def stride(self) -> timedelta:
         """Return the time between two evaluations: as written, or, while none is derived, a sixth of the horizon.
 
@@ -123,14 +177,18 @@ class TrainedDefinition(Definition):
     @property
     def families(self) -> tuple[str, ...]:
         """Return the model families that a training tries: persistence where the model may see the problem's last value."""
-        variable = self.problem.variable
-        seen = variable is not None and _matches(variable, self.include) and not _matches(variable, self.exclude)
-        return (*((PERSISTENCE,) if seen and "last" in self.features.aggregations else ()), *self.learning.candidates)
+        is_number = not isinstance(self.problem.equals, str)
+        persists = self.sees_problem and is_number and "last" in self.features.aggregations
+        return (*((PERSISTENCE,) if persists else ()), *self.learning.candidates)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        """Return the variables that the model may see, and the one of the problem, which tells whether it has begun."""
-        seen = {v for v in asset.variables if _matches(v, self.include) and not _matches(v, self.exclude)}
-        return frozenset(seen | ({self.problem.variable} if self.problem.variable else set()))
+        """Return the variables that the model may see, and the one of the problem, which tells whether it has begun.
+
+        Of the unit just made the problem's own variable is not among them.
+        """
+        seen = {v for v in asset.variables if self.may_see(v)}
+        own = {self.problem.variable} if self.problem.variable else set()
+        return frozenset(seen - own if self.is_of_unit else seen | own)
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types of the problem and of the features."""
@@ -154,4 +212,5 @@ class Revision(Closed):
     author: Line
     at: Instant
     reason: str = Field(max_length=10_000)
+    question: Tag | None = Field(None, description="Hash of the question of a trained definition.")
     definition: SerializeAsAny[Definition]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.question import question_hash, question_of
 
 Action = Literal["create", "change", "unchanged"]
 
@@ -58,8 +59,19 @@ def next_revision(
         author=author,
         at=at,
         reason=reason,
+        question=question_after(definition, latest),
         definition=definition,
     )
+
+
+def question_after(definition: Definition, latest: Revision | None) -> str | None:
+    """Return the question: that of the latest revision if it asks the same, however an earlier version hashed it."""
+    if not isinstance(definition, TrainedDefinition):
+        return None
+    question = question_hash(definition)
+    before = latest.definition if latest is not None else None
+    same = isinstance(before, TrainedDefinition) and question_hash(before) == question
+    return question_of(latest) if same and latest is not None else question
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:

@@ -92,7 +92,7 @@ class Route(Closed):
     )
     platform: bool = Field(
         False,
-        description="Announce faults of the platform itself too: a champion that cannot be read, a faulty definition. "
+        description="Announce faults of the platform itself too: a failed training, a late evaluation, a full disk. "
         "If no route does, they go to the channel log.",
     )
 

@@ -12,7 +12,8 @@ from alerting.demo.chance import DAY
 from alerting.demo.line import simulate
 from alerting.demo.ports import LineStore, StoredLine
 from alerting.demo.set_points import take_over
-from alerting.ports import Progress, Readings, silent
+from alerting.ports import Progress, WritePorts, silent
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def stored_line(lines: LineStore) -> StoredLine:
     return line
 
 
-def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
+def advance_line(lines: LineStore, plant: WritePorts, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
     """Compute and store all minutes of the line up to `until`, a day at a time.
 
     Raises UserError if another process runs the line too.
@@ -41,8 +42,8 @@ def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: d
     first, rows, events = line.state.minute, 0, 0
     while line.state.minute < until:
         simulated = simulate(line.state, min(until, line.state.minute + DAY))
-        rows += readings.add_readings(simulated.rows, arrived_at)
-        events += readings.add_events(simulated.events, arrived_at) if simulated.events else 0
+        rows += add_readings(plant, simulated.rows, arrived_at)
+        events += add_events(plant, simulated.events, arrived_at) if simulated.events else 0
         line = _require_saved(lines.save(ASSET, line, simulated.state))
         progress("simulating the demo line (minutes)", line.state.minute - first, until - first)
     return Advance(rows, events, line)

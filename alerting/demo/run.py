@@ -7,7 +7,7 @@ from math import ceil
 from alerting.demo.advance import Advance, advance_line, stored_line
 from alerting.demo.line import LineState
 from alerting.demo.ports import LineClock, LineStore
-from alerting.ports import Readings
+from alerting.ports import WritePorts
 
 TICK = 1.0
 """Seconds of the wall between two looks at the clock."""
@@ -17,7 +17,7 @@ LEASE = timedelta(seconds=5)
 
 def run_line(
     *,
-    readings: Readings,
+    plant: WritePorts,
     lines: LineStore,
     clock: LineClock,
     speed: float,
@@ -33,12 +33,12 @@ def run_line(
     line = stored_line(lines)
     now = clock.now() if line.state.minute > line.state.live_from else line.state.until
     lead = lead_minutes(speed)
-    step = advance_line(lines, readings, line.state.minutes_at(now) + lead, now)
+    step = advance_line(lines, plant, line.state.minutes_at(now) + lead, now)
     clock.start(now, speed, lease(step.line.state, now, speed))
     try:
         while not wait(TICK):
             now = clock.now()
-            step = advance_line(lines, readings, step.line.state.minutes_at(now) + lead, now)
+            step = advance_line(lines, plant, step.line.state.minutes_at(now) + lead, now)
             clock.renew(lease(step.line.state, clock.now(), speed))
             if step.rows:
                 report_step(step)

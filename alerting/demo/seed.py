@@ -8,7 +8,7 @@ from alerting.demo.advance import advance_line, stored_line
 from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
 from alerting.demo.line import new_line
 from alerting.demo.ports import LineStore
-from alerting.ports import Assets, Progress, Readings, silent
+from alerting.ports import Assets, Progress, WritePorts, silent
 
 SEED = 1
 DAYS = 30
@@ -27,7 +27,7 @@ class Filled:
 def fill(
     *,
     assets: Assets,
-    readings: Readings,
+    plant: WritePorts,
     lines: LineStore,
     end: datetime,
     days: int = DAYS,
@@ -47,5 +47,5 @@ def fill(
         origin = end.replace(second=0, microsecond=0) - timedelta(days=days)
         lines.save(ASSET, None, new_line(seed, origin, days))
     state = stored_line(lines).state
-    filled = advance_line(lines, readings, state.live_from, state.instant(state.live_from), progress)
+    filled = advance_line(lines, plant, state.live_from, state.instant(state.live_from), progress)
     return Filled(filled.rows, filled.events, state.origin, filled.line.state.until)

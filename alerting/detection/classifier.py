@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from alerting.definitions.model import Problem
 from alerting.detection.messages import happening_message
-from alerting.detection.problems import Occurrences, problem_samples
+from alerting.detection.problems import Occurrences, problem_delay, problem_samples
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
 Scores = npt.NDArray[np.float64]
@@ -18,6 +18,7 @@ def describe_happening(problem: Problem, history: History, occurrences: Occurren
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
     ts, _ = problem_samples(problem, history)
-    known = int(np.searchsorted(ts + duration_millis(history.delay(problem.variable or "")), now, side="right"))
-    value = float(history.readings[problem.variable].dropna().iloc[known - 1]) if problem.variable and known else None
+    delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
+    known = int(np.searchsorted(ts + delay, now, side="right"))
+    value = history.readings[problem.variable].dropna().iloc[known - 1] if problem.variable and known else None
     return happening_message(problem, history.asset, value, from_millis(int(occurrences.start[begun[-1]])))

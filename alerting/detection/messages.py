@@ -77,15 +77,27 @@ def stale_message(variable: str, stale_after: timedelta) -> str:
 
 def risk_message(definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
-    likely = "will probably" if risk >= _PROBABLE else "may"
     alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
-    return f"{_expected_problem(definition.problem, asset, likely)} {_window(definition)} ({spoken_share(risk)}{alarm})"
+    if definition.is_of_unit:
+        expected = _problem_of_unit(definition.problem, is_probable=risk >= _PROBABLE)
+    else:
+        likely = "will probably" if risk >= _PROBABLE else "may"
+        expected = f"{_expected_problem(definition.problem, asset, likely)} {_window(definition)}"
+    return f"{expected} ({spoken_share(risk)}{alarm})"
+
+
+def _problem_of_unit(problem: Problem, is_probable: bool) -> str:
+    if problem.variable is None:
+        return f"{_event_name(problem)} {'probably goes on' if is_probable else 'may go on'} now"
+    return f"The unit just made {'is probably' if is_probable else 'may be'} bad"
 
 
 def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
     if problem.variable is None:
         return f"{_event_name(problem)} {likely} occur"
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    if problem.equals is not None:
+        return f"{name} {likely} be {_spoken_value(problem.equals, unit)}"
     if problem.above is not None and problem.below is not None:
         return f"{name} {likely} leave {problem.below:g} … {problem.above:g}{unit}"
     if problem.above is not None:
@@ -93,25 +105,42 @@ def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
     return f"{name} {likely} fall below {problem.below:g}{unit}"
 
 
-def happening_message(problem: Problem, asset: Asset, value: float | None, since: datetime) -> str:
+def happening_message(problem: Problem, asset: Asset, value: float | str | None, since: datetime) -> str:
     """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`. `value`: None if not known."""
     if problem.variable is None:
         return f"{_event_name(problem)} since {since.isoformat()}"
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    if problem.equals is not None or isinstance(value, str):
+        return f"{name} is {_spoken_state(problem, value, unit)}, since {since.isoformat()}"
     now = f" is {value:g}{unit}" if value is not None else ""
     return f"{name}{now}, {_limit_message(problem, value, unit)}, since {since.isoformat()}"
 
 
-def current_value_message(problem: Problem, asset: Asset, value: float, at: datetime) -> str:
+def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
     """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 % (2026-01-05T17:40:00+00:00)`."""
     variable = problem.variable or ""
     unit = _variable_unit(asset, variable)
+    if problem.equals is not None or isinstance(value, str):
+        return f"{_name(asset, variable)} is {_spoken_state(problem, value, unit)} ({at.isoformat()})"
     return f"{_name(asset, variable)} is {value:g}{unit}, {_limit_message(problem, value, unit)} ({at.isoformat()})"
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return that the variable of a problem that goes on has no value."""
     return f"Not known since {at.isoformat()}: no reading of {_name(asset, variable)}; it may be over"
+
+
+def _spoken_value(value: bool | float | str, unit: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else f"{value:g}{unit}"
+
+
+def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str:
+    """Return a value beside a problem that is one value: true or false where that is; the problem's own if it is not known."""
+    if value is None:
+        return "" if problem.equals is None else _spoken_value(problem.equals, unit)
+    return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)
 
 
 def _limit_message(problem: Problem, value: float | None, unit: str) -> str:

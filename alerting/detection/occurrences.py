@@ -1,4 +1,4 @@
-"""When the condition of a problem was true, as a pure function of samples or events. Loads only numpy."""
+"""Find when the condition of a problem was true, as a pure function of samples or events. Loads only numpy."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -58,6 +58,10 @@ class Occurrences:
         return from_millis(int(self.start[which[0]])) if len(which) else None
 
 
+_NONE = np.empty(0, np.int64)
+NO_OCCURRENCES = Occurrences(_NONE, _NONE, _NONE, _NONE, _NONE)
+
+
 @dataclass(frozen=True)
 class KnownProblem:
     """State of a problem's condition as known at an instant. `since`: start of the current run of samples, None without one.
@@ -71,20 +75,21 @@ class KnownProblem:
 
 
 def occurrences_of_events(
-    start: Millis, end: Millis, recovery: int | None, hold_off: int, earlier: KnownProblem | None = None
+    start: Millis, end: Millis, recovery: int | None, hold_off: int, earlier: KnownProblem | None = None, delay: int = 0
 ) -> Occurrences:
     """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on.
 
     `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant event, nothing after a lasting
     one. The instant of an event never counts. `earlier`: what an earlier evaluation has found; events over by then are left out.
+    `delay`: ms after which start and end are known.
     """
     if earlier is not None and not earlier.is_first:
-        goes_on = (end == NOT_YET) | (end > to_millis(earlier.at))
+        goes_on = (end == NOT_YET) | (end + delay > to_millis(earlier.at))
         start, end = start[goes_on], end[goes_on]
     after = np.where(end == start, hold_off, 0) if recovery is None else recovery
-    over_at = np.where(end == NOT_YET, FAR_FUTURE, end)
-    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, np.maximum(end + after, start + 1))
-    return Occurrences(start, start, start, over_at, recovered_at, of_samples=False)
+    over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
+    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, np.maximum(end + np.maximum(after, delay), start + 1))
+    return Occurrences(start, start + delay, start + delay, over_at, recovered_at, of_samples=False)
 
 
 def occurrences_of_samples(

@@ -1,6 +1,7 @@
 """Find the occurrences of a definition's problem: by a condition on a variable, or by events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -8,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Problem, TrainedDefinition
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.detection.counted_times import starts_uncounted
 from alerting.detection.occurrences import (
+    NO_OCCURRENCES,
     NOT_YET,
     BoolArray,
     KnownProblem,
@@ -32,17 +34,29 @@ __all__ = [
     "find_problems",
     "matching",
     "predicts",
+    "problem_delay",
     "problem_samples",
     "risk_of",
 ]
 
 
-def predicts(problem: Problem, asset: Asset) -> Literal["onset", "state"]:
-    """Return what the model predicts: as written, or state for a variable with a delay (a laboratory's), else onset."""
+def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
+    """Return what the model predicts: as written, else state of the unit just made or of a variable with a delay, else onset."""
+    problem = definition.problem
+    if problem is None or definition.is_of_unit:
+        return "onset" if problem is None else "state"
     if problem.predict:
         return problem.predict
     variable = asset.variables.get(problem.variable or "")
     return "state" if variable and variable.delay else "onset"
+
+
+def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventType]) -> timedelta:
+    """Return how long after its instant a problem is known: the delay of its variable, or the longest of its event types."""
+    if problem.event is not None:
+        return max((t.delay for t in event_types if fnmatchcase(t.name, problem.event)), default=timedelta(0))
+    variable = asset.variables.get(problem.variable or "")
+    return variable.delay if variable else timedelta(0)
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
@@ -59,50 +73,67 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
     if problem.variable is None or problem.variable not in history.readings:
         return np.empty(0, np.int64), np.empty(0, np.bool_)
     values = history.readings[problem.variable].dropna()
+    ts = millis(pd.DatetimeIndex(values.index))
+    if problem.equals is not None:
+        return ts, np.asarray(values == problem.equals, np.bool_)
     numbers = values.to_numpy(np.float64)
     bad = np.zeros(len(numbers), np.bool_)
     if problem.above is not None:
         bad |= numbers > problem.above
     if problem.below is not None:
         bad |= numbers < problem.below
-    return millis(pd.DatetimeIndex(values.index)), bad
+    return ts, bad
 
 
-def risk_of(values: npt.NDArray[np.float64], above: float | None, below: float | None) -> npt.NDArray[np.float64]:
-    """Return values, signed so that higher is riskier; with limits on both sides, their distance outside of them."""
+def risk_of(
+    values: npt.NDArray[np.float64], above: float | None, below: float | None, equals: float | None = None
+) -> npt.NDArray[np.float64]:
+    """Return values, signed so that higher is riskier; with limits on both sides, their distance outside of them.
+
+    Of a problem that is one value, 1 at this value and 0 at others.
+    """
+    if equals is not None:
+        return np.where(np.isnan(values), np.nan, values == equals)
     if below is None:
         return values
     return -values if above is None else np.maximum(values - above, below - values)
 
 
-def find_problems(problem: Problem, history: History) -> pd.DataFrame:
+def find_problems(problem: Problem, history: History, of_units: bool = False) -> pd.DataFrame:
     """Return every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`, sorted by start.
 
     `last`: the last sample that meets the condition; of an event, its end. A condition must be met for `problem.for`. The
-    occurrence is known after this time and the variable's delay.
+    occurrence is known after this time and its delay. `of_units`: each sample that meets the condition is one occurrence.
     """
+    delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     if problem.event is not None:
-        return _problem_events(problem.event, history)
+        return _problem_events(problem.event, history, delay)
     ts, bad = problem_samples(problem, history)
+    if of_units:
+        return _frame(ts[bad], ts[bad], ts[bad], ts[bad] + delay)
     start, end, last_bad = condition_intervals(ts, bad)
     hold = duration_millis(problem.hold)
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
-    known_at = start + hold + duration_millis(history.delay(problem.variable or ""))
+    known_at = start + hold + delay
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
 
 
 def find_occurrences(definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None) -> Occurrences:
     """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
 
-    `earlier`: what an earlier evaluation has found; what was over by then is left out.
+    `earlier`: what an earlier evaluation has found; what was over by then is left out. None of the unit just made: whether it is
+    bad changes neither the life of an episode nor which other units count.
     """
     problem = definition.problem
+    if definition.is_of_unit:
+        return NO_OCCURRENCES
+    delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     recovery = None if problem.recovery is None else duration_millis(problem.recovery)
     if problem.event is not None:
-        found = _problem_events(problem.event, history)
+        found = _problem_events(problem.event, history, delay)
         hold_off = duration_millis(definition.horizon)
-        return occurrences_of_events(millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier)
-    delay, hold = duration_millis(history.delay(problem.variable or "")), duration_millis(problem.hold)
+        return occurrences_of_events(millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier, delay)
+    hold = duration_millis(problem.hold)
     return occurrences_of_samples(*problem_samples(problem, history), hold, delay, earlier, recovery or 0)
 
 
@@ -111,7 +142,7 @@ def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool)
     return found.assign(uncounted=starts_uncounted(millis(found["start"]), problems) if is_onset else False)
 
 
-def _problem_events(pattern: str, history: History) -> pd.DataFrame:
+def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
     """Return the occurrences of a problem by events. Events that coincide or overlap are one occurrence.
 
     Example: two parts that break at the same instant stop the machine once.
@@ -124,7 +155,7 @@ def _problem_events(pattern: str, history: History) -> pd.DataFrame:
     first = np.flatnonzero(np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1]))[: len(start)])
     last = over[np.append(first[1:] - 1, len(start) - 1)[: len(first)]]
     end = np.where(last == np.iinfo(np.int64).max, NOT_YET, last)
-    return _frame(start[first], end, end, start[first])
+    return _frame(start[first], end, end, start[first] + delay)
 
 
 def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The episode: one continuous time of trouble of one definition on one asset. People call it an alert."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -154,6 +154,10 @@ class Episode:
     def __post_init__(self) -> None:
         if self.severity_peak is None:
             object.__setattr__(self, "severity_peak", self.severity)
+
+    def then(self, kind: TransitionKind, at: datetime, reason: str, actor: str = PLATFORM, **changes: Any) -> "Episode":
+        """Return the episode after a transition, with these fields changed."""
+        return replace(self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes)
 
     @property
     def severity_now(self) -> Severity:

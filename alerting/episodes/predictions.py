@@ -14,6 +14,7 @@ from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_milli
 from alerting.readings.ragged import Flags, Numbers
 
 HORIZON_PASSED = "the horizon has passed"
+UNIT_PASSED = "it was about the unit made then"
 PROBLEM_OVER = "the problem is over"
 
 
@@ -30,15 +31,17 @@ class Course(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictionRule:
-    """How predictions of one definition on one asset begin and end. `window_ms`: gap + horizon.
+    """Rule by which predictions of one definition on one asset begin and end. `window_ms`: gap + horizon.
 
-    `state`: the model predicts the state, and may raise while the problem goes on.
+    `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: of the unit just made, for the
+    stride in which it was made.
     """
 
     occurrences: Occurrences
     window_ms: int
     horizon_ms: int
     state: bool = False
+    of_unit: bool = False
     _true_at: Sequence[int] = field(init=False, repr=False, compare=False)
     _known_at: Sequence[int] = field(init=False, repr=False, compare=False)
     _over_at: Sequence[int] = field(init=False, repr=False, compare=False)
@@ -127,18 +130,20 @@ def advance_predictions(
     instants = at[may_raise].tolist()
     if state.raised_at is not None:
         course = (of_open or rule).course(to_millis(state.raised_at))
-        state = _follow(state, state.raised_at, course, limit, steps)
+        state = _follow(state, state.raised_at, course, limit, steps, (of_open or rule).of_unit)
         instants = instants[bisect_left(instants, course.closed_at) :]
     for raised, course in rule.courses(instants):
         now = from_millis(raised)
         joined = state.last_closed_at is not None and now - state.last_closed_at < stride
         follows = state.last_raised_at if joined else None
         steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
-        state = _follow(replace(state, raised_at=now), now, course, limit, steps)
+        state = _follow(replace(state, raised_at=now), now, course, limit, steps, rule.of_unit)
     return state, steps
 
 
-def _follow(state: ConditionState, raised_at: datetime, course: Course, until: int, steps: list[Step]) -> ConditionState:
+def _follow(
+    state: ConditionState, raised_at: datetime, course: Course, until: int, steps: list[Step], of_unit: bool
+) -> ConditionState:
     """Return the state after what is known of the open episode up to an instant (ms), and add the steps."""
     ended = from_millis(course.ended_at)
     if course.happening_at <= until and state.happening_since is None:
@@ -146,7 +151,7 @@ def _follow(state: ConditionState, raised_at: datetime, course: Course, until: i
         steps.append(Step("happening", from_millis(course.happening_at), raised_at, "", prediction_ended_at=ended))
     if course.closed_at > until:
         return state
-    reason = PROBLEM_OVER if state.happening_since is not None else HORIZON_PASSED
+    reason = PROBLEM_OVER if state.happening_since is not None else UNIT_PASSED if of_unit else HORIZON_PASSED
     steps.append(Step("closed", from_millis(course.closed_at), raised_at, reason, prediction_ended_at=ended))
     return without_episode(state, from_millis(course.closed_at))
 

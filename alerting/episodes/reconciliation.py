@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import PLATFORM, Episode, Transition, TransitionKind
+from alerting.episodes.episode import PLATFORM, Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse
 
 LATE_DATA = "late data"
@@ -45,7 +45,7 @@ class Correction(NamedTuple):
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What becomes of stored and re-evaluated episodes.
+    """Match of stored and re-evaluated episodes.
 
     `withdrawn`: stored episodes that were not found again, each with the one that contains it (None without). `new`: raises of
     the re-evaluated episodes that are not stored.
@@ -163,6 +163,16 @@ def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
     return replace(evaluated, raised_at=episode.raised_at, whole=False, happening_at=happening_at, prediction_ended_at=ended)
 
 
+def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
+    """Return the episode with the id under which the one that it continues is stored; unchanged without one.
+
+    The computed id contains the raise as known now, the stored id the raise as known then, which late data may have moved.
+    """
+    live = (e for e in earlier if not e.withdrawn and episode_id(e.definition, e.asset, start_of(e)) == episode.continues)
+    continued = next(live, None)
+    return episode if continued is None else replace(episode, continues=continued.id)
+
+
 def is_known_late(episode: Episode) -> bool:
     """Return whether the problem of a closed prediction came, and was known only after it was closed with its window."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
@@ -207,7 +217,7 @@ def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpiso
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
-        after = _add_transition(after, "corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
+        after = after.then("corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
     if evaluated.happening_at is not None and _closed_with_window(episode):
         return after  # known only after it was closed
     return _with_end(after, evaluated.closed_at, final.closed_at, at)
@@ -222,7 +232,7 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
     if evaluated.happening_at is None:
         return after, [NOT_HAPPENING]
     if episode.condition == "open" and episode.happening_at is None:
-        return _add_transition(after, "happening", evaluated.happening_at, evaluated.reason), []
+        return after.then("happening", evaluated.happening_at, evaluated.reason), []
     return after, [f"{IT_HAPPENED}: {evaluated.reason}" if evaluated.reason else IT_HAPPENED]
 
 
@@ -243,17 +253,15 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
     if episode.closed_at in (end, final):
         return episode
     if episode.closed_at is None and end is not None:
-        ended = replace(episode, condition="closed", closed_at=end)
-        return _add_transition(ended, "closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}")
+        return episode.then("closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}", condition="closed", closed_at=end)
     last = next((t for t in reversed(episode.transitions) if t.kind == "closed"), None)
     if final is None and last is not None and last.actor != PLATFORM:
         return episode  # an operator has closed it
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
-        reopened = replace(episode, condition="open", closed_at=None)
-        return _add_transition(reopened, "reopened", at, f"{LATE_DATA}: it was not over at {was}")
-    corrected_episode = replace(episode, condition="closed", closed_at=final)
-    return _add_transition(corrected_episode, "corrected", at, f"{LATE_DATA}: it was over at {final.isoformat()}")
+        return episode.then("reopened", at, f"{LATE_DATA}: it was not over at {was}", condition="open", closed_at=None)
+    reason = f"{LATE_DATA}: it was over at {final.isoformat()}"
+    return episode.then("corrected", at, reason, condition="closed", closed_at=final)
 
 
 def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
@@ -261,15 +269,16 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
     if episode.withdrawn:
         return episode
     reason = NOT_FOUND_AGAIN if part_of is None else f"{LATE_DATA}: a part of episode {part_of.id}, which began before"
-    withdrawn_episode = replace(
-        episode,
+    return episode.then(
+        "corrected",
+        at,
+        reason,
         withdrawn=True,
         late_data_status="refuted",
         condition="closed",
         closed_at=episode.closed_at or at,
         outcome_due_at=None,
     )
-    return _add_transition(withdrawn_episode, "corrected", at, reason)
 
 
 def copy_actions(episode: Episode, part: Episode) -> Episode:
@@ -280,8 +289,3 @@ def copy_actions(episode: Episode, part: Episode) -> Episode:
         confirmed=episode.confirmed or part.confirmed,
         assigned_to=episode.assigned_to or part.assigned_to,
     )
-
-
-def _add_transition(episode: Episode, kind: TransitionKind, at: datetime, reason: str) -> Episode:
-    transition = Transition(kind, at, PLATFORM, reason)
-    return replace(episode, transitions=(*episode.transitions, transition))

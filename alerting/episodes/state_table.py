@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from zlib import crc32
 
 import numpy as np
 
@@ -16,13 +14,6 @@ from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
 TargetKey = tuple[str, str]  # a definition and an asset, by name
-SHARDS = 16
-
-
-@cache
-def shard_of(definition: str) -> int:
-    """Return the number of the shards, one for each cadence, that store states of a definition: always the same of sixteen."""
-    return crc32(definition.encode()) % SHARDS
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from itertools import groupby
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
+from alerting.definitions.shards import shard_of
 from alerting.detection.threshold_batch import Limits
-from alerting.episodes.state_table import TargetKey, shard_of
+from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
 
 _USUAL_SAMPLING = 1000  # ms

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Revision
+from alerting.definitions.model import Condition, Definition, Revision
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores
 from alerting.detection.evaluation import Evaluation
@@ -16,7 +18,7 @@ from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Platform
+from alerting.ports import KindPorts
 from alerting.readings.history import History, Millis
 
 # Reads the readings of a condition's variable after one instant and up to another.
@@ -26,7 +28,7 @@ Read = Callable[[Condition, datetime, datetime], Series]
 class Models(Protocol):
     """Registered models, each of them loaded once."""
 
-    def get(self, definition: str, version: int) -> TrainedModel:
+    def get(self, definition: Definition, version: int) -> TrainedModel:
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
 
 
@@ -34,7 +36,8 @@ class Models(Protocol):
 class VersionInterval:
     """An interval of event time (start, end] with one revision and one champion in force; None where there was none.
 
-    `by_twin`: the champion's refit has given way to its twin.
+    `by_twin`: the champion's refit has given way to its twin. `is_new`: another revision evaluated before it. `awaited`: number
+    of the newer revision in force, whose question has no champion yet.
     """
 
     start: datetime
@@ -42,18 +45,15 @@ class VersionInterval:
     revision: Revision | None
     model_version: int | None
     by_twin: bool = False
-
-    @property
-    def is_new(self) -> bool:
-        """Return whether it begins with a later revision of its definition."""
-        return self.revision is not None and self.revision.number > 1 and self.revision.at == self.start
+    is_new: bool = False
+    awaited: int | None = None
 
 
 @dataclass(frozen=True)
 class Sources:
     """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already."""
 
-    platform: Platform
+    platform: KindPorts
     models: Models
     asset: Asset
     read: Read
@@ -86,7 +86,7 @@ class Raise:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Scores of one asset at evaluated instants (ms); NaN where unknown.
+    """Scores of one asset at evaluated instants (ms); NaN where unknown, with the reason in `unknown` ("" where known).
 
     `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere. `model`: as it is in force,
     without a refit that has given way.
@@ -95,6 +95,7 @@ class ScoredRows:
     at: Millis
     score: Scores
     twin: Scores
+    unknown: npt.NDArray[np.object_]
     model: TrainedModel
     model_version: int
 

@@ -2,7 +2,8 @@
 
 A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents, from which schema,
 validator and reference page are made; it states the variables that it reads and its faults, and loads no library of frames.
-`kind` holds `KIND`, an object with the methods below.
+`kind` holds `KIND`, an object with the methods below. A kind with a model has a third one: `training` holds `TRAINING`
+(`alerting.kinds.training`), with libraries that no evaluation needs.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-from alerting.ports import Platform
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
 from alerting.reporting.figures.episode_chart import Level
 
@@ -56,7 +58,8 @@ class Why:
     """The answer in one sentence, the facts behind it, and the values for programs.
 
     `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers it.
-    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough.
+    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough; of a
+    raise that is held back after a problem, only until when.
     """
 
     definition: str
@@ -84,7 +87,7 @@ class WhyQuestion:
     `evaluate`: evaluate the target from a state up to the instant, by the versions in force. It writes nothing.
     """
 
-    platform: Platform
+    platform: KindPorts
     asset: Asset
     at: datetime
     covering: Episode | None
@@ -117,3 +120,10 @@ class Kind(Protocol[D_contra]):
 
     def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
         """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
+
+
+class TrainedKind(Kind[D_contra], Protocol[D_contra]):
+    """Behaviour of a kind with a model."""
+
+    def load(self, files: Files) -> TrainedModel:
+        """Return the model of these files. Raises any exception for files that it cannot read."""

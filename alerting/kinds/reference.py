@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -62,11 +62,20 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:
-    candidates = (annotation, *get_args(annotation))
-    return next((a for a in candidates if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    annotation = _bare(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    arguments = get_args(annotation) if get_origin(annotation) is not Literal else ()
+    return next((found for found in map(_model_within, arguments) if found is not None), None)
+
+
+def _bare(annotation: Any) -> Any:
+    """Return what an `Annotated[...]` annotates, without the ways to tell the members of a union apart."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _type(annotation: Any) -> str:
+    annotation = _bare(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "`{attribute: name}`" if annotation is FromAttribute else "group"
@@ -78,7 +87,6 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(arguments[0])}"
     if origin is dict:
         return "group" if _model_within(annotation) else "names with values"
-    annotation = getattr(annotation, "__origin__", annotation)  # Annotated[...] is what it annotates
     names = {timedelta: "duration", str: "text", float: "number", int: "whole number", bool: "true or false"}
     return names.get(annotation, "time")
 
@@ -86,7 +94,7 @@ def _type(annotation: Any) -> str:
 def _default(field: Any, inner: type[BaseModel] | None) -> str:
     if field.is_required():
         return "required"
-    if inner or field.default is None or field.default is PydanticUndefined:
+    if field.default is None or (inner and not field.default) or field.default is PydanticUndefined:
         return ""
     if isinstance(field.default, timedelta):
         return format_duration(field.default)

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -13,7 +14,8 @@ from alerting import kinds
 from alerting.definitions.model import Definition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.kind import Kind
+    from alerting.kinds.kind import Kind, TrainedKind
+    from alerting.kinds.training import Training
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
 
@@ -47,9 +49,23 @@ def kind_of(definition: Definition) -> "Kind[Any]":
     return _kinds()[definition.kind]
 
 
+def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
+    """Return the kind of a definition with a model."""
+    return cast("TrainedKind[Any]", kind_of(definition))
+
+
+def training_of(definition: TrainedDefinition) -> "Training[Any]":
+    """Return the training of a kind. Loads its libraries."""
+    return cast("Training[Any]", _module(definition.kind, "training").TRAINING)
+
+
 @cache
 def _kinds() -> dict[str, "Kind[Any]"]:
-    return {name: import_module(f"{one.__module__.rpartition('.')[0]}.kind").KIND for name, one in definition_types().items()}
+    return {name: _module(name, "kind").KIND for name in definition_types()}
+
+
+def _module(kind: str, name: str) -> ModuleType:
+    return import_module(f"{definition_types()[kind].__module__.rpartition('.')[0]}.{name}")
 
 
 @cache

@@ -7,11 +7,13 @@ from pydantic import ValidationError
 
 from alerting.definitions.checks.cross_fields import cross_faults
 from alerting.definitions.faults import DefinitionRefused, DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
+_WAYS = (SHARE, LENGTH, DATES)  # to give a period
 _CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to write a limit
 
 
@@ -91,20 +93,28 @@ def _choice(part: Any) -> Any:
 
 
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*definition_types(), *_CHOICES)]
+    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*definition_types(), *_CHOICES, *_WAYS)]
     dotted = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
             return Fault(dotted, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
         case "missing":
             return Fault(dotted, "is missing")
-        case "union_tag_not_found":
-            return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in definition_types()))
+        case "union_tag_not_found" | "union_tag_invalid" if not path:
+            return _kind_fault(document)
         case "union_tag_invalid":
-            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write " + " or ".join(definition_types()))
+            hint = "write a length such as 90d, or {from: …, to: …}"
+            return Fault(dotted, f"{shown(error['input'])} is not possible here", hint)
         case "string_pattern_mismatch":
             return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
     return Fault(dotted, *message_of(error))
+
+
+def _kind_fault(document: Mapping[str, Any]) -> Fault:
+    kinds = definition_types()
+    if "kind" not in document:
+        return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in kinds))
+    return Fault("kind", f"{shown(document['kind'])} is not a kind", "write " + " or ".join(kinds))
 
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
@@ -112,7 +122,8 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     for key in (k for k in path if not k.isdigit()):  # an index in a list
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None
-        arguments = [a for a in (*getattr(inner, "__args__", ()), inner) if hasattr(a, "model_fields")]
+        choices = (*getattr(inner, "__args__", ()), inner)
+        arguments = [b for a in choices if hasattr(b := getattr(a, "__origin__", a), "model_fields")]
         if not arguments:
             return []
         model = arguments[0]

@@ -1,6 +1,7 @@
-"""Client of Airflow's REST API with the operations that a first start needs."""
+"""Client of Airflow's REST API: start trainings, and follow them."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,11 @@ class AirflowSilent(Exception):
 
 
 class AirflowClient:
-    """Client of Airflow as the user `admin`. It repeats requests for a while, because the API may be starting or busy."""
+    """Client of Airflow as the user `admin`. It repeats requests for `patience_s`, because the API may be starting or busy."""
 
-    def __init__(self, url: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
-        self._password = password
+    def __init__(self, url: str, password: str, patience_s: float = PATIENCE_S) -> None:
+        self._http = httpx.Client(base_url=url, timeout=min(TIMEOUT_S, patience_s), trust_env=False)
+        self._password, self._patience_s = password, patience_s
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until Airflow has read the DAG. Raises AirflowSilent if it does not in time."""
@@ -48,9 +49,14 @@ class AirflowClient:
         """Return the newest queued or running run."""
         return next((str(run["dag_run_id"]) for run in self.runs(dag_id) if run["state"] in UNFINISHED), None)
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run and return its id."""
-        return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
+    def start(self, dag_id: str, run_id: str) -> None:
+        """Start the run with this id, unless it was started before. Idempotent. Raises AirflowSilent."""
+        body = {"logical_date": None, "dag_run_id": run_id}
+        self._request("POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body)
+
+    def page(self, dag_id: str, run_id: str) -> str:
+        """Return the address of a run's page."""
+        return f"{self._http.base_url}/dags/{dag_id}/runs/{run_id}"
 
     def progress(self, dag_id: str, run_id: str) -> RunProgress:
         """Return the progress of a run."""
@@ -60,19 +66,19 @@ class AirflowClient:
         active = [task["rendered_map_index"] or task["task_id"] for task in tasks if task["state"] == "running"]
         return RunProgress(state, len(done), len(tasks), tuple(active))
 
-    def _request(self, method: str, path: str, **options: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE_S
+    def _request(self, method: str, path: str, also_done: Collection[int] = (), **options: Any) -> Any:
+        deadline = time.monotonic() + self._patience_s
         while True:
             try:
                 answer = self._http.request(method, f"/api/v2{path}", **options)
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     self._sign_in()
-                elif answer.is_success:
+                elif answer.is_success or answer.status_code in also_done:
                     return answer.json()
                 problem = f"{answer.status_code} {answer.text[:200]}"
             except httpx.TransportError as fault:
                 problem = str(fault)
-            if time.monotonic() > deadline:
+            if time.monotonic() + POLL_S > deadline:
                 raise AirflowSilent(f"{method} {path}: {problem}")
             time.sleep(POLL_S)
 

@@ -10,12 +10,12 @@ import yaml
 
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import Advance
 from alerting.demo.run import run_line
 from alerting.demo.seed import fill
 from alerting.local.parts import ROOT
-from alerting.ports import Platform
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync
 from alerting.wiring import assemble, open_stores
@@ -30,9 +30,7 @@ def fill_up() -> None:
     with open_stores(settings) as stores:
         platform = assemble(settings, stores, channels=False)
         lines, clock = MongoLines(stores.database), MongoClock(stores.database)
-        filled = fill(
-            assets=platform.assets, readings=platform.readings, lines=lines, end=datetime.now(UTC), progress=_print_progress
-        )
+        filled = fill(assets=platform.assets, plant=platform, lines=lines, end=datetime.now(UTC), progress=_print_progress)
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
@@ -49,7 +47,7 @@ def run() -> None:
     with open_stores(settings) as stores:
         platform = assemble(settings, stores, channels=False)
         run_line(
-            readings=platform.readings,
+            plant=platform,
             lines=MongoLines(stores.database),
             clock=MongoClock(stores.database),
             speed=settings.demo_speed,

@@ -1,4 +1,4 @@
-"""First training of each active classifier: start its DAG and follow it until there is a champion or a reason for having none.
+"""First training of each question that is due: start its DAG and follow it until there is a champion or a reason for having none.
 
 Each line of output reports the progress. A failed training is printed for an engineer; the platform runs without a champion.
 """
@@ -7,12 +7,13 @@ import os
 import sys
 import time
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.adapters.platform import Platform
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.local.unseen_days import evaluate_unseen_days
-from alerting.ports import DecisionRecord, Platform
+from alerting.ports import DecisionRecord
 from alerting.settings.environment import read_settings
+from alerting.usecases.training.due import DueTraining, find_due_trainings
 from alerting.wiring import open_platform
 
 POLL_S = 1.0
@@ -24,26 +25,21 @@ def main() -> int:
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
-        names = find_untrained(platform)
-        outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in names]
-        if past := evaluate_unseen_days(platform, names, _report):
+        due = find_due_trainings(platform, platform.clock.now())
+        outcomes = [f"{one.definition}: {first_training(platform, airflow, one)}" for one in due]
+        if past := evaluate_unseen_days(platform, [one.definition for one in due], _report):
             outcomes.append(past)
-    _report("; ".join(outcomes) or "every classifier has been trained before")
+    _report("; ".join(outcomes) or "every question has been trained before")
     return 0
 
 
-def find_untrained(platform: Platform) -> list[str]:
-    """Return the active classifier definitions without any promotion decision."""
-    active = [r.definition for r in platform.definitions.latest() if r.definition.state == "active"]
-    return [d.name for d in active if isinstance(d, TrainedDefinition) and not platform.decisions.of(d.name)]
-
-
-def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str:
-    """Run the definition's training DAG, or follow the run of an earlier start. Returns the result as text."""
-    dag_id = f"train__{name}"
+def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
+    """Start a training unless the platform or an earlier start has done so, and follow it. Returns the result as text."""
+    name, dag_id = due.definition, f"train__{due.definition}"
     try:
         airflow.wait_for_dag(dag_id)
-        state = _follow(airflow, dag_id, airflow.unfinished_run(dag_id) or airflow.trigger(dag_id), name)
+        airflow.start(dag_id, due.run)
+        state = _follow(airflow, dag_id, due.run, name)
     except AirflowSilent as silence:
         return f"not trained: Airflow does not answer ({silence})"
     decided = platform.decisions.of(name)

@@ -1,5 +1,6 @@
 """Parts of the platform on one machine: the command, needs and readiness check of each."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, BACKGROUND_POOL_TEXT, dag_folder
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.mongod_causes import cause
@@ -24,14 +26,15 @@ PROBE_TIMEOUT_S = 0.5
 PREPARE = "prepare"
 
 
-def answers(url: str) -> Callable[[], bool]:
-    """Return a check whether this address answers with success."""
+def answers(url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True) -> Callable[[], bool]:
+    """Return a check whether this address answers with success, and well."""
 
     def ask() -> bool:
         try:
-            return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).is_success
+            answer = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False)
         except httpx.HTTPError:
             return False
+        return answer.is_success and is_well(answer)
 
     return ask
 
@@ -87,8 +90,8 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PARALLELISM": str(max(2, min(8, os.cpu_count() or 2)) + 1),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home)),
+        "AIRFLOW__CORE__PARALLELISM": str(settings.background_slots + max(2, min(8, os.cpu_count() or 2)) + 1),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.airflow_passwords_file),
@@ -106,6 +109,8 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
 def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool) -> list[Part]:
     """Return all parts in display order: the database, then the jobs that prepare in parallel, then the rest."""
     environ = environment(settings, secrets, inherited)
+    if demo:  # its clock is faster than Airflow
+        environ = _in_demo_time(settings) | environ
     airflow = airflow_environment(settings, secrets, environ)
     database = ("mongod",) if settings.mongodb_uri is None else ()
     filled = ("demo-past",) if demo else ()
@@ -120,6 +125,7 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
     parts += migration
     parts.append(api_part(settings, environ, (PREPARE, *mlflow)))
     parts += airflow_parts(settings, airflow, (PREPARE, *filled, *(part.name for part in migration)))
+    parts.append(Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",)))
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
         parts.append(_job("first-training", "training", "first_training", environ, needs))
@@ -127,6 +133,12 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
     ahead = "demo-line" if demo else "airflow-dags"
     parts.append(Part("first-alert", "", _module("first_alert"), environ, ("api", ahead), once=True, news=True))
     return parts
+
+
+def _in_demo_time(settings: Settings) -> dict[str, str]:
+    """Return the limits of lateness in the time of the demo's clock."""
+    limits = {"evaluation_late": settings.health_limits.evaluation_late, "source_stale": settings.health_limits.source_stale}
+    return {variable(name): f"{math.ceil(limit.total_seconds() * settings.demo_speed)}s" for name, limit in limits.items()}
 
 
 def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
@@ -160,11 +172,16 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
 
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
-    """Return the job that creates or migrates Airflow's database; none if this version of Airflow has already done so."""
-    done, now = settings.home / "airflow" / "migrated_to", version("apache-airflow-core")
+    """Return the job that creates or migrates Airflow's database with the pool of long work; none if both are as they must be.
+
+    Airflow never starts a task that names a missing pool.
+    """
+    done, slots = settings.home / "airflow" / "migrated_to", str(settings.background_slots)
+    now = f"{version('apache-airflow-core')} with {slots} background slots"
     if done.exists() and done.read_text() == now:
         return []
-    command = ("sh", "-c", '"$0" -m airflow db migrate && printf %s "$1" > "$2"', sys.executable, now, str(done))
+    script = '"$0" -m airflow db migrate && "$0" -m airflow pools set "$3" "$4" "$5" && printf %s "$1" > "$2"'
+    command = ("sh", "-c", script, sys.executable, now, str(done), BACKGROUND_POOL, slots, BACKGROUND_POOL_TEXT)
     return [Part("airflow-database", "Airflow's database", command, environ, once=True)]
 
 
@@ -187,14 +204,7 @@ def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[s
 
 
 def _alive(airflow: str, component: str) -> Callable[[], bool]:
-    def ask() -> bool:
-        try:
-            answer = httpx.get(f"{airflow}/api/v2/monitor/health", timeout=PROBE_TIMEOUT_S, trust_env=False)
-        except httpx.HTTPError:
-            return False
-        return answer.is_success and answer.json()[component]["status"] == "healthy"
-
-    return ask
+    return answers(f"{airflow}/api/v2/monitor/health", lambda answer: answer.json()[component]["status"] == "healthy")
 
 
 def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:

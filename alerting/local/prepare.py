@@ -3,6 +3,7 @@
 import os
 import sys
 
+from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.definitions.faults import UserError
 from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings, read_settings
@@ -18,15 +19,20 @@ def prepare_home(settings: Settings) -> Secrets:
 
 
 def prepare(settings: Settings) -> None:
-    """Create the home, and the collections, validators and indexes in its database. Idempotent. Raises UserError."""
+    """Create the home with Airflow's DAG files, and the collections, validators and indexes in its database.
+
+    Idempotent. Raises UserError.
+    """
     prepare_home(settings)
+    write_dag_files(settings.home)
     prepare_database(settings)
 
 
 def main() -> int:
-    """Prepare the database alone. Returns the exit code: 0, or 1 when refused."""
+    """Prepare DAG files and database in a home that exists. Returns the exit code: 0, or 1 when refused."""
     try:
         settings = read_settings(os.environ)
+        write_dag_files(settings.home)
         prepare_database(settings)
         warning = database_warning(settings)
     except UserError as refusal:

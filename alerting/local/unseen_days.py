@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.ports import ModelUnavailable, Platform
+from alerting.ports import ModelUnavailable
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.operations.report import make_report
@@ -43,7 +44,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
 
 def _unseen_from(platform: Platform, name: str) -> datetime | None:
     """Return the end of the training data of a classifier's champion; None without a champion."""
-    serving = last_promotion(platform.decisions.of(name))
+    serving = last_promotion(platform.decisions.of(name), question=None)
     if serving is None or serving.challenger_version is None:
         return None
     try:

@@ -15,6 +15,7 @@ from rich.table import Table
 from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.running import hold
 from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
+from alerting.adapters.mlflow.connection import public_address
 from alerting.definitions.faults import UserError
 from alerting.local import parts
 from alerting.local.disk import check_space
@@ -153,7 +154,7 @@ def _addresses(settings: Settings, secrets: Secrets) -> Table:
         ("", f"admin     {secrets.airflow_password}"),
         ("MLflow", parts.mlflow_page(settings)),
         *([] if settings.mlflow_uri else [("", f"{MLFLOW_USER}  {secrets.mlflow_password}")]),
-        ("MongoDB", _without_password(parts.mongodb_uri(settings))),
+        ("MongoDB", public_address(parts.mongodb_uri(settings))),
         ("", _mongodb_sign_in(settings)),
         ("Files", f"{settings.home} (data, logs, secrets)"),
     ]
@@ -169,8 +170,3 @@ def _mongodb_sign_in(settings: Settings) -> str:
     if settings.mongodb_uri is not None:
         return ""
     return f"{mongod_access.USER}  (password in {data_folder(settings.home) / mongod_access.PASSWORD_FILE})"
-
-
-def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -4,8 +4,10 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 """
 
 from alerting.ports.definitions import (
+    NO_DAGS,
     NOT_EDITED,
     Assets,
+    Dags,
     Definitions,
     DerivedFeatureStore,
     Documents,
@@ -16,9 +18,7 @@ from alerting.ports.definitions import (
 from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import (
-    NO_EVALUATION_PLANS,
     EvaluationPlans,
-    NoEvaluationPlans,
     PastEvaluation,
     PastEvaluations,
     Score,
@@ -26,7 +26,17 @@ from alerting.ports.evaluation import (
     States,
 )
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
-from alerting.ports.models import MOST_MODEL_BYTES, DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
+from alerting.ports.models import (
+    MOST_MODEL_BYTES,
+    DecisionRecord,
+    Decisions,
+    ModelFileCache,
+    Models,
+    ModelUnavailable,
+    RunState,
+    Training,
+    Trainings,
+)
 from alerting.ports.notifications import (
     Channel,
     DeliveryFailed,
@@ -38,9 +48,47 @@ from alerting.ports.notifications import (
     Picture,
     Revocations,
 )
-from alerting.ports.platform import UNLIMITED, Clock, InMemory, Platform, Progress, TrainingLimits, silent
-from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
-from alerting.ports.reading_batches import ReadingBatch, SampleColumn
-from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
+from alerting.ports.platform_alerts import Audit, Disk, PlatformAlert, PlatformAlerts
+from alerting.ports.readings import (
+    EventRow,
+    NewestReading,
+    ReadingBatch,
+    ReadingColumns,
+    ReadingKey,
+    ReadingRow,
+    Readings,
+    ReadingWrites,
+    SampleColumn,
+    Wanted,
+)
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.sweeps import Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
+from alerting.ports.use_cases import (
+    UNLIMITED,
+    BacktestPorts,
+    ChartPorts,
+    Clock,
+    DefinitionPorts,
+    DeliveryPorts,
+    EpisodePorts,
+    EvaluationPorts,
+    IngestionPorts,
+    InMemory,
+    KindPorts,
+    MaterialPorts,
+    MutingPorts,
+    OperatorPorts,
+    OutcomePorts,
+    PlanPorts,
+    PlantPorts,
+    Progress,
+    RegistryPorts,
+    ReportPorts,
+    RoutePorts,
+    TrainingLimits,
+    TrainingPorts,
+    UpkeepPorts,
+    WritePorts,
+    silent,
+)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Definition, Revision
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports.documents import Document
 
@@ -33,6 +33,21 @@ class NoDocuments:
         return []
 
 
+class Dags(Protocol):
+    """The DAGs that are made of definitions."""
+
+    def read_again(self, definition: Definition) -> None:
+        """Have the DAGs of a definition read again soon, after it has changed. Never fails: they are read again anyway later."""
+
+
+class NoDags:
+    """Platform without DAGs."""
+
+    def read_again(self, definition: Definition) -> None:
+        """Do nothing."""
+
+
+NO_DAGS = NoDags()
 NOT_EDITED = NoDocuments()
 
 

@@ -25,9 +25,6 @@ class Episodes(Protocol):
     def size(self, episode: Episode) -> int:
         """Return the size of an episode as it is stored (bytes)."""
 
-    def replace(self, episode: Episode) -> bool:
-        """Write the next version of an episode: succeeds only while the stored version is `episode.version - 1`."""
-
     def get(self, id: str) -> Episode | None: ...
 
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:

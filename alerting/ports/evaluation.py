@@ -5,18 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan
 from alerting.ports.documents import Document
 from alerting.ports.unit_of_work import Unit
-from alerting.readings.ragged import Flags
 
 
 class States(Protocol):
     """Condition states and watermarks of targets."""
-
-    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]: ...
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never evaluated."""
@@ -32,9 +28,6 @@ class States(Protocol):
         not that of `before`.
         """
 
-    def find_unmoved(self, before: ConditionTable) -> Flags:
-        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
-
 
 class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
@@ -47,22 +40,6 @@ class EvaluationPlans(Protocol):
 
     def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
-
-
-class NoEvaluationPlans:
-    """Port `EvaluationPlans` without a cache: the caller makes each plan itself."""
-
-    def source_hash(self) -> str:
-        return ""
-
-    def get(self, source_hash: str) -> EvaluationPlan | None:  # noqa: ARG002 - the port's signature
-        return None
-
-    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
-        """Store nothing."""
-
-
-NO_EVALUATION_PLANS = NoEvaluationPlans()
 
 
 class Score(NamedTuple):

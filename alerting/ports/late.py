@@ -66,10 +66,13 @@ class Unfinished(NamedTuple):
 
 
 class Arrivals(Protocol):
-    """Arrival records and reprocessing requests.
+    """Arrival records and reprocessing requests."""
 
-    A writer of readings stores a record before the rows and completes it after them.
-    """
+    def put(self, arrival: Arrival) -> None:
+        """Store a record that waits to be routed, in place of an earlier one with its id."""
+
+    def remove(self, id: str) -> None:
+        """Remove a record."""
 
     def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
@@ -85,9 +88,6 @@ class Arrivals(Protocol):
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         """Record that these arrivals are routed, each with its `too_late`; one that its writer finishes later is routed again."""
-
-    def of(self, arrived_at: datetime) -> list[Arrival]:
-        """Return arrivals of this instant, oldest first."""
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
         """Return arrivals from this instant on, oldest first."""

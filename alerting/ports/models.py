@@ -1,11 +1,12 @@
 """Ports for training runs, registered models and promotion decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.ports.documents import Files
+from alerting.ports.sweeps import Swept
 
 MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
 
@@ -33,9 +34,6 @@ class Models(Protocol):
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Open a run (a child of `parent`) and return its id."""
-
-    def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
-        """Return ids and tags of the children of a run."""
 
     def open_runs(self, definition: str) -> list[RunState]:
         """Return the unfinished trainings of a definition, newest first."""
@@ -84,6 +82,12 @@ class Models(Protocol):
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None: ...
 
+    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:
+        """Delete versions of before an instant except `keep`, and trainings of before it that no remaining version needs.
+
+        With `dry` nothing is deleted.
+        """
+
 
 class ModelFileCache(Protocol):
     """Files of registered models on this machine. It may lose or damage any of them: the caller checks their hashes."""
@@ -115,7 +119,10 @@ NO_MODEL_FILE_CACHE = NoModelFileCache()
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A stored promotion decision. `promoted`: whether `challenger_version` became champion at `at`."""
+    """A stored promotion decision. `promoted`: whether `challenger_version` became champion at `at`.
+
+    `question`: what that version answers; None in decisions of an earlier release, whose models answer any question.
+    """
 
     definition: str
     at: datetime
@@ -129,6 +136,40 @@ class DecisionRecord:
     evidence: Mapping[str, Any]
     run_id: str | None
     actor: str
+    question: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """The newest training of a question of a definition.
+
+    `run`: its id among the trainings. `ended_at`: None while it runs; it has ended when its decision is proposed. `failure`: the
+    reason of an end without a decision. `attempts`: trainings of the question so far; `failures`: how many of them failed in a
+    row with this revision.
+    """
+
+    definition: str
+    question: str
+    run: str
+    revision: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    failure: str | None = None
+    attempts: int = 1
+    failures: int = 0
+
+
+class Trainings(Protocol):
+    """The newest training of every question."""
+
+    def of(self, definitions: Collection[str]) -> list[Training]:
+        """Return the newest training of each question of these definitions, in the order in which they began."""
+
+    def begin(self, training: Training) -> None:
+        """Store a training that begins, instead of the one before it. Idempotent."""
+
+    def end(self, training: Training) -> bool:
+        """Store the end of a training; return False if another one of its question has begun since."""
 
 
 class Decisions(Protocol):
@@ -142,6 +183,9 @@ class Decisions(Protocol):
 
     def of(self, definition: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, oldest first."""
+
+    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
+        """Return the last decisions on a definition without their evidence, oldest first."""
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         """Store the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""

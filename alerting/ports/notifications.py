@@ -129,5 +129,8 @@ class Notifications(Protocol):
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
-        """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many."""
+    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
+        """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many.
+
+        With `dry` nothing is deleted.
+        """

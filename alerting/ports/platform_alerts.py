@@ -16,6 +16,14 @@ class PlatformAlert:
     resolved_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A disk on which the platform stores data, with its free bytes."""
+
+    name: str
+    free: int
+
+
 class PlatformAlerts(Protocol):
     """Alerts about the platform itself; at most one open per kind and subject."""
 

@@ -1,15 +1,18 @@
-"""Port for readings and events, with its row types."""
+"""Ports for readings and events, with their rows: one by one, or by column as files deliver them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol, overload
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset, VariableType
 from alerting.readings.history import History, Millis
+from alerting.readings.instants import datetimes
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
 
@@ -61,17 +64,39 @@ class ReadingColumns:
     doubts: Doubts = NO_DOUBTS
 
 
+@dataclass(frozen=True)
+class NewestReading:
+    """Instant of the newest reading of an asset, and when it reached the platform."""
+
+    ts: datetime
+    arrived_at: datetime
+
+
+ReadingKey = tuple[str, int]
+"""An asset, and an instant in ms."""
+
+
+class ReadingWrites(Protocol):
+    """Writes of readings and events that are merged with the stored ones already. Instants are whole milliseconds."""
+
+    def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
+        """Return all samples that are stored at these instants."""
+
+    def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
+        """Insert rows; return the positions of those whose instant another process has inserted meanwhile."""
+
+    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+        """Put samples into rows. `changes`: each row as it was stored, and the samples to replace or to add."""
+
+    def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        """Return the stored events with asset, type and start of one of these, and perhaps others."""
+
+    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+        """Write events, each after the one that it replaces; False if another process has written one of them meanwhile."""
+
+
 class Readings(Protocol):
     """Readings and events over time."""
-
-    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts); return how many changed a value.
-
-        A row replaces the value, the quality, or both of each of its variables; variables that it omits stay.
-        """
-
-    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-        """Merge events by (asset, type, start); return how many changed."""
 
     def load(
         self,
@@ -96,8 +121,63 @@ class Readings(Protocol):
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
 
-    def newest_instants(self) -> dict[str, datetime]:
-        """Return the instant of the newest reading of each asset, by name; an asset without readings is absent."""
+    def newest_readings(self) -> dict[str, NewestReading]:
+        """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent."""
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings."""
+
+
+@dataclass(frozen=True)
+class SampleColumn:
+    """Samples of one variable, one per row: `values` are float64, bool, or str as object; `present` marks rows with a sample."""
+
+    values: npt.NDArray[Any]
+    present: npt.NDArray[np.bool_]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "SampleColumn":
+        """Return the samples of these rows."""
+        return SampleColumn(self.values[rows], self.present[rows])
+
+    def tolist(self) -> list[Any]:
+        """Return the samples as Python values, None where a row has none."""
+        if self.present.all():
+            return list(self.values.tolist())
+        values = self.values.astype(object)
+        values[~self.present] = None
+        return list(values)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadingBatch(Sequence[ReadingRow]):
+    """Rows of readings by column. As a sequence, it holds the rows themselves.
+
+    `assets` and `at` have one entry per row, `columns` one column per variable. `quality`: of the samples that are not good, by
+    position of their row and by variable; a bad one has no value.
+    """
+
+    assets: npt.NDArray[np.object_]
+    at: Millis
+    columns: Mapping[str, SampleColumn]
+    quality: Mapping[int, Mapping[str, Quality]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @overload
+    def __getitem__(self, index: int) -> ReadingRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ReadingRow]: ...
+    def __getitem__(self, index: int | slice) -> ReadingRow | list[ReadingRow]:
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[ReadingRow]:
+        return iter(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[ReadingRow]:
+        names = list(self.columns)
+        samples = zip(*(column.tolist() for column in self.columns.values()), strict=True)
+        values = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in samples]
+        keyed = zip(self.assets.tolist(), datetimes(self.at), values, strict=True)
+        return [ReadingRow(asset, ts, v, self.quality.get(i, {})) for i, (asset, ts, v) in enumerate(keyed)]

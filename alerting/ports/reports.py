@@ -16,6 +16,9 @@ class Reports(Protocol):
 
     def of(self, definition: str) -> list[Document]: ...
 
+    def names(self, start: datetime, end: datetime) -> set[str]:
+        """Return the definitions that have a report on this period."""
+
     def newest(self, limit: int) -> list[Document]:
         """Return reports of the latest periods of all definitions, newest first; their metrics hold only the judgement."""
 

@@ -55,6 +55,12 @@ class History:
         return declared.delay if declared else timedelta(0)
 
 
+def event_delays(history: History) -> Millis:
+    """Return, for each event, how long (ms) after its start and its end it is known."""
+    delays = {t.name: duration_millis(t.delay) for t in history.event_types}
+    return np.array([delays.get(name, 0) for name in history.events["type"]], np.int64)
+
+
 def with_older(history: History, older: pd.DataFrame) -> History:
     """Return the history with older readings before its own. Columns that the older readings lack are missing there."""
     if older.empty:

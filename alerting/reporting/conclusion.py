@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.messages import number, percent, seconds
 from alerting.reporting.metrics import ReportMetrics
@@ -72,12 +73,12 @@ def conclude(metrics: ReportMetrics) -> Judgement:
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
-        description = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
+        description = f"at least {percent(GOOD_RECALL)} of the {_found(f)}"
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
     description = f"at least {percent(GOOD_PRECISION)} of the episodes with an outcome right"
     yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
     if f.false_alarm_budget is not None:
-        description = f"at most {number(f.false_alarm_budget)} false alarms per week and asset"
+        description = f"at most {spoken_false_alarms(f.false_alarm_budget, len(f.evaluated))}"
         yield _Demand(description, f.false_alarms, f.false_alarm_budget, at_least=False)
 
 
@@ -113,8 +114,12 @@ def _summary(f: ReportMetrics) -> str:
     determined = f.precision.with_avoided
     parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode has an outcome")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
-        parts.append(f"{number(f.false_alarms.value, 2)} false alarms per week and asset")
+        parts.append(spoken_false_alarms(f.false_alarms.value, len(f.evaluated)))
     return "; ".join(parts)
+
+
+def _found(f: ReportMetrics) -> str:
+    return "bad units found" if f.horizon_s == 0 else "problems announced in time"
 
 
 def _describe_problems(f: ReportMetrics) -> str:
@@ -123,7 +128,7 @@ def _describe_problems(f: ReportMetrics) -> str:
     total, missed = len(f.problems), len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
-    message = f"{total - missed} of {total} problems announced in time"
+    message = f"{total - missed} of {total} {_found(f)}"
     return message + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
 
 
@@ -152,11 +157,12 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     rate, budget = f.false_alarms, f.false_alarm_budget
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield (
-            f"{number(rate.value, 2)} false alarms per week and asset where {number(budget)} are allowed: "
+            f"{spoken_false_alarms(rate.value, len(f.evaluated))}, where {number(budget)} a week and asset are allowed: "
             "check the worst ones below, exclude misleading variables, and retrain."
         )
     if f.missed:
-        yield f"{len(f.missed)} of {len(f.problems)} problems came unannounced: look for common features in the list below."
+        missed = "bad units were not found" if f.horizon_s == 0 else "problems came unannounced"
+        yield f"{len(f.missed)} of {len(f.problems)} {missed}: look for common features in the list below."
     late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
     if late:
         yield f"{late} warnings came too late to act: lengthen the horizon, or evaluate more often."

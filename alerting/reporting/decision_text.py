@@ -5,19 +5,20 @@ from typing import Any
 
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, Proposal
+from alerting.reporting.messages import seconds
 from alerting.reporting.templates import render
 
 METRIC_TITLES = {
     "ap": "average precision",
+    "event_recall": "share of problems found",
+    "false_alarms_per_week": "false alarms a week and asset",
+    "median_lead_time": "median lead time",
+    "episode_precision": "precision over episodes",
+    "time_in_alarm": "share of time in alarm",
     "roc_auc": "ROC-AUC",
     "brier": "Brier score",
     "calibration_slope": "calibration slope (1: exact, less: too extreme)",
     "calibration_intercept": "calibration intercept (0: exact)",
-    "event_recall": "share of problems found",
-    "false_alarms_per_week": "false alarms a week and asset",
-    "episode_precision": "precision over episodes",
-    "time_in_alarm": "share of time in alarm",
-    "median_lead_time": "median lead time",
 }
 # The five metrics by which engineers compare models; MLflow sorts by name, and these names come before all others.
 MAIN_METRICS = {
@@ -53,6 +54,7 @@ def decision_markdown(proposal: Proposal) -> str:
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         titles=METRIC_TITLES,
         metric=format_metric,
+        counts=counts(proposal.test),
         most=_MOST_VARIABLES,
     )
     return page.rstrip("\n") + "\n"
@@ -101,16 +103,20 @@ def calibration_text(test: Mapping[str, Any]) -> str:
 
 def dataset_lines(profile: DatasetProfile) -> list[str]:
     """Describe the data of a training, one line each."""
-    parts = [
-        f"{name}: {part.rows} rows, {part.positives} before a problem, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
-        for name, part in profile.parts.items()
-    ]
     whole = (
         f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
         f"{profile.variables} variables; hash {profile.hash}"
     )
     dropped = ", ".join(f"{count} {reason}" for reason, count in profile.dropped.items() if count)
-    return [*parts, whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]
+    return [*period_lines(profile), whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]
+
+
+def period_lines(profile: DatasetProfile) -> list[str]:
+    """Describe the periods of a training with their rows, one line each."""
+    return [
+        f"{name}: {part.rows} rows, {part.positives} before a problem, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        for name, part in profile.parts.items()
+    ]
 
 
 def candidate_line(candidate: CandidateSummary) -> str:
@@ -129,12 +135,17 @@ def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
     return sorted(leaderboard, key=lambda candidate: -candidate.ap)
 
 
+def result_line(proposal: Proposal) -> str:
+    """Return the decision and its reason."""
+    return f"{_headline(proposal)}. {proposal.reason}"
+
+
 def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
     candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
     test = [f"challenger, test period: {metrics_text(proposal.test)}", calibration_text(proposal.test)]
     test = test if "ap" in proposal.test else []
-    return [*candidates, *chance_lines(proposal.evidence), *test, f"{_headline(proposal)}. {proposal.reason}"]
+    return [*candidates, *chance_lines(proposal.evidence), *test, result_line(proposal)]
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
@@ -144,14 +155,28 @@ def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
-    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
-    bounds, say = metrics.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
-    return say(metrics.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where it is unknown."""
+    value, bounds = metrics.get(key), metrics.get("intervals", {}).get(key)
+    say = seconds if key == "median_lead_time" else "{:.3g}".format
+    return "-" if value is None else say(value) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
 
 
-def _minutes(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds / 60:.0f} min"
+def metric_lines(test: Mapping[str, Any]) -> list[str]:
+    """Describe the metrics of a test period, one line each, with the counts that stand behind them; no lead time without any."""
+    behind = counts(test)
+    titles = {key: title for key, title in METRIC_TITLES.items() if key != "median_lead_time" or test.get(key) is not None}
+    return [f"{title}: {format_metric(test, key)}{behind.get(key, '')}" for key, title in titles.items()]
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def counts(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by metric, the counts behind it, as the end of its line."""
+    if test.get("n_events") is None:
+        return {}
+    left_out = len(test.get("problems_in_recovery", ()))
+    outside = f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
+    rate, assets = test["false_alarms_per_week"], test.get("n_assets", 1)
+    on_all = "" if rate is None or assets == 1 else f"; {rate * assets:.3g} on all {assets} assets together"
+    return {
+        "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
+        "false_alarms_per_week": f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}",
+    }

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.wording.spoken import latency_note, spoken_share
+from alerting.definitions.wording.spoken import latency_note, spoken_about, spoken_share
 
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
@@ -35,18 +35,8 @@ def percent(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Format a duration in its two largest units: `2 h 10 min`."""
-    if value is None:
-        return NONE
-    sign, rest = ("-" if value < 0 else ""), round(abs(value))
-    units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")]
-    first = next((i for i, (size, _) in enumerate(units) if rest >= size), 3)
-    parts: list[str] = []
-    for size, unit in units[first : first + 2]:
-        count, rest = divmod(rest, size)
-        if count or not parts:
-            parts.append(f"{count} {unit}")
-    return sign + " ".join(parts)
+    """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
+    return NONE if value is None else spoken_about(timedelta(seconds=value))
 
 
 def instant(value: datetime | None, zone: tzinfo = UTC) -> str:

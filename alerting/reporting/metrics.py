@@ -10,10 +10,10 @@ import pandas as pd
 from pydantic_core import to_jsonable_python
 
 from alerting.alarm_kpis.intervals import Interval, length
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
-from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
+from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
@@ -169,9 +169,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         problems_in_recovery=in_recovery,
         episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
         verdicts=_verdicts(raised),
-        rows=compute_row_metrics(m.scores, duration_millis(trained.gap), duration_millis(trained.horizon), trained.learning.seed)
-        if trained
-        else None,
+        rows=compute_row_metrics(m.scores, *_gap_and_horizon(trained), trained.learning.seed) if trained else None,
     )
 
 
@@ -205,7 +203,9 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[Repo
                 continue
             episode, ended = warned.get(i), None if pd.isna(end) else end.to_pydatetime()
             lead = (
-                (begin - (episode.raised_at if episode.backfilled else episode.detected_at)).total_seconds() if episode else None
+                (begin - (episode.raised_at if episode.backfilled else episode.detected_at)).total_seconds()
+                if episode and not m.definition.is_of_unit
+                else None
             )
             reported = ReportedProblem(str(asset), begin, ended, episode.id if episode else None, lead)
             if not spans.counted[i]:
@@ -220,22 +220,27 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[Repo
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
     """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
-    gap, horizon = duration_millis(m.definition.gap), duration_millis(m.definition.horizon)
+    gap, horizon = _gap_and_horizon(m.definition)
     first: dict[int, Episode] = {}
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
         raised = to_millis(episode.raised_at)
         _, which = occurred_after(raised, spans, gap, horizon)
         known_from = to_millis(episode.detected_at) if episode.late_data_status else raised
-        if which is not None and spans.start[which] >= max(raised, known_from) + gap:
+        if which is not None and announces(max(raised, known_from), int(spans.start[which]), gap):
             first.setdefault(which, episode)
     return first
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
     """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
-    evaluated = m.evaluated.get(asset)
-    latest = start - m.definition.gap
-    return evaluated is not None and evaluated[0] <= latest and latest - m.definition.horizon < evaluated[1]
+    evaluated, window = m.evaluated.get(asset), m.definition.window
+    latest = start - window.after
+    return evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]
+
+
+def _gap_and_horizon(definition: Definition) -> tuple[int, int]:
+    """Return gap and horizon (ms) as `event_metrics` takes them."""
+    return duration_millis(definition.window.after), duration_millis(definition.window.length)
 
 
 def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:

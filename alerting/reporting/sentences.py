@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.spoken import spoken_about
 from alerting.episodes.episode import Contribution, Episode, Feedback, Transition, TransitionKind
 from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
@@ -76,13 +76,9 @@ def distance(value: datetime, now: datetime) -> str:
 
 
 def about(span: timedelta) -> str:
-    """Format a duration in its largest unit, two for hours: `12 min`, `3 h 20 min`, `4 d`."""
-    minutes = int(span.total_seconds()) // 60
-    if minutes >= 48 * 60:
-        return f"{minutes // (24 * 60)} d"
-    if minutes >= 1:
-        return spoken_duration(timedelta(minutes=minutes if minutes < 6 * 60 else minutes // 60 * 60))
-    return spoken_duration(timedelta(seconds=int(span.total_seconds())))
+    """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one minute."""
+    minute = timedelta(minutes=1)
+    return spoken_about(span // minute * minute if span >= minute else span)
 
 
 def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.reporting import messages
 
 
@@ -26,6 +27,7 @@ def _environment() -> Environment:
         number=messages.number,
         percent=messages.percent,
         seconds=messages.seconds,
+        false_alarms=spoken_false_alarms,
         instant=messages.instant,
         interval=messages.interval,
         amount=lambda e: messages.amount(e.value, e.unit),

@@ -39,8 +39,7 @@ class Delivery:
 
     `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`, `_CA_FILE`; one address per
     `ALERTING_EMAIL_<NAME>`, one service per `ALERTING_APPRISE_<NAME>`; `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`,
-    `ALERTING_LINK_KEY_FILE` and `ALERTING_LINKS_LAST` for feedback links; `ALERTING_NOTIFICATIONS_LAST`, after which finished
-    notifications are deleted.
+    `ALERTING_LINK_KEY_FILE` and `ALERTING_LINKS_LAST` for feedback links.
     """
 
     smtp: Smtp | None = None
@@ -50,7 +49,6 @@ class Delivery:
     public_url: str | None = None
     link_key_file: Path | None = None
     links_last: timedelta = timedelta(hours=24)
-    notifications_last: timedelta = timedelta(days=90)
 
 
 def read_delivery(variables: Variables) -> Delivery:
@@ -67,7 +65,6 @@ def read_delivery(variables: Variables) -> Delivery:
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
         link_key_file=variables.read("ALERTING_LINK_KEY_FILE", Path, None),
         links_last=variables.read("ALERTING_LINKS_LAST", _links_last, Delivery.links_last),
-        notifications_last=variables.read("ALERTING_NOTIFICATIONS_LAST", _notifications_last, Delivery.notifications_last),
     )
 
 
@@ -122,11 +119,4 @@ def _links_last(text: str) -> timedelta:
     lasting = parse_duration(text)
     if not timedelta(minutes=1) <= lasting <= timedelta(days=7):
         raise ValueError(f"{text!r}: feedback links last from 1m to 7d")
-    return lasting
-
-
-def _notifications_last(text: str) -> timedelta:
-    lasting = parse_duration(text)
-    if not timedelta(days=14) <= lasting <= timedelta(days=3650):
-        raise ValueError(f"{text!r}: notifications are stored for 14d to 3650d")
     return lasting

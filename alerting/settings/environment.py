@@ -1,5 +1,6 @@
 """Settings of a platform: read once from the environment, with all faults reported together."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,9 +14,11 @@ from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
+from alerting.definitions.upkeep import HealthLimits, Retention
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
+from alerting.settings.upkeep import AIRFLOW_LAST, lasting, read_health_limits, read_retention
 from alerting.settings.variables import Variables, address, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
@@ -32,8 +35,10 @@ _mlflow_uri = address(
     "not an MLflow address: it starts with http://, https://, sqlite:// or postgresql://",
     needs_host=False,
 )
+_airflow_uri = address({"http", "https"}, "not an Airflow address: it starts with http:// or https:// and names a host")
 _webhook_url = address({"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host")
 _LONGEST_LATENCY = timedelta(hours=1)
+_slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
 _rows = whole_number(1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000")
 
 
@@ -45,17 +50,27 @@ class SettingsRefused(UserError):
         super().__init__("the settings have faults:\n" + "\n".join(f"  - {f}" for f in faults))
 
 
+def usual_background_slots() -> int:
+    """Return how many tasks of trainings and reports may run at once: one a core, at most eight."""
+    return min(8, os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings: each field is the environment variable `ALERTING_<FIELD>`; `read_settings` states the accepted values.
 
     `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
-    `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
+    `mlflow_uri` name servers of your own; without them the embedded ones are used. `airflow_uri`: of an Airflow that
+    `alerting up` does not start, over which `apply` starts trainings at once. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
     time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
+    `background_slots` is the number of tasks of trainings and reports that run at the same time.
     `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
     networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
-    values of a variable without a latency of its own. `budget` is the operators' alarm budget.
+    values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
+    beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
+    `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
+    and task logs are.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -64,12 +79,14 @@ class Settings:
     mongodb_uri: str | None = field(default=None, repr=False)
     database: str = "alerting"
     mlflow_uri: str | None = None
+    airflow_uri: str | None = None
     mongodb_port: int = 27027
     mlflow_port: int = 5050
     airflow_port: int = 8080
     api_port: int = 8000
     demo_speed: float = 10.0
     max_training_rows: int | None = None
+    background_slots: int = field(default_factory=usual_background_slots)
     timezone: ZoneInfo = UTC
     trusted_proxies: tuple[str, ...] = THIS_MACHINE
     latency: timedelta = USUAL_LATENCY
@@ -77,6 +94,9 @@ class Settings:
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
     budget: AlarmBudget = field(default_factory=AlarmBudget)
+    health_limits: HealthLimits = field(default_factory=HealthLimits)
+    retention: Retention = field(default_factory=Retention)
+    airflow_last: timedelta = AIRFLOW_LAST
 
     @property
     def mlflow_database(self) -> str:
@@ -128,12 +148,14 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         mongodb_uri=read("mongodb_uri", _mongodb_uri, None),
         database=read("database", _database, defaults.database),
         mlflow_uri=read("mlflow_uri", _mlflow_uri, None),
+        airflow_uri=read("airflow_uri", _airflow_uri, None),
         mongodb_port=read("mongodb_port", port_number, defaults.mongodb_port),
         mlflow_port=read("mlflow_port", port_number, defaults.mlflow_port),
         airflow_port=read("airflow_port", port_number, defaults.airflow_port),
         api_port=read("api_port", port_number, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
         max_training_rows=read("max_training_rows", _rows, None),
+        background_slots=read("background_slots", _slots, defaults.background_slots),
         timezone=read("timezone", _timezone, defaults.timezone),
         trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
         latency=read("latency", _latency, defaults.latency),
@@ -141,6 +163,9 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
         delivery=read_delivery(variables),
         budget=read_alarm_budget(variables),
+        health_limits=read_health_limits(variables),
+        retention=read_retention(variables),
+        airflow_last=variables.read(variable("airflow_last"), lasting, AIRFLOW_LAST),
     )
     _check_ports(settings.ports, variables)
     if variables.faults:

@@ -22,6 +22,8 @@ FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 MARK = "home.json"
+RESTORING = "restoring"
+"""File in a home into which a backup is being restored."""
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR}
 
 Database = Literal["embedded", "named"]
@@ -57,6 +59,8 @@ def database_of(home: Path) -> Database | None:
 def create_home(home: Path, database: Database) -> None:
     """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError if that is not possible."""
     claim_folder(home)
+    if (home / RESTORING).exists():
+        raise UserError(f"a restore into {home} was interrupted: delete this folder, and restore again")
     with home_errors(home):
         draft = home / f"{MARK}.new"
         draft.write_text(json.dumps({"database": database}), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Prepares the databases; runs before the services at every start, and changes nothing that is ready.
 
 MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections, validators, indexes).
-Airflow: its tables. MLflow prepares its own.
+Airflow: its DAG files in the home, its tables, and the pool of long work. MLflow prepares its own.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, BACKGROUND_POOL_TEXT, write_dag_files
 from alerting.settings.environment import read_settings
 from alerting.wiring import prepare_database
 
@@ -53,8 +54,12 @@ def main() -> None:
     with MongoClient("mongodb", 27017, username="root", password=root, directConnection=True) as admin:
         replica_set(admin)
         platform_user(admin)
-    prepare_database(read_settings(os.environ))
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+    settings = read_settings(os.environ)
+    write_dag_files(settings.home)
+    prepare_database(settings)
+    airflow = (sys.executable, "-m", "airflow")
+    subprocess.run([*airflow, "db", "migrate"], check=True)
+    subprocess.run([*airflow, "pools", "set", BACKGROUND_POOL, str(settings.background_slots), BACKGROUND_POOL_TEXT], check=True)
 
 
 main()

@@ -1,6 +1,6 @@
 """Helpers that the DAG files share.
 
-Airflow parses this module every few seconds: heavy imports happen inside tasks, and nothing changes with time.
+Airflow parses this module every few minutes and in each task: heavy imports happen inside tasks, and nothing changes with time.
 """
 
 import logging
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Param, get_current_context, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
-from alerting.adapters.airflow.dag_snapshot import DagSnapshot, read_dag_snapshot
+from alerting.adapters.airflow.dag_files import BACKGROUND_POOL
+from alerting.adapters.airflow.dag_snapshot import DagSnapshot, TrainedRevision
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.settings.environment import read_settings
@@ -22,7 +23,7 @@ from alerting.settings.environment import read_settings
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from alerting.ports import Platform
+    from alerting.adapters.platform import Platform
 
 _log = logging.getLogger(__name__)
 AS_OF = Param(
@@ -38,24 +39,34 @@ DAG_OPTIONS: dict[str, Any] = {
 }
 # Every task may run twice, so it retries during an outage of database or registry for about five minutes: 10 s, 20 s, 40 s, ...
 TASK_OPTIONS: dict[str, Any] = {
+    "execution_timeout": timedelta(minutes=30),
     "retries": 5,
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
 }
 
+BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}  # long work, which leaves slots to evaluation
+_BACKGROUND_NICENESS = 10
 
-def dag_snapshot() -> DagSnapshot:
-    """Return the definitions from which DAGs are made."""
+
+def cadences() -> tuple[str, ...]:
+    """Return the cadences with an evaluation DAG; in a task that of its own DAG, without a look into the database."""
+    own = get_parsing_context().dag_id
+    return (own.removeprefix("evaluate__"),) if own else _snapshot().cadences()
+
+
+def trained_definitions(file: str) -> list[TrainedRevision]:
+    """Return the definitions whose training DAGs belong to this DAG file, e.g. `train_07`; in a task that of its own DAG."""
+    own = get_parsing_context().dag_id
+    rows = _snapshot().trained(int(file.removeprefix("train_")))
+    return [row for row in rows if own in (None, f"train__{row.definition.name}")]
+
+
+def _snapshot() -> DagSnapshot:
     settings = read_settings(os.environ)
     uri = settings.mongodb_uri or address(data_folder(settings.home), settings.mongodb_port)
-    return read_dag_snapshot(uri, settings.database, settings.home)
-
-
-def is_wanted(dag_id: str) -> bool:
-    """Return whether this parse needs the DAG: the DAG processor needs all of them, a task only its own."""
-    own = get_parsing_context().dag_id
-    return own is None or own == dag_id
+    return DagSnapshot(uri, settings.database, settings.home / "cache" / "dags")
 
 
 @contextmanager
@@ -73,6 +84,14 @@ def opened_platform() -> "Iterator[Platform]":
         raise
     except UserError as refusal:
         raise AirflowFailException(str(refusal)) from refusal
+
+
+@contextmanager
+def background_platform() -> "Iterator[Platform]":
+    """Yield the platform for a task of long work, which from now on computes only while no other task wants the processor."""
+    os.nice(_BACKGROUND_NICENESS)
+    with opened_platform() as platform:
+        yield platform
 
 
 def run_as_of(platform: "Platform") -> str:

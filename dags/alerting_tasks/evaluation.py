@@ -7,35 +7,39 @@ from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of, say
 
 from alerting.definitions.durations import parse_duration
+from alerting.definitions.shards import SHARDS
 
 
 @task
 def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Return, for each shard, its names, the run's instant, the plan's hash,
+    """Begin the round and route late readings. Return, for each shard, its number, the run's instant, the plan's hash,
     and whether there are reprocessing requests.
 
-    There are as many shards as cores.
+    There are as many shards as cores, at most sixteen.
     """
     from alerting.usecases.evaluation.evaluate import plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        found = plan_round(platform, parse_duration(every), os.cpu_count() or 1, read_instant(as_of))
+        count = min(os.cpu_count() or 1, SHARDS)
+        found = plan_round(platform, parse_duration(every), count, read_instant(as_of))
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
-    common = {"as_of": as_of, "source_hash": found.source_hash, "has_requests": found.late.has_requests}
-    return [{"names": names, **common} for names in found.shards]
+    common = {"every": every, "count": count, "as_of": as_of, "source_hash": found.source_hash}
+    return [{"shard": shard, **common, "has_requests": found.late.has_requests} for shard in found.shards]
 
 
 @task(
-    map_index_template="{{ task.op_kwargs['names'] | length }} from {{ task.op_kwargs['names'] | first }}",
+    map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
+    max_active_tis_per_dag=os.cpu_count() or 1,  # a late tick does not evaluate the same shards beside the next one
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
-def evaluate(names: list[str], as_of: str, source_hash: str, has_requests: bool) -> dict[str, int]:
-    """Evaluate these definitions up to the instant, and nothing else."""
+def evaluate(every: str, shard: int, count: int, as_of: str, source_hash: str, has_requests: bool) -> dict[str, int]:
+    """Evaluate the definitions of one shard up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
-        return in_numbers(evaluate_shard(platform, names, read_instant(as_of), source_hash, has_requests))
+        evaluated = evaluate_shard(platform, parse_duration(every), shard, count, read_instant(as_of), source_hash, has_requests)
+        return in_numbers(evaluated)
 
 
 @task(trigger_rule="all_done")

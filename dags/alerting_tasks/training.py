@@ -1,16 +1,31 @@
 """The tasks of a training DAG, and the DAG arguments of its definition."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import CronTriggerTimetable, Param, task
-from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of, say, say_where
+from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSkipException
+from alerting_tasks import (
+    BACKGROUND,
+    DAG_OPTIONS,
+    TASK_OPTIONS,
+    background_platform,
+    opened_platform,
+    read_instant,
+    run_as_of,
+    say,
+    say_where,
+)
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.reporting.decision_text import candidate_line, decision_lines, side_by_side
 
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+    from alerting.usecases.training.due import DueTraining
+
+STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 APPROVAL: dict[str, Any] = {
     "doc_md": "Asks a person whether the challenger goes into service. Approve needs no reason, Reject does.",
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
@@ -18,6 +33,7 @@ APPROVAL: dict[str, Any] = {
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
     "params": {"reason": Param(None, type=["null", "string"], description="Reason of a rejection; stored with the decision.")},
+    "execution_timeout": None,  # a person has the following time
     "response_timeout": timedelta(days=6),  # an unanswered question must not delay the next weekly training
 }
 
@@ -25,10 +41,14 @@ APPROVAL: dict[str, Any] = {
 @task
 def dataset(name: str) -> str:
     """Build the dataset under the newest revision and return the id of the MLflow run that stores it."""
+    from alerting.usecases.training.due import NotDue
     from alerting.usecases.training.train import prepare
 
-    with opened_platform() as platform:
-        run_id = prepare(platform, name, read_instant(run_as_of(platform)), say)
+    with background_platform() as platform:
+        try:
+            run_id = prepare(platform, name, read_instant(run_as_of(platform)), say, get_current_context()["run_id"])
+        except NotDue as changed:
+            raise AirflowSkipException(str(changed)) from changed
         say_where(platform, run_id)
         return run_id
 
@@ -38,7 +58,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     """Search one model family; return its summary."""
     from alerting.usecases.training.train import fit
 
-    with opened_platform() as platform:
+    with background_platform() as platform:
         summary = fit(platform, mlflow_run, family)
         say(candidate_line(summary))
         return summary.model_dump(mode="json")
@@ -49,7 +69,7 @@ def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger and decide on its promotion; the decision is a proposal until `promote`."""
     from alerting.usecases.training.compare import compare_run
 
-    with opened_platform() as platform:
+    with background_platform() as platform:
         proposal = compare_run(platform, mlflow_run)
         for line in decision_lines(proposal):
             say(line)
@@ -68,16 +88,66 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
     """Carry out the decision, or retain the champion if the person chose that."""
     from alerting.usecases.training.promote import promote_run
 
-    with opened_platform() as platform:
+    with background_platform() as platform:
         decided = promote_run(platform, mlflow_run, **answer_of(answer))
         say(decision_lines(decided)[-1])
         say_where(platform, mlflow_run)
     return decided.model_dump(mode="json")
 
 
+@task(trigger_rule="one_failed", pool="default_pool", doc_md="Records that the training failed, so that it is tried again.")
+def record_failure(name: str) -> None:
+    """Record the failed tasks of the run as the reason, unless the step has recorded its own."""
+    from alerting.usecases.training.due import end_run
+
+    context = get_current_context()
+    dag_id, run = context["dag"].dag_id, context["run_id"]
+    states = context["ti"].get_task_states(dag_id, run_ids=[run])[run]
+    failed = sorted(task_id for task_id, state in states.items() if state == "failed")
+    with opened_platform() as platform:
+        end_run(
+            platform, name, run, f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has the cause"
+        )
+
+
+@task
+def find_due() -> list[dict[str, str]]:
+    """Return DAG and run id of the trainings to start now. A definition whose DAG does not exist yet waits for the next round."""
+    from alerting.usecases.training.due import find_due_trainings
+
+    found = []
+    with opened_platform() as platform:
+        for due in find_due_trainings(platform, platform.clock.now()):
+            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
+                found.append({"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run})
+    return found
+
+
+def _may_start(platform: "Platform", due: "DueTraining") -> bool:
+    """Return whether the DAG exists and has no such run. A run that has ended without a record is recorded as failed."""
+    from alerting.usecases.definitions.sync import require_revision
+    from alerting.usecases.training.due import end_run
+
+    ti, dag_id = get_current_context()["ti"], f"train__{due.definition}"
+    try:
+        ti.get_dag(dag_id)
+    except AirflowRuntimeError as missing:
+        say(f"{due.definition} waits for its DAG: {missing}")
+        platform.dags.read_again(require_revision(platform.definitions, due.definition).definition)
+        return False
+    if due.abandoned and ti.get_dr_count(dag_id, run_ids=[due.abandoned], states=["queued", "running"]):
+        return False  # it only waits for slots
+    if not ti.get_dr_count(dag_id, run_ids=[due.run]):
+        return True
+    state = ti.get_dagrun_state(dag_id, due.run)
+    if state in ("success", "failed"):
+        end_run(platform, due.definition, due.run, f"the run {due.run} ended in Airflow ({state}) without a decision")
+    return False
+
+
 def training_options(definition: TrainedDefinition, revision: int) -> dict[str, Any]:
     """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version."""
-    cron, zone = definition.schedule.retrain, definition.schedule.timezone
+    cron, zone = definition.retrain_cron, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
 
 Predicts {describe(definition.problem)}, {format_duration(definition.horizon)} ahead, for {", ".join(definition.assets)}.
@@ -89,8 +159,10 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
         "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
         "doc_md": text,
         "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
-        "max_active_tasks": 2,  # training never takes every slot from evaluation
-        "default_args": TASK_OPTIONS | {"owner": definition.owner},
+        "max_active_runs": 2,  # a run that waits for a person's approval does not hold back that of a changed question
+        "max_active_tasks": 2,
+        "dagrun_timeout": timedelta(days=6, hours=12),  # a run that waits for slots or for a person ends before the next week's
+        "default_args": TASK_OPTIONS | BACKGROUND | {"owner": definition.owner, "execution_timeout": timedelta(hours=3)},
     }
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from alerting.adapters.mongo.readings import batch_bson
-from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 
 LATER = at(10_000)
@@ -66,24 +66,24 @@ def test_a_batch_holds_its_rows():
 
 def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
     rows, others = mixed_rows(), more_mongo_stores()
-    assert stores.readings.add_readings(batch(rows), LATER) == len(rows)
-    others.readings.add_readings(rows, LATER)
+    assert add_readings(stores, batch(rows), LATER) == len(rows)
+    add_readings(others, rows, LATER)
     assert stored(stores) == stored(others)
     assert len({d["_id"] for d in stores.database["readings"].find()}) == len(rows)
 
 
 def test_the_same_batch_again_changes_nothing(stores):
     rows = mixed_rows()
-    stores.readings.add_readings(batch(rows), LATER)
+    add_readings(stores, batch(rows), LATER)
     before = stored(stores)
-    assert stores.readings.add_readings(batch(rows), LATER + timedelta(days=1)) == 0
+    assert add_readings(stores, batch(rows), LATER + timedelta(days=1)) == 0
     assert stored(stores) == before
 
 
 def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
-    stores.readings.add_readings([row(0, temperature=1.0), row(1, temperature=2.0)], LATER)
+    add_readings(stores, [row(0, temperature=1.0), row(1, temperature=2.0)], LATER)
     rows = [row(0, pressure=5.0), row(1, temperature=2.0), row(2, temperature=3.0), row(2, pressure=6.0)]
-    assert stores.readings.add_readings(batch(rows), LATER) == 3
+    assert add_readings(stores, batch(rows), LATER) == 3
     assert [d["v"] for d in stored(stores)] == [
         {"temperature": 1.0, "pressure": 5.0},
         {"temperature": 2.0},
@@ -92,19 +92,20 @@ def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
 
 
 def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
-    assert stores.readings.add_readings(batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER) == 2
+    assert add_readings(stores, batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER) == 2
     assert [d["v"] for d in stored(stores)] == [{"temperature": 2.0, "running": True}]
 
 
 def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
-    stores.readings.add_readings([row(1, temperature=7.0)], LATER)
-    monkeypatch.setattr(MongoReadings, "_is_all_new", lambda *_: True)
-    assert stores.readings.add_readings(batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
+    add_readings(stores, [row(1, temperature=7.0)], LATER)
+    find, before = stores.reading_writes.stored, [{}]
+    monkeypatch.setattr(stores.reading_writes, "stored", lambda keys: before.pop() if before else find(keys))
+    assert add_readings(stores, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
     assert [d["v"] for d in stored(stores)] == [{"pressure": 1.0}, {"temperature": 7.0, "pressure": 2.0}]
 
 
 def test_the_quality_of_samples_is_stored(stores):
-    stores.readings.add_readings(batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}), LATER)
+    add_readings(stores, batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}), LATER)
     assert [(d["v"], d.get("q")) for d in stored(stores)] == [
         ({"temperature": 1.0}, None),
         ({"pressure": 2.0}, {"temperature": "bad"}),
@@ -115,7 +116,7 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
     monkeypatch.setattr(batch_bson, "LARGEST", 10_000)
     rows = mixed_rows()
     assert batch_bson.batch_documents(batch(rows), LATER) is None
-    assert stores.readings.add_readings(batch(rows), LATER) == len(rows)
+    assert add_readings(stores, batch(rows), LATER) == len(rows)
     assert [d["v"] for d in stored(stores) if d["asset"] == "oven-1"] == [dict(r.values) for r in rows if r.asset == "oven-1"]
 
 
@@ -124,8 +125,8 @@ def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_st
     rows, others = mixed_rows(20), more_mongo_stores()
     for each in (stores, others):
         each.arrivals.extend_evaluated_until(at(limit))
-    stores.readings.add_readings(batch(rows), LATER)
-    others.readings.add_readings(rows, LATER)
+    add_readings(stores, batch(rows), LATER)
+    add_readings(others, rows, LATER)
     mine, theirs = ([(a.written, a.parts) for a in each.arrivals.unfinished().arrivals] for each in (stores, others))
     assert mine == theirs
     assert bool(mine)

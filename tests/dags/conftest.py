@@ -13,6 +13,7 @@ from typing import Any
 import pymongo
 import pytest
 
+from alerting.adapters.airflow.dag_files import dag_folder, write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
@@ -41,7 +42,9 @@ class Folder:
             "ALERTING_DATABASE": "dags_test",
         }
         answer = self.home / "parsed.json"
-        subprocess.run([sys.executable, PARSE, answer], env=os.environ | own | environ, check=True, capture_output=True)
+        write_dag_files(self.home)
+        command = [sys.executable, PARSE, dag_folder(self.home), answer]
+        subprocess.run(command, env=os.environ | own | environ, check=True, capture_output=True)
         return json.loads(answer.read_text())
 
 

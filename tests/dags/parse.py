@@ -13,7 +13,6 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "httpx", "alerting.wiring")
-FOLDER = Path(__file__).parents[2] / "dags"
 
 
 def first_run(dag: object) -> str | None:
@@ -35,6 +34,10 @@ def describe(dag: object) -> dict[str, object]:
         "description": dag.description,
         "task_docs": {task.task_id: task.doc_md for task in dag.tasks},
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "file": Path(dag.fileloc).name,
+        "pools": sorted({task.pool for task in dag.tasks}),
+        "active_runs": dag.max_active_runs,
+        "run_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
         "timeouts": {t.task_id: t.execution_timeout and t.execution_timeout.total_seconds() for t in dag.tasks},
         "hash": SerializedDagModel.hash(DagSerialization.to_dict(dag)),
     }
@@ -43,7 +46,8 @@ def describe(dag: object) -> dict[str, object]:
 def main() -> None:
     known = set(sys.modules)
     began, worked = time.perf_counter(), time.process_time()
-    bag = BundleDagBag(dag_folder=FOLDER, bundle_path=FOLDER, bundle_name="alerting")
+    folder = Path(sys.argv[1])
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="alerting")
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
     found = {
         "dags": {dag_id: describe(dag) for dag_id, dag in sorted(bag.dags.items())},
@@ -52,7 +56,7 @@ def main() -> None:
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
     }
-    Path(sys.argv[1]).write_text(json.dumps(found))
+    Path(sys.argv[2]).write_text(json.dumps(found))
 
 
 main()

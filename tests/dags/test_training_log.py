@@ -16,6 +16,7 @@ pytest.importorskip("airflow.sdk")
 from alerting_tasks import training
 
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
@@ -28,7 +29,7 @@ def platform(monkeypatch):
     """A platform in memory with a line to learn from, which every task opens."""
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=DAYS), at(0))
+    add_readings(platform, line(days=DAYS), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     platform.clock.instant = at(DAYS * DAY)
 
@@ -38,6 +39,7 @@ def platform(monkeypatch):
 
     monkeypatch.setattr("alerting.wiring.open_platform", opened)
     monkeypatch.setattr(training, "run_as_of", lambda _: at(DAYS * DAY).isoformat())
+    monkeypatch.setattr(training, "get_current_context", lambda: {"run_id": "manual__2026-01-13"})
     monkeypatch.setenv("ALERTING_PUBLIC_URL", "https://alerts.plant.example")
     return platform
 

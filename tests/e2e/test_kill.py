@@ -15,6 +15,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.processes import suspend
 from tests.pretended import HandClock, platform_on
@@ -41,7 +42,7 @@ def fill(uri, database):
                 if chance.random() < 0.03:
                     hot_until = minute + chance.randint(1, 15)
                 rows.append(ReadingRow(asset.name, at(minute), {"temperature": 230.0 if minute < hot_until else 205.0}))
-        platform.readings.add_readings(rows, at(0))
+        add_readings(platform, rows, at(0))
         apply(platform, [too_hot(assets=["oven-*"], **{"for": "2m"})], "engineer", at(-1), "test")
 
 

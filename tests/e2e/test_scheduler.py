@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,16 +14,20 @@ import httpx
 import pytest
 import yaml
 
+from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.platform import Platform
 from alerting.demo.seed import fill
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
-from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.versions import present_answer
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
@@ -37,6 +40,8 @@ DAYS = 14
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "demo"
 MODEL = "biscuits-too-moist"
 ASKED = "approval-first"
+PUT = "put-in-by-hand"
+FAILING = "window-too-long"
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Airflow:
     logs: Path
 
     def unpause(self, dag_id: str) -> None:
-        self._until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear", 90)
+        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear", 90)
         self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
@@ -63,12 +68,12 @@ class Airflow:
     def answer(self, path: str, option: str, reason: str) -> str:
         """Answer a run's question as its administrator; returns the text that was asked with."""
         approve, question = f"{path}/taskInstances/approve", f"{path}/taskInstances/approve/-1/hitlDetails"
-        self._until(lambda: self.http.get(approve).json().get("state") == "awaiting_input", "a question", 300)
+        self.until(lambda: self.http.get(approve).json().get("state") == "awaiting_input", "a question", 300)
         time.sleep(5)
         asked = self.http.get(question).json()
         body = {"chosen_options": [option], "params_input": {"reason": reason}}
         self.http.patch(question, json=body).raise_for_status()
-        self._until(lambda: self._is_answered(approve, question, body), "the answer to be taken", 120, pause=5)
+        self.until(lambda: self._is_answered(approve, question, body), "the answer to be taken", 120, pause=5)
         return f"{asked['subject']}\n{asked['body']}"
 
     def _is_answered(self, approve: str, question: str, body: dict[str, Any]) -> bool:
@@ -82,18 +87,23 @@ class Airflow:
 
     def finish(self, dag_id: str, path: str) -> list[dict[str, Any]]:
         """Wait for a run's end and return its task instances; fails with their states and logs."""
-        self._until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 500)
+        self.until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 500)
         tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
         assert self.http.get(path).json()["state"] == "success", self._report(tasks)
         return tasks
+
+    def run_ids(self, dag_id: str) -> list[str]:
+        """The ids of the runs of a DAG, oldest first."""
+        runs = self.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}).raise_for_status().json()["dag_runs"]
+        return [run["dag_run_id"] for run in runs]
 
     def doc(self, dag_id: str) -> str:
         return self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
 
     def wait_for_doc(self, dag_id: str, text: str) -> None:
-        self._until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 200)
+        self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 200)
 
-    def _until(self, happened: Callable[[], bool], what: str, seconds: float, pause: float = 0.5) -> None:
+    def until(self, happened: Callable[[], object], what: str, seconds: float, pause: float = 0.5) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self._report([])}"
@@ -123,7 +133,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
     Beside it an oven without readings, with a definition that nothing evaluates by the minute.
     """
     with open_stores(settings) as stores, open_platform(settings) as opened:
-        fill(assets=stores.assets, readings=stores.readings, lines=MongoLines(stores.database), end=EVALUATED, days=DAYS)
+        fill(assets=stores.assets, plant=stores, lines=MongoLines(stores.database), end=EVALUATED, days=DAYS)
         documents = [yaml.safe_load(file.read_text()) for file in sorted(EXAMPLES.glob("*.yaml")) if ".test." not in file.name]
         for document in documents:
             if document["kind"] == "classifier":
@@ -145,7 +155,9 @@ def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
     environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environ, check=True, capture_output=True)
+    write_dag_files(settings.home)
+    for job in parts.airflow_migration(settings, environ):
+        subprocess.run(job.command, env=environ, check=True, capture_output=True)
     processes = []
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
@@ -212,7 +224,8 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
     of_episodes = platform.notifications.of_episodes([e.id for e in of_old]).values()
     assert {n.status for sent in of_episodes for n in sent} == {"grouped"}  # two days were caught up: one digest tells of them
-    assert len([n for n in platform.notifications.sent_since(TRAINED) if n.content]) == 1
+    digests = [n for n in platform.notifications.sent_since(TRAINED) if n.content and n.key.startswith("digest:")]
+    assert len(digests) == 1
 
 
 def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
@@ -241,7 +254,7 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: 
     asked = airflow.answer(run, "Reject", "not before the audit")
     airflow.finish(f"train__{ASKED}", run)
 
-    assert "There is no champion yet" in asked
+    assert "No champion answers this question yet" in asked
     assert "| average precision |" in asked
     (decision,) = platform.decisions.of(ASKED)
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
@@ -251,7 +264,7 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: 
 
 def test_a_challenger_trained_on_better_data_replaces_the_champion(airflow: Airflow, platform: Platform) -> None:
     """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of the first training."""
-    platform.readings.add_readings(line(sensor_from=3), at(0))
+    add_readings(platform, line(sensor_from=3), at(0))
     airflow.unpause(f"train__{NAME}")
     airflow.run(f"train__{NAME}", at(3 * DAY))
     (first,) = platform.decisions.of(NAME)
@@ -274,3 +287,44 @@ def test_a_challenger_trained_on_better_data_replaces_the_champion(airflow: Airf
     assert datetime.fromisoformat(evidence["training_cutoff"]["champion"]) < at(3 * DAY)
     assert platform.models.alias(NAME, "champion") == decision.challenger_version
     assert platform.models.alias(NAME, "previous") == first.challenger_version == decision.champion_version
+
+
+def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_for_itself(
+    airflow: Airflow, platform: Platform, settings: Settings, record_property: Callable[[str, object], None]
+) -> None:
+    add_readings(platform, line(sensor_from=3), at(0))
+    airflow.unpause("start_training")
+    document = learned_quickly(schedule={"every": "1h", "retrain": None}) | {"name": PUT}
+    with open_stores(settings) as stores:
+        written = stores.database["alert_definitions"]
+        written.insert_many([dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}])
+        airflow.unpause(f"train__{FAILING}")
+        began = time.monotonic()
+        airflow.unpause(f"train__{PUT}")
+        airflow.until(lambda: platform.trainings.of([PUT]), "the training to start", 180)
+        record_property("started_after_s", round(time.monotonic() - began))
+        assert time.monotonic() - began < 120, "started within two minutes"
+        airflow.until(lambda: platform.decisions.of(PUT), "its decision", 300)
+        assert airflow.run_ids(f"train__{PUT}") == [f"question-{platform.trainings.of([PUT])[0].question}-1"]
+
+        airflow.until(lambda: platform.trainings.of([FAILING]), "the training that fails", 120)
+        path = f"/dags/train__{FAILING}/dagRuns/{platform.trainings.of([FAILING])[0].run}"
+        record = f"{path}/taskInstances/record_failure"
+        airflow.until(lambda: airflow.http.get(record).json()["state"] in ("success", "failed"), "its record", 120)
+        assert airflow.http.get(record).json()["state"] == "success"
+        assert "the training period has no usable row" in str(platform.trainings.of([FAILING])[0].failure)
+
+        written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
+        airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 2, "its revision", 180)
+        answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
+        assert answer.message == "answers revision 1; revision 2 is being trained"
+        airflow.until(lambda: len(platform.decisions.of(PUT)) == 2, "the decision on the new question", 400)
+        first, second = platform.decisions.of(PUT)
+        assert (first.promoted, second.promoted, second.champion_version) == (True, True, None)
+        answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
+        assert (answer.revision and answer.revision.number, answer.version) == (2, second.challenger_version)
+
+        written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
+        airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision", 180)
+        assert PUT not in [due.definition for due in find_due_trainings(platform, platform.clock.now())]
+        assert len(airflow.run_ids(f"train__{PUT}")) == 2

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.faults.account import CHANNELS, TICK
 from tests.faults.plant import START, rows, with_model
@@ -16,7 +17,7 @@ def run_calmly(world: World, stores: MongoStores, end: datetime) -> int:
     boxes = [Mailbox(name) for name in CHANNELS]
     clock = HandClock(START)
     platform = with_model(platform_on(stores, boxes, clock), world)
-    platform.readings.add_readings(rows(world.seed, START - TICK, end), START)
+    add_readings(platform, rows(world.seed, START - TICK, end), START)
     while clock.instant < end:
         clock.instant = min(clock.instant + TICK, end)
         evaluate(platform, None, clock.instant)

@@ -2,8 +2,8 @@
 
 import time
 
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.ports import Platform
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.wiring import open_platform
 from tests.faults.plant import with_model

@@ -6,10 +6,10 @@ When they are told depends on when somebody looked, which differs in the storm. 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from alerting.adapters.platform import Platform
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
-from alerting.ports import Platform
 from alerting.usecases.operators.operate import Actor, shelve
 
 CROWD = "crowd"

@@ -3,8 +3,9 @@
 import time
 from dataclasses import dataclass, replace
 
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, DeliveryFailed, Message, Platform
+from alerting.ports import Channel, DeliveryFailed, Message
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform
 from tests.faults.world import World

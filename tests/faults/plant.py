@@ -17,10 +17,12 @@ import numpy as np
 from alerting.adapters.memory.models import Version
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
-from alerting.ports import Platform, ReadingRow
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.training.train import train
 from tests.builders import oven, too_hot, too_moist
@@ -151,7 +153,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     begun = START - timedelta(days=HISTORY_DAYS)
     platform = _setting_up(stores, begun)
     platform.assets.put(assets())
-    platform.readings.add_readings(list(_history(world.seed)), begun)
+    add_readings(platform, list(_history(world.seed)), begun)
     threshold, model = DEFINITIONS[:-1], DEFINITIONS[-1]
     apply(platform, [model], "engineer", begun, "fault test")
     platform.clock.instant = START
@@ -231,7 +233,7 @@ def _write(world: World, stores: MongoStores, part: str, now: datetime) -> None:
     wanted = now + timedelta(seconds=world.speed * 2 * LEASE_S)
     until = min(wanted, end) if end else wanted
     if until > written:
-        stores.readings.add_readings(rows(world.seed, written, until), now)
+        add_readings(stores, rows(world.seed, written, until), now)
         world.note(part, "acknowledged", until=until.isoformat())
 
 

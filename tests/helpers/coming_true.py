@@ -10,6 +10,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
@@ -55,7 +56,7 @@ class Line:
 
     def feed(self, minutes, now=None, **values):
         rows = [ReadingRow("oven-1", at(m), values) for m in minutes]
-        self.platform.readings.add_readings(rows, at(minutes[0] if now is None else now))
+        add_readings(self.platform, rows, at(minutes[0] if now is None else now))
 
     def run(self, *minutes):
         for minute in minutes:
@@ -65,7 +66,7 @@ class Line:
 
     def event(self, type, minute, end=None, now=None):
         row = EventRow("oven-1", type, at(minute), None if end is None else at(end), "test")
-        self.platform.readings.add_events([row], at(minute if now is None else now))
+        add_events(self.platform, [row], at(minute if now is None else now))
 
     @property
     def episodes(self):

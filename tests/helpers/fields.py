@@ -1,14 +1,26 @@
 """The fields of a model with their paths."""
 
+from typing import Annotated, Literal, get_args, get_origin
+
 from pydantic import BaseModel
 
 
 def leaves(model, prefix=""):
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
-        arguments = (field.annotation, *getattr(field.annotation, "__args__", ()))
-        inner = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        choices = members(field.annotation)
+        inner = next((a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)), None)
         if inner:
             yield from leaves(inner, f"{path}.")
-        if not inner or {float, str} & set(arguments):  # a limit is a number, or a group that names the source of the number
+        if not inner or len(choices - {type(None), inner}):  # such as a limit: a number, or a group that names its source
             yield path
+
+
+def members(annotation):
+    """The types that a field may have, or that its list or mapping holds."""
+    if get_origin(annotation) is Annotated:
+        return members(get_args(annotation)[0])
+    if isinstance(annotation, type) or get_origin(annotation) is Literal or not get_args(annotation):
+        return {annotation}
+    held = get_args(annotation)
+    return set().union(*(members(a) for a in held if a is not ...)) - ({str} if get_origin(annotation) is dict else set())

@@ -9,8 +9,10 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
+from tests.helpers.stores import states_of
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
@@ -32,7 +34,7 @@ class Line:
             else ReadingRow("oven-1", at(m), {"temperature": float(v)})
             for m, v in values.items()
         ]
-        self.platform.readings.add_readings(rows, at(minute))
+        add_readings(self.platform, rows, at(minute))
 
     def run(self, minute):
         self.platform.clock.instant = at(minute)
@@ -51,7 +53,7 @@ class Line:
         )
 
     def state(self):
-        state = self.platform.states.load("too-hot", ["oven-1"])["oven-1"]
+        state = states_of(self.platform, "too-hot", ["oven-1"])["oven-1"]
         return replace(state, unknown_count=0)
 
 

@@ -1,7 +1,7 @@
 """Fixtures of stores in memory, on an in-memory database and on a real server."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 
 import pytest
@@ -10,7 +10,8 @@ from alerting.adapters.memory.operators import MemoryAudit
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
-from alerting.ports import Platform
+from alerting.adapters.platform import Platform
+from alerting.episodes.lifecycle import ConditionState
 from tests.support import ensured_pretence
 
 
@@ -70,6 +71,13 @@ def more_stores(request, stores) -> Callable[[], MongoStores | Platform]:
 def more_mongo_stores(request) -> Callable[[], MongoStores]:
     """Return a function that gives stores of a second empty database of the same kind."""
     return lambda: request.getfixturevalue("another_real") if "real" in request.fixturenames else ensured_pretence()
+
+
+def states_of(platform: Platform | MongoStores, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
+    """Return the states of a definition by asset; an asset never evaluated is absent."""
+    table = platform.states.load_many([(definition, asset) for asset in assets])
+    states = {asset: table.state(row) for row, asset in enumerate(assets)}
+    return {asset: state for asset, state in states.items() if state is not None}
 
 
 def contents(platform: Platform) -> dict[str, object]:

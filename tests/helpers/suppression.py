@@ -4,6 +4,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
@@ -28,7 +29,7 @@ def plant(*channels, suppression=STOPPED, **changes):
 def feed(platform, minute, value=None, line=None):
     rows = [] if value is None else [ReadingRow("oven-1", at(minute), {"temperature": value})]
     rows += [] if line is None else [ReadingRow("line-1", at(minute), {"line_state": line})]
-    platform.readings.add_readings(rows, at(minute))
+    add_readings(platform, rows, at(minute))
 
 
 def run(platform, *minutes):

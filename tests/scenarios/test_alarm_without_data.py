@@ -6,6 +6,7 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, written_subject
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.pretended import pretended_platform
 
@@ -17,7 +18,7 @@ def made(minutes, end=20 * DAY, **changes):
     platform = pretended_platform()
     platform.assets.put([oven()])
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0}) for m, is_hot in minutes]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     platform.clock.instant = at(end)
     subject = written_subject(platform, too_hot(**{"stale_after": "20m", **changes}))
     return backtest(platform, subject, at(0), at(end))

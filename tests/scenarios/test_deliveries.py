@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.definitions.upkeep import Retention
 from alerting.ports import DeliveryFailed, ReadingRow
+from alerting.ports.sweeps import Swept
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operations.maintain import maintain
+from alerting.usecases.operations.retention import retain
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
 from tests.pretended import HandClock, Mailbox, platform_on
@@ -27,7 +30,7 @@ def plant(on, *channels, assets=1, **changes):
 
 def read(platform, value, minute, assets=1):
     rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)]
-    platform.readings.add_readings(rows, at(minute))
+    add_readings(platform, rows, at(minute))
 
 
 def evaluate_values(platform, minute):
@@ -159,17 +162,17 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
 
 def test_finished_notifications_are_forgotten_after_their_time_and_an_alert_that_is_still_open_gets_its_end(stores):
     mail = Mailbox("mail")
-    platform = replace(plant(stores, mail, assets=2), notifications_last=timedelta(days=14))
+    platform = replace(plant(stores, mail, assets=2), retention=Retention(notifications=timedelta(days=14)))
     platform.platform_alerts.report("odd", "oven-1", "it is odd", at(0))
     read(platform, 230.0, 1, assets=2)
     evaluate_values(platform, 1)
-    platform.readings.add_readings([ReadingRow("oven-2", at(3), {"temperature": 200.0})], at(3))
+    add_readings(platform, [ReadingRow("oven-2", at(3), {"temperature": 200.0})], at(3))
     evaluate_values(platform, 3)
     deliver_due(platform, at(3))
     later = 60 * 24 * 15
-    assert maintain(platform, at(later))["forgotten_notifications"] == 2
+    assert Swept("notifications", 2, None) in retain(platform, at(later))
     assert [n.channel for n in notifications_of(platform)] == ["mail"]
-    platform.readings.add_readings([ReadingRow("oven-1", at(1000), {"temperature": 200.0})], at(1000))
+    add_readings(platform, [ReadingRow("oven-1", at(1000), {"temperature": 200.0})], at(1000))
     evaluate_values(platform, later)
     deliver_due(platform, at(later))
     assert mail.messages[-1].subject == "Over: too-hot on oven-1"

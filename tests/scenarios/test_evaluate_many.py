@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, names_in_shard, plan_round
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.helpers.stores import states_of
 from tests.pretended import HandClock, platform_on, pretended_platform
 from tests.support import ensured_pretence
 
@@ -23,7 +26,7 @@ def plant(rows):
     platform = pretended_platform()
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     return platform
 
 
@@ -73,7 +76,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     platform.assets.put(OVENS)
     limits = [too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit) for limit in range(210, 260, 5)]
     apply(platform, limits, "engineer", at(0), "test")
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     alone = count_judged_alone(monkeypatch)
     evaluate(platform, None, at(10))
     evaluate(platform, None, at(15))
@@ -84,7 +87,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     assert evaluate(platform, None, at(30)).targets == 30
     assert len(evaluate(platform, None, at(52)).unknown) == 30  # all sensors fall silent, and speak again
     late = [ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0}) for oven in OVENS]
-    platform.readings.add_readings(late, at(60))
+    add_readings(platform, late, at(60))
     counts = evaluate(platform, None, at(61))
     assert (counts.targets, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
     assert alone == []
@@ -95,15 +98,15 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     platform.assets.put(OVENS)
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     readings = [ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)]
-    platform.readings.add_readings(readings, at(0))
-    platform.readings.add_readings([ReadingRow("oven-2", at(11), {"temperature": "hot"})], at(0))
+    add_readings(platform, readings, at(0))
+    add_readings(platform, [ReadingRow("oven-2", at(11), {"temperature": "hot"})], at(0))
     evaluate(platform, None, at(10))
     counts = evaluate(platform, None, at(13))
     assert list(counts.unknown) == ["too-hot on oven-2"]
     assert "correct the reading in collection `readings`" in counts.unknown["too-hot on oven-2"]
-    states = platform.states.load("too-hot", [oven.name for oven in OVENS])
+    states = states_of(platform, "too-hot", [oven.name for oven in OVENS])
     assert [states[oven.name].watermark for oven in OVENS] == [at(13), at(10), at(13)]
-    platform.readings.add_readings([ReadingRow("oven-2", at(11), {"temperature": 230.0})], at(13))
+    add_readings(platform, [ReadingRow("oven-2", at(11), {"temperature": 230.0})], at(13))
     assert evaluate(platform, None, at(14)).raised == 1
 
 
@@ -114,9 +117,9 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
     apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")
     every = platform.definitions.latest()[0].definition.schedule.every
     planned = plan_round(platform, every, 4, at(1))
-    assert sorted(name for names in planned.shards for name in names) == names
-    assert len(planned.shards) == 4
+    assert planned.shards == [0, 1, 2, 3]
+    assert sorted(name for shard in range(4) for name in names_in_shard(current_plan(platform), every, shard, 4)) == names
     for shard in planned.shards:
-        evaluate_shard(platform, shard, at(1), planned.source_hash, planned.late.has_requests)
+        evaluate_shard(platform, every, shard, 4, at(1), planned.source_hash, planned.late.has_requests)
     documents = platform.states._shards.find()
     assert {d["version"] for d in documents} == {1}

@@ -11,6 +11,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_budget import forecasts
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
@@ -28,7 +29,7 @@ def plant(flood_above):
     rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(0, DAY + 1, 30)]
     for minute in [*range(BURST, BURST + 7), *range(BURST + 11, BURST + 15)]:
         rows += [ReadingRow("oven-1", at(minute + s / 60), {"temperature": v}) for s, v in ((5, 230.0), (30, 200.0))]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     platform.clock.instant = at(DAY)
     evaluate(platform, None, at(DAY))
     return platform

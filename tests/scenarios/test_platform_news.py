@@ -10,6 +10,7 @@ from alerting.console.app import create_app
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply, retire, sync
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot, too_moist
@@ -80,7 +81,7 @@ def linked(on, **route):
     platform.assets.put([oven()])
     apply_routes(platform, [{"name": "r", "channels": ["anna"], **route}], "engineer", at(0))
     apply(platform, [too_hot(stale_after="1d")], "engineer", at(0), "test")
-    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     evaluate(platform, None, at(1))
     deliver_due(platform, at(1))
     app = create_app(platform, {"admin-token-0123456789": ("ada", "admin")}, now=clock.now)

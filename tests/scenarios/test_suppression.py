@@ -9,6 +9,7 @@ from alerting.operators.actions import isa_state
 from alerting.ports import EventRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.muting import silence_now
 from alerting.usecases.operations.alarm_kpis import alarm_quality
 from alerting.usecases.operations.explain import why
@@ -196,11 +197,11 @@ def test_a_delivery_that_waits_for_its_receiver_is_not_made_during_a_stop():
 def test_maintenance_of_the_line_suppresses_its_machines():
     mail = Mailbox("mail")
     platform = plant(mail, suppression={"when": {"event": "maintenance"}})
-    platform.readings.add_events([EventRow("line-1", "maintenance", at(0), None, "test")], at(0))
+    add_events(platform, [EventRow("line-1", "maintenance", at(0), None, "test")], at(0))
     feed(platform, 1, 230)
     run(platform, 2)
     assert (said(mail), state(platform, 2)) == ([], "suppressed by design")
-    platform.readings.add_events([EventRow("line-1", "maintenance", at(0), at(3), "test")], at(3))
+    add_events(platform, [EventRow("line-1", "maintenance", at(0), at(3), "test")], at(3))
     run(platform, 4)
     assert said(mail) == ["unmuted"]
 

@@ -12,6 +12,7 @@ import pytest
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import T0
 from tests.pretended import pretended_platform
 from tests.threshold_cases import BAD, random_batch
@@ -42,7 +43,7 @@ class Plant:
     def evaluate(self, cut):
         arrived = [(case, d) for case in self.cases for d in case.deliveries if self.is_new(d, cut)]
         rows = [row_of(case, d, float(place)) for place, (case, d) in enumerate(arrived)]
-        self.platform.readings.add_readings(rows, instant(cut))
+        add_readings(self.platform, rows, instant(cut))
         self.fed = cut
         self.platform.clock.instant = instant(cut)
         evaluate(self.platform, None, instant(cut))

@@ -8,6 +8,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.pretended import pretended_platform
 
@@ -22,7 +23,7 @@ def episodes_of(values, instants, late=(), variable=None, **changes):
     deliveries = [*((0, minute, value) for minute, value in values.items()), *late]
     for before, minute in pairwise([-1, *instants]):
         rows = [ReadingRow("oven-1", at(m), {"temperature": v}) for arrives, m, v in deliveries if before < arrives <= minute]
-        platform.readings.add_readings(rows, at(minute))
+        add_readings(platform, rows, at(minute))
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))
     return sorted((e for e in platform.episodes.find() if not e.withdrawn), key=lambda e: e.raised_at)

@@ -10,6 +10,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line, told
 from tests.helpers.notifications import notifications_of
@@ -106,8 +107,8 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
     line.platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
     apply(line.platform, [too_hot(name="other", assets=["oven-2"])], "engineer", at(0), "test")
     line.run(10)
-    line.platform.readings.add_readings([ReadingRow("oven-2", at(5), {"temperature": 230.0})], at(11))
-    line.platform.readings.add_readings([ReadingRow("oven-2", at(5), {"moisture": 4.0})], at(11))
+    add_readings(line.platform, [ReadingRow("oven-2", at(5), {"temperature": 230.0})], at(11))
+    add_readings(line.platform, [ReadingRow("oven-2", at(5), {"moisture": 4.0})], at(11))
     assert line.run(12).late == 1
     assert [(e.definition, e.asset) for e in line.episodes()] == [("other", "oven-2")]
 

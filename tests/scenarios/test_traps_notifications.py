@@ -14,8 +14,9 @@ from alerting.console.app import create_app
 from alerting.notifications.links import PURPOSES
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.store import update
+from alerting.usecases.episodes.changes import update
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
@@ -34,7 +35,7 @@ def plant(*channels, assets=1, on=None):
 
 def read(platform, value, minute, assets=1):
     rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)]
-    platform.readings.add_readings(rows, at(minute))
+    add_readings(platform, rows, at(minute))
 
 
 def tick(platform, minute):
@@ -278,7 +279,7 @@ def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_
     read(platform, 230.0, 60)
     tick(platform, 60)
     assert mail.messages == []
-    update(platform, platform.episodes.find()[0].id, lambda e: replace(e, severity="critical"))
+    update(platform, platform.episodes.find()[0].id, lambda e, _: replace(e, severity="critical"))
     for minute in range(70, 8 * 60, 20):
         tick(platform, minute)
     assert [m.subject for m in mail.messages] == ["Worse: CRITICAL: too-hot on oven-1"]

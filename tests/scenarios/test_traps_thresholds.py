@@ -13,8 +13,10 @@ from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, history, oven, threshold, too_hot
+from tests.helpers.stores import states_of
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}
@@ -34,7 +36,7 @@ class Plant:
 
     def feed(self, values):
         rows = [ReadingRow("oven-1", at(minute), {"temperature": float(v)}) for minute, v in values.items()]
-        self.platform.readings.add_readings(rows, at(0))
+        add_readings(self.platform, rows, at(0))
 
     def run(self, minute):
         self.platform.clock.instant = at(minute)
@@ -146,7 +148,7 @@ def test_T8_a_sensor_that_disappears_is_never_normal(stores):
     assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 5 min"}
     (episode,) = plant.episodes()
     assert episode.condition == "open"
-    state = plant.platform.states.load("too-hot", ["oven-1"])["oven-1"]
+    state = states_of(plant.platform, "too-hot", ["oven-1"])["oven-1"]
     assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5 min", 29)
 
 

@@ -1,12 +1,14 @@
-"""How the tests are laid out: none imports another test, and no folder is too full."""
+"""Layout of the code: no test imports another, and no folder, file or function is too long to be looked over."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 MODULES = [path for path in sorted(TESTS.rglob("*.py")) if "__pycache__" not in path.parts]
-MOST_MODULES, MOST_LINES = 15, 350
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_FUNCTION = 15, 350, 60
+PYTHON = ("alerting", "tests", "dags", "benchmarks", "tools")
 IMPORTS = re.compile(r"^\s*(?:from|import) tests((?:\.\w+)*)(?: import (?:\(([^)]*)\)|([^\n(]*)))?", re.MULTILINE)
 
 
@@ -44,3 +46,15 @@ def test_no_folder_or_file_of_the_package_grows_beyond_what_can_be_looked_over()
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
     lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in sources}
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_no_function_grows_beyond_what_can_be_looked_over():
+    sources = [path for folder in PYTHON for path in (TESTS.parent / folder).rglob("*.py")]
+    functions = [
+        (f"{path.relative_to(TESTS.parent)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(functions) > 1000
+    assert {name: length for name, length in functions if length > MOST_LINES_OF_FUNCTION} == {}

@@ -1,13 +1,13 @@
 """Reading of the active definitions for the DAG files: one bounded query, and a last good copy on disk.
 
-The copy serves while the database does not answer. Airflow reads a DAG file every few seconds and once more in each task, so
+The copy serves while the database does not answer. Airflow reads a DAG file every few minutes and once more in each task, so
 this module imports nothing heavy. Its result is sorted and holds no clock: the same definitions give the same DAGs.
 """
 
 import json
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import shown
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.shards import shard_of
 from alerting.kinds.registry import definition_types, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 LIMIT_S = 2.0
-COPY = "dag_snapshot.json"
 _log = logging.getLogger(__name__)
 Document = dict[str, Any]
 
@@ -47,60 +47,67 @@ class TrainedRevision:
     definition: TrainedDefinition
 
 
-@dataclass(frozen=True)
-class DagSnapshot:
-    """The definitions that decide which DAGs exist: `trained` by name, and the distinct cadences, shortest first, e.g. `1m`."""
-
-    trained: tuple[TrainedRevision, ...]
-    cadences: tuple[str, ...]
-
-
 class NoDefinitionsRead(Exception):
     """Error: neither the database nor a copy of its last answer can be read."""
 
 
-def read_dag_snapshot(uri: str, database: str, home: Path, limit_s: float = LIMIT_S) -> DagSnapshot:
-    """Return the active definitions from MongoDB, or from the copy in `home` if MongoDB does not answer within `limit_s`.
+@dataclass(frozen=True)
+class DagSnapshot:
+    """Reader of the active definitions for DAG files: from MongoDB, else from the last good copy in the folder `copies`.
 
-    Raises NoDefinitionsKnown if there is no copy either, so that Airflow shows an import error instead of an empty list.
+    Waits `limit_s` seconds for MongoDB. Raises NoDefinitionsRead if there is no copy either, so that Airflow shows an import
+    error instead of an empty list.
     """
-    copy = home / COPY
-    try:
-        document = _query(uri, database, limit_s)
-    except PyMongoError as error:
-        _log.warning("definitions are read from the last good copy %s: %s", copy, error)
-        document = _last_good(copy, error)
-    else:
-        _keep(copy, document)
-    return _snapshot(document)
+
+    uri: str
+    database: str
+    copies: Path
+    limit_s: float = LIMIT_S
+
+    def cadences(self) -> tuple[str, ...]:
+        """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand definitions."""
+        return tuple(self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"])
+
+    def trained(self, number: int) -> tuple[TrainedRevision, ...]:
+        """Return the definitions with a trained model whose training DAGs belong to this shard, by name."""
+        answer = self._read(f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)})
+        return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
+
+    def _read(self, name: str, query: "Callable[[Collection[Document]], Document]") -> Document:
+        copy = self.copies / f"{name}.json"
+        limit_ms = int(self.limit_s * 1000)
+        try:
+            client: pymongo.MongoClient[Document] = pymongo.MongoClient(
+                self.uri,
+                tz_aware=True,
+                serverSelectionTimeoutMS=limit_ms,
+                datetime_conversion="DATETIME_AUTO",
+                unicode_decode_error_handler="replace",
+            )
+            with client, pymongo.timeout(self.limit_s):
+                answer = query(client[self.database]["definition_revisions"])
+        except PyMongoError as error:
+            _log.warning("definitions are read from the last good copy %s: %s", copy, error)
+            return _last_good(copy, error)
+        _keep(copy, answer)
+        return answer
 
 
-def _query(uri: str, database: str, limit_s: float) -> Document:
-    """Return the answer of two aggregations under one limit; with ten thousand threshold definitions it is still small."""
-    limit_ms = int(limit_s * 1000)
-    client: pymongo.MongoClient[Document] = pymongo.MongoClient(
-        uri,
-        tz_aware=True,
-        serverSelectionTimeoutMS=limit_ms,
-        datetime_conversion="DATETIME_AUTO",
-        unicode_decode_error_handler="replace",
-    )
-    with client, pymongo.timeout(limit_s):
-        revisions = client[database]["definition_revisions"]
-        is_trained = {"definition.kind": {"$in": trained_kinds()}}
-        trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": is_trained}, {"$sort": {"_id": 1}}])
-        cadences = revisions.aggregate([*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}])
-        found = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in trained]
-        lengths = [row["_id"] for row in cadences]
-        readable = {name: row for name, row in found if (one := _trained(row)) is not None and one.definition.name == name}
-        good = list(readable.values())
-        for row in _instead_of_faulty(revisions, [name for name, _ in found if name not in readable]):
-            good += [row] if row["definition"]["kind"] in trained_kinds() else []
-            lengths.append(row["definition"]["schedule"]["every"])
-        return {
-            "trained": sorted(good, key=lambda row: str(row["definition"]["name"])),
-            "cadences": _by_length(lengths),
-        }
+def _cadences(revisions: "Collection[Document]") -> list[str]:
+    groups = revisions.aggregate([*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}])
+    replaced = _instead_of_faulty(revisions, [])
+    return _by_length([*(row["_id"] for row in groups), *(row["definition"]["schedule"]["every"] for row in replaced)])
+
+
+def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
+    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"definition.kind": {"$in": trained_kinds()}}}])
+    rows = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in trained]
+    found = [(name, row) for name, row in rows if shard_of(name) == number]
+    readable = {name: row for name, row in found if (one := _trained(row)) is not None and one.definition.name == name}
+    replaced = _instead_of_faulty(revisions, [name for name, _ in found if name not in readable])
+    of_shard = [row for row in replaced if row["definition"]["kind"] in trained_kinds()]
+    good = [*readable.values(), *(row for row in of_shard if shard_of(row["definition"]["name"]) == number)]
+    return sorted(good, key=lambda row: str(row["definition"]["name"]))
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
@@ -108,6 +115,7 @@ def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> 
     readable = {
         "definition.kind": {"$in": list(definition_types())},
         "definition.state": {"$in": ["draft", "active", "retired"]},
+        "definition.schedule.every": {"$type": "string"},
         "number": {"$type": "number"},
     }
     odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [readable]}}])
@@ -158,14 +166,9 @@ def _keep(copy: Path, document: Document) -> None:
         if copy.read_text(encoding="utf-8") == text:
             return
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=copy.parent, prefix=f"{COPY}.", delete=False, encoding="utf-8") as draft:
+    with tempfile.NamedTemporaryFile("w", dir=copy.parent, prefix=f"{copy.name}.", delete=False, encoding="utf-8") as draft:
         draft.write(text)
     Path(draft.name).replace(copy)
-
-
-def _snapshot(document: Document) -> DagSnapshot:
-    numbered = (_trained(row) for row in document["trained"])
-    return DagSnapshot(tuple(row for row in numbered if row is not None), tuple(document["cadences"]))
 
 
 def _trained(row: Document) -> TrainedRevision | None:

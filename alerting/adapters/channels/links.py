@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from alerting.definitions.faults import UserError
@@ -12,17 +13,13 @@ from alerting.settings.home import shared_secret
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
 _LEAST_LENGTH = 32
-
-
-def wall_clock() -> datetime:
-    """Return the real time: links to people expire by it, independent of the platform's clock."""
-    return datetime.now(UTC)
+_real_time = partial(datetime.now, UTC)  # links to people expire by it, independent of the platform's clock
 
 
 class SignedLinks:
     """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer, and the page of the episode."""
 
-    def __init__(self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = wall_clock) -> None:
+    def __init__(self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time) -> None:
         self._key, self._url, self._last, self._now = key, public_url, last, now
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:

@@ -7,6 +7,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -19,11 +20,7 @@ from alerting.ports import DeliveryFailed, Message
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not a secret
 WORTH_RETRYING = {408, 429}
-
-
-def wall_clock() -> datetime:
-    """Return the real time: receivers refuse a signature whose time is minutes away from theirs."""
-    return datetime.now(UTC)
+_real_time = partial(datetime.now, UTC)  # receivers refuse a signature whose time is minutes away from theirs
 
 
 class WebhookChannel:
@@ -44,7 +41,7 @@ class WebhookChannel:
         egress: Egress | None = None,
         client: httpx.Client | None = None,
         timeout: httpx.Timeout = TIMEOUT,
-        now: Callable[[], datetime] = wall_clock,
+        now: Callable[[], datetime] = _real_time,
     ) -> None:
         """Check the secret. `egress`: the addresses that may be reached; all when left out.
 

@@ -1,6 +1,6 @@
-"""Search for lines of one file that state the same instant of the same asset twice."""
+"""Search for lines of one file that state the same instant of the same asset twice, and merge them where that is wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
+from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import Millis
+from alerting.readings.sample_quality import Quality
+from alerting.usecases.ingestion.sources import DuplicatesRule
+
+Rows = npt.NDArray[np.int64]
+_GRADES: tuple[Quality, Quality] = ("bad", "uncertain")
 
 
 @dataclass(frozen=True)
@@ -18,20 +24,24 @@ class Found:
     """Duplicates of a chunk.
 
     `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in which they contradict it.
+    `again`: rows of an instant that an earlier row states, to be merged with it.
     """
 
     same: BoolArray
     contradictions: dict[int, int]
+    again: BoolArray
 
 
 class Duplicates:
     """Comparison of rows within a chunk, and with the last earlier row of the same series (an asset, or asset and event type).
 
     It stores one row per series only. It finds every repetition in a file sorted by time, or by asset and time. The store merges
-    a repetition that lies further apart in an unsorted file; there the later line wins.
+    a repetition that lies further apart in an unsorted file; there the later line wins. `rule`: rows are compared only where
+    a contradiction is refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rule: DuplicatesRule = "refuse") -> None:
+        self._rule = rule
         self._codes: dict[str, int] = {}
         self._last_at: Millis = np.empty(0, dtype=np.int64)
         self._last: list[Cells] = []
@@ -41,8 +51,13 @@ class Duplicates:
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
-        suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | (self._last_at[codes] == at[rows]))
-        found = Found(np.zeros(len(at), dtype=bool), {})
+        is_last = self._last_at[codes] == at[rows]
+        found = Found(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
+        if self._rule != "refuse":
+            found.again[rows[instants.duplicated().to_numpy() | is_last]] = True
+            self._last_at[codes] = at[rows]
+            return found
+        suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | is_last)
         compared: dict[tuple[int, int], list[str | None]] = {}
         for i in suspicious:
             key, row = (int(codes[i]), int(at[rows[i]])), int(rows[i])
@@ -97,3 +112,84 @@ def _equal(a: str, b: str) -> bool:
         return float(a.replace(",", ".")) == float(b.replace(",", "."))
     except ValueError:
         return False
+
+
+def merge_duplicates(batches: Iterable[ReadingBatch], rule: DuplicatesRule) -> Iterator[ReadingBatch]:
+    """Yield the batches with one row for each instant of an asset: its last sample of each variable, or the mean of its numbers.
+
+    The rows of the last instant of each asset wait for the next batch.
+    """
+    waiting: ReadingBatch | None = None
+    for batch in batches:
+        rows = batch if waiting is None else _join(waiting, batch)
+        codes, names = pd.factorize(rows.assets)
+        last = np.empty(len(names), dtype=np.int64)
+        last[codes] = rows.at
+        waits = last[codes] == rows.at
+        waiting = _take(rows, np.flatnonzero(waits))
+        if not waits.all():
+            yield _merge(_take(rows, np.flatnonzero(~waits)), rule)
+    if waiting is not None:
+        yield _merge(waiting, rule)
+
+
+def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
+    """Return the batch with one row for each instant of an asset, in the order of their first rows."""
+    keys = pd.DataFrame({"asset": batch.assets, "at": batch.at})
+    first = np.flatnonzero(~keys.duplicated().to_numpy())
+    if len(first) == len(batch):
+        return batch
+    group = np.asarray(keys.groupby(["asset", "at"], sort=False).ngroup(), dtype=np.int64)
+    columns: dict[str, SampleColumn] = {}
+    quality: dict[int, dict[str, Quality]] = {}
+    for name, column in batch.columns.items():
+        bad, uncertain = (
+            np.array([batch.quality.get(row, {}).get(name) == grade for row in range(len(batch))]) for grade in _GRADES
+        )
+        is_mean = rule == "mean" and column.values.dtype == np.float64
+        merge = _mean_of_group if is_mean else _last_of_group
+        columns[name], *graded = merge(column, bad, uncertain, group, len(first))
+        for grade, mask in zip(_GRADES, graded, strict=True):
+            for row in np.flatnonzero(mask).tolist():
+                quality.setdefault(row, {})[name] = grade
+    return ReadingBatch(batch.assets[first], batch.at[first], columns, quality)
+
+
+def _last_of_group(
+    column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
+) -> tuple[SampleColumn, BoolArray, BoolArray]:
+    """Return the last sample of each group, bad ones included; and which of these are bad, and uncertain."""
+    last = np.full(groups, -1, dtype=np.int64)
+    sampled = np.flatnonzero(column.present | bad)
+    last[group[sampled]] = sampled
+    there = last >= 0
+    return SampleColumn(column.values[last], there & column.present[last]), there & bad[last], there & uncertain[last]
+
+
+def _mean_of_group(
+    column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
+) -> tuple[SampleColumn, BoolArray, BoolArray]:
+    """Return the mean of the values of each group; where it has none, whether a sample is bad; and whether one is uncertain."""
+    rows = np.flatnonzero(column.present)
+    count = np.bincount(group[rows], minlength=groups)
+    one = np.zeros(groups)
+    one[group[rows]] = column.values[rows]  # the mean of equal values is that value, exactly
+    beyond = np.bincount(group[rows], weights=column.values[rows] - one[group[rows]], minlength=groups)
+    is_bad, is_uncertain = (np.bincount(group[mask], minlength=groups) > 0 for mask in (bad, uncertain & column.present))
+    return SampleColumn(one + beyond / np.maximum(count, 1), count > 0), is_bad & (count == 0), is_uncertain
+
+
+def _take(batch: ReadingBatch, rows: Rows) -> ReadingBatch:
+    new = {int(row): i for i, row in enumerate(rows)} if batch.quality else {}
+    quality = {new[row]: grades for row, grades in batch.quality.items() if row in new}
+    columns = {name: column.take(rows) for name, column in batch.columns.items()}
+    return ReadingBatch(batch.assets[rows], batch.at[rows], columns, quality)
+
+
+def _join(first: ReadingBatch, second: ReadingBatch) -> ReadingBatch:
+    columns = {
+        name: SampleColumn(np.concatenate([a.values, b.values]), np.concatenate([a.present, b.present]))
+        for (name, a), b in zip(first.columns.items(), second.columns.values(), strict=True)
+    }
+    quality = {**first.quality, **{row + len(first): grades for row, grades in second.quality.items()}}
+    return ReadingBatch(np.append(first.assets, second.assets), np.append(first.at, second.at), columns, quality)

@@ -10,7 +10,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray
 from alerting.adapters.files.checks import Check, bad_lines, bad_rows, duplicate_checks, type_check
 from alerting.adapters.files.column_profile import profile_column
-from alerting.adapters.files.duplicates import Duplicates
+from alerting.adapters.files.duplicates import Duplicates, Found, merge_duplicates
 from alerting.adapters.files.prefetch import prefetch
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock, note_spacing
 from alerting.adapters.files.quality_columns import Qualities
@@ -32,6 +32,7 @@ class ReadingsFile:
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout)
         self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+        self._rule = layout.duplicates
         self._parsed: list[Keyed] | None = None
 
     @property
@@ -50,8 +51,9 @@ class ReadingsFile:
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
         """Return the profile of one pass; None if the format of the file differs from the assumed one."""
-        profile = Profile({title: ColumnProfile(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
-        duplicates, patience = Duplicates(), Patience(self._rows.table.position, stop_early)
+        columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
+        profile = Profile(columns, strict=self.strict, duplicates=self._rule)
+        duplicates, patience = Duplicates(self._rule), Patience(self._rows.table.position, stop_early)
         parsed: list[Keyed] = []
         size = 0
         for keyed in self._rows.chunks():
@@ -71,16 +73,17 @@ class ReadingsFile:
         return profile
 
     def _profile_chunk(self, profile: Profile, duplicates: Duplicates, keyed: Keyed) -> None:
-        same, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
-        usable = ~bad_rows(checks, len(keyed.at)) & ~same
+        found, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
+        usable = ~bad_rows(checks, len(keyed.at)) & ~found.same
         note_chunk(profile, keyed, checks, usable)
-        profile.repeated += int(same.sum())
+        profile.repeated += int((found.same | found.again).sum())
+        profile.contradictions += len(found.contradictions)
         filled = {
             c.name: profile_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers, keyed.floats.get(c.title))
             for c in profile.columns.values()
         }
         note_spacing(profile, keyed, usable, filled)
-        profile.rows += int(usable.sum())
+        profile.rows += int((usable & ~found.again).sum())
         profile.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
         for title, bad in keyed.quality.bad.items():
             profile.columns[title].bad_quality += int((bad & usable).sum())
@@ -88,18 +91,19 @@ class ReadingsFile:
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
 
-    def _find_duplicates(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
+    def _find_duplicates(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[Found, list[Check]]:
         titles = list(self._rows.names)
         cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
         found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
-        return found.same, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
+        return found, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
         """Yield the readings in batches of at most 10,000, in file order; a thread parses the next while the caller writes."""
-        return prefetch(self._read(types, reject, progress))
+        batches = self._read(types, reject, progress)
+        return prefetch(batches if self._rule == "refuse" else merge_duplicates(batches, self._rule))
 
     def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
-        duplicates = Duplicates()
+        duplicates = Duplicates(self._rule)
         for keyed in self._chunks_again():
             yield from self._batches(keyed, types, duplicates, reject)
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
@@ -125,10 +129,10 @@ class ReadingsFile:
             columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))
-        same, checks = self._find_duplicates(duplicates, keyed, checks)
+        duplicate, checks = self._find_duplicates(duplicates, keyed, checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
-        good = ~bad_rows(checks, len(keyed.at)) & ~same
+        good = ~bad_rows(checks, len(keyed.at)) & ~duplicate.same
         rated = [mask for masks in (keyed.quality.bad, keyed.quality.uncertain) for t, mask in masks.items() if t in types]
         good &= np.logical_or.reduce([*(column.present for column in columns.values()), *rated, np.zeros_like(good)])
         rows = np.flatnonzero(good)

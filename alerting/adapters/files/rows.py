@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
@@ -19,13 +21,15 @@ from alerting.adapters.files.recognition import JOINED, NumberForm, number_form,
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
 from alerting.adapters.files.stamps.instants import Stamps
 from alerting.adapters.files.stamps.local_time import zone_shown
+from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamps
 from alerting.adapters.files.tables.chunks import Chunk, Table
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
 from alerting.definitions.faults import UserError
-from alerting.readings.history import Millis
+from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile
+from alerting.usecases.ingestion.sources import DuplicatesRule
 from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_ASSET_COLUMN = "asset"
@@ -39,7 +43,9 @@ class Layout:
     time zone of stamps without one; if left out, it is `plant_zone`, or UTC if that is not set either. `time`, `time_format`,
     `separator`, `decimal` and `encoding` are detected from the file where they are None. `rename` maps titles to names, `only`
     lists the titles to import (empty: all). `missing`: further texts for a missing value. `strict`: a cell that is no value of
-    its column, and a repeated local time, make a bad line. `quality`: the columns with the quality of samples.
+    its column, and a repeated local time, make a bad line. `quality`: the columns with the quality of samples. `sequence`: rows
+    without time stamps are this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in `time`.
+    `duplicates`: how readings of one instant are merged.
     """
 
     time: str | None = None
@@ -57,6 +63,9 @@ class Layout:
     missing: tuple[str, ...] = ()
     strict: bool = False
     quality: QualityLayout = field(default_factory=QualityLayout)
+    sequence: timedelta | None = None
+    start: str | None = None
+    duplicates: DuplicatesRule = "refuse"
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,10 @@ class Rows:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
-        self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
+        if layout.sequence is not None and layout.time is None:
+            self.times: tuple[str, ...] = ()
+        else:
+            self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
         used |= {*self.times}
         self.names = value_names(self.table, [t for t in self.table.titles if t not in used], layout)
@@ -122,6 +134,8 @@ class Rows:
         return NumberForm(self.layout.decimal, True, found.thousands) if self.layout.decimal else found
 
     def _format(self) -> StampFormat | None:
+        if self.layout.sequence is not None:
+            return None
         if self.layout.time_format is not None:
             return named_format(self.layout.time_format)
         found = stamp_format(self._time_cells(self.sample))
@@ -134,9 +148,19 @@ class Rows:
             return _zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
-    def new_stamps(self) -> Stamps:
+    def new_stamps(self) -> Stamps | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
+        if self.layout.sequence is not None:
+            return SequenceStamps(self._start(), duration_millis(self.layout.sequence), self.time or None)
         return Stamps(self.format, self.zone, self.layout.strict)
+
+    def _start(self) -> int:
+        """Return the instant (ms) of the first row of a sequence."""
+        text = self.layout.start or DEFAULT_START
+        at = int(Stamps(None, self.zone).read(cell.column([text])).at[0])
+        if at == cell.NO_INSTANT:
+            raise UserError(f"--start {text!r} is not an instant; write for example --start 2026-01-05T06:00:00Z")
+        return at
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format of the file than assumed; the caller must then read the file again."""
@@ -157,26 +181,32 @@ class Rows:
     def form(self) -> FileForm:
         """Return the format of the file for people."""
         zoned = self.stamps_name_zone
+        sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
         encoding = getattr(self.table, "encoding", None)
         return FileForm(
             encoding=encoding.name if encoding else None,
             separator=self._separator,
             decimal=self.numbers.decimal,
             time_columns=self.times,
-            time_format=self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample)),
+            time_format=sequence or (self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample))),
             zone=None if zoned else self.zone.key if self.zone else "UTC",
             zone_from=None if zoned else self.zone_from,
+            sequence=self.layout.sequence,
         )
 
     @property
     def stamps_name_zone(self) -> bool:
-        """Return whether the first stamps need no zone: they name theirs, or count from 1970."""
+        """Return whether the first stamps need no zone: they name theirs, count from 1970, or follow from a sequence."""
+        if self.layout.sequence is not None:
+            return True
         cells = self._time_cells(self.sample)
         found = Stamps(self.format, None).read(cells)
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps; a date and the time in the column beside it are joined."""
+        """Return the cells of stamps; a date and the time in the column beside it are joined. Without a column, empty ones."""
+        if not self.times:
+            return pa.nulls(len(next(iter(cells.values()))), pa.string())
         if len(self.times) == 1:
             return cells[self.times[0]]
         return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
@@ -203,7 +233,7 @@ class Rows:
         times, stamps = self._time_cells(cells), self.stamps
         found = stamps.read(times, assets if self.asset_column else None)
         checks = [
-            Check(found.absent, self.time, lambda _: "there is no time"),
+            Check(found.absent, self.time, lambda _: "there is no number" if self.layout.sequence else "there is no time"),
             Check(found.bad, self.time, lambda row: stamps.why(times[row].as_py())),
             *named_checks,
         ]

@@ -1,29 +1,28 @@
 """Arrival records and reprocessing requests in memory."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.state_table import TargetKey
-from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
+from alerting.ports import Arrival, ReprocessingRequest, Unfinished, Unit
 
 
 class MemoryArrivals:
-    """Port `Arrivals`. A write is over at once, so that every arrival is written."""
+    """Port `Arrivals`."""
 
     def __init__(self) -> None:
         self._arrivals: dict[str, Arrival] = {}
         self._requests: dict[TargetKey, ReprocessingRequest] = {}
         self._evaluated_until: datetime | None = None
-        self._numbers = map("{:06d}".format, itertools.count(1))
+        self._tokens = map(str, itertools.count(1))
 
-    def record(self, parts: Callable[[datetime | None], tuple[LatePart, ...]], arrived_at: datetime) -> None:
-        """Store the late rows of a write. `parts(limit)`: the rows at or before an instant."""
-        late = () if self._evaluated_until is None else parts(self._evaluated_until)
-        if late:
-            arrival = Arrival(next(self._numbers), arrived_at, True, late)
-            self._arrivals[arrival.id] = arrival
+    def put(self, arrival: Arrival) -> None:
+        self._arrivals[arrival.id] = arrival
+
+    def remove(self, id: str) -> None:
+        del self._arrivals[id]
 
     def evaluated_until(self) -> datetime | None:
         return self._evaluated_until
@@ -32,32 +31,32 @@ class MemoryArrivals:
         self._evaluated_until = max(up_to, self._evaluated_until or up_to)
 
     def unfinished(self) -> Unfinished:
-        return Unfinished(self._chosen(lambda arrival: arrival.routed_at is None), bool(self._requests))
+        return Unfinished([a for a in self._sorted() if a.routed_at is None], bool(self._requests))
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        """Record nothing: every arrival is written."""
+        stored = self._arrivals[arrival.id]
+        if not stored.written:
+            self._arrivals[arrival.id] = replace(stored, seen_at=stored.seen_at or at)
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         for arrival, too_late in routed:
-            self._arrivals[arrival.id] = replace(self._arrivals[arrival.id], routed_at=at, too_late=too_late)
-
-    def of(self, arrived_at: datetime) -> list[Arrival]:
-        return self._chosen(lambda arrival: arrival.arrived_at == arrived_at)
+            if self._arrivals[arrival.id].written == arrival.written:
+                self._arrivals[arrival.id] = replace(arrival, routed_at=at, too_late=too_late)
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        return self._chosen(lambda arrival: arrival.arrived_at >= arrived_from)
+        return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
 
-    def _chosen(self, fits: Callable[[Arrival], bool]) -> list[Arrival]:
-        return sorted(filter(fits, self._arrivals.values()), key=lambda arrival: (arrival.arrived_at, arrival.id))
+    def _sorted(self) -> list[Arrival]:
+        return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
 
     def forget(self, before: datetime) -> int:
-        old = self._chosen(lambda arrival: arrival.arrived_at < before and arrival.routed_at is not None)
-        for arrival in old:
-            del self._arrivals[arrival.id]
+        old = [a.id for a in self._arrivals.values() if a.arrived_at < before and a.routed_at is not None]
+        for id in old:
+            del self._arrivals[id]
         return len(old)
 
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        token = next(self._numbers)
+        token = next(self._tokens)
         for key, start in starts.items():
             earlier = self._requests.get(key)
             first = start if earlier is None else min(start, earlier.start)

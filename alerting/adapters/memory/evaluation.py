@@ -56,6 +56,9 @@ class MemoryReports:
     def of(self, definition: str) -> list[Document]:
         return [report for report in self._newest_first() if report["definition"] == definition]
 
+    def names(self, start: datetime, end: datetime) -> set[str]:
+        return {r["definition"] for r in self._reports.values() if (r["start"], r["end"]) == (start, end)}
+
     def newest(self, limit: int) -> list[Document]:
         judged = [(r, r["metrics"]) for r in self._newest_first()[:limit]]
         return [{**r, "metrics": {"judgement": m["judgement"]} if "judgement" in m else {}} for r, m in judged]

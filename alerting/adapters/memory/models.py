@@ -1,12 +1,13 @@
 """Training runs, registered models, and decisions about them, in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from alerting.adapters.memory.tables import plain
-from alerting.ports import DecisionRecord, Files, ModelUnavailable, RunState
+from alerting.ports import DecisionRecord, Files, ModelUnavailable, RunState, Training
+from alerting.ports.sweeps import Swept
 
 
 class MemoryDecisions:
@@ -26,8 +27,16 @@ class MemoryDecisions:
         self._decisions = sorted([*self._decisions, replace(decision, evidence=plain(decision.evidence))], key=lambda d: d.at)
         return True
 
+    @property
+    def promotions(self) -> int:
+        """Return the number of promotions of all definitions."""
+        return sum(d.promoted for d in self._decisions)
+
     def of(self, definition: str) -> list[DecisionRecord]:
         return [d for d in self._decisions if d.definition == definition]
+
+    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
+        return [replace(d, evidence={}) for d in self.of(definition)[-count:]]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tries = self._tries.setdefault((definition, run_id), [])
@@ -39,6 +48,26 @@ class MemoryDecisions:
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
         return list(self._tries.get((definition, self._run_of.get((definition, version), "")), ()))
+
+
+class MemoryTrainings:
+    """Port `Trainings`."""
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, str], Training] = {}
+
+    def of(self, definitions: Collection[str]) -> list[Training]:
+        return sorted((t for t in self._newest.values() if t.definition in definitions), key=lambda t: t.started_at)
+
+    def begin(self, training: Training) -> None:
+        self._newest[training.definition, training.question] = training
+
+    def end(self, training: Training) -> bool:
+        key = training.definition, training.question
+        if self._newest[key].run != training.run:
+            return False
+        self._newest[key] = training
+        return True
 
 
 @dataclass
@@ -81,9 +110,6 @@ class MemoryModels:
         id = f"{id}~{before + 1}" if before else id
         self.runs[id] = Run(definition, parent, dict(tags), datetime.now(UTC))
         return id
-
-    def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
-        return [(id, dict(run.tags)) for id, run in self.runs.items() if run.parent == parent]
 
     def open_runs(self, definition: str) -> list[RunState]:
         trainings = [(id, run) for id, run in self.runs.items() if run.definition == definition and run.parent is None]
@@ -157,6 +183,9 @@ class MemoryModels:
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None:
         self.aliases[definition, alias] = version
+
+    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:  # noqa: ARG002
+        return []
 
 
 def _state(id: str, run: Run) -> RunState:

@@ -65,10 +65,10 @@ class MemoryNotifications:
     def sent_since(self, since: datetime) -> list[Notification]:
         return self._chosen(lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since)
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
+    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
         finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
         gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
-        self._rows = {key: n for key, n in self._rows.items() if key not in gone}
+        self._rows = self._rows if dry else {key: n for key, n in self._rows.items() if key not in gone}
         return len(gone)
 
     def _chosen(self, fits: Callable[[Notification], bool]) -> list[Notification]:

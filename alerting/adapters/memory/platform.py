@@ -7,7 +7,7 @@ from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions, MemoryDerivedFeatures, MemoryRoutes
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import MemoryBacktests, MemoryPastEvaluations, MemoryReports, MemoryScores
-from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
+from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
 from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
@@ -19,7 +19,7 @@ from alerting.adapters.memory.operators import (
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.states import MemoryCheckpoints, MemoryEvaluationPlans, MemoryStates, MemoryUnitOfWork
-from alerting.ports import Platform
+from alerting.adapters.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,25 @@ class FixedClock:
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored as found in past times."""
-    definitions, assets, arrivals = MemoryDefinitions(), MemoryAssets(), MemoryArrivals()
+    definitions, assets = MemoryDefinitions(), MemoryAssets()
+    readings = MemoryReadings(assets)
+    decisions = MemoryDecisions()
     return Platform(
         definitions=definitions,
         derived_features=MemoryDerivedFeatures(),
         assets=assets,
-        readings=MemoryReadings(assets, arrivals),
+        readings=readings,
+        reading_writes=readings,
         episodes=MemoryEpisodes(backfilled),
         states=MemoryStates(),
         unit_of_work=MemoryUnitOfWork(),
-        arrivals=arrivals,
+        arrivals=MemoryArrivals(),
         checkpoints=MemoryCheckpoints(),
-        evaluation_plans=MemoryEvaluationPlans(definitions, assets),
+        evaluation_plans=MemoryEvaluationPlans(definitions, assets, decisions),
         shelves=MemoryShelves(),
         feedback=MemoryFeedback(),
-        decisions=MemoryDecisions(),
+        decisions=decisions,
+        trainings=MemoryTrainings(),
         models=MemoryModels(),
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),

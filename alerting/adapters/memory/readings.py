@@ -2,63 +2,58 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import pandas as pd
 
-from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame
-from alerting.adapters.samples.late_parts import Key, event_parts, reading_parts, turn_of
-from alerting.adapters.samples.samples import merge_event, sample_fields, samples_of
+from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame, sample_fields
 from alerting.definitions.assets import Asset, types_of
-from alerting.ports import Document, EventRow, ReadingColumns, ReadingRow, Wanted
+from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
-from alerting.readings.instants import whole_millis
+from alerting.readings.instants import from_millis, whole_millis
 
 
 class MemoryReadings:
-    """Port `Readings`: the samples of each asset by instant, the events of each asset by type and start."""
+    """Ports `Readings` and `ReadingWrites`: the rows of each asset by instant, the events of each asset by type and start."""
 
-    def __init__(self, assets: MemoryAssets, arrivals: MemoryArrivals) -> None:
-        self._assets, self._arrivals = assets, arrivals
-        self._samples: dict[str, dict[datetime, Document]] = {}
+    def __init__(self, assets: MemoryAssets) -> None:
+        self._assets = assets
+        self._rows: dict[str, dict[datetime, ReadingRow]] = {}
         self._instants: dict[str, list[datetime]] = {}
-        self._events: dict[str, dict[tuple[str, datetime], Document]] = {}
+        self._arrived: dict[tuple[str, datetime], datetime] = {}
+        self._events: dict[str, dict[tuple[str, datetime], EventRow]] = {}
 
-    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        written: dict[Key, Document] = {}
-        changed = 0
-        for row in rows:
-            ts, samples = whole_millis(row.ts), samples_of(row)
-            of_asset = self._samples.setdefault(row.asset, {})
-            if is_new := ts not in of_asset:
-                of_asset[ts] = {}
-                insort(self._instants.setdefault(row.asset, []), ts)
-            stored = of_asset[ts]
-            difference = {name: sample for name, sample in samples.items() if name not in stored or stored[name] != sample}
-            if is_new or difference:
-                stored.update(difference)
-                written.setdefault((row.asset, ts), {}).update(difference)
-                changed += 1
-        self._arrivals.record(partial(reading_parts, list(written.items())), arrived_at)
-        return changed
+    def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
+        found = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}
+        return {key: row for key, row in found.items() if row is not None}
 
-    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-        before = {asset: dict(events) for asset, events in self._events.items()}
-        changed: list[tuple[str, tuple[str, datetime]]] = []
+    def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         for row in rows:
-            events, key = self._events.setdefault(row.asset, {}), (row.type, whole_millis(row.start))
-            after = merge_event(events.get(key), row)
-            if after != events.get(key):
-                events[key] = after
-                changed.append((row.asset, key))
-        merged = [(before.get(asset, {}).get(key), self._events[asset][key]) for asset, key in dict.fromkeys(changed)]
-        turns = [(after, turn) for stored, after in merged if (turn := turn_of(stored, after)) is not None]
-        self._arrivals.record(partial(event_parts, turns), arrived_at)
-        return len(changed)
+            self._arrived[row.asset, row.ts] = arrived_at
+            self._rows.setdefault(row.asset, {})[row.ts] = row
+            insort(self._instants.setdefault(row.asset, []), row.ts)
+        return []
+
+    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+        for stored, new in changes:
+            self._arrived[new.asset, new.ts] = arrived_at
+            given = new.values.keys() | new.quality.keys()
+            values = {name: value for name, value in stored.values.items() if name not in given}
+            quality = {name: grade for name, grade in stored.quality.items() if name not in given}
+            row = replace(new, values={**values, **new.values}, quality={**quality, **new.quality})
+            self._rows[new.asset][new.ts] = row
+
+    def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}
+        return [self._events[asset][key] for asset, key in keys if key in self._events.get(asset, {})]
+
+    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:  # noqa: ARG002
+        for _, event in changes:
+            self._events.setdefault(event.asset, {})[event.type, event.start] = event
+        return True
 
     def load(
         self,
@@ -77,14 +72,14 @@ class MemoryReadings:
 
     def _documents(self, asset: str, start: datetime | None, end: datetime | None) -> Iterator[Document]:
         """Return documents {ts, v, q} with start < ts <= end, oldest first."""
-        instants, of_asset = self._instants.get(asset, []), self._samples.get(asset, {})
+        instants, of_asset = self._instants.get(asset, []), self._rows.get(asset, {})
         first = 0 if start is None else bisect_right(instants, start)
         last = len(instants) if end is None else bisect_right(instants, end)
         return ({"ts": ts, **sample_fields(of_asset[ts])} for ts in instants[first:last])
 
     def _find_events(self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None) -> list[Document]:
         """Return the events that start at or before `end`; until `since` only the last of each type, and those that go on."""
-        found = sorted(self._events.get(asset, {}).values(), key=lambda event: (event["start"], event["type"]))
+        found = sorted(map(vars, self._events.get(asset, {}).values()), key=lambda event: (event["start"], event["type"]))
         found = [event for event in found if end is None or event["start"] <= end]
         if since is None:
             return found
@@ -106,8 +101,9 @@ class MemoryReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at all readings of an asset."""
 
-    def newest_instants(self) -> dict[str, datetime]:
-        return {asset: instants[-1] for asset, instants in self._instants.items()}
+    def newest_readings(self) -> dict[str, NewestReading]:
+        newest = {asset: instants[-1] for asset, instants in self._instants.items() if instants}
+        return {asset: NewestReading(ts, self._arrived[asset, ts]) for asset, ts in newest.items()}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
 from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
+from alerting.adapters.memory.models import MemoryDecisions
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan
 from alerting.ports import Checkpoint, Conflict, Unit
-from alerting.readings.ragged import Flags
 
 
 class MemoryUnitOfWork:
@@ -27,11 +27,6 @@ class MemoryStates:
     def __init__(self) -> None:
         self._rows: dict[TargetKey, ConditionTable] = {}
 
-    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
-        table = self.load_many([(definition, asset) for asset in assets])
-        states = {asset: table.state(row) for row, asset in enumerate(assets)}
-        return {asset: state for asset, state in states.items() if state is not None}
-
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         table = ConditionTable(keys)
         for row, key in enumerate(keys):
@@ -43,25 +38,22 @@ class MemoryStates:
         return False
 
     def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:  # noqa: ARG002
-        if not self.find_unmoved(before).all():
+        if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
         self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}
-
-    def find_unmoved(self, before: ConditionTable) -> Flags:
-        unmoved: Flags = self.load_many(before.keys).watermark == before.watermark
-        return unmoved
 
 
 class MemoryEvaluationPlans:
     """Port `EvaluationPlans`: one plan at a time."""
 
-    def __init__(self, definitions: MemoryDefinitions, assets: MemoryAssets) -> None:
-        self._definitions, self._assets = definitions, assets
+    def __init__(self, definitions: MemoryDefinitions, assets: MemoryAssets, decisions: MemoryDecisions) -> None:
+        self._definitions, self._assets, self._decisions = definitions, assets, decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
 
     def source_hash(self) -> str:
         revisions = [(r.name, r.number) for r in self._definitions.latest()]
-        sources = (self._definitions.documents(), revisions, self._assets.all(), self._assets.event_types())
+        decided = self._decisions.promotions
+        sources = (self._definitions.documents(), revisions, decided, self._assets.all(), self._assets.event_types())
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:

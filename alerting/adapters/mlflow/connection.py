@@ -3,10 +3,10 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
@@ -81,6 +81,18 @@ class MlflowConnection:
                 f"to a running server ({error})"
             ) from error
         self._reachable_until = time.monotonic() + _REACHABLE_FOR_S
+
+
+def search_all(search: Callable[[str | None], Any]) -> list[Any]:
+    """Return all results of a paged search. `search`: returns the page of a token."""
+    results: list[Any] = []
+    token: str | None = None
+    while True:
+        page = search(token)
+        results.extend(page)
+        token = page.token
+        if not token:
+            return results
 
 
 def public_address(uri: str) -> str:

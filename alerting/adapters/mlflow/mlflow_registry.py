@@ -6,15 +6,18 @@ It works with a tracking server and with a database (`sqlite:///...`) alike.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alerting.adapters.mlflow.connection import MlflowConnection, RegistryUnavailable
+from alerting.adapters.mlflow.connection import MlflowConnection, RegistryUnavailable, search_all
+from alerting.adapters.mlflow.forget import PARENT_RUN, forget_models
 from alerting.adapters.mlflow.model_files import fetch_model_files, log_model, read_folder, write_folder
 from alerting.ports import Files, RunState
-from alerting.readings.history import from_millis
+from alerting.ports.sweeps import Swept
+from alerting.readings.history import from_millis, to_millis
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
 CHALLENGER = "challenger"
-_PARENT_RUN = "mlflow.parentRunId"
 _VERSIONS_OF_MODEL = "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # tag by which its pages show runs and models
 _LONGEST_DIGEST = 36
@@ -45,20 +47,10 @@ class MlflowModels:
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Open a run in the definition's experiment (a child of `parent`) and return its id."""
-        lineage = {} if parent is None else {_PARENT_RUN: parent}
+        lineage = {} if parent is None else {PARENT_RUN: parent}
         with self._connection.client() as client:
             run = client.create_run(self._experiment(client, definition), run_name=name, tags={**tags, **lineage})
             return str(run.info.run_id)
-
-    def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
-        with self._connection.client() as client:
-            experiment = client.get_run(parent).info.experiment_id
-            runs = _search_all(
-                lambda token: client.search_runs(
-                    [experiment], f"tags.`{_PARENT_RUN}` = '{parent}'", order_by=["attributes.start_time ASC"], page_token=token
-                )
-            )
-            return [(run.info.run_id, dict(run.data.tags)) for run in runs]
 
     def open_runs(self, definition: str) -> list[RunState]:
         with self._connection.client() as client:
@@ -68,13 +60,14 @@ class MlflowModels:
             running = client.search_runs(
                 [experiment.experiment_id], "attributes.status = 'RUNNING'", order_by=["attributes.start_time DESC"]
             )
-            return [_run_state(run) for run in running if _PARENT_RUN not in run.data.tags]
+            return [_run_state(run) for run in running if PARENT_RUN not in run.data.tags]
 
     def searches(self, run_id: str) -> list[RunState]:
         with self._connection.client() as client:
             experiment = client.get_run(run_id).info.experiment_id
-            below = f"tags.`{_PARENT_RUN}` = '{run_id}'"
-            return [_run_state(r) for r in client.search_runs([experiment], below, order_by=["attributes.start_time ASC"])]
+            below, order = f"tags.`{PARENT_RUN}` = '{run_id}'", ["attributes.start_time ASC"]
+            found = search_all(lambda token: client.search_runs([experiment], below, order_by=order, page_token=token))
+            return [_run_state(run) for run in found]
 
     def tags(self, run_id: str) -> dict[str, str]:
         with self._connection.client() as client:
@@ -171,7 +164,7 @@ class MlflowModels:
     def versions(self, definition: str) -> list[int]:
         """Return the numbers of all versions, oldest first."""
         with self._connection.client() as client:
-            found = _search_all(lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token))
+            found = search_all(lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token))
             return sorted(int(version.version) for version in found)
 
     def alias(self, definition: str, alias: str) -> int | None:
@@ -186,6 +179,10 @@ class MlflowModels:
                 client.set_registered_model_alias(definition, alias, str(version))
             elif alias in _aliases(client, definition):
                 client.delete_registered_model_alias(definition, alias)
+
+    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:
+        with self._connection.client() as client:
+            return forget_models(client, definition, keep, to_millis(before), dry)
 
     def _experiment(self, client: "MlflowClient", definition: str) -> str:
         """Return the id of the definition's experiment, which is created, or restored from deletion, if needed."""
@@ -208,18 +205,6 @@ class MlflowModels:
 def _run_state(run: Any) -> RunState:
     ended = None if run.info.end_time is None else from_millis(run.info.end_time)
     return RunState(run.info.run_id, dict(run.data.tags), from_millis(run.info.start_time), ended)
-
-
-def _search_all(search: Callable[[str | None], Any]) -> list[Any]:
-    """Return all results of a paged search. `search`: returns the page of a token."""
-    results: list[Any] = []
-    token: str | None = None
-    while True:
-        page = search(token)
-        results.extend(page)
-        token = page.token
-        if not token:
-            return results
 
 
 def _log_values(

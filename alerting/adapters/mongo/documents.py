@@ -7,7 +7,7 @@ read as stored, without a check.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -59,6 +59,25 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
         raise error
     return [failure["index"] for failure in failures]
+
+
+def insert_new(collection: MongoCollection, document: Document) -> bool:
+    """Insert a document; return False if a unique index finds it stored already."""
+    try:
+        collection.insert_one(document)
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> list[int]:
+    """Insert documents; return the positions of those that are stored already, perhaps by another process meanwhile."""
+    try:
+        if documents:
+            collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        return only_duplicates(error)
+    return []
 
 
 def upsert(write: Callable[[], Any]) -> None:

@@ -28,6 +28,7 @@ EPISODES = "episodes"
 SHELVES = "shelves"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
+TRAININGS = "trainings"
 SCORES = "scores"
 PAST_EVALUATIONS = "past_evaluations"
 REPORTS = "reports"
@@ -96,9 +97,14 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique("rank_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
     ],
+    TRAININGS: [IndexModel([("definition", ASCENDING), ("started_at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
-    REPORTS: [_newest("definition", at="start"), _newest(at="start")],
+    REPORTS: [
+        _newest("definition", at="start"),
+        _newest(at="start"),
+        IndexModel([("start", ASCENDING), ("end", ASCENDING), ("definition", ASCENDING)]),
+    ],
     ROUTES: [_unique("name")],
     NOTIFICATIONS: [
         IndexModel([("next_attempt_at", ASCENDING), ("transition", DESCENDING), ("_id", ASCENDING)]),

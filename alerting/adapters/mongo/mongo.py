@@ -13,28 +13,34 @@ from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
 from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.episodes.audit import MongoAudit
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
-from alerting.adapters.mongo.episodes.feedback import MongoFeedback
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
-from alerting.adapters.mongo.episodes.platform_alerts import MongoPlatformAlerts
-from alerting.adapters.mongo.episodes.revocations import MongoRevocations
-from alerting.adapters.mongo.episodes.sessions import MongoEndedSessions
+from alerting.adapters.mongo.episodes.operators import (
+    MongoAudit,
+    MongoEndedSessions,
+    MongoFeedback,
+    MongoPlatformAlerts,
+    MongoRevocations,
+)
 from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
-from alerting.adapters.mongo.evaluation.past_evaluations import MongoPastEvaluations
-from alerting.adapters.mongo.evaluation.scores import MongoScores
+from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
+from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
+from alerting.adapters.mongo.readings.writes import MongoReadingWrites
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
+from alerting.adapters.mongo.sweeps import MongoSweeps
 from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
+from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
+from alerting.ports.sweeps import Sweeps
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -57,6 +63,7 @@ class MongoStores:
         self.derived_features: ports.DerivedFeatureStore = MongoDerivedFeatures(database)
         self.assets: ports.Assets = MongoAssets(database)
         self.readings: ports.Readings = MongoReadings(database)
+        self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.states: ports.States = MongoStates(database)
         self.arrivals: ports.Arrivals = MongoArrivals(database)
@@ -65,6 +72,7 @@ class MongoStores:
         self.shelves: ports.Shelves = MongoShelves(database)
         self.feedback: ports.FeedbackLog = MongoFeedback(database)
         self.decisions: ports.Decisions = MongoDecisions(database)
+        self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
         self.reports: ports.Reports = MongoReports(database)
@@ -76,13 +84,14 @@ class MongoStores:
         self.ended_sessions: ports.EndedSessions = MongoEndedSessions(database)
         self.platform_alerts: ports.PlatformAlerts = MongoPlatformAlerts(database)
         self.documents: ports.Documents = MongoDocuments(database)
+        self.sweeps: Sweeps = MongoSweeps(database)
 
     def platform(
         self, models: ports.Models, channels: Mapping[str, ports.Channel], clock: ports.Clock, in_memory: ports.InMemory
-    ) -> ports.Platform:
+    ) -> Platform:
         """Return a platform with these stores behind its ports, each of them under the name that it has here."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
-        return ports.Platform(**stores, models=models, channels=channels, clock=clock, in_memory=in_memory)
+        return Platform(**stores, models=models, channels=channels, clock=clock, in_memory=in_memory)
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:

@@ -11,12 +11,17 @@ import pandas as pd
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import Document, ReadingColumns
+from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.history import no_events
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
 
 CHUNK = 10_000
 Column = npt.NDArray[Any]
+
+
+def sample_fields(row: ReadingRow) -> Document:
+    """Return the fields {v, q} of the document of a row, `q` only if the quality of a sample is not good."""
+    return {"v": dict(row.values), **({"q": dict(row.quality)} if row.quality else {})}
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:

@@ -16,8 +16,10 @@ from alerting.cli.printing.output import console, print_json
 from alerting.cli.support import Json, platform, progress, user, writes
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from alerting.adapters.files.rows import Layout
-    from alerting.ports import Platform
+    from alerting.adapters.platform import Platform
     from alerting.readings.inference import BadLine
     from alerting.usecases.ingestion.sources import Reject
     from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings
@@ -38,6 +40,8 @@ def readings(
     file: options.File,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
+    sequence: options.Sequence = None,
+    start: options.Start = None,
     asset: options.AssetName = None,
     asset_column: options.AssetColumn = None,
     asset_prefix: options.AssetPrefix = "",
@@ -51,6 +55,7 @@ def readings(
     quality_suffix: options.QualitySuffix = None,
     quality_codes: options.QualityCodes = None,
     missing: options.Missing = None,
+    duplicates: options.Duplicates = "refuse",
     strict: options.Strict = False,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
@@ -67,8 +72,9 @@ def readings(
         quality=QualityLayout(quality, quality_suffix, quality_codes),
         missing=tuple(missing or ()),
         strict=strict,
+        duplicates=duplicates,
     )
-    source = ReadingsFile(file, _with_time_columns(layout, time, time_format, tz))
+    source = ReadingsFile(file, _with_sequence(_with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad))
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         _import(partial(check_readings, source), reject, dry_run, as_json)
 
@@ -79,6 +85,8 @@ def events(
     file: options.File,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
+    sequence: options.Sequence = None,
+    start: options.Start = None,
     asset: options.AssetName = None,
     asset_column: options.AssetColumn = None,
     asset_prefix: options.AssetPrefix = "",
@@ -87,6 +95,7 @@ def events(
     type_prefix: options.TypePrefix = "",
     end_column: options.EndColumn = None,
     lasting: options.Lasting = None,
+    delay: options.Delay = None,
     tz: options.Zone = None,
     sep: options.Separator = None,
     decimal: options.Decimal = None,
@@ -108,10 +117,14 @@ def events(
 
     layout = _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
-    source = EventsFile(file, _with_time_columns(layout, time, time_format, tz), columns)
+    layout = _with_sequence(_with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad)
+    if layout.sequence is not None and time is None:
+        raise typer.BadParameter("needs --time: the column with the number of the unit", param_hint="--sequence")
+    source = EventsFile(file, layout, columns)
     duration: Any = None if lasting is None else "lasting" if lasting else "instant"
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        _import(partial(check_events, source, duration=duration), reject, dry_run, as_json)
+        known_after = None if delay is None else _duration(delay, "--delay")
+        _import(partial(check_events, source, duration=duration, delay=known_after), reject, dry_run, as_json)
 
 
 @app.command()
@@ -180,6 +193,32 @@ def _with_time_columns(layout: "Layout", time: str | None, time_format: str | No
     settings = read_settings(os.environ)
     plant = settings.timezone.key if os.environ.get(variable("timezone"), "").strip() else None
     return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)
+
+
+def _with_sequence(layout: "Layout", sequence: str | None, start: str | None, skip_bad: bool) -> "Layout":
+    """Return the layout with the step and the start of rows without time stamps."""
+    if sequence is None:
+        if start is not None:
+            raise typer.BadParameter("goes with --sequence only", param_hint="--start")
+        return layout
+    if layout.time_format is not None:
+        raise typer.BadParameter("a sequence has no time stamps; leave out --time-format", param_hint="--sequence")
+    if skip_bad and layout.time is None:
+        text = "a line left out would move all later ones; correct the file instead of --skip-bad"
+        raise typer.BadParameter(text, param_hint="--sequence")
+    step = _duration(sequence, "--sequence")
+    if not step:
+        raise typer.BadParameter("must be longer than 0s", param_hint="--sequence")
+    return replace(layout, sequence=step, start=start)
+
+
+def _duration(text: str, option: str) -> "timedelta":
+    from alerting.definitions.durations import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault), param_hint=option) from fault
 
 
 def _import(check: "Check", reject: "Reject | None", dry_run: bool, as_json: bool) -> None:

@@ -22,6 +22,32 @@ TimeFormat = Annotated[
         metavar="FORMAT",
     ),
 ]
+Sequence = Annotated[
+    str | None,
+    typer.Option(
+        "--sequence",
+        help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for each asset, or by the number "
+        "of the unit (from 1) in the column --time.",
+        metavar="STEP",
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        help="Instant of the first row, or of unit number 1, of a --sequence; 2000-01-01T00:00:00Z when left out.",
+        metavar="TIME",
+    ),
+]
+Delay = Annotated[
+    str | None,
+    typer.Option(
+        "--delay",
+        help="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints; it is stored with "
+        "the type.",
+        metavar="DURATION",
+    ),
+]
 AssetName = Annotated[str | None, typer.Option("--asset", help="The asset that all lines belong to.", metavar="NAME")]
 AssetColumn = Annotated[
     str | None,
@@ -86,6 +112,13 @@ QualityCodes = Annotated[
     Literal["opc-ua", "opc-da"] | None,
     typer.Option("--quality-codes", help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA."),
 ]
+Duplicates = Annotated[
+    Literal["refuse", "last", "mean"],
+    typer.Option(
+        "--duplicates",
+        help="Lines that state an instant of an asset again: refuse those with another value, keep the last value, or the mean.",
+    ),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and write the bad ones to a rejects file.")]
 Rejects = Annotated[
     Path | None, typer.Option("--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE")
@@ -125,9 +158,14 @@ Empty cells, NaN, #NV, --- and their like are missing values, never zero.
 Other text in a column of numbers is missing, too: it is counted and named
 (--strict: its line is bad). Bad lines have no readable time or asset, a
 wrong number of fields, or contradict an earlier line of the same asset and
-time. The last is found in files sorted by time, or by asset and time;
-further apart in an unsorted file the later line wins. Time stamps finer
-than a millisecond are cut to it.
+time, unless --duplicates merges them. Such lines are found in files sorted
+by time, or by asset and time; further apart in an unsorted file the later
+line wins. Time stamps finer than a millisecond are cut to it.
+
+A file without time stamps is imported with --sequence 1m: the rows of each
+asset are one minute apart from --start on. The same file again changes
+nothing, also when it has grown; another file at the same instants is
+refused, with the --start that continues after the last row.
 
 Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In
 the hour that comes twice when the clocks are set back, the order of the

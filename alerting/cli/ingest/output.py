@@ -46,7 +46,9 @@ def _head(understood: "Understood") -> list[str]:
     written += [f"decimal mark {form.decimal}"] if form.separator and form.decimal else []
     written += [f"encoding {form.encoding}"] if form.encoding else []
     lines = [f"{understood.source}: detected format", f"  {', '.join(written)}"] if written else [f"{understood.source}:"]
-    if form.time_columns:
+    if form.sequence is not None:
+        lines.append(f"  time: {form.time_format}")
+    elif form.time_columns:
         lines.append(f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {_zone(form)}")
     span = f", {_local(understood.first, form)} to {_local(understood.last, form)}" if understood.first else ""
     lines.append(f"  {_count(understood.lines, 'line')}{span}")

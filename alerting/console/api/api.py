@@ -7,12 +7,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 
+from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.actions import Role
-from alerting.ports import Document, Platform
+from alerting.ports import Document
+from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.episodes.store import NotFound, find_episode
 from alerting.usecases.operators.feedback import give_feedback
 
@@ -102,14 +104,19 @@ def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, perso
 def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
     """List all definitions by name."""
     latest = {revision.name: revision for revision in platform.definitions.latest()}
-    documents = platform.definitions.documents()
-    return [views.definition_summary(document, latest.get(str(document.get("name")))) for document in documents]
+    documents = [(document, str(document.get("name"))) for document in platform.definitions.documents()]
+    states = describe_trainings(
+        platform.definitions, platform.decisions, platform.trainings, list(latest.values()), platform.zone
+    )
+    return [views.definition_summary(document, latest.get(name), states.get(name)) for document, name in documents]
 
 
 @router.get("/definitions/{name}", tags=["definitions"])
 def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
     """Show a definition: the current document, its faults, its revisions."""
-    return views.definition_detail(_document(platform, name), platform.definitions.revisions(name))
+    document, revisions = _document(platform, name), platform.definitions.revisions(name)
+    states = describe_trainings(platform.definitions, platform.decisions, platform.trainings, revisions[-1:], platform.zone)
+    return views.definition_detail(document, revisions, states.get(name))
 
 
 @router.get("/models/{name}", tags=["models"])

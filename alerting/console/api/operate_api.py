@@ -16,7 +16,7 @@ from alerting.kinds.kind import Why
 from alerting.operators.actions import IsaState
 from alerting.operators.shelves import ShelfKind
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
@@ -117,22 +117,12 @@ class Operated(views.View):
     unknown: tuple[str, ...]
 
 
-class SuppressedTargetView(views.View):
-    """The suppression of one target that can be suppressed. `unknown`: unknown asset states, which suppress nothing."""
-
-    definition: str
-    asset: str
-    suppressed: bool
-    reason: str
-    unknown: tuple[str, ...]
-
-
 class SuppressionView(views.View):
     """Every target that can be suppressed by design, and the episodes without notification since an instant."""
 
     at: datetime
     since: datetime
-    targets: list[SuppressedTargetView]
+    targets: tuple[SuppressedTarget, ...]
     not_notified: list[views.EpisodeSummary]
 
 
@@ -209,9 +199,8 @@ def list_suppressions(
     """List targets suppressed by design now, and episodes without notification since an instant (default: a day ago)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    targets = [SuppressedTargetView.model_validate(target) for target in found.targets]
     not_notified = [views.episode_summary(episode) for episode in found.not_notified]
-    return SuppressionView(at=found.at, since=found.since, targets=targets, not_notified=not_notified)
+    return SuppressionView(at=found.at, since=found.since, targets=found.targets, not_notified=not_notified)
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)

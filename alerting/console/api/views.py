@@ -108,7 +108,10 @@ class FeedbackBody(BaseModel):
 
 
 class DefinitionSummary(View):
-    """One definition as lists show it; `state` is faulty where the current document has faults."""
+    """One definition as lists show it; `state` is faulty where the current document has faults.
+
+    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest one is trained.
+    """
 
     name: str
     title: str
@@ -117,6 +120,7 @@ class DefinitionSummary(View):
     revision: int | None
     since: datetime | None
     faults: list[str]
+    training: str | None
 
 
 class RevisionSummary(View):
@@ -214,17 +218,18 @@ def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
     }
 
 
-def definition_summary(document: Document, latest: Revision | None) -> DefinitionSummary:
+def definition_summary(document: Document, latest: Revision | None, training: str | None) -> DefinitionSummary:
     """Return the view of a definition for lists: its current document and newest revision."""
-    return DefinitionSummary(**_definition(document, latest))
+    return DefinitionSummary(**_definition(document, latest), training=training)
 
 
-def definition_detail(document: Document, revisions: list[Revision]) -> DefinitionDetail:
+def definition_detail(document: Document, revisions: list[Revision], training: str | None) -> DefinitionDetail:
     """Return the view of a definition: its current document and its revisions, oldest first."""
     own = {key: value for key, value in document.items() if not key.startswith("_")}
     shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
     made = [RevisionSummary.model_validate(revision) for revision in revisions]
-    return DefinitionDetail(**_definition(document, revisions[-1] if revisions else None), document=shown, revisions=made)
+    about = _definition(document, revisions[-1] if revisions else None)
+    return DefinitionDetail(**about, training=training, document=shown, revisions=made)
 
 
 def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:

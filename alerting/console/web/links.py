@@ -6,13 +6,13 @@ from datetime import datetime
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served
 from alerting.console.api.parameters import FormField
 from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
 from alerting.console.web.rendering import render
 from alerting.notifications.links import LinkRefused
-from alerting.ports import Platform
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
 _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}

@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
+from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
@@ -19,7 +20,6 @@ from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
-from alerting.ports import Platform
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting import messages, sentences
 from alerting.reporting.figures.episode_chart import EpisodeChart

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from alerting.adapters.platform import Platform
 from alerting.alarm_kpis.groups import EvaluatedByAsset, Group, Grouping, evaluated_of
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import targets_under
@@ -18,7 +19,6 @@ from alerting.console.web import quality_charts as drawings
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.episodes.extract import Alarm
-from alerting.ports import Platform
 from alerting.usecases.operations.alarm_kpis import (
     AlarmQuality,
     QualityByGroup,

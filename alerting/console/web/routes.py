@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from alerting.adapters.platform import Platform
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
-from alerting.ports import Platform
 from alerting.reporting.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route

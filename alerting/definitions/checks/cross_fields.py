@@ -8,10 +8,11 @@ from croniter import croniter
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import Schedule
+from alerting.definitions.fields.common import WEEKLY, Schedule
 from alerting.definitions.model import (
     Definition,
     Problem,
+    TrainedDefinition,
 )
 from alerting.definitions.suppression import suppression_faults
 
@@ -27,7 +28,7 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
     if definition.problem:
         yield from _problem_faults(definition.problem)
         yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)})
-        if definition.horizon <= timedelta(0):
+        if definition.is_of_unit and not isinstance(definition, TrainedDefinition):
             yield Fault("horizon", "must be longer than 0s", "write for example 30m")
     yield from definition.faults()
 
@@ -43,7 +44,7 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
         yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
     for field in ("retrain", "report"):
         cron = getattr(schedule, field)
-        if cron is not None and not _is_cron(cron):
+        if cron is not None and not _is_cron(cron) and (field, cron) != ("retrain", WEEKLY):
             yield Fault(f"schedule.{field}", f"{cron!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
 
 
@@ -64,12 +65,13 @@ def _is_cron(expression: str) -> bool:
 def _problem_faults(problem: Problem) -> Iterable[Fault]:
     if (problem.variable is None) == (problem.event is None):
         yield Fault("problem", "needs either a variable with a limit, or an event type")
-    if problem.variable is not None and problem.above is None and problem.below is None:
-        yield Fault("problem", f"has no limit for {problem.variable}", "add above: or below:")
-    if problem.event is not None and (problem.above is not None or problem.below is not None or problem.hold):
-        yield Fault("problem", "an event has no limit and no `for`", "remove above, below and for")
-    if problem.event is not None and problem.predict == "state":
-        yield Fault("problem.predict", "an event can only be predicted as onset")
+    limited = problem.above is not None or problem.below is not None
+    if problem.variable is not None and not limited and problem.equals is None:
+        yield Fault("problem", f"has no limit for {problem.variable}", "add above:, below: or equals:")
+    if problem.equals is not None and limited:
+        yield Fault("problem.equals", "cannot stand beside above or below", "keep one of them")
+    if problem.event is not None and (limited or problem.equals is not None or problem.hold):
+        yield Fault("problem", "an event has no limit, no value and no `for`", "remove above, below, equals and for")
     yield from order_faults("problem", problem.above, problem.below)
 
 

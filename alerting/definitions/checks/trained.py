@@ -3,31 +3,81 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import event_faults
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.fields.learning import Dates, Periods
 from alerting.definitions.model import OperatingPoint, TrainedDefinition
 
 
 def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     """Return the faults across the fields of features, periods and operating point."""
+    if definition.is_of_unit:
+        yield from _unit_faults(definition)
     if definition.features.stride is not None and definition.features.stride < timedelta(seconds=1):
         yield Fault("features.stride", "must be at least 1s")
-    elif definition.horizon < definition.stride:
+    elif not definition.is_of_unit and definition.horizon < definition.stride:
         stride, horizon = format_duration(definition.stride), format_duration(definition.horizon)
         yield Fault(
             "horizon", f"{horizon} is shorter than the stride {stride}", "lengthen the horizon or shorten features.stride"
         )
     if any(w <= timedelta(0) for w in definition.features.windows or ()):
         yield Fault("features.windows", "every window must be longer than 0s")
-    periods = definition.periods
-    if periods.validation + periods.test >= 1:
-        yield Fault("periods", f"validation {periods.validation} and test {periods.test} leave nothing to train on")
-    if periods.start and periods.end and periods.start >= periods.end:
-        yield Fault("periods.start", "must lie before periods.end")
+    yield from _period_faults(definition.periods)
     yield from _operating_point_faults(definition.operating_point)
+
+
+def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
+    """Return the faults of a question about the unit just made."""
+    if definition.problem.predict == "onset":
+        hint = "write predict: state, or a horizon such as 30m"
+        yield Fault("problem.predict", "with horizon: 0s nothing lies ahead, so no onset can be predicted", hint)
+    if definition.gap > timedelta(0):
+        yield Fault("gap", "with horizon: 0s the unit is already made, so there is no time to act before it", "remove gap")
+    if definition.problem.hold:
+        yield Fault("problem.for", "with horizon: 0s each unit is good or bad by itself, not for a time", "remove for")
+    if definition.problem.recovery is not None:
+        yield Fault("problem.recovery", "with horizon: 0s every unit counts", "remove recovery")
+
+
+def _period_faults(periods: Periods) -> Iterable[Fault]:
+    """Return the faults of the order of the dates, of shares that leave nothing, and of lengths that are empty."""
+    by_name = {"train": periods.train, "validation": periods.validation, "test": periods.test}
+    shares = [period for period in by_name.values() if isinstance(period, float)]
+    if sum(shares) >= 1:
+        yield Fault("periods", f"validation {periods.validation} and test {periods.test} leave nothing to train on")
+    for name, period in by_name.items():
+        if isinstance(period, timedelta) and period <= timedelta(0):
+            yield Fault(f"periods.{name}", "must be longer than 0s")
+    for outer, name, of_period in (("start", "train.from", "train"), ("end", "test.to", "test")):
+        period = by_name[of_period]
+        given = isinstance(period, Dates) and (outer == "start" or period.end is not None)
+        if given and getattr(periods, outer) is not None:
+            yield Fault(f"periods.{outer}", f"says the same as periods.{name}", "keep one of them")
+    dates = [("start", periods.start)]
+    for name, period in by_name.items():
+        if isinstance(period, Dates):
+            dates += [(f"{name}.from", period.start), (f"{name}.to", period.end)]
+    known = [(path, at) for path, at in (*dates, ("end", periods.end)) if at is not None]
+    for (before, earlier), (after, later) in pairwise(known):
+        touching = before.endswith(".to") and after.endswith(".from")
+        if earlier > later or (earlier == later and not touching):
+            hint = "train, validation and test follow one another and must not overlap"
+            yield Fault(f"periods.{before}", f"must lie before periods.{after}", hint)
+
+
+def training_warnings(definition: TrainedDefinition) -> list[str]:
+    """Return what is allowed but probably not meant: fixed periods together with a schedule of trainings."""
+    retrain = definition.schedule.retrain
+    if retrain is None or not definition.periods.is_fixed:
+        return []
+    return [
+        f"periods gives fixed dates, so every training by the schedule ({retrain}) validates and tests on the same days; give "
+        "lengths, for example test: 14d, or set schedule.retrain: null"
+    ]
 
 
 def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:

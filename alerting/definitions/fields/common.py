@@ -15,6 +15,9 @@ SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 State = Literal["draft", "active", "retired"]
 
 
+WEEKLY = "weekly"
+
+
 class Guidance(Closed):
     """Advice for operators, shown when the alert is raised."""
 
@@ -27,7 +30,11 @@ class Schedule(Closed):
     """Times of evaluation, training and report."""
 
     every: Duration = Field(timedelta(minutes=1), description="Interval between evaluations; the shortest is 1m.")
-    retrain: Tag | None = Field("0 3 * * 0", description="Cron expression of the training (Sunday 03:00); null: only by hand.")
+    retrain: Tag | None = Field(
+        WEEKLY,
+        description="Cron expression of the training; weekly: on a night, at a minute of 00:00 to 06:00, given by the name; "
+        "null: only for a new question, or by hand.",
+    )
     report: Tag | None = Field(
         "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
     )

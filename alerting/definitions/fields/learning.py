@@ -1,9 +1,11 @@
 """Fields of kinds with a trained model: features, periods, search, operating point, feedback, promotion, recommendation."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field
+from pydantic import Tag as PydanticTag
 
 from alerting.definitions.assets import Closed, Instant, Tag
 from alerting.definitions.durations import Duration
@@ -42,18 +44,67 @@ class Features(Closed):
     attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes to use as features.")
 
 
+class Dates(Closed):
+    """A period given by its dates."""
+
+    start: Instant = Field(alias="from", description="Instant after which the period begins.")
+    end: Instant | None = Field(None, alias="to", description="Last instant; the beginning of the next period when left out.")
+
+
+def _way(value: object) -> str:
+    """Return the way in which a period is given, as a name that is no field."""
+    if isinstance(value, int | float):
+        return SHARE
+    return DATES if isinstance(value, Mapping | Dates) else LENGTH
+
+
+SHARE, LENGTH, DATES = "a share", "a length", "two dates"
+Share = Annotated[float, Field(gt=0, lt=1, strict=True), PydanticTag(SHARE)]
+Length = Annotated[Duration, PydanticTag(LENGTH)]
+Between = Annotated[Dates, PydanticTag(DATES)]
+
+
 class Periods(Closed):
     """Split of history: the newest part tests, the part before it validates, the rest trains."""
 
     start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
     end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
-    validation: float = Field(0.2, gt=0, lt=1, description="Share of the time span that sets calibration and threshold.")
-    test: float = Field(0.2, gt=0, lt=1, description="Newest share of the time span, scored once by the selected challenger.")
+    train: Annotated[Length | Between, Discriminator(_way)] | None = Field(
+        None,
+        description="The period that fits the model: the last days before validation, e.g. 90d, or {from, to}; "
+        "everything before validation when left out.",
+    )
+    validation: Annotated[Share | Length | Between, Discriminator(_way)] = Field(
+        0.2,
+        description="The period that sets calibration and threshold: a share of the time span, the last days before the test, "
+        "e.g. 14d, or {from, to}.",
+    )
+    test: Annotated[Share | Length | Between, Discriminator(_way)] = Field(
+        0.2,
+        description="The newest period, scored once by the selected challenger: a share of the time span, the last days, "
+        "e.g. 14d, or {from, to}.",
+    )
     refit: Literal["all", "none"] = Field(
         "all",
         description="What serves. all: the chosen parameters, fitted again on all rows with a known label; calibration, "
         "threshold and all printed figures are those of the model of the training part, its twin. none: that model itself.",
     )
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the first instant that a date names; None without one."""
+        dated = [part.start for part in (self.train, self.validation, self.test) if isinstance(part, Dates)]
+        return min([*dated, *([self.start] if self.start is not None else [])], default=None)
+
+    @property
+    def last(self) -> datetime | None:
+        """Return the last instant used, as the end of all or of the test period gives it; None for the training's as_of."""
+        return self.end or (self.test.end if isinstance(self.test, Dates) else None)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Return whether dates decide what validates and tests, so that later readings never do."""
+        return self.end is not None or isinstance(self.validation, Dates) or isinstance(self.test, Dates)
 
 
 class Learning(Closed):
@@ -88,7 +139,8 @@ class OperatingPoint(Closed):
     false_alarms_per_week: float | None = Field(
         None,
         gt=0,
-        description="Most recall within this many false alarm episodes a week, per asset; 3 when no other way is given.",
+        description="Most recall within this many false alarm episodes a week and asset, so on 20 assets together 20 times as "
+        "many; 3 when no other way is given.",
     )
     cost_of_miss: float | None = Field(
         None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."

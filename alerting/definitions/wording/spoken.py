@@ -18,6 +18,14 @@ def spoken_duration(value: timedelta) -> str:
     return " ".join(parts) or "0 s"
 
 
+def spoken_about(value: timedelta) -> str:
+    """Return a measured duration in its two largest units: `12 min`, `10 h`, `2 d 3 h`, `-1 min 30 s`."""
+    rest = round(abs(value.total_seconds()))
+    first = next((i for i, (_, seconds) in enumerate(_UNITS) if rest >= seconds), len(_UNITS) - 1)
+    finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
+    return ("-" if value < timedelta(0) else "") + spoken_duration(timedelta(seconds=rest // finest * finest))
+
+
 def latency_note(latency: timedelta) -> str:
     """Return a note that follows the instant up to which targets are evaluated: ` (latency 10 s)`; empty without a latency."""
     return f" (latency {spoken_duration(latency)})" if latency else ""
@@ -26,6 +34,13 @@ def latency_note(latency: timedelta) -> str:
 def spoken_share(value: float) -> str:
     """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
     return f"{value * 100:.1f} %" if 0 < abs(value) < _ONE_DECIMAL_BELOW else f"{value * 100:.0f} %"
+
+
+def spoken_false_alarms(per_asset: float, assets: int) -> str:
+    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20 assets together (3 on each)`."""
+    if assets <= 1:
+        return f"{per_asset:.3g} false alarms a week"
+    return f"{per_asset * assets:.3g} false alarms a week on all {assets} assets together ({per_asset:.3g} on each)"
 
 
 def spoken_points(difference: float) -> str:

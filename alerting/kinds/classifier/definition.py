@@ -12,7 +12,7 @@ from alerting.definitions.model import TrainedDefinition
 
 
 class ClassifierDefinition(TrainedDefinition):
-    """A trained model: will the problem occur within the horizon?"""
+    """A trained model that predicts whether the problem occurs within the horizon."""
 
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
@@ -28,14 +29,15 @@ from alerting.kinds.classifier.open_prediction import (
     state_at_end,
 )
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
-from alerting.learning.data.point_in_time import has_any_value
+from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import ModelUnavailable, Platform, Readings
+from alerting.ports import ModelUnavailable, PlantPorts, Readings
 from alerting.readings.history import History, Millis, duration_millis, to_millis, with_older
 from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
 
+NO_MODEL = "no model is in service yet; train one"
 _MOMENT = timedelta(milliseconds=1)
 
 
@@ -44,11 +46,11 @@ def evaluate_part(
 ) -> TargetEvaluation:
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
-        model = None if part.model_version is None else sources.models.get(definition.name, part.model_version)
+        model = None if part.model_version is None else sources.models.get(definition, part.model_version)
         if model is not None and part.by_twin:
             model = replace(model, refit=None)
-        raising = raising_definition(sources.platform, before.state, part, definition)
-        by_hand = closed_by_operator(sources.platform, before.state, definition.name, sources.asset)
+        raising = raising_definition(sources.platform.definitions, before.state, part, definition)
+        by_hand = closed_by_operator(sources.platform.episodes, before.state, definition.name, sources.asset)
         return _evaluate_interval(sources.platform, sources.asset, before, part, definition, model, raising, by_hand)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
@@ -56,7 +58,7 @@ def evaluate_part(
 
 
 def _evaluate_interval(
-    platform: Platform,
+    platform: PlantPorts,
     asset: Asset,
     result: TargetEvaluation,
     part: VersionInterval,
@@ -69,12 +71,12 @@ def _evaluate_interval(
     state = result.state
     known, anew = known_problem(state, part), KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
-    start = read_from(asset, part, (definition, raising), model, earlier.is_first)
+    start = read_from(asset, platform.assets.event_types(), part, (definition, raising), model, earlier.is_first)
     history = _read_history(platform.readings, asset, start, part, model, (definition, raising))
-    of_open = prediction_rule(raising, history, known, closed_by_hand)
-    rule = of_open if raising is definition else prediction_rule(definition, history, earlier, None)
     stride = stride_of(definition, model)
-    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(stride))
+    of_open = prediction_rule(raising, history, known, stride, closed_by_hand)
+    rule = of_open if raising is definition else prediction_rule(definition, history, earlier, stride, None)
+    at = _evaluated_instants(definition, stride, model, history, part)
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
     (score, twin), rows, unknown = _score(model, history, rule, at, rearm_at)
     rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
@@ -90,14 +92,14 @@ def _evaluate_interval(
             steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
-        scored.append(ScoredRows(at, score, twin, model, part.model_version))
+        scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
     return TargetEvaluation(
         state_at_end(state, after, part, of_open, rule, rearming.rearm_at),
         [*result.steps, *((s, part) for s in steps)],
         raises,
         result.changes,
         scored,
-        unknown,
+        NO_MODEL if model is None else str(unknown[-1]) or None if len(at) else None,
         history=history,
     )
 
@@ -107,6 +109,17 @@ def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> time
     if definition.features.stride or model is None:
         return definition.stride
     return timedelta(milliseconds=model.plan.stride_ms)
+
+
+def _evaluated_instants(
+    definition: TrainedDefinition, stride: timedelta, model: TrainedModel | None, history: History, part: VersionInterval
+) -> Millis:
+    """Return the instants (ms) of a part that are evaluated; without a model, those of the stride."""
+    start, end = to_millis(part.start), to_millis(part.end)
+    if model is None:
+        return grid(start, end, duration_millis(stride))
+    plan = replace(model.plan, stride_ms=duration_millis(stride))
+    return evaluated_instants(definition, plan, history, start, end)
 
 
 def _read_history(
@@ -134,13 +147,13 @@ def _score(
     rule: PredictionRule,
     at: Millis,
     rearm_at: int,
-) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, str | None]:
-    """Return scores and those of the twin in shadow, the feature rows, and the reason if the last instant is unknown.
+) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, npt.NDArray[np.object_]]:
+    """Return scores and those of the twin in shadow, the feature rows, and the reason where an instant is unknown, else "".
 
     Scores are NaN where unknown, those in shadow also where the refit does not score.
     """
     if model is None:
-        return (np.full(len(at), np.nan),) * 2, None, "no model is in service yet; train one"
+        return (np.full(len(at), np.nan),) * 2, None, np.full(len(at), NO_MODEL, dtype=object)
     rows, score, twin = _score_features(model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
@@ -150,11 +163,10 @@ def _score(
     )
     uncounted = why_not_counted(at, rule.occurrences, not rule.state, recovered_at=rearm_at - rule.horizon_ms)
     reasons += [(uncounted == name, reason) for name, reason in REASONS.items()]
-    unknown = None
+    unknown = np.full(len(at), "", dtype=object)
     for mask, reason in reasons:
-        score, twin = (np.where(mask, np.nan, values) for values in (score, twin))
-        if len(at) and mask[-1]:
-            unknown = reason
+        unknown[mask] = reason
+    score, twin = (np.where(unknown == "", values, np.nan) for values in (score, twin))
     return (score, twin), rows, unknown
 
 

@@ -12,23 +12,30 @@ from alerting.episodes.episode import Episode
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.classifier.evaluate import evaluate_part, explain_raise
 from alerting.kinds.classifier.why import explain_instant
-from alerting.kinds.kind import Charted, Gap, Inputs, Kind
+from alerting.kinds.kind import Charted, Gap, Inputs, TrainedKind
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Files
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.reporting.figures.episode_chart import Level, problem_levels
 
 
 class ClassifierKind:
-    """A trained model: will the problem occur within the horizon?"""
+    """A trained model that predicts whether the problem occurs within the horizon."""
 
     evaluate = staticmethod(evaluate_part)
     explain = staticmethod(explain_raise)
     why = staticmethod(explain_instant)
 
+    def load(self, files: Files) -> TrainedModel:
+        from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
+
+        return model_from_files(files)
+
     def inputs(self, definition: ClassifierDefinition, asset: Asset) -> Inputs:
         return Inputs()
 
     def outcome(self, definition: ClassifierDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return predicts(definition.problem, asset)
+        return predicts(definition, asset)
 
     def chart(self, definition: ClassifierDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variable of the problem; for a predicted event the variable that contributed most."""
@@ -43,7 +50,7 @@ class ClassifierKind:
         """Return the times that do not count, and the time after the last reading."""
         last = history.readings.index[-1].to_pydatetime()
         gaps = [(max(last, start), end)] if last < end else []
-        if predicts(definition.problem, history.asset) == "onset":
+        if predicts(definition, history.asset) == "onset":
             problems = find_occurrences(definition, history)
             of, latest = problems.lasted, to_millis(end)
             known, recovered = problems.known_at[of], np.minimum(problems.recovered_at[of], latest)
@@ -51,4 +58,4 @@ class ClassifierKind:
         return tuple(merge(gaps, start, end))
 
 
-KIND: Kind[ClassifierDefinition] = ClassifierKind()
+KIND: TrainedKind[ClassifierDefinition] = ClassifierKind()

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import KnownProblem, find_occurrences, predicts
+from alerting.detection.problems import KnownProblem, find_occurrences, predicts, problem_delay
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import PredictionRule
 from alerting.kinds.evaluation import VersionInterval
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Platform
+from alerting.ports import Definitions, Episodes
 from alerting.readings.history import History, duration_millis, from_millis
 
 _MOMENT = timedelta(milliseconds=1)
@@ -47,49 +47,55 @@ def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
 
 
 def prediction_rule(
-    definition: TrainedDefinition, history: History, earlier: KnownProblem, closed_by_hand: datetime | None
+    definition: TrainedDefinition, history: History, earlier: KnownProblem, stride: timedelta, closed_by_hand: datetime | None
 ) -> PredictionRule:
-    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on."""
+    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on.
+
+    A prediction of the unit just made is about one stride.
+    """
     occurrences = find_occurrences(definition, history, earlier)
     if closed_by_hand is not None:
         occurrences = occurrences.ended_at(closed_by_hand)
-    state = predicts(definition.problem, history.asset) == "state"
-    window, horizon = (duration_millis(d) for d in (definition.gap + definition.horizon, definition.horizon))
-    return PredictionRule(occurrences, window, horizon, state)
+    state = predicts(definition, history.asset) == "state"
+    times = (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
+    window, horizon = (duration_millis(d) for d in times)
+    return PredictionRule(occurrences, window, horizon, state, definition.is_of_unit)
 
 
 def read_from(
     asset: Asset,
+    event_types: Sequence[EventType],
     part: VersionInterval,
     definitions: Sequence[TrainedDefinition],
     model: TrainedModel | None,
     is_first: bool,
 ) -> datetime:
-    """Return the first instant of needed readings: for the features, and for values of the problem that are known now.
+    """Return the first instant of needed data: for the features, and for values of the problem that are known now.
 
     The first evaluation also needs the problems whose recovery, or the horizon after it, reaches into the part.
     """
     before = max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions) if is_first else timedelta(0)
-    delays = [asset.variables[name].delay for d in definitions if (name := d.problem.variable) in asset.variables]
+    delays = [problem_delay(d.problem, asset, event_types) for d in definitions]
+    delays += [t.delay for t in event_types if model and t.name in model.plan.events]
     hold = max(d.problem.hold for d in definitions)
     lookback = max(model.plan.lookback, before) if model else before
-    return part.start - lookback - hold - max(delays, default=timedelta(0)) - _MOMENT
+    return part.start - lookback - hold - max(delays) - _MOMENT
 
 
 def raising_definition(
-    platform: Platform, state: ConditionState, part: VersionInterval, definition: TrainedDefinition
+    definitions: Definitions, state: ConditionState, part: VersionInterval, definition: TrainedDefinition
 ) -> TrainedDefinition:
     """Return the definition by which the open episode was raised, whose problem decides how it ends."""
     if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
         return definition
-    raising = next((r for r in platform.definitions.revisions(definition.name) if r.number == state.raised_by), None)
+    raising = next((r for r in definitions.revisions(definition.name) if r.number == state.raised_by), None)
     return raising.definition if raising is not None and isinstance(raising.definition, TrainedDefinition) else definition
 
 
-def closed_by_operator(platform: Platform, state: ConditionState, name: str, asset: Asset) -> datetime | None:
+def closed_by_operator(episodes: Episodes, state: ConditionState, name: str, asset: Asset) -> datetime | None:
     """Return when an operator closed the episode that is happening, None otherwise."""
     if state.happening_since is None or state.raised_at is None:
         return None
-    found = platform.episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
+    found = episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
     closed = (t.at for e in found if not e.withdrawn for t in e.transitions if t.kind == "closed" and t.actor != PLATFORM)
     return max(closed, default=None)

@@ -1,6 +1,7 @@
 """Explain a classifier at an instant."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.lifecycle import ConditionState
@@ -14,12 +15,14 @@ from alerting.recommendation.contributions import contributions
 def explain_instant(definition: ClassifierDefinition, question: WhyQuestion) -> Why:
     """Explain the score of the last stride at an instant, with the three strongest contributions."""
     blank = question.blank
-    begin = question.at - definition.gap - definition.horizon - definition.stride
+    recovery = definition.problem.recovery or timedelta(0)
+    begin = question.at - definition.gap - definition.horizon - definition.stride - recovery
     evaluated = question.evaluate(ConditionState(watermark=begin))
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
     has_score = scored is not None and scored.score[-1] == scored.score[-1]
     if evaluated.unknown or scored is None or not has_score:
-        reason = evaluated.unknown or "no instant of the stride lies in the interval"
+        none = "no unit was made in the last stride" if definition.is_of_unit else "no instant of the stride lies in the interval"
+        reason = evaluated.unknown or none
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
     score, when = float(scored.score[-1]), scored.at[-1:]
     serving = scored.model.serving(from_millis(int(when[0])))
@@ -29,7 +32,11 @@ def explain_instant(definition: ClassifierDefinition, question: WhyQuestion) -> 
         facts += [c.message for c in contributions(serving, row, question.asset)[:3]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
-    if score >= scored.threshold:
-        return replace(found, verdict="open", answer=risk)
-    answer = f"not raised: {risk}"
-    return replace(found, verdict="normal", answer=answer)
+    if score < scored.threshold:
+        return replace(found, verdict="normal", answer=f"not raised: {risk}")
+    state = evaluated.state
+    if question.covering is None and state.raised_at is None and state.rearm_at is not None and state.rearm_at > question.at:
+        held = f"not raised: {risk}, but it has not been lower than that since the last problem was over"
+        until = f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one horizon after the recovery"
+        return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
+    return replace(found, verdict="open", answer=risk)

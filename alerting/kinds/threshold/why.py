@@ -51,7 +51,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
     """Return the stored state if it lies before the instant, else a new one from long enough before."""
     at, covering = question.at, question.covering
-    stored = question.platform.states.load(definition.name, [question.asset.name]).get(question.asset.name)
+    stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:
         return stored
     before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK

@@ -13,9 +13,8 @@ from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
-from alerting.learning.data.point_in_time import has_any_value
+from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
 from alerting.learning.data.split import Borders, Parts, assign_parts
-from alerting.learning.features.build import grid
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, millis
@@ -56,13 +55,13 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
-    """Label the instants on the stride grid of one asset, and drop those that live evaluation would not score.
+    """Label the evaluated instants of one asset, and drop those that live evaluation would not score.
 
     `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
     """
     name = history.asset.name
     own = [answer for answer in answers if answer.asset == name]
-    at = grid(borders.start, borders.end, plan.stride_ms)
+    at = evaluated_instants(definition, plan, history, borders.start, borders.end)
     labels: Labels = label_instants(definition, question, history, at, until, suppressed.get(name, ()))
     has_value = has_any_value(plan, history, at)
     reason = np.where(labels.counted & ~has_value, NO_READING, labels.reason)
@@ -77,7 +76,7 @@ def label_asset(
         label=labels.label[in_use],
         fit=labels.fit[in_use],
         measured=labels.measured[in_use],
-        persistence=persistence(definition.problem, history, at[in_use]),
+        persistence=persistence(definition, history, at[in_use]),
         effect=changed.effect,
         answers=len(own),
         answers_used=changed.used,

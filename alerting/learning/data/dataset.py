@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -116,15 +116,15 @@ def build_dataset(
     by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
     which is fitted again; by default it is chosen from the training period. `derived`: stride and windows of the
     chosen plan where the definition states none; by default they are derived from the training period.
-    The dataset uses nothing that became known after as_of (or after `periods.end`). Raises UserError if `requirements` rejects
-    the definition or the data, if a part has no rows, or if there are too many rows.
+    The dataset uses nothing that became known after as_of, or after the end of its periods. Raises UserError if
+    `requirements` rejects the definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
     require_problem(definition, views)
-    training = [point_in_time_view(h, borders.validation) for h in views]
-    if plan is None:
-        plan, derived = _plan(definition, training, derived)
+    training = [point_in_time_view(h, borders.train_end) for h in views]
+    plan, derived = _plan(definition, training, plan, derived)
+    definition = at_stride(definition, plan)
     question = _question(definition, views)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)
@@ -153,17 +153,19 @@ def build_dataset(
         counts=_count_dropped(assets) | left_out,
         answers=counts,
         findings=(*_derived_finding(derived), *oddities, *limits, *leaks, *_answer_finding(counts)),
-        horizon_ms=duration_millis(definition.horizon),
-        gap_ms=duration_millis(definition.gap),
+        horizon_ms=duration_millis(definition.window.length),
+        gap_ms=duration_millis(definition.window.after),
         purge_ms=purge,
         hash=dataset_hash(plan, features, *beside.values()),
     )
 
 
 def _plan(
-    definition: TrainedDefinition, training: Sequence[History], derived: DerivedFeatures | None
+    definition: TrainedDefinition, training: Sequence[History], plan: FeaturePlan | None, derived: DerivedFeatures | None
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
-    """Choose the plan from the training period, and derive what the definition leaves out and `derived` does not give."""
+    """Choose the plan, if none is given, from the training period; derive what neither the definition nor `derived` states."""
+    if plan is not None:
+        return plan, derived
     derived = derived or derive_features(definition, training)
     return plan_features(definition if derived is None else derived.fill(definition), training), derived
 
@@ -184,15 +186,21 @@ def _limit(
     return rows.select(selected), [thinned], {THINNED: int((~selected).sum())}
 
 
+def at_stride(definition: TrainedDefinition, plan: FeaturePlan) -> TrainedDefinition:
+    """Return the definition with the stride of a plan."""
+    features = definition.features.model_copy(update={"stride": timedelta(milliseconds=plan.stride_ms)})
+    return definition.model_copy(update={"features": features})
+
+
 def derive_at(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> DerivedFeatures | None:
     """Derive what `build_dataset` would derive from these histories; None where the definition states stride and windows."""
     _, views, borders = _views(definition, histories, as_of)
-    return derive_features(definition, [point_in_time_view(h, borders.validation) for h in views])
+    return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
 
 def _views(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> tuple[int, list[History], Borders]:
     """Return the end of the views (ms), the point-in-time views by the name of the asset, and the borders of the parts."""
-    until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
+    until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
     return until, views, split_borders(definition, *readings_interval(definition, views))
@@ -237,11 +245,11 @@ def _observed_seconds(part: Parts, asset: npt.NDArray[np.object_], stride_s: flo
 
 def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int]:
     start = millis(problems["start"])
-    edges = [borders.start, borders.validation, borders.test, borders.end]
+    edges = [(borders.start, borders.train_end), (borders.validation, borders.validation_end), (borders.test, borders.end)]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
-    return dict(zip(PARTS, counts.tolist(), strict=True))
+    return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
 
 
 def _question(definition: TrainedDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
     """Return the problem question of the model: `state` if any asset asks for it, otherwise `onset`."""
-    return "state" if any(predicts(definition.problem, h.asset) == "state" for h in histories) else "onset"
+    return "state" if any(predicts(definition, h.asset) == "state" for h in histories) else "onset"

@@ -107,7 +107,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
-    evaluated_until = duration_millis(definition.gap + definition.horizon)
+    evaluated_until = duration_millis(max(definition.window.until, -definition.window.after))
     since = answer.raised if answer.acted is None else answer.acted
     return (at + evaluated_until > since) & (at <= answer.ends)
 

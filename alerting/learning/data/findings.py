@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 Consequence = Literal["left out", "kept"]
@@ -21,6 +22,7 @@ Kind = Literal[
     "unmatched_events",
     "few_problems",
     "leak_suspect",
+    "unseen_problem",
     "answers",
     "row_limit",
     "derived",
@@ -36,6 +38,48 @@ class Finding:
     value: float | None
     consequence: Consequence
     message: str
+
+
+NAMED = 5
+_VARIABLES = "{n} variables ({names})"
+_OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
+    ("silent_asset", "left out"): "{n} assets ({names}) have no readings in the training period: the model cannot use them.",
+    ("no_value", "left out"): f"{_VARIABLES} have no value in the training period: they are left out.",
+    ("too_many_levels", "left out"): f"{_VARIABLES} are categories with too many different values: they are left out.",
+    ("constant", "kept"): f"{_VARIABLES} never change in the training period: the model cannot use them.",
+    ("flat", "kept"): f"{_VARIABLES} repeat a value far longer than usual: sensors were probably stuck; the values are kept.",
+    ("gaps", "left out"): "{n} assets ({names}) have gaps: windows in them have no value; rows without any are left out.",
+    ("gaps", "kept"): f"{_VARIABLES} have gaps of their own: they are missing there, the rows are kept.",
+    ("irregular", "kept"): f"{_VARIABLES} come irregularly: their windows count by time.",
+    ("carried_forward", "kept"): f"{_VARIABLES} come rarely: each value holds until the next one, for a limited time; "
+    "set carry_forward of a variable where that is wrong.",
+    ("duplicate", "kept"): f"{_VARIABLES} have the same values as another one throughout: exclude one of each pair.",
+    ("out_of_range", "left out"): f"{_VARIABLES} have values outside their engineering range, which are left out of every "
+    "feature: correct them or the range.",
+    ("bad_quality", "left out"): f"{_VARIABLES} have samples of bad quality, which count as missing.",
+    ("uncertain", "kept"): f"{_VARIABLES} have samples of uncertain quality, which are used like good ones.",
+    ("unmatched_events", "left out"): "{n} patterns of features.events ({names}) match no event type: they give no features.",
+    ("few_problems", "kept"): "Only few problems began in {n} periods ({names}): causes, threshold and metrics are uncertain.",
+    ("leak_suspect", "kept"): "{n} variables or events ({names}) nearly know the label: they are kept; make sure that their "
+    "values are known before the problem, set their delay, or exclude them.",
+})  # fmt: skip
+
+
+def describe_findings(findings: Sequence[Finding]) -> list[str]:
+    """Describe findings in one sentence a kind, with their number and the first names, those with the largest value first."""
+    groups: dict[tuple[Kind, Consequence], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.kind, finding.consequence), []).append(finding)
+    return [_describe_group(kind, consequence, of) for (kind, consequence), of in groups.items()]
+
+
+def _describe_group(kind: Kind, consequence: Consequence, findings: Sequence[Finding]) -> str:
+    worst = sorted(findings, key=lambda finding: -(finding.value or 0.0))
+    names = list(dict.fromkeys(finding.variable for finding in worst))
+    if len(names) == 1:
+        return worst[0].message + (f" ({len(findings) - 1} more findings on it.)" if len(findings) > 1 else "")
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return _OF_SEVERAL[kind, consequence].format(n=len(names), names=", ".join(map(str, names[:NAMED])) + more)
 
 
 def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:

@@ -1,6 +1,7 @@
 """Labels: whether the problem follows each instant, or why that is unknown.
 
-`onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there.
+`onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there,
+or an event goes on. With `horizon: 0s` the window is the stride that ends at t.
 """
 
 from collections.abc import Sequence
@@ -14,18 +15,20 @@ import pandas as pd
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
 from alerting.detection.problems import (
+    NOT_YET,
     BoolArray,
     Occurrences,
     counted_problems,
     find_occurrences,
     find_problems,
+    problem_delay,
     problem_samples,
     risk_of,
 )
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.instants import FAR_FUTURE, NO_TIME
 
 IMMATURE = "immature"
 NO_SAMPLE = "no_sample"
@@ -66,12 +69,14 @@ def label_instants(
     them.
     """
     problem = definition.problem
-    problems, occurrences = find_problems(problem, history), find_occurrences(definition, history)
+    problems, occurrences = find_problems(problem, history, definition.is_of_unit), find_occurrences(definition, history)
     ts, bad = problem_samples(problem, history)
-    after = at + duration_millis(definition.gap)
-    until = after + duration_millis(definition.horizon)
+    after, until = (at + duration_millis(edge) for edge in definition.window)
     is_onset = question == "onset"
-    positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
+    if is_onset or problem.variable is not None:
+        positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
+    else:
+        positive = _any_ongoing(problems, after, until)
     determined = until + (duration_millis(problem.hold) if is_onset else 0)
     uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
     reason = uncounted.copy()
@@ -92,20 +97,34 @@ def label_instants(
     )
 
 
-def persistence(problem: Problem, history: History, at: Millis) -> Floats:
-    """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without, and for events."""
-    if problem.variable is None or problem.variable not in history.readings:
+def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:
+    """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without.
+
+    NaN for events too, and where the model may not see the variable: a comparison with what it may not see would be unfair.
+    """
+    problem = definition.problem
+    if problem.variable is None or not definition.sees_problem or problem.variable not in history.readings:
         return np.full(len(at), np.nan)
     values = history.readings[problem.variable].dropna()
     known_at = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
     newest = np.searchsorted(known_at, at, side="right") - 1
-    risk = risk_of(values.to_numpy(np.float64), problem.above, problem.below)
+    if problem.equals is None:
+        risk = risk_of(values.to_numpy(np.float64), problem.above, problem.below)
+    else:
+        risk = np.asarray(values == problem.equals, np.float64)
     return np.append(risk, np.nan)[newest]
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
     """Return, for each row, whether any of the increasing instants lies in (after, until]."""
     return np.searchsorted(instants, until, side="right") > np.searchsorted(instants, after, side="right")
+
+
+def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
+    """Return, for each row, whether any of the disjoint problems goes on at some instant of (after, until]."""
+    start, end = millis(problems["start"]), millis(problems["end"])
+    over = np.where(end == NOT_YET, FAR_FUTURE, end)
+    return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
 
 
 def _ended_with_problem(problem: Problem, history: History, samples: Millis, occurrences: Occurrences) -> bool:
@@ -132,4 +151,4 @@ def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
 
 
 def _delay(problem: Problem, history: History) -> int:
-    return duration_millis(history.delay(problem.variable or ""))
+    return duration_millis(problem_delay(problem, history.asset, history.event_types))

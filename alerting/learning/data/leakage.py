@@ -30,12 +30,26 @@ def leak_suspects(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> list[Finding]:
-    """Find leak suspects among the variables and events of a plan.
+    """Find leak suspects among the variables and events of a plan, and a variable of the problem that the model may not see.
 
     `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the dataset: a strong cause looks
     the same as a leak, and only a person can tell them apart.
     """
-    return [*_early_copies(definition, plan, histories), *_knowing_alone(definition, plan, rows, label)]
+    suspects = [*_early_copies(definition, plan, histories), *_knowing_alone(definition, plan, rows, label)]
+    return [*suspects, *_unseen_problem(definition, histories)]
+
+
+def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+    """Find that the last value of the problem's variable is no rival, because the model may not see it."""
+    variable = definition.problem.variable
+    if variable is None or definition.sees_problem or not any(variable in h.readings for h in histories):
+        return
+    why = "with horizon: 0s no feature comes from it" if definition.is_of_unit else "exclude or include leave it out"
+    message = (
+        f"The model may not see {variable} ({why}): its last known value, persistence, is no candidate, and the model is not "
+        "compared with it."
+    )
+    yield Finding("unseen_problem", None, None, "kept", message)
 
 
 def _knowing_alone(
@@ -103,8 +117,13 @@ def _early_copies(definition: TrainedDefinition, plan: FeaturePlan, histories: S
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
-    """Return the absolute rank correlation of two variables at time stamps where both have a value; 0 with too few."""
+    """Return the absolute rank correlation of two variables at time stamps where both have a value.
+
+    0 with too few, and of a category.
+    """
     if name not in history.readings or problem not in history.readings:
+        return 0.0
+    if history.readings[problem].dtype == object:
         return 0.0
     both = history.readings[[name, problem]].astype(np.float64).dropna()
     if len(both) < LEAST_VALUES or (both.nunique() < 2).any():

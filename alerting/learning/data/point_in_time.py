@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alerting.definitions.model import TrainedDefinition
+from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, event_delays, millis
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
@@ -25,9 +27,26 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
     hidden = {name: readings[name].where(ts <= limit) for name, limit in late.items() if len(ts) and limit < ts[-1]}
     if hidden:
         readings = readings.assign(**hidden)
-    starts, ends = millis(history.events["start"]), history.events["end"]
-    events = history.events.assign(end=ends.where(millis(ends) <= until))[starts <= until]
+    starts, ends, delay = millis(history.events["start"]), history.events["end"], event_delays(history)
+    events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[starts + delay <= until]
     return replace(history, readings=readings, events=events)
+
+
+def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history: History, start: int, end: int) -> Millis:
+    """Return the instants (ms) of (start, end] that are evaluated: the stride grid.
+
+    Of the unit just made only those with a value of the plan's variables, known at once, in the stride before them.
+    """
+    if not definition.is_of_unit:
+        return grid(start, end, plan.stride_ms)
+    names = [v for v in plan.variables if v not in plan.carried_longer] or plan.variables
+    made = np.zeros(len(history.readings), np.bool_)
+    for name in names:
+        if name in history.readings and not history.delay(name):
+            made |= present(history, name)
+    ts = millis(pd.DatetimeIndex(history.readings.index))[made]
+    at = np.unique(-(-ts // plan.stride_ms) * plan.stride_ms)
+    return at[(at > start) & (at <= end)]
 
 
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:

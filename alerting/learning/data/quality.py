@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.spoken import spoken_about
 from alerting.detection.problems import matching
 from alerting.learning.data.findings import Finding
-from alerting.learning.features.plan import FeaturePlan, NumberSource, describe_window
+from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.cleaning import outside
-from alerting.readings.history import History, Millis, millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
 FEW_PROBLEMS = 10
 FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
 """A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES its usual run, are equal."""
+STEPS, SLOW = 3, 5
+"""STEPS plateaus or more that fill half of the time, or return to the same values, are those of a set-point. A variable is slow
+where its values lie SLOW times as far apart as the readings of its asset, as those of a laboratory do."""
 GAP_SAMPLES, GAP_SHARE = 10, 0.01
 """A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of the time."""
 IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
@@ -88,10 +93,9 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for number in plan.numbers:
         flat, total, longest = 0, 0, 0
         for history in histories:
-            variable = history.asset.variables.get(number.name)
             values = _values(history, number.name)
             total += len(values)
-            if (variable is None or not variable.controllable) and len(pd.unique(values)) >= LIVELY:
+            if not _is_set_or_slow(history, number) and len(pd.unique(values)) >= LIVELY:
                 stuck = _stuck_runs(values)
                 flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
         if flat:
@@ -102,12 +106,25 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
             yield Finding("flat", number.name, flat / total, "kept", message)
 
 
+def _is_set_or_slow(history: History, number: NumberSource) -> bool:
+    """Return whether equal values in a row are usual: an operator sets them, or a laboratory measures them."""
+    variable, line = history.asset.variables.get(number.name), np.diff(_index(history))
+    if variable is not None and (variable.controllable or variable.delay):
+        return True
+    declared = variable.sampling if variable is not None else None
+    sampling = (number.sampling_ms or 0) if declared is None else duration_millis(declared)
+    return len(line) > 0 and sampling >= SLOW * float(np.median(line))
+
+
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the lengths of runs of equal values that are far longer than is usual for this sensor."""
-    edges = np.flatnonzero(values[1:] != values[:-1]) + 1
-    lengths = np.diff(np.concatenate(([0], edges, [len(values)])))
-    usual = float(np.quantile(lengths, 0.95))
-    return lengths[lengths >= max(FLAT_SAMPLES, FLAT_TIMES * usual)].astype(np.int64)
+    """Return the lengths of runs of equal values that are far longer than is usual for this sensor; none for steps."""
+    first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
+    lengths = np.diff(np.append(first, len(values)))
+    long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
+    plateaus, levels = lengths[long].astype(np.int64), len(pd.unique(values[first[long]]))
+    if len(plateaus) >= STEPS and (2 * plateaus.sum() >= len(values) or 2 * levels <= len(plateaus)):
+        return plateaus[:0]
+    return plateaus
 
 
 def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
@@ -254,7 +271,7 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
         longest = int(max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0))
         message = (
             f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
-            f"{describe_window(carried.span_ms)}; set carry_forward of the variable if that is wrong."
+            f"{_about(carried.span_ms)}; set carry_forward of the variable if that is wrong."
         )
         yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)
 
@@ -275,5 +292,4 @@ def _index(history: History) -> Millis:
 
 
 def _about(span_ms: int) -> str:
-    """Describe a duration to the minute, or in full where it is shorter."""
-    return describe_window(span_ms // 60_000 * 60_000 if span_ms >= 60_000 else span_ms)
+    return spoken_about(timedelta(milliseconds=span_ms))

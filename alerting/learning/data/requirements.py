@@ -18,7 +18,7 @@ from alerting.readings.history import History, millis
 
 def require_strides(definition: TrainedDefinition) -> None:
     """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter than the stride."""
-    if definition.horizon < definition.stride:
+    if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
             f"{format_duration(definition.stride)}, so a problem between two "

@@ -1,6 +1,7 @@
 """The split by time into train, validation and test, purged so that no part sees data of the next one."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Protocol
 
@@ -8,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.plan import FeaturePlan, describe_window
-from alerting.readings.history import Millis, duration_millis, from_millis
+from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 
 PARTS = ("train", "validation", "test")
 PURGED = "purged"
@@ -20,10 +22,15 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Borders:
-    """The parts in ms: train is (start, validation], validation is (validation, test], test is (test, end]."""
+    """The parts in ms: train is (start, train_end], validation (validation, validation_end], test (test, end].
+
+    They follow one another, without a gap unless the definition gives dates.
+    """
 
     start: int
+    train_end: int
     validation: int
+    validation_end: int
     test: int
     end: int
 
@@ -42,15 +49,36 @@ class Parted(Protocol):
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
-    """Cut one interval, common to all assets: the newest share is test, the share before it validation, the rest train."""
-    periods = definition.periods
-    if periods.validation + periods.test >= 1:
+    """Cut one interval, common to all assets: the newest part is test, the part before it validation, the rest train.
+
+    Shares are of the interval; a length ends where the next part begins; dates are as given.
+    """
+    periods, span = definition.periods, end - start
+    validation, test = periods.validation, periods.test
+    if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
         raise UserError(
-            f"{definition.name}: periods.validation {periods.validation} and periods.test {periods.test} leave nothing to "
+            f"{definition.name}: periods.validation {validation} and periods.test {test} leave nothing to "
             "train on; they must add up to less than 1, for example 0.2 and 0.2"
         )
-    span = end - start
-    return Borders(start, end - round(span * (periods.validation + periods.test)), end - round(span * periods.test), end)
+    test_start = _start_of(test, end, span)
+    validation_start = _start_of(validation, test_start, span)
+    if isinstance(validation, float) and isinstance(test, float):
+        validation_start = end - round(span * (validation + test))
+    train = periods.train
+    train_start = start if train is None else max(start, _start_of(train, validation_start, span))
+    return Borders(
+        train_start, _end_of(train, validation_start), validation_start, _end_of(validation, test_start), test_start, end
+    )
+
+
+def _start_of(period: timedelta | Dates | float, end: int, span: int) -> int:
+    if isinstance(period, Dates):
+        return to_millis(period.start)
+    return end - (duration_millis(period) if isinstance(period, timedelta) else round(span * period))
+
+
+def _end_of(period: timedelta | Dates | float | None, following: int) -> int:
+    return to_millis(period.end) if isinstance(period, Dates) and period.end is not None else following
 
 
 def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
@@ -66,7 +94,9 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
     """Assign a part to each instant. The purge shortens the earlier part at each border, so that the later one stays whole."""
     part = np.full(len(at), PURGED, dtype=object)
-    ends = (borders.validation - purge_ms, borders.test - purge_ms, borders.end)
+    train_end = min(borders.train_end, borders.validation - purge_ms)
+    validation_end = min(borders.validation_end, borders.test - purge_ms)
+    ends = (train_end, validation_end, borders.end)
     starts = (borders.start, borders.validation, borders.test)
     for name, first, last in zip(PARTS, starts, ends, strict=True):
         part[(at > first) & (at <= last)] = name
@@ -75,7 +105,11 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 
 def require_all_parts(definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
     """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
-    spans = (borders.validation - borders.start, borders.test - borders.validation, borders.end - borders.test)
+    spans = (
+        borders.train_end - borders.start,
+        borders.validation_end - borders.validation,
+        borders.end - borders.test,
+    )
     label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
@@ -85,7 +119,7 @@ def require_all_parts(definition: TrainedDefinition, part: Parts, borders: Borde
                 f"of that the purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
                 f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), and the newest "
                 "labels are not known yet. Import a longer history, "
-                "shorten features.windows or the horizon, or change the shares in periods"
+                "shorten features.windows or the horizon, or change periods"
             )
 
 
@@ -106,4 +140,4 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
 
 def _about(span_ms: int) -> str:
     """Describe a duration to the minute."""
-    return describe_window(span_ms // 60_000 * 60_000)
+    return describe_window(max(0, span_ms) // 60_000 * 60_000)

@@ -8,6 +8,7 @@ outside the engineering range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,16 +17,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.learning.features import moments
-from alerting.learning.features.moments import Buckets, Floats, Moments
-from alerting.learning.features.plan import CategorySource, Column, FeaturePlan, NumberSource
+from alerting.learning.features.moments import Floats, Moments, Rows
+from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import plan_features
 from alerting.readings.cleaning import in_range
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, event_delays, millis
 
 __all__ = ["FeaturePlan", "build_features", "build_features_many", "grid", "plan_features"]
 
+THREADS = 4  # that fill in the columns of a table; numpy works without Python's lock
+SMALL = 1_000_000  # values up to which one thread is as quick as several
+WINDOWS_AT_ONCE = 8  # least length of an interval that is worked on at once, in windows: each begins with one window more
 Codes = npt.NDArray[np.integer]
-_OF_MOMENTS: Mapping[str, Callable[[Moments], Floats]] = {
+_OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
     "mean": moments.mean,
     "std": moments.std,
     "min": moments.low,
@@ -53,9 +57,12 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
         passes = [build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p)) for p in distinct]
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = _Readings(history)
-    floats = np.full((len(at), len(plan.columns) - len(plan.levels)), np.nan, order="F")
-    for part in _chunks(at, moments.BUCKETS_AT_ONCE * plan.bucket_ms):
-        _fill_numbers(plan, readings, at[part], floats[part], plan.number_blocks)
+    floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
+    span = max(moments.BUCKETS_AT_ONCE * plan.bucket_ms, WINDOWS_AT_ONCE * plan.longest_window_ms)
+    with ThreadPoolExecutor(THREADS) as threads:
+        each = threads.map if floats.size > SMALL else map
+        for part in _chunks(at, span):
+            _fill_numbers(plan, readings, at[part], floats[part], plan.number_blocks, each)
     _fill_events(plan, history, at, floats)
     _fill_attributes(plan, history, floats)
     return _frame(plan, floats, _categories(plan, readings, at))
@@ -71,7 +78,7 @@ def build_features_many(plan: FeaturePlan, history: History, at: int, changes: S
     before = build_features(plan, history, instant)
     floats = np.repeat(before[list(plan.columns[: len(before.columns) - len(plan.levels)])].to_numpy(), len(changes), axis=0)
     for i, change in enumerate(changes):
-        _fill_numbers(plan, _Readings(history, change), instant, floats[i : i + 1], set(change) & set(plan.number_blocks))
+        _fill_numbers(plan, _Readings(history, change), instant, floats[i : i + 1], set(change) & set(plan.number_blocks), map)
     codes = {name: np.repeat(before[name].cat.codes.to_numpy(), len(changes)) for name in plan.levels}
     return _frame(plan, floats, codes)
 
@@ -111,11 +118,13 @@ def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
     return times[there], values[there] + 0.0
 
 
-class _Indexed(NamedTuple):
+class _WindowRows(NamedTuple):
+    """The rows known in an interval with one delay, when, in which buckets; and the number of them known at each instant."""
+
     rows: slice
     times: Millis
-    bucket: npt.NDArray[np.int64]
-    seconds: Floats
+    buckets: Rows
+    until: npt.NDArray[np.int64]
 
 
 class _ReadingInterval:
@@ -127,16 +136,12 @@ class _ReadingInterval:
         self.size = (int(at[-1]) - self.after) // plan.bucket_ms
         self.last = (at - self.after) // plan.bucket_ms - 1
         self.lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
-        self._by_delay: dict[int, _Indexed] = {}
+        self._by_delay: dict[int, _WindowRows] = {}
 
-    def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
-        """Return known times, values and buckets of the samples of a variable that have a value."""
-        placed = self._index_readings(duration_millis(self.readings.history.delay(name)))
+    def values(self, name: str, rows: _WindowRows) -> Floats:
+        """Return the values of a variable in these rows; NaN is missing."""
         column = self.readings.values(name)
-        values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
-        there = np.isfinite(values)
-        values = values[there] + 0.0  # makes -0.0 and 0.0 the same, independent of the one that an extreme meets first
-        return placed.times[there], values, moments.find_runs(placed.bucket[there], placed.seconds[there], self.size)
+        return np.full(len(rows.times), np.nan) if column is None else column[rows.rows]
 
     def lagged(self, name: str, lag: int) -> Floats:
         """Return the value in force one lag before each instant."""
@@ -150,11 +155,14 @@ class _ReadingInterval:
             times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
         return _take(values, _newest(times, at, self.plan.carry_ms(name)))
 
-    def _index_readings(self, delay: int) -> "_Indexed":
+    def window_rows(self, name: str) -> _WindowRows:
+        """Return the rows of a variable that become known in the windows."""
+        delay = duration_millis(self.readings.history.delay(name))
         if delay not in self._by_delay:
             rows = self.readings.rows_known(delay, self.after, int(self.at[-1]))
             times = self.readings.ts[rows] + delay
-            self._by_delay[delay] = _Indexed(rows, times, *moments.bucket_index(times, self.after, self.plan.bucket_ms))
+            buckets = moments.bucket_rows(times, self.after, self.plan.bucket_ms, self.size)
+            self._by_delay[delay] = _WindowRows(rows, times, buckets, np.searchsorted(times, self.at, side="right"))
         return self._by_delay[delay]
 
 
@@ -165,40 +173,57 @@ def _chunks(at: Millis, span: int) -> Iterator[slice]:
         yield from (slice(first, end) for first, end in pairwise(edges))
 
 
-def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str]) -> None:
+def _fill_numbers(
+    plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str], each: Callable[..., Iterator[None]]
+) -> None:
+    """Fill in the columns of these numbers. `each`: `map` in one thread or in several."""
     interval = _ReadingInterval(plan, readings, at)
-    for number in plan.numbers:
-        if number.name in names:
-            block = plan.number_blocks[number.name]
-            for position, values in enumerate(_number_values(interval, number, plan.layout[block]), block.start):
-                out[:, position] = values
+    wanted = [number for number in plan.numbers if number.name in names]
+    for _ in each(lambda number: _fill_number(interval, number, out), wanted):
+        pass
 
 
-def _number_values(interval: _ReadingInterval, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
-    plan = interval.plan
-    times, values, buckets = interval.samples(number.name)
-    summed = moments.window_moments(moments.bucket_moments(buckets, values), interval.last, interval.lengths, plan.bucket_ms)
+def _fill_number(interval: _ReadingInterval, number: NumberSource, out: Floats) -> None:
+    plan, rows, block = interval.plan, interval.window_rows(number.name), interval.plan.number_blocks[number.name]
+    values = interval.values(number.name, rows)
+    there = np.isfinite(values)
+    buckets = moments.bucket_moments(rows.buckets, values, there)
+    summed = moments.window_moments(buckets, interval.last, interval.lengths, plan.bucket_ms)
     windows = dict(zip(plan.windows_ms, summed, strict=True))
+    carry, times = plan.carry_ms(number.name), rows.times
     if plan.is_carried_forward(number.name):
         times, values = interval.readings.samples(number.name)
-    newest = _newest(times, interval.at, plan.carry_ms(number.name))
-    for column in columns:
+        newest = _newest(times, interval.at, carry)
+    else:
+        newest = _within(times, interval.at, carry, _newest_there(there, rows.until))
+    for position in range(block.start, block.stop):
+        column, into = plan.layout[position], out[:, position]
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
-            yield interval.lagged(number.name, span)
+            into[:] = interval.lagged(number.name, span)
         elif column.aggregation == "last":
-            yield _take(values, newest)
+            np.add(_take(values, newest), 0.0, out=into)
         elif column.aggregation == "age":
-            yield (interval.at - _take(times.astype(np.float64), newest)) / 1000.0
+            into[:] = (interval.at - _take(times.astype(np.float64), newest)) / 1000.0
         elif column.aggregation == "missing":
-            yield _missing_share(windows[span].n, span, number.sampling_ms or span)
+            into[:] = _missing_share(windows[span].n, span, number.sampling_ms or span)
         else:
-            yield _OF_MOMENTS[column.aggregation](windows[span])
+            _OF_MOMENTS[column.aggregation](windows[span], into)
 
 
 def _newest(times: Millis, at: Millis, span: int) -> npt.NDArray[np.int64]:
     """Return the index of the newest sample known in (t - span, t], -1 without any."""
-    newest = np.searchsorted(times, at, side="right") - 1
+    return _within(times, at, span, np.searchsorted(times, at, side="right") - 1)
+
+
+def _newest_there(there: npt.NDArray[np.bool_], until: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the index of the newest row that is there among the first `until` rows, -1 without any."""
+    newest = np.maximum.accumulate(np.where(there, np.arange(len(there)), -1))
+    return np.append(newest, -1)[until - 1]  # before the first row: the last element
+
+
+def _within(times: Millis, at: Millis, span: int, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Replace the index of a sample that was known at t - span or before by -1."""
     if len(times):
         newest[times[newest] <= at - span] = -1
     return newest
@@ -215,8 +240,8 @@ def _missing_share(n: Floats, span_ms: int, sampling_ms: int) -> Floats:
 
 
 def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
-    types, starts = history.events["type"].to_numpy(), millis(history.events["start"])
-    before = {event: starts[types == event] for event in plan.events}
+    types, starts = history.events["type"].to_numpy(), millis(history.events["start"]) + event_delays(history)
+    before = {event: starts[types == event] for event in plan.events}  # one type has one delay, so they stay sorted
     for position, column in enumerate(plan.layout):
         if column.kind != "event":
             continue

@@ -44,17 +44,24 @@ class DerivedFeatures:
 
 
 def derive(
-    definition: TrainedDefinition, sampling: Sequence[timedelta], observed: timedelta, columns: int
+    definition: TrainedDefinition,
+    sampling: Sequence[timedelta],
+    observed: timedelta,
+    columns: int,
+    units: timedelta | None = None,
 ) -> DerivedFeatures | None:
     """Derive what the definition does not state; None where it states both.
 
     `sampling`: of each number that the model may see. `observed`: length of the training period, of all assets together.
-    `columns`: of one row.
+    `columns`: of one row. `units`: the distance between neighbouring rows, each of one unit.
     """
     stated = definition.features
     if stated.stride and stated.windows:
         return None
-    stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
+    if definition.is_of_unit:
+        stride, reason = max(_whole_seconds(units or _MINUTE), timedelta(seconds=1)), "each row is one unit"
+    else:
+        stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
     stride = stated.stride or stride
     if stated.stride:
         reason = f"for the stated stride, the horizon {format_duration(definition.horizon)} and the usual sampling"
@@ -111,6 +118,10 @@ def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
 
 def _to_seconds(span: timedelta) -> timedelta:
     return max(timedelta(seconds=round(span.total_seconds())), timedelta(seconds=1))
+
+
+def _whole_seconds(span: timedelta) -> timedelta:
+    return timedelta(seconds=int(span.total_seconds()))
 
 
 def _to_minutes(span: timedelta) -> timedelta:

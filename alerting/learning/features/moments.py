@@ -5,6 +5,7 @@ its own mean, and windows are merged from whole buckets in an order that depends
 depends on nothing but the samples inside its window, and large values with small noise lose nothing to cancellation.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy.typing as npt
 from alerting.readings.history import Millis
 
 Floats = npt.NDArray[np.float64]
-BUCKETS_AT_ONCE = 1 << 14  # one statistic of this number of buckets stays in the processor's cache
+Index = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
 
 
 class Moments(NamedTuple):
@@ -32,46 +35,64 @@ class Moments(NamedTuple):
     tt: Floats
     tv: Floats
 
-    def take(self, where: slice | npt.NDArray[np.int64]) -> "Moments":
+    def take(self, where: slice | Index) -> "Moments":
         """Return the moments of some of the buckets."""
         return Moments(*(part[where] for part in self))
 
 
-class Buckets(NamedTuple):
-    """`size` buckets: those with samples, the start and length of their runs of samples, and moments of the sample times."""
+class Rows(NamedTuple):
+    """Rows of readings in `size` buckets: bucket of each row, and its seconds from the end. `alone`: no two rows share one."""
 
     size: int
-    which: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    n: npt.NDArray[np.int64]
-    t: Floats
-    t_off: Floats
-    tt: Floats
+    bucket: Index
+    seconds: Floats
+    alone: bool
 
 
-def bucket_index(times: Millis, start: int, width: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the number of the bucket (start + i·width, start + (i+1)·width] of each time, and its seconds from the end."""
+def bucket_rows(times: Millis, start: int, width: int, size: int) -> Rows:
+    """Assign increasing times to the buckets (start + i·width, start + (i+1)·width]."""
     bucket = (times - (start + 1)) // width
-    return bucket, (times - (start + (bucket + 1) * width)) / 1000.0
+    seconds = (times - (start + (bucket + 1) * width)) / 1000.0
+    return Rows(size, bucket, seconds, bool(np.all(bucket[1:] != bucket[:-1])))
 
 
-def find_runs(bucket: npt.NDArray[np.int64], seconds: Floats, size: int) -> Buckets:
-    """Find the runs of samples in the same bucket, from the increasing buckets and the seconds of `bucket_index`."""
-    if not len(bucket):
-        return Buckets(size, bucket, bucket, bucket, seconds, seconds, seconds)
-    starts = np.concatenate(([0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1))
-    n = np.diff(starts, append=len(bucket))
-    t = np.add.reduceat(seconds, starts) / n
-    t_off = seconds - np.repeat(t, n)
-    return Buckets(size, bucket[starts], starts, n, t, t_off, np.add.reduceat(t_off * t_off, starts))
+def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
+    """Sum up the values of each bucket. A value that is not there is the same as a missing row."""
+    if rows.alone:
+        return _moments_of_single(rows, values, there)
+    bucket, seconds = rows.bucket, rows.seconds
+    if not there.all():
+        bucket, seconds, values = bucket[there], seconds[there], values[there]
+    return _moments_of_runs(rows.size, bucket, seconds, values + 0.0)
 
 
-def bucket_moments(buckets: Buckets, values: Floats) -> Moments:
-    """Sum up the values of each bucket. The mean is corrected once (two-pass), so that 1e9 ± 1e-3 keeps its spread."""
-    size, starts, n = buckets.size, buckets.starts, buckets.n
+def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
+    """Return the moments of buckets with one row at most: the same, bit for bit, as `_moments_of_runs` finds."""
+    where, nothing = _compact(rows.bucket), np.zeros(rows.size)
+    if not there.all():
+        values = np.where(there, values, 0.0)
+    value = values + 0.0
+    return Moments(
+        _spread(there.astype(np.float64), where, rows.size, 0.0),
+        _spread(value, where, rows.size, 0.0),
+        nothing,
+        _spread(np.where(there, value, np.inf), where, rows.size, np.inf),
+        _spread(np.where(there, value, -np.inf), where, rows.size, -np.inf),
+        _spread(rows.seconds * there, where, rows.size, 0.0),
+        nothing,
+        nothing,
+    )
+
+
+def _moments_of_runs(size: int, bucket: Index, seconds: Floats, values: Floats) -> Moments:
+    """Sum up runs of values in one bucket. The mean is corrected once (two-pass), so that 1e9 ± 1e-3 keeps its spread."""
+    starts = np.flatnonzero(np.append(True, bucket[1:] != bucket[:-1])[: len(bucket)])
     if not len(starts):
         nothing = np.zeros(size)
         return Moments(nothing, nothing, nothing, np.full(size, np.inf), np.full(size, -np.inf), nothing, nothing, nothing)
+    where, n = _compact(bucket[starts]), np.diff(starts, append=len(bucket))
+    t = np.add.reduceat(seconds, starts) / n
+    t_off = seconds - np.repeat(t, n)
     mean = np.add.reduceat(values, starts) / n
     off = values - np.repeat(mean, n)
     drift = np.add.reduceat(off, starts)
@@ -82,93 +103,135 @@ def bucket_moments(buckets: Buckets, values: Floats) -> Moments:
         (m2, 0.0),
         (np.minimum.reduceat(values, starts), np.inf),
         (np.maximum.reduceat(values, starts), -np.inf),
-        (buckets.t, 0.0),
-        (buckets.tt, 0.0),
-        (np.add.reduceat(off * buckets.t_off, starts), 0.0),
+        (t, 0.0),
+        (np.add.reduceat(t_off * t_off, starts), 0.0),
+        (np.add.reduceat(off * t_off, starts), 0.0),
     )
-    if len(starts) == size:
-        return Moments(*(part for part, _ in parts))
-    return Moments(*(_spread(part, buckets.which, size, empty) for part, empty in parts))
+    return Moments(*(_spread(part, where, size, empty) for part, empty in parts))
 
 
 def merge(older: Moments, newer: Moments, shift: float) -> Moments:
     """Merge the moments of two neighbouring intervals; `shift` is the length of the newer in seconds.
 
-    Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances".
+    Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances". Results are written
+    over what is not needed any more: most of the time goes into memory.
     """
     n = older.n + newer.n
-    weight = newer.n / np.maximum(n, 1.0)
-    cross = older.n * weight
+    weight = np.maximum(n, 1.0)
+    np.divide(newer.n, weight, out=weight)
     dv = newer.mean - older.mean
-    t = older.t - shift
-    dt = newer.t - t
-    return Moments(
-        n,
-        older.mean + dv * weight,
-        older.m2 + newer.m2 + dv * dv * cross,
-        np.minimum(older.low, newer.low),
-        np.maximum(older.high, newer.high),
-        t + dt * weight,
-        older.tt + newer.tt + dt * dt * cross,
-        older.tv + newer.tv + dt * dv * cross,
-    )
+    dt = newer.t - older.t
+    dt += shift
+    mean = dv * weight
+    mean += older.mean
+    t = dt * weight
+    t += older.t
+    t -= shift
+    weight *= older.n
+    weighted = np.multiply(dv, weight)
+    m2 = np.multiply(dv, weighted, out=dv)
+    m2 += older.m2
+    m2 += newer.m2
+    tv = np.multiply(weighted, dt, out=weighted)
+    tv += older.tv
+    tv += newer.tv
+    weight *= dt
+    tt = np.multiply(weight, dt, out=weight)
+    tt += older.tt
+    tt += newer.tt
+    return Moments(n, mean, m2, np.minimum(older.low, newer.low), np.maximum(older.high, newer.high), t, tt, tv)
 
 
-def window_moments(buckets: Moments, last: npt.NDArray[np.int64], lengths: tuple[int, ...], width: int) -> list[Moments]:
-    """Compute moments of the windows that end with the buckets `last`, for each length (in buckets, at most last + 1).
-
-    Powers of two are built by doubling; a window is merged from its binary parts, the oldest and longest first.
-    """
-    powers = [buckets]
-    for _ in range(1, max(lengths).bit_length()):
-        half = 1 << (len(powers) - 1)
-        powers.append(merge(powers[-1].take(slice(None, -half)), powers[-1].take(slice(half, None)), half * width / 1000.0))
-    return [_from_binary_parts(powers, last - length + 1, length, width) for length in lengths]
-
-
-def _from_binary_parts(powers: list[Moments], first: npt.NDArray[np.int64], length: int, width: int) -> Moments:
-    longest, *rest = (power for power in reversed(range(length.bit_length())) if length >> power & 1)
-    done, at = powers[longest].take(_compact(first)), first + (1 << longest)
-    for power in rest:
-        done = merge(done, powers[power].take(_compact(at)), (1 << power) * width / 1000.0)
-        at = at + (1 << power)
-    return done
+def window_moments(buckets: Moments, last: Index, lengths: tuple[int, ...], width: int) -> list[Moments]:
+    """Compute moments of the windows that end with the buckets `last`, for each length (in buckets, at most last + 1)."""
+    steps = _merge_steps(lengths)
+    needed = {part for parts in steps.values() for part in parts}
+    whole, found = {1: buckets}, {}
+    for length, (older, newer) in steps.items():
+        shift = newer * width / 1000.0
+        if length in needed:
+            size = len(buckets.n) - length + 1
+            whole[length] = merge(whole[older].take(slice(0, size)), whole[newer].take(slice(older, None)), shift)
+        else:
+            first = last - length + 1
+            found[length] = merge(whole[older].take(_compact(first)), whole[newer].take(_compact(first + older)), shift)
+    return [found[n] if n in found else whole[n].take(_compact(last - n + 1)) for n in lengths]
 
 
-def _compact(where: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
+@cache
+def _merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
+    """Return by which lengths each is merged, the older first: doubled while it fits, the rest from what is there already."""
+    steps: dict[int, tuple[int, int]] = {}
+
+    def add(length: int) -> None:
+        longest = max(n for n in (1, *steps) if n <= length)
+        while 2 * longest <= length:
+            steps[2 * longest] = (longest, longest)
+            longest *= 2
+        if longest < length:
+            add(length - longest)
+            steps[length] = (longest, length - longest)
+
+    for length in sorted(lengths):
+        add(length)
+    return steps
+
+
+def _compact(where: Index) -> slice | Index:
     """Return the same positions as a slice where they are neighbours: a view instead of a copy."""
+    if not len(where):
+        return where
     first, end = int(where[0]), int(where[-1]) + 1
     return slice(first, end) if end - first == len(where) else where
 
 
-def _spread(part: Floats, which: npt.NDArray[np.int64], size: int, empty: float) -> Floats:
+def _spread(part: Floats, where: slice | Index, size: int, empty: float) -> Floats:
+    if len(part) == size:
+        return part
     whole = np.full(size, empty)
-    whole[which] = part
+    whole[where] = part
     return whole
 
 
-def mean(m: Moments) -> Floats:
-    """Return the mean; NaN without samples. It is never outside the extremes, so it is exact for a constant."""
-    return np.where(m.n > 0, np.clip(m.mean, m.low, m.high), np.nan)
+def mean(m: Moments, out: Floats) -> None:
+    """Write the mean; NaN without samples. It is never outside the extremes, so it is exact for a constant."""
+    np.minimum(m.mean, m.high, out=out)
+    np.maximum(out, m.low, out=out)
+    _leave_out(m, 1, out)
 
 
-def std(m: Moments) -> Floats:
-    """Return the sample standard deviation; NaN with fewer than two samples, exactly 0 for a constant."""
-    spread = np.sqrt(m.m2 / np.maximum(m.n - 1.0, 1.0))
-    return np.where(m.n > 1, np.where(m.low == m.high, 0.0, spread), np.nan)
+def std(m: Moments, out: Floats) -> None:
+    """Write the sample standard deviation; NaN with fewer than two samples, exactly 0 for a constant."""
+    np.subtract(m.n, 1.0, out=out)
+    np.maximum(out, 1.0, out=out)
+    np.divide(m.m2, out, out=out)
+    np.sqrt(out, out=out)
+    _leave_out(m, 2, out, constant=0.0)
 
 
-def low(m: Moments) -> Floats:
-    """Return the smallest value; NaN without samples."""
-    return np.where(m.n > 0, m.low, np.nan)
+def low(m: Moments, out: Floats) -> None:
+    """Write the smallest value; NaN without samples."""
+    np.copyto(out, m.low)
+    _leave_out(m, 1, out)
 
 
-def high(m: Moments) -> Floats:
-    """Return the largest value; NaN without samples."""
-    return np.where(m.n > 0, m.high, np.nan)
+def high(m: Moments, out: Floats) -> None:
+    """Write the largest value; NaN without samples."""
+    np.copyto(out, m.high)
+    _leave_out(m, 1, out)
 
 
-def slope(m: Moments) -> Floats:
-    """Return the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a constant."""
-    per_second = m.tv / np.where(m.n > 1, m.tt, 1.0)
-    return np.where(m.n > 1, np.where(m.low == m.high, 0.0, per_second * 3600.0), np.nan)
+def slope(m: Moments, out: Floats) -> None:
+    """Write the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a constant."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.divide(m.tv, m.tt, out=out)
+    out *= 3600.0
+    _leave_out(m, 2, out, constant=0.0)
+
+
+def _leave_out(m: Moments, least: int, out: Floats, constant: float | None = None) -> None:
+    """Write `constant` where all values are the same, and NaN where there are fewer than `least`."""
+    if constant is not None and (same := m.low == m.high).any():
+        out[same] = constant
+    if m.n.min(initial=least) < least:
+        out[m.n < least] = np.nan

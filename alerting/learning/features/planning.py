@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
@@ -12,10 +13,11 @@ from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, duration_millis
+from alerting.readings.history import History, duration_millis, millis
 from alerting.readings.spacing import sampling_ms
 
 HOUR_MS = 3_600_000
+NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
 MOST_LEVELS = 100  # a category with more is an identity, such as a batch number, that no model can learn from
 
 
@@ -53,9 +55,13 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted."""
+    """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted.
+
+    Of the unit just made the problem's own variable is not among them.
+    """
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
-    return matching(names - set(matching(names, definition.exclude)), definition.include)
+    unseen = {definition.problem.variable} if definition.is_of_unit else set()
+    return matching(names - set(matching(names, definition.exclude)) - unseen, definition.include)
 
 
 def event_types(histories: Sequence[History]) -> set[str]:
@@ -79,7 +85,9 @@ def _derive(
     windows = len(features.windows) if features.windows else WINDOWS
     of_each = sum(1 if name in ("last", "age") else windows for name in features.aggregations) + len(features.lags)
     sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
-    return derive(definition, sampling, observed, of_each * len(numbers))
+    between = np.concatenate([np.empty(0, np.int64), *(np.diff(millis(pd.DatetimeIndex(index))) for index in indices)])
+    units = timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
+    return derive(definition, sampling, observed, of_each * len(numbers), units)
 
 
 def _asked_for_last(

@@ -97,9 +97,12 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
 
 
 def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:
-    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
+    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at` is increasing.
+
+    Of the unit just made (gap < 0) the end is not part of it: it is that of the next unit.
+    """
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
-    after = np.searchsorted(at, spans.start - gap_ms, side="right")
+    after = np.searchsorted(at, spans.start - gap_ms, side="left" if gap_ms < 0 else "right")
     return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
 
 
@@ -107,10 +110,12 @@ def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms:
 class EventMetrics:
     """Metrics of the alerts that operators would have received. Undefined metrics (no event, episode or observed time) are None.
 
+    With a gap below zero (minus the stride) and the stride as horizon, they are of the unit just made: without any lead time.
     `event_recall`: share of counted problems with an episode raised in [start - gap - horizon, start - gap].
     `false_alarms_per_week`: episodes without a problem in (raised, raised + gap + horizon], per asset and observed week.
     `episode_precision`: episodes in time among those in time or false; too late is neither.
     `time_in_alarm`: share of the observed time inside an episode. `median_lead_time`: seconds, of the problems found.
+    `n_assets`: with observed time.
     `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and episodes; the exact interval of a share (Wilson)
     or of a rate (Garwood) where that is wider: 5 problems found of 5 are no proof that all are found.
     """
@@ -125,6 +130,7 @@ class EventMetrics:
     n_episodes: int
     n_false_alarms: int
     n_too_late: int
+    n_assets: int
     intervals: dict[str, ConfidenceInterval]
 
     def to_document(self) -> dict[str, Any]:
@@ -170,6 +176,8 @@ def event_metrics(
         rng.poisson(1.0, (samples, len(evaluated.in_time))),
         rng.poisson(1.0, (samples, len(evaluated.found))),
     )
+    if gap_ms < 0:
+        measured["median_lead_time"], draws["median_lead_time"] = np.full(1, np.nan), np.full(samples, np.nan)
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in measured.items()},
         n_events=len(evaluated.found),
@@ -177,6 +185,7 @@ def event_metrics(
         n_episodes=len(evaluated.in_time),
         n_false_alarms=int(evaluated.false.sum()),
         n_too_late=int((~evaluated.in_time & ~evaluated.false).sum()),
+        n_assets=len(observed_s_by_asset),
         intervals=_confidence_intervals(evaluated, observed, draws),
     )
 
@@ -185,13 +194,18 @@ def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon
     """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and return its index.
 
     The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has no duration). It is too late
-    if the problem occurs only before.
+    if the problem occurs only before. A gap below zero looks back to the unit just made.
     """
-    first = int(np.searchsorted(problems.end, raised, side="right"))
+    first = int(np.searchsorted(problems.end, raised + min(gap_ms, 0), side="right"))
     if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
         return "no", None
     in_time = problems.start[first] >= raised + gap_ms or problems.end[first] > raised + gap_ms
     return ("in_time" if in_time else "too_late"), first
+
+
+def announces(raised: int, start: int, gap_ms: int) -> bool:
+    """Return whether an alert in the window of a problem announces its start; of the unit just made any alert does."""
+    return gap_ms < 0 or start >= raised + gap_ms
 
 
 def _evaluate(episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
@@ -200,7 +214,7 @@ def _evaluate(episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, g
     for raised, _ in episodes:
         verdict, which = occurred_after(raised, problems, gap_ms, horizon_ms)
         verdicts.append(verdict)
-        if which is not None and problems.start[which] >= raised + gap_ms:
+        if which is not None and announces(raised, int(problems.start[which]), gap_ms):
             lead[which] = np.nanmax([lead[which], (problems.start[which] - raised) / 1000.0])
     return _EvaluatedRows(
         in_time=np.array([v == "in_time" for v in verdicts], np.bool_),

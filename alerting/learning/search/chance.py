@@ -95,7 +95,7 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
     """Draw the shifts of one fold; none is shorter than a label looks ahead, where an asset has enough rows for that."""
     _, first, number = np.unique(dataset.asset[rows].astype(str), return_index=True, return_inverse=True)
     counts = np.bincount(number)
-    near = ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms)
+    near = max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
     least = np.minimum(near, counts // 4)
     offsets = random.integers(least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts)))
     positive = np.flatnonzero(dataset.label[rows] == 1)

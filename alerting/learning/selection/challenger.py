@@ -32,7 +32,7 @@ from alerting.learning.selection.operating_point import (
     evaluate_threshold,
     observe_rows,
 )
-from alerting.readings.history import from_millis
+from alerting.readings.history import from_millis, millis
 
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
@@ -44,7 +44,8 @@ class Evidence:
 
     `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part without rows is absent.
     `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison alone.
-    `importance`: share by raw variable.
+    `importance`: share by raw variable. `problems_in_recovery`: asset and start of the problems of the test period that began
+    in the recovery or hold-off after another one, so that they are in no metric.
     """
 
     threshold: ThresholdChoice
@@ -55,6 +56,7 @@ class Evidence:
     reliability: Sequence[Mapping[str, float]]
     importance: Mapping[str, float]
     notes: Sequence[str]
+    problems_in_recovery: Sequence[tuple[str, str]]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -78,6 +80,7 @@ class Evidence:
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
             "notes": list(self.notes),
+            "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
         }
 
     @property
@@ -142,7 +145,7 @@ def finish_challenger(
 
 
 class Recipe(Protocol):
-    """What is fitted: a candidate, a member of a blend, or what a trained model was fitted from."""
+    """Family and parameters to fit: of a candidate, of a member of a blend, or of a trained model."""
 
     @property
     def family(self) -> str: ...
@@ -216,7 +219,18 @@ def _evidence(
         reliability=reliability_with_intervals(dataset.label[test], score[test], _blocks(dataset, test), seed),
         importance=_importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
+        problems_in_recovery=_problems_in_recovery(dataset),
     )
+
+
+def _problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
+    at = dataset.at[dataset.part == "test"]
+    if not len(at):
+        return []
+    start = millis(dataset.problems["start"])
+    within = (start > int(at.min()) + dataset.gap_ms) & (start <= int(at.max()) + dataset.gap_ms + dataset.horizon_ms)
+    found = dataset.problems[dataset.problems["uncounted"].to_numpy(np.bool_) & within].sort_values("start")
+    return [(str(asset), begin.isoformat()) for asset, begin in zip(found["asset"], found["start"], strict=True)]
 
 
 def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ CONFIDENCE = 0.9  # share of the bootstrap samples in which a candidate must be 
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """Whether the best average precision out of fold exceeds what the best of everything tried reaches by chance.
+    """Test of the best average precision out of fold against what the best of everything tried reaches by chance.
 
     `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
     labels. `problems`: in the rows that the folds score.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import OperatingPoint
+from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.predictions import PredictionRule, predicted_intervals
 from alerting.learning.metrics.metrics import (
@@ -33,7 +34,7 @@ class ObservedRows:
 
     `at`, `asset`: instant (ms) and asset of each evaluated row; those of one asset in the order of time. `measured`: whether its
     label is known. `problems`, `rules`: by asset, the problems, and how predictions begin and end. `observed_s`: by asset,
-    seconds of evaluated running time.
+    seconds of evaluated running time. `gap_ms`, `horizon_ms`: as for `event_metrics`.
     """
 
     at: Millis
@@ -65,7 +66,8 @@ def observe_rows(
     rules = {}
     for name in problems_by_asset:
         own = occurrences[occurrences["asset"] == name].sort_values("start")
-        rules[name] = PredictionRule(Occurrences.from_columns(own), gap_ms + horizon_ms, horizon_ms, state=not onset)
+        window = max(gap_ms, 0) + horizon_ms
+        rules[name] = PredictionRule(Occurrences.from_columns(own), window, horizon_ms, state=not onset, of_unit=gap_ms < 0)
     return ObservedRows(at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms)
 
 
@@ -204,25 +206,26 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     }
 
 
-def describe_limits(wanted: OperatingPoint) -> str:
-    """Describe the limits of the threshold, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
+def describe_limits(wanted: OperatingPoint, assets: int) -> str:
+    """Describe the limits of the threshold, e.g. `3 false alarms a week and 20% of the time in alarm`."""
     time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
     if wanted.most_false_alarms is not None:
-        return f"{wanted.most_false_alarms:g} false alarms a week per asset and {time}"
+        return f"{spoken_false_alarms(wanted.most_false_alarms, assets)} and {time}"
     if wanted.least_precision is not None:
         return f"a precision of at least {wanted.least_precision:.0%} and {time}"
     return time
 
 
 def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
-    limits = describe_limits(wanted)
+    limits = describe_limits(wanted, met.n_assets)
     if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
         return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
     if finds:
         right = f", {met.episode_precision:.0%} of the episodes right" if wanted.least_precision is not None else ""
         return (
             f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
-            f"with {met.false_alarms_per_week:.2g} false alarms a week and {met.time_in_alarm:.1%} of the time in alarm{right}"
+            f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and {met.time_in_alarm:.1%} of the time "
+            f"in alarm{right}"
         )
     found = f"none of the {met.n_events} problems is found" if met.n_events else "no problem occurs"
     return f"{found} in the validation period within {limits}; the lowest threshold that keeps this budget was taken"

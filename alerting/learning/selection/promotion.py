@@ -16,8 +16,8 @@ from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
-from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
-from alerting.learning.features.build import build_features, grid
+from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, point_in_time_view
+from alerting.learning.features.build import build_features
 from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
@@ -85,7 +85,7 @@ def compare(
             "provisional",
             promote=True,
             provisional=True,
-            reason="There is no champion yet. The challenger exceeds chance out of fold and serves provisionally.",
+            reason="No champion answers this question yet. The challenger exceeds chance out of fold and serves provisionally.",
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:
@@ -139,10 +139,10 @@ def common_window(
             measured=free["measured"].to_numpy(np.bool_),
             problems=pd.concat([p for p in problems if len(p)] or problems[:1], ignore_index=True),
             occurrences=pd.concat([pd.DataFrame(labels.occurrences.columns(name)) for name, labels in named]),
-            onset=predicts(definition.problem, histories[0].asset) == "onset",
+            onset=predicts(definition, histories[0].asset) == "onset",
             observed_s={str(a): n * definition.stride.total_seconds() for a, n in free["asset"].value_counts().items()},
-            gap_ms=duration_millis(definition.gap),
-            horizon_ms=duration_millis(definition.horizon),
+            gap_ms=duration_millis(definition.window.after),
+            horizon_ms=duration_millis(definition.window.length),
         ),
         label=rows["label"].to_numpy(np.int8),
         acted=rows["acted"].to_numpy(np.bool_),
@@ -164,8 +164,8 @@ def _rows_of(
 ) -> tuple[pd.DataFrame, InstantLabels]:
     """Return scored rows of one asset, and the labels of all its instants."""
     view = point_in_time_view(history, as_of)
-    at = grid(start, as_of, duration_millis(definition.stride))
-    labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of, suppressed)
+    at = evaluated_instants(definition, challenger.plan, view, start, as_of)
+    labels = label_instants(definition, predicts(definition, history.asset), view, at, as_of, suppressed)
     keep = labels.counted & has_any_value(challenger.plan, view, at)
     at = at[keep]
     scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
@@ -177,8 +177,7 @@ def _rows_of(
 
 def _is_touched(definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
-    after = at + duration_millis(definition.gap)
-    until = after + duration_millis(definition.horizon)
+    after, until = (at + duration_millis(edge) for edge in definition.window)
     touched = np.zeros(len(at), np.bool_)
     for start, end in windows:
         touched |= (after < to_millis(end)) & (until > to_millis(start))

@@ -62,7 +62,7 @@ class PartProfile(_Frozen):
 
 
 class DatasetProfile(_Frozen):
-    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason."""
+    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason; `notes`: findings by kind."""
 
     hash: str
     parts: dict[str, PartProfile]
@@ -85,6 +85,7 @@ class Proposal(_Frozen):
 
     definition: str
     revision: int
+    question: str | None = None
     run_id: str
     as_of: AwareDatetime
     verdict: DecidedVerdict

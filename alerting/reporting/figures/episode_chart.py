@@ -70,7 +70,9 @@ class EpisodeChart:
 
 
 def problem_levels(problem: Problem) -> tuple[Level, ...]:
-    """Return the limits of a problem."""
+    """Return the limits of a problem, or its value if that is a number."""
+    if isinstance(problem.equals, float):
+        return (Level(problem.equals, "problem"),)
     return tuple(Level(value, "limit") for value in (problem.below, problem.above) if value is not None)
 
 

@@ -19,7 +19,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.ports import Document, Platform, Progress, silent
+from alerting.ports import BacktestPorts, Clock, Document, PlanPorts, Progress, silent
 from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
@@ -33,13 +33,13 @@ RULES = 1  # part of a run's identity: results stored under other rules do not c
 WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
 
 
-def named_subject(platform: Platform, name: str) -> Subject:
+def named_subject(platform: PlanPorts, name: str) -> Subject:
     """Return the newest revision of a definition as a subject, in service or not. Raises UserError if there is none."""
     sync(platform, platform.clock.now())
-    return Subject(require_revision(platform, name), applied=True)
+    return Subject(require_revision(platform.definitions, name), applied=True)
 
 
-def written_subject(platform: Platform, document: Document) -> Subject:
+def written_subject(platform: PlanPorts, document: Document) -> Subject:
     """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
     (definition,) = check(platform, [document])
     latest = platform.definitions.newest_revision(definition.name)
@@ -50,7 +50,7 @@ def written_subject(platform: Platform, document: Document) -> Subject:
 
 @log_context(sandbox="backtest")
 def backtest(
-    platform: Platform,
+    platform: BacktestPorts,
     subject: Subject,
     start: datetime,
     end: datetime,
@@ -67,19 +67,21 @@ def backtest(
     id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
-    run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
+    run = platform.backtests.begin(id, _arguments(platform.clock, subject, start, end, retrain))
     if run.get("finished_at") is not None:
-        return stored_result(platform, run)
+        return stored_result(platform.backtests, run)
     sandbox = Sandbox(platform, _in_service(subject.revision, start))
     if isinstance(subject.definition, TrainedDefinition):
         with suppress(UserError):  # without enough data the first training that has them fixes them
             fix_features(sandbox.training(start), subject.definition, start)
-    done = restore(platform, sandbox, run)
+    done = restore(platform.backtests, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
     segments = [segment_metrics(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
-            segments.append(walk_segment(platform, sandbox, subject, id, number, a, b, _of_all(progress, number, len(cuts))))
+            segments.append(
+                walk_segment(platform.backtests, sandbox, subject, id, number, a, b, _of_all(progress, number, len(cuts)))
+            )
     progress("counting", len(cuts), len(cuts))
     return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)
 
@@ -96,15 +98,15 @@ def segment_starts(definition: Definition, start: datetime, end: datetime, retra
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
         return instants(retrain, start, end)
-    if retrain == "never" or definition.schedule.retrain is None:
+    if retrain == "never" or definition.retrain_cron is None:
         return [start]
-    starts, ticks = [start], croniter(definition.schedule.retrain, start.astimezone(ZoneInfo(definition.schedule.timezone)))
+    starts, ticks = [start], croniter(definition.retrain_cron, start.astimezone(ZoneInfo(definition.schedule.timezone)))
     while (tick := ticks.get_next(datetime).astimezone(UTC)) < end:
         starts.append(tick)
     return starts
 
 
-def _require_past(platform: Platform, subject: Subject, start: datetime, end: datetime) -> None:
+def _require_past(platform: BacktestPorts, subject: Subject, start: datetime, end: datetime) -> None:
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     now = platform.clock.now()
@@ -123,7 +125,7 @@ def _require_past(platform: Platform, subject: Subject, start: datetime, end: da
     )
 
 
-def _arguments(platform: Platform, subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> Document:
+def _arguments(clock: Clock, subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> Document:
     return {
         "definition": subject.definition.name,
         "revision": subject.revision.number,
@@ -133,7 +135,7 @@ def _arguments(platform: Platform, subject: Subject, start: datetime, end: datet
         "start": start,
         "end": end,
         "retrain": cadence(retrain),
-        "begun_at": platform.clock.now(),
+        "begun_at": clock.now(),
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import DecisionRecord, Document, Files, Platform, Score
+from alerting.ports import Backtests, DecisionRecord, Document, Files, Score
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
@@ -37,10 +37,11 @@ def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics) -> di
     """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
     memory, view = sandbox.memory, sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
+    table = memory.states.load_many([(name, asset.name) for asset in view.assets.all()])
     point = Checkpoint(
         registered=len(memory.models.versions(name)),
         decisions=tuple(d for d in memory.decisions.of(name) if d.at == segment.start),
-        states=memory.states.load(name, [asset.name for asset in view.assets.all()]),
+        states={asset: state for row, (_, asset) in enumerate(table.keys) if (state := table.state(row)) is not None},
         episodes=tuple(changed.values()),
     )
     scores = memory.scores.between(name, segment.start + _INSTANT, segment.end + _INSTANT)
@@ -80,12 +81,12 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
     ]
 
 
-def restore(platform: Platform, sandbox: Sandbox, run: Document) -> int:
+def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     """Restore the memory as of the end of the last finished segment. Return the number of finished segments."""
     name, done, memory = run["definition"], len(run["segments"]), sandbox.memory
     states: dict[str, ConditionState] = {}
     for number in range(1, done + 1):
-        files = platform.backtests.segment_files(run["id"], number)
+        files = backtests.segment_files(run["id"], number)
         point = _CHECKPOINT.validate_json(files["checkpoint.json"])
         for decision in point.decisions:
             memory.decisions.add(decision)

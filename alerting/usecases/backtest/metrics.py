@@ -9,7 +9,7 @@ from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
 from alerting.learning.selection.operating_point import warnable_problems
-from alerting.ports import Platform
+from alerting.ports import Episodes
 from alerting.readings.history import duration_millis, millis, to_millis
 from alerting.reporting.backtest import Cost
 from alerting.reporting.load import Load, operator_load
@@ -34,7 +34,7 @@ def events_of(material: Material) -> EventMetrics | None:
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None
-    gap, horizon = duration_millis(definition.gap), duration_millis(definition.horizon)
+    gap, horizon = duration_millis(definition.window.after), duration_millis(definition.window.length)
     episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
@@ -74,13 +74,13 @@ def _scored_problems(
     stride = definition.stride.total_seconds()
     seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    gap, horizon = duration_millis(definition.gap), duration_millis(definition.horizon)
+    gap, horizon = duration_millis(definition.window.after), duration_millis(definition.window.length)
     return warnable_problems(at, asset, material.problems, material.predicts == "onset", gap, horizon), seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
-    gap, horizon = duration_millis(material.definition.gap), duration_millis(material.definition.horizon)
+    gap, horizon = (duration_millis(t) for t in (material.definition.window.after, material.definition.window.length))
     intervals = {}
     for asset, (first, last) in material.evaluated.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
@@ -91,10 +91,10 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     return intervals
 
 
-def beside_acted(platform: Platform, material: Material) -> int:
+def beside_acted(episodes: Episodes, material: Material) -> int:
     """Return how many episodes were raised within the outcome window of a live episode that was acted upon."""
     window = material.definition.gap + material.definition.horizon
-    live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
+    live = episodes.find(material.definition.name, start=material.start - window, end=material.end)
     acted = [(e.asset, e.raised_at) for e in live if e.outcome_record is not None and e.outcome_record.acted]
 
     def beside(episode: Episode) -> bool:

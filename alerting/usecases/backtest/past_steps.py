@@ -11,15 +11,15 @@ from alerting.definitions.model import Definition
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.evaluation import VersionInterval
-from alerting.ports import Platform
+from alerting.ports import BacktestPorts
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.evaluation.target import ModelCache, evaluate_target
+from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
 
 
 class PastSteps:
     """Evaluates one definition over past times by one model version (None for a threshold). Writes nothing live."""
 
-    def __init__(self, platform: Platform, definition: Definition, model_version: int | None, at: datetime) -> None:
+    def __init__(self, platform: BacktestPorts, definition: Definition, model_version: int | None, at: datetime) -> None:
         self._models, self._model_version = ModelCache(platform), model_version
         self._revision = next_revision(definition, None, "gate", at, "not applied")
         self._sandbox = Sandbox(platform, self._revision)
@@ -28,11 +28,11 @@ class PastSteps:
         """Return the training cutoff of the model, None without a model. Raises ModelUnavailable if it cannot be read."""
         if self._model_version is None:
             return None
-        return self._models.get(self._revision.name, self._model_version).training_cutoff
+        return self._models.get(self._revision.definition, self._model_version).training_cutoff
 
     def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
         """Return the steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state, view = ConditionState(watermark=start), self._sandbox.live_view(end)
-        evaluated = evaluate_target(view, self._models, self._revision.name, asset, state, [interval], named=True)
+        evaluated = evaluate_parts(view, self._models, asset, state, [interval], named=True)
         return [step for step, _ in evaluated.steps]

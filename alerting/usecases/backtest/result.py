@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, TrainedDefinition
-from alerting.ports import Document, Platform
+from alerting.ports import BacktestPorts, Backtests, Document
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics, to_document
@@ -19,7 +19,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 
 
 def finish(
-    platform: Platform,
+    platform: BacktestPorts,
     sandbox: Sandbox,
     subject: Subject,
     id: str,
@@ -46,7 +46,7 @@ def finish(
         load=load_of(material, platform.budget.flood_above),
         events=events,
         cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
-        beside_acted=beside_acted(platform, material),
+        beside_acted=beside_acted(platform.episodes, material),
     )
     judgement = conclude(metrics)
     page = render_page(metrics, judgement, draw(metrics, material.scores), top)
@@ -63,16 +63,16 @@ def finish(
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")
-    return replace(stored_result(platform, run), resumed=done, is_stored=False)
+    return replace(stored_result(platform.backtests, run), resumed=done, is_stored=False)
 
 
-def stored_result(platform: Platform, run: Document) -> Backtest:
+def stored_result(backtests: Backtests, run: Document) -> Backtest:
     return Backtest(
         **{name: run[name] for name in ("id", "definition", "start", "end", "headline", "finished_at")},
         **{name: run[name] for name in ("metrics", "events", "load", "cost")},
         segments=tuple(run["segments"]),
-        episodes=tuple(platform.backtests.episodes(run["id"])),
-        page=platform.backtests.page(run["id"]) or "",
+        episodes=tuple(backtests.episodes(run["id"])),
+        page=backtests.page(run["id"]) or "",
         is_stored=True,
     )
 
@@ -90,10 +90,10 @@ def describe_training(definition: Definition, segments: list[SegmentMetrics], re
         return ""
     if isinstance(retrain, timedelta):
         often = f"every {format_duration(retrain)}"
-    elif retrain == "never" or definition.schedule.retrain is None:
+    elif retrain == "never" or definition.retrain_cron is None:
         often = "once, at the start"
     else:
-        often = f"at the start and as scheduled ({definition.schedule.retrain}, {definition.schedule.timezone})"
+        often = f"at the start and as scheduled ({definition.retrain_cron}, {definition.schedule.timezone})"
     tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
     models = len({s.model_hash for s in segments if s.model_hash})
     message = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"

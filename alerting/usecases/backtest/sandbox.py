@@ -4,17 +4,54 @@ The use cases that run live (train, evaluate, determine outcomes) run on it unch
 the registry, or notify a person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pandas as pd
+
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
-from alerting.ports import NO_EVALUATION_PLANS, Files, Models, Platform
-from alerting.usecases.backtest.live_views import ReadingsUntil
+from alerting.ports import BacktestPorts, Files, Models, NewestReading, ReadingColumns, Readings, Wanted
+from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.registry.registration import search_run
+
+
+class ReadingsUntil:
+    """Port `Readings`. A request beyond the instant returns the readings up to it."""
+
+    def __init__(self, live: Readings, until: datetime) -> None:
+        self._live, self._until = live, until
+
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables, events_since)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return self._live.load_many(wanted, min(end, self._until))
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        return self._live.newest(asset, since, min(until, self._until))
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Create nothing: the search for values is slower without an index, and as right."""
+
+    def newest_readings(self) -> dict[str, NewestReading]:
+        spans = {asset: self.span(asset) for asset in self._live.newest_readings()}
+        return {asset: NewestReading(span[1], span[1]) for asset, span in spans.items() if span is not None}
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        span = self._live.span(asset)
+        return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
 
 
 @dataclass(frozen=True)
@@ -30,30 +67,31 @@ class Status:
 class Sandbox:
     """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of the last finished segment."""
 
-    def __init__(self, live: Platform, revision: Revision) -> None:
+    def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live, self._revision = live, revision
         self.memory = live.in_memory(backfilled=True)
         self.memory.definitions.add_revision(revision)
         self.memory.assets.put(live.assets.all())
         self.memory.assets.put_event_types(live.assets.event_types())
-        if isinstance(revision.definition, TrainedDefinition) and (fixed := stored_features(live, revision.definition)):
+        if isinstance(revision.definition, TrainedDefinition) and (
+            fixed := stored_features(live.derived_features, revision.definition)
+        ):
             self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
         self.stored: dict[str, Episode] = {}
 
-    def live_view(self, at: datetime) -> Platform:
+    def live_view(self, at: datetime) -> BacktestPorts:
         """Return the platform for an evaluation at an instant. No later data can be read."""
         live = self._live
         return replace(
             self.memory,
             readings=ReadingsUntil(live.readings, at),
-            evaluation_plans=NO_EVALUATION_PLANS,  # its sources are live
             clock=Status(at),
             limits=live.limits,
             budget=live.budget,
             latency=live.latency,
         )
 
-    def training(self, at: datetime) -> Platform:
+    def training(self, at: datetime) -> BacktestPorts:
         """Return the platform for a training at an instant, with the earlier live episodes and their feedback."""
         known, name = self._live.in_memory(), self._revision.name
         for revision in (self._revision, *self._live.definitions.revisions(name)):
@@ -80,8 +118,8 @@ def copy_model(source: Models, target: Models, name: str, version: int, with_fil
 
 def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
     """Return the files of the fitted candidates of a training, by family."""
-    children = [(id, tags) for id, tags in models.find_runs(run_id) if tags.get("fitted") == "true"]
-    return {tags["family"]: models.files(id, "candidate") for id, tags in children}
+    fitted = [run for run in models.searches(run_id) if run.tags.get("fitted") == "true"]
+    return {run.tags["family"]: models.files(run.id, "candidate") for run in fitted}
 
 
 def store_candidates(models: Models, name: str, run_id: str, candidates: Mapping[str, Files]) -> None:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.ports import Platform, Progress
+from alerting.ports import Backtests, Progress
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
 from alerting.usecases.backtest.run import Subject
@@ -23,7 +23,7 @@ _FIGURE = TypeAdapter(SegmentMetrics)
 
 
 def walk_segment(
-    platform: Platform,
+    backtests: Backtests,
     sandbox: Sandbox,
     subject: Subject,
     id: str,
@@ -47,7 +47,7 @@ def walk_segment(
     figure = _FIGURE.validate_python(
         {**asdict(trained), "episodes": raised, "unknown": tuple(f"{target}: {why}" for target, why in unknown.items())}
     )
-    platform.backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure))
+    backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure))
     return figure
 
 
@@ -65,7 +65,7 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
         outcome["cut_short"] = tuple(candidate.family for candidate in decided.leaderboard if candidate.cut_short)
     except UserError as refusal:
         outcome = {"verdict": "not_trained", "reason": str(refusal), "promoted": False, "cut_short": ()}
-    version = champion_at(sandbox.memory.decisions.of(name), segment.start)
+    version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)
     sandbox.retain_only(version)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
     return SegmentMetrics(

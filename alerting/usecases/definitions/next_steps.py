@@ -9,18 +9,27 @@ from croniter import croniter
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, TrainedDefinition
-from alerting.definitions.revisions import Plan
-from alerting.ports import Assets, Decisions
+from alerting.definitions.revisions import Plan, question_after
+from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting import messages
-from alerting.usecases.definitions.versions import last_promotion
+from alerting.usecases.definitions.versions import last_promotion, present_answer
 
 
-def next_steps(assets: Assets, decisions: Decisions, plans: Sequence[Plan], wall: datetime) -> list[str]:
-    """Return a sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled."""
-    return [f"{plan.name}: {_sentence(assets, decisions, plan.definition, wall)}" for plan in plans if plan.action != "unchanged"]
+def next_steps(
+    assets: Assets, definitions: Definitions, decisions: Decisions, trainings: Trainings, plans: Sequence[Plan], wall: datetime
+) -> list[str]:
+    """Return a sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled.
+
+    The plans need not be applied yet.
+    """
+    changed = [plan.definition for plan in plans if plan.action != "unchanged"]
+    return [
+        f"{d.name}: {_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}" for d in changed
+    ]
 
 
-def _sentence(stored: Assets, decisions: Decisions, definition: Definition, wall: datetime) -> str:
+def _evaluation(stored: Assets, definition: Definition) -> str | None:
+    """Describe the evaluation of a definition that no training decides; None for one with a model that has assets."""
     if definition.state == "retired":
         return "is retired and no longer evaluated; its history stays"
     if definition.state == "draft":
@@ -28,28 +37,43 @@ def _sentence(stored: Assets, decisions: Decisions, definition: Definition, wall
             f"is a draft and not evaluated; show the alerts that it would raise with `alerting backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
-    assets = matching_assets(definition, stored.all())
-    if not assets:
+    if not matching_assets(definition, stored.all()):
         return "no known asset matches it; it is evaluated as soon as one does"
-    on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
-    every = format_duration(definition.schedule.every)
     if isinstance(definition, TrainedDefinition):
-        return _training(decisions, definition, on, every, wall)
+        return None
+    every = format_duration(definition.schedule.every)
     return (
-        f"evaluated every {every} on {on}, for the first time within {every}, from its present readings on; "
+        f"evaluated {_where(stored, definition)}, for the first time within {every}, from its present readings on; "
         f"for earlier readings: `alerting backtest {definition.name}`"
     )
 
 
-def _training(decisions: Decisions, definition: TrainedDefinition, on: str, every: str, wall: datetime) -> str:
-    by_hand = f"`alerting train {definition.name}`"
-    cron, zone = definition.schedule.retrain, ZoneInfo(definition.schedule.timezone)
+def _where(stored: Assets, definition: Definition) -> str:
+    assets = matching_assets(definition, stored.all())
+    on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
+    return f"every {format_duration(definition.schedule.every)} on {on}"
+
+
+def _training(
+    stored: Assets, definitions: Definitions, decisions: Decisions, trainings: Trainings, definition: Definition, wall: datetime
+) -> str:
+    name, cron, zone = definition.name, definition.retrain_cron, ZoneInfo(definition.schedule.timezone)
+    revisions, made = definitions.revisions(name), decisions.of(name)
+    question = question_after(definition, revisions[-1] if revisions else None)
+    serving, where = last_promotion(made, question), _where(stored, definition)
     if cron is None:
-        trains = f"trains only by hand: {by_hand}"
+        trains = f"trains for another question only, or by hand: `alerting train {name}`"
     else:
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
-        trains = f"trains next at {messages.moment(following, zone)} by its schedule, or now with {by_hand}"
-    serving = last_promotion(decisions.of(definition.name))
-    if serving is None:
-        return f"has no champion, so it is not evaluated yet; it {trains}; then it is evaluated every {every} on {on}"
-    return f"evaluated every {every} on {on} by its champion, version {serving.challenger_version}; it {trains}"
+        trains = f"trains next at {messages.moment(following, zone)} by its schedule, or now with `alerting train {name}`"
+    if serving is not None:
+        return f"evaluated {where} by its champion, version {serving.challenger_version}; its question is the same; it {trains}"
+    if any(t.question == question and t.failure is None for t in trainings.of([name])):
+        return f"its question has been trained without a champion, so it is not evaluated yet; it {trains}"
+    before = present_answer(revisions, made)
+    goes_on = before.revision is not None and before.version is not None and before.revision.definition.state == "active"
+    until = f"until then revision {before.revision.number} goes on" if goes_on and before.revision else "then it is evaluated"
+    return (
+        f"asks a new question, so its training starts within two minutes in Airflow (without Airflow: `alerting train --due`); "
+        f"{until} {where}"
+    )

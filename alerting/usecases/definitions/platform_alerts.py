@@ -12,16 +12,18 @@ from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 UNREADABLE = "champion unreadable"
 FAULTY = "definition faulty"
 DOCUMENT = "document faulty"
+WAITING = "approval waiting"
+DATABASE = "database away"
 
 
 def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
     """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
     if evaluated:
         current = {name: faults[name] for name in evaluated if name in faults}
-        _record(alerts, UNREADABLE, current, at, lambda name: name in evaluated)
+        record_faults(alerts, UNREADABLE, current, at, lambda name: name in evaluated)
 
 
-def _record(
+def record_faults(
     alerts: PlatformAlerts, kind: str, faults: Mapping[str, str], at: datetime, is_checked: Callable[[str], bool]
 ) -> None:
     """Open alerts on these faults (reason by subject), and resolve those on other subjects that were checked."""
@@ -35,10 +37,10 @@ def _record(
 
 
 def forget_deleted(alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime) -> None:
-    """Resolve the alerts on definitions without a document, and on champions of definitions that use none."""
+    """Resolve the alerts on definitions without a document, and those on models of definitions that use none."""
     for alert in alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
-        idle = alert.kind == UNREADABLE and not _uses_champion(definitions, alert.subject)
+        idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(definitions, alert.subject)
         if is_deleted or idle:
             alerts.resolve(alert.kind, alert.subject, at)
 
@@ -56,9 +58,18 @@ def record_definition_faults(alerts: PlatformAlerts, name: str, faults: Sequence
         alerts.resolve(FAULTY, name, at)
 
 
+def record_waiting(alerts: PlatformAlerts, name: str, reason: str | None, at: datetime) -> None:
+    """Open an alert on a challenger that waits for approval, with the reason for its promotion; without one, resolve it."""
+    if reason is None:
+        alerts.resolve(WAITING, name, at)
+    else:
+        answer = f"alerting model approve {name}, or reject; Required Actions in Airflow"
+        alerts.report(WAITING, name, f"{reason} Answer: {answer}", at)
+
+
 def record_document_faults(
     alerts: PlatformAlerts, documents: Sequence[FaultyDocument], at: datetime, collections: Collection[str] | None = None
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
-    _record(alerts, DOCUMENT, faulty, at, lambda subject: collections is None or subject.split("/")[0] in collections)
+    record_faults(alerts, DOCUMENT, faulty, at, lambda subject: collections is None or subject.split("/")[0] in collections)

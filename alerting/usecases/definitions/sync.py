@@ -11,7 +11,7 @@ from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.kinds.validation import parse_definition
-from alerting.ports import Definitions, Document, Platform
+from alerting.ports import Assets, DefinitionPorts, Definitions, Document
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
 
@@ -28,10 +28,10 @@ class Synced:
     faulty: dict[str, list[str]]
 
 
-def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]:
+def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
     definitions, messages = [], []
-    assets, types = all_assets(platform), platform.assets.event_types()
+    assets, types = all_assets(platform.assets), platform.assets.event_types()
     for document in documents:
         try:
             definition = parse_definition(document)
@@ -49,13 +49,13 @@ def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]
     return definitions
 
 
-def plan(platform: Platform, documents: Sequence[Document]) -> list[Plan]:
+def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
     """Return the changes that applying these documents makes. Raises the same UserError as `check`."""
     latest = {r.name: r for r in platform.definitions.latest()}
     return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
 
 
-def apply(platform: Platform, documents: Sequence[Document], author: str, at: datetime, reason: str) -> list[Plan]:
+def apply(platform: DefinitionPorts, documents: Sequence[Document], author: str, at: datetime, reason: str) -> list[Plan]:
     """Apply documents, each with its revision. If one of them is refused, none is written."""
     plans = plan(platform, documents)
     for item in plans:
@@ -64,7 +64,7 @@ def apply(platform: Platform, documents: Sequence[Document], author: str, at: da
     return plans
 
 
-def _put(platform: Platform, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
+def _put(platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
@@ -74,7 +74,7 @@ def _put(platform: Platform, definition: Definition, author: str, at: datetime, 
 
 
 def _add_revision(
-    platform: Platform, definition: Definition, author: str, at: datetime, reason: str
+    platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
 ) -> tuple[Revision, Revision | None]:
     """Store the next revision. If another process stored that number first, take it if it is equal, else use the next number."""
     while True:
@@ -84,18 +84,19 @@ def _add_revision(
         last_number = platform.definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
         if platform.definitions.add_revision(revision):
+            platform.dags.read_again(definition)
             return revision, before
 
 
-def retire(platform: Platform, name: str, author: str, at: datetime, reason: str) -> Revision:
+def retire(platform: DefinitionPorts, name: str, author: str, at: datetime, reason: str) -> Revision:
     """Retire a definition; its history stays. Raises UserError if there is none, or if it is retired already."""
-    revision = require_revision(platform, name)
+    revision = require_revision(platform.definitions, name)
     if revision.definition.state == "retired":
         raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
     return _put(platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason)
 
 
-def sync(platform: Platform, at: datetime) -> Synced:
+def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     """Store a revision of every edited document, and mark invalid documents as faulty; their last valid revision stays in force.
 
     A faulty document and the reasons are audited once, when they change. Faulty documents of other collections, which are left
@@ -105,7 +106,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
     record_document_faults(platform.platform_alerts, [*platform.documents.faulty(), *faulty_revisions], at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets, types = all_assets(platform), platform.assets.event_types()
+    assets, types = all_assets(platform.assets), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     documented: set[str] = set()
@@ -130,31 +131,30 @@ def sync(platform: Platform, at: datetime) -> Synced:
     return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty)
 
 
-def _record_faults(platform: Platform, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
+def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
     if faults == earlier:
         return
-    record_definition_faults(
-        platform.platform_alerts, name, faults, at
-    )  # before the mark: after an interruption between the two both are done again
+    # Before the mark: after an interruption between the two both are done again.
+    record_definition_faults(platform.platform_alerts, name, faults, at)
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
     platform.audit.add("platform", what, name, at, earlier, faults)
 
 
-def all_assets(platform: Platform) -> AssetIndex:
+def all_assets(assets: Assets) -> AssetIndex:
     """Return all valid assets, and the names of those whose documents are faulty."""
-    return AssetIndex(platform.assets.all(), platform.assets.faulty())
+    return AssetIndex(assets.all(), assets.faulty())
 
 
-def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:
+def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
-    newest = platform.definitions.newest_revision(name)
+    newest = definitions.newest_revision(name)
     if newest is None:
-        known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
+        known = ", ".join(r.name for r in definitions.latest()) or "none yet; apply one first"
         raise UserError(f"there is no definition {name!r} (known: {known})")
     if number in (None, newest.number):
         return newest
-    found = next((r for r in platform.definitions.revisions(name) if r.number == number), None)
+    found = next((r for r in definitions.revisions(name) if r.number == number), None)
     if found is None:
         raise UserError(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
     return found

@@ -1,18 +1,19 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.kinds.registry import kind_of
-from alerting.ports import Platform
+from alerting.ports import PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
 from alerting.usecases.definitions.sync import active, sync
+from alerting.usecases.definitions.versions import present_answer
 
 
 class CurrentPlan(NamedTuple):
@@ -22,12 +23,12 @@ class CurrentPlan(NamedTuple):
     source_hash: str
 
 
-def current_plan(platform: Platform) -> EvaluationPlan:
+def current_plan(platform: PlanPorts) -> EvaluationPlan:
     """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
     return find_current_plan(platform).plan
 
 
-def find_current_plan(platform: Platform) -> CurrentPlan:
+def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
     before = source_hash_of(platform)
     if (cached := platform.evaluation_plans.get(before)) is not None:
@@ -35,40 +36,55 @@ def find_current_plan(platform: Platform) -> CurrentPlan:
     synced = sync(platform, platform.clock.now())
     read_from = source_hash_of(platform) if synced.new else before
     revisions = active(platform.definitions) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
-    targets = list_targets(revisions, AssetIndex(platform.assets.all()), platform.latency)
+    targets = list_targets(answering_revisions(platform, revisions), AssetIndex(platform.assets.all()), platform.latency)
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
     if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
         platform.evaluation_plans.put(read_from, found)
     return CurrentPlan(found, read_from)
 
 
-def source_hash_of(platform: Platform) -> str:
+def answering_revisions(platform: PlanPorts, revisions: Sequence[Revision]) -> list[tuple[Revision, Revision]]:
+    """Return every revision in service with the one that evaluates: another one while its question has no champion yet."""
+    edited = [r.name for r in revisions if r.number > 1 and isinstance(r.definition, TrainedDefinition)]
+    histories = platform.definitions.histories(edited) if edited else {}
+    answers = {name: present_answer(of_name, platform.decisions.of(name)).revision for name, of_name in histories.items()}
+    return [(revision, answers.get(revision.name) or revision) for revision in revisions]
+
+
+def source_hash_of(platform: PlanPorts) -> str:
     """Return an identity of all sources of a plan, the platform's latency among them; empty without a cache of plans."""
     of_documents = platform.evaluation_plans.source_hash()
     return of_documents and f"{of_documents}-{duration_millis(platform.latency)}"
 
 
-def list_targets(revisions: Iterable[Revision], assets: AssetIndex, latency: timedelta) -> list[EvaluationTarget]:
+def list_targets(
+    revisions: Iterable[tuple[Revision, Revision]], assets: AssetIndex, latency: timedelta
+) -> list[EvaluationTarget]:
     """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours.
 
+    `revisions`: the newest of each definition with the one that evaluates; only the cadence is always that of the newest. If an
+    older one applies to no asset any more, the assets are those of the newest, on which the answer is unknown.
     `latency`: the platform's, for variables without their own.
     """
-    found = [_target(revision, asset, latency) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+    found = []
+    for newest, answering in revisions:
+        matched = assets.matching(answering.definition.assets) or assets.matching(newest.definition.assets)
+        found += [_target(newest, answering, asset, latency) for asset in matched]
     return sorted(found, key=lambda target: target.asset)
 
 
-def _target(revision: Revision, asset: Asset, latency: timedelta) -> EvaluationTarget:
-    definition = revision.definition
+def _target(newest: Revision, answering: Revision, asset: Asset, latency: timedelta) -> EvaluationTarget:
+    definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
     return EvaluationTarget(
-        revision.name,
+        newest.name,
         asset.name,
-        to_millis(revision.at),
-        duration_millis(definition.schedule.every),
+        to_millis(newest.at),
+        duration_millis(newest.definition.schedule.every),
         latency=duration_millis(definition.latency(asset, latency)),
         allowed_lateness=duration_millis(definition.allowed_lateness),
-        turn=crc32(f"{revision.name}|{asset.name}".encode()),
-        revision=revision.number,
+        turn=crc32(f"{newest.name}|{asset.name}".encode()),
+        revision=newest.number,
         has_outcome=definition.problem is not None,
         events=definition.events_read(),
         also_reads=tuple(sorted(definition.variables_read(asset) - {inputs.variable})),

@@ -1,13 +1,69 @@
 """Versions in force over time: the revision and the champion by which each past instant is evaluated."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
 from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import DecisionRecord
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+class Answer(NamedTuple):
+    """The revision that evaluates, and the registry version of its champion; None where there is none.
+
+    `awaited`: number of the newer revision in force, whose question has no champion yet.
+    """
+
+    revision: Revision | None
+    version: int | None
+    awaited: int | None = None
+
+    @property
+    def message(self) -> str | None:
+        """Describe which revision answers for a newer one; None if it is the newest itself."""
+        return describe_answer(self.revision, self.awaited)
+
+
+def describe_answer(answering: Revision | None, awaited: int | None) -> str | None:
+    """Describe which revision answers while a newer one has no champion yet; None if none is awaited."""
+    if answering is None or awaited is None:
+        return None
+    return f"answers revision {answering.number}; revision {awaited} is being trained"
+
+
+def answer_at(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime) -> Answer:
+    """Return the answer to an instant: a champion answers only its own question.
+
+    While the question of the revision in force has no champion, the last revision before it that has one goes on, if all since
+    then were in service. Both sequences are of one definition, oldest first.
+    """
+    current = in_force(revisions, at)
+    if current is None:
+        return Answer(None, None)
+    version = champion_at(decisions, at, question_of(current))
+    if version is not None or not _is_trained(current):
+        return Answer(current, version)
+    for earlier in reversed([r for r in revisions if r.number < current.number]):
+        if not _is_trained(earlier):
+            break
+        if (version := champion_at(decisions, at, question_of(earlier))) is not None:
+            return Answer(earlier, version, current.number)
+    return Answer(current, None)
+
+
+def _is_trained(revision: Revision) -> bool:
+    return isinstance(revision.definition, TrainedDefinition) and revision.definition.state == "active"
+
+
+def present_answer(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> Answer:
+    """Return the answer after all revisions and decisions."""
+    return answer_at(revisions, decisions, _END_OF_TIME)
 
 
 def segments(
@@ -16,10 +72,13 @@ def segments(
     """Split (start, end] wherever the revision, the champion or its serving model changed. Both are sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
-    return [
-        VersionInterval(a, b, in_force(revisions, a), version := champion_at(decisions, a), serves_twin(decisions, version, a))
-        for a, b in pairwise(cuts)
-    ]
+    found, before = [], answer_at(revisions, decisions, start - datetime.resolution).revision
+    for a, b in pairwise(cuts):
+        revision, version, awaited = answer_at(revisions, decisions, a)
+        is_new = before is not None and revision is not None and before.number != revision.number
+        found.append(VersionInterval(a, b, revision, version, serves_twin(decisions, version, a), is_new, awaited))
+        before = revision
+    return found
 
 
 def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: datetime) -> bool:
@@ -27,22 +86,27 @@ def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: da
     return any(d.verdict == "gave_way" and d.challenger_version == version and d.at <= at for d in decisions)
 
 
-def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:
-    """Return the registry version of the champion in service at an instant, None without one."""
-    return next((d.challenger_version for d in reversed(decisions) if d.promoted and d.at <= at), None)
+def champion_at(decisions: Sequence[DecisionRecord], at: datetime, question: str | None) -> int | None:
+    """Return the registry version of the champion of a question at an instant, None without one. Oldest decision first."""
+    return next((d.challenger_version for d in reversed(promotions(decisions, question)) if d.at <= at), None)
 
 
-def last_promotion(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the promotion that put the present champion into service, None without one. Oldest decision first."""
-    return next((d for d in reversed(decisions) if d.promoted), None)
+def last_promotion(decisions: Sequence[DecisionRecord], question: str | None) -> DecisionRecord | None:
+    """Return the promotion that made the present champion of a question, None without one. Oldest decision first."""
+    return next(reversed(promotions(decisions, question)), None)
 
 
-def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
-    """Return the successive champions up to the one in service. A rollback returns to the position of its version."""
+def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> list[DecisionRecord]:
+    """Return the promotions of a question (None: of any), with those of which the question was not stored."""
+    return [d for d in decisions if d.promoted and (question is None or d.question in (None, question))]
+
+
+def line_of_champions(decisions: Sequence[DecisionRecord], question: str | None) -> list[int]:
+    """Return the successive champions of a question up to the present one. A rollback returns to the position of its version."""
     line: list[int] = []
-    for decision in decisions:
+    for decision in promotions(decisions, question):
         version = decision.challenger_version
-        if not decision.promoted or version is None or decision.verdict == "gave_way":
+        if version is None or decision.verdict == "gave_way":
             continue
         line = line[: line.index(version) + 1] if decision.verdict == "rollback" and version in line else [*line, version]
     return line

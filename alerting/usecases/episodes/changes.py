@@ -7,7 +7,7 @@ from datetime import datetime
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_overtaken
-from alerting.ports import Conflict, Platform, Unit
+from alerting.ports import Conflict, OutcomePorts, Unit
 from alerting.usecases.episodes.store import log_transitions
 
 _NOTIFICATION_BYTES = 600  # about
@@ -19,7 +19,7 @@ class EpisodeChanges:
     Each changed episode is written once, as the next version of the one that was read.
     """
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: OutcomePorts) -> None:
         self._stored, self._notifications = platform.episodes, platform.notifications
         self._read: dict[str, Episode | None] = {}
         self._changed: dict[str, Episode] = {}
@@ -134,8 +134,8 @@ class EpisodeChanges:
             log_transitions(episode, len(read.transitions) if read else 0)
 
 
-def update_and_notify(platform: Platform, id: str, change: Callable[[Episode, EpisodeChanges], Episode]) -> Episode:
-    """Apply a change to the stored episode, and write it together with the notifications that it adds.
+def update(platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]) -> Episode:
+    """Apply a change to the stored episode, and write it together with the notifications that it adds, if any.
 
     After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode.
     """

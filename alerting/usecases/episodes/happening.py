@@ -8,7 +8,7 @@ from alerting.definitions.fields.condition import Condition
 from alerting.definitions.model import Problem
 from alerting.detection.messages import current_value_message, unknown_since_message
 from alerting.episodes.episode import Episode
-from alerting.ports import Platform
+from alerting.ports import EpisodePorts, Readings
 
 _STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default
 _LONGEST = timedelta(days=400)
@@ -22,7 +22,7 @@ class Progress:
     message: str
 
 
-def current_progress(platform: Platform, episode: Episode, now: datetime) -> Progress | None:
+def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) -> Progress | None:
     """Return the current state of the problem of an episode; None if it is not happening, or its definition is gone."""
     asset = platform.assets.get(episode.asset)
     revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
@@ -31,18 +31,18 @@ def current_progress(platform: Platform, episode: Episode, now: datetime) -> Pro
         return None
     if problem.variable is None:
         return Progress(True, "Its event has no end yet.")
-    return _last_value(platform, asset, problem, problem.variable, episode.happening_at, now)
+    return _last_value(platform.readings, asset, problem, problem.variable, episode.happening_at, now)
 
 
 def _last_value(
-    platform: Platform, asset: Asset, problem: Problem, variable: str, happening_at: datetime, now: datetime
+    readings: Readings, asset: Asset, problem: Problem, variable: str, happening_at: datetime, now: datetime
 ) -> Progress:
     known = asset.variables.get(variable)
     delay = known.delay if known else timedelta(0)
-    newest = platform.readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
+    newest = readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
     if newest.empty:
         return Progress(False, unknown_since_message(asset, variable, happening_at))
-    at, value = newest.index[-1].to_pydatetime(), float(newest[variable].dropna().iloc[-1])
+    at, value = newest.index[-1].to_pydatetime(), newest[variable].dropna().iloc[-1]
     usual = known.sampling if known and known.sampling else timedelta(0)
     if now - delay - at > max(_STALE_AFTER, 2 * usual):
         return Progress(False, unknown_since_message(asset, variable, at))

@@ -19,21 +19,22 @@ from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import Platform
-from alerting.readings.history import History, millis, to_millis
+from alerting.ports import Decisions, MaterialPorts
+from alerting.readings.history import History, from_millis, millis, to_millis
+from alerting.readings.instants import NO_TIME
 from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.definitions.versions import champion_at, live_from
+from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
 
 
-def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
+def gather_material(platform: MaterialPorts, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of."""
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
-        definition = with_stored_features(platform, definition)
+        definition = with_stored_features(platform.derived_features, definition)
     prediction_window = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start - prediction_window, as_of)
@@ -52,10 +53,10 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         episodes=sorted(episodes, key=lambda e: e.raised_at),
         problems=_notifiable_problems(_problems(definition, histories, as_of), suppressed, definition),
         scores=_label_scores(definition, histories, scores, as_of),
-        models=_models(platform, revision.name, start, end, scores),
+        models=_models(platform.decisions, revision.name, start, end, scores),
         evaluated=evaluated,
         gaps=gaps,
-        predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
+        predicts=predicts(definition, assets[0]) if assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
     )
 
@@ -77,8 +78,8 @@ def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, d
         return problems
 
     def is_suppressed(asset: str, start: datetime) -> bool:
-        latest = start - definition.gap
-        return first_free(suppressed.get(asset, ()), latest - definition.horizon) > latest
+        latest = start - definition.window.after
+        return first_free(suppressed.get(asset, ()), latest - definition.window.length) > latest
 
     notifiable = [not is_suppressed(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
     return problems[notifiable].reset_index(drop=True)
@@ -99,16 +100,16 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
     for asset, history in histories.items():
         if definition.problem is not None:
             view = point_in_time_view(history, to_millis(as_of))
-            found = find_problems(definition.problem, view).assign(uncounted=False)
+            found = find_problems(definition.problem, view, definition.is_of_unit).assign(uncounted=False)
             if isinstance(definition, TrainedDefinition):
-                is_onset = predicts(definition.problem, history.asset) == "onset"
+                is_onset = predicts(definition, history.asset) == "onset"
                 found = counted_problems(found, find_occurrences(definition, view), is_onset)
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
     columns = [*PROBLEM_COLUMNS]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
-def _scores(platform: Platform, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
+def _scores(platform: MaterialPorts, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the scores of the period, one per asset and instant: that of the model which evaluated the instant last."""
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
@@ -119,13 +120,14 @@ def _scores(platform: Platform, revision: Revision, start: datetime, end: dateti
     return frame.drop(columns="preferred").reset_index(drop=True)
 
 
-def _version_at(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the model version in force at each instant; before any was, the version that evaluated this past last."""
     decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
+    revisions = platform.definitions.revisions(name)
 
     def version(instant: datetime) -> int:
         past_version = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
-        return champion_at(decisions, instant) or past_version or -1
+        return answer_at(revisions, decisions, instant).version or past_version or -1
 
     by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
     return np.array([by_instant[t] for t in frame["ts"]], np.int64)
@@ -144,15 +146,15 @@ def _label_scores(
             continue
         at = millis(pd.DatetimeIndex(part["ts"]))
         view = point_in_time_view(history, to_millis(as_of))
-        labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, to_millis(as_of))
+        labels = label_instants(definition, predicts(definition, history.asset), view, at, to_millis(as_of))
         label = np.where(labels.measured, labels.label.astype(np.float64), np.nan)
-        frames.append(part.assign(label=label, persistence=persistence(definition.problem, history, at)))
+        frames.append(part.assign(label=label, persistence=persistence(definition, history, at)))
     return pd.concat(frames, ignore_index=True).reindex(columns=list(SCORE_COLUMNS))
 
 
-def _models(platform: Platform, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
+def _models(decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
     """Return the models that were in service during the period, and those that evaluated it only afterwards."""
-    promoted = [d for d in platform.decisions.of(name) if d.promoted and d.challenger_version is not None]
+    promoted = [d for d in decisions.of(name) if d.promoted and d.challenger_version is not None]
     ends = [following.at for _, following in pairwise(promoted)] + [None]
     evaluated_versions = set(scores["model_version"]) if len(scores) else set()
     models = []
@@ -165,17 +167,18 @@ def _models(platform: Platform, name: str, start: datetime, end: datetime, score
 
 
 def _evaluated_intervals(
-    platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
+    platform: MaterialPorts, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Return, by asset, the evaluated interval of the period and the data gaps in it.
 
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
-    states = platform.states.load(revision.name, list(histories))
     intervals = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
     began = live_from(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name))
     if began is not None:
-        intervals += [(asset, began, state.watermark) for asset, state in states.items()]
+        watermarks = platform.states.load_many([(revision.name, asset) for asset in histories]).watermark.tolist()
+        reached = zip(histories, watermarks, strict=True)
+        intervals += [(asset, began, from_millis(watermark)) for asset, watermark in reached if watermark != NO_TIME]
     evaluated: dict[str, Interval] = {}
     gaps: dict[str, tuple[Interval, ...]] = {}
     for asset, history in histories.items():

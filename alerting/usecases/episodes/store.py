@@ -1,12 +1,14 @@
-"""Find an episode, and change it by compare-and-set."""
+"""Find and list episodes, and log their transitions."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal, get_args
 
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode
-from alerting.ports import Episodes, Platform
+from alerting.ports import EpisodePorts, Episodes
 from alerting.ports.logs import id_logger
+from alerting.usecases.definitions.sync import require_revision
 
 _log = id_logger(__name__)
 
@@ -28,25 +30,31 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
     raise NotFound(f"there is no episode {id!r}; see: alerting episodes")
 
 
-def update(platform: Platform, episode_id: str, change: Callable[[Episode], Episode]) -> Episode:
-    """Apply a change to the stored episode; after a concurrent write, apply it to the newer version.
-
-    Raises LookupError if there is no such episode.
-    """
-    while True:
-        episode = platform.episodes.get(episode_id)
-        if episode is None:
-            raise LookupError(f"there is no episode {episode_id!r}")
-        changed = change(episode)
-        if changed == episode:
-            return episode
-        changed = replace(changed, version=episode.version + 1)
-        if platform.episodes.replace(changed):
-            log_transitions(changed, len(episode.transitions))
-            return changed
-
-
 def log_transitions(episode: Episode, logged: int = 0) -> None:
     """Log the transitions of an episode beyond the first `logged` ones."""
     for transition in episode.transitions[logged:]:
         _log.info("episode %s", transition.kind, definition=episode.definition, asset=episode.asset, episode=episode.id)
+
+
+Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
+
+
+def group_of(episode: Episode) -> Group:
+    """Return the part of a list in which an episode stands. Open alarms that predict nothing are happening."""
+    if episode.phase != "over":
+        return episode.phase
+    is_seen = episode.acknowledged is not None or episode.backfilled or episode.withdrawn
+    return "earlier" if is_seen else "over, not acknowledged"
+
+
+def in_groups(episodes: Iterable[Episode]) -> list[Episode]:
+    """Return episodes group by group, each group in the given order."""
+    order = get_args(Group)
+    return sorted(episodes, key=lambda episode: order.index(group_of(episode)))
+
+
+def episodes_of(platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None) -> list[Episode]:
+    """Return episodes newest first, without withdrawn ones. Raises UserError for an unknown definition name."""
+    if name is not None:
+        require_revision(platform.definitions, name)
+    return [e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.withdrawn]

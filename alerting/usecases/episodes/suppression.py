@@ -17,7 +17,7 @@ from alerting.detection.suppression import (
     suppressed_intervals,
 )
 from alerting.episodes.episode import Episode
-from alerting.ports import Platform
+from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, PlantPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import require_revision
 
@@ -46,7 +46,7 @@ class SuppressionList:
     not_notified: tuple[Episode, ...]
 
 
-def line_condition(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineCondition:
+def line_condition(platform: PlantPorts, definition: Definition, asset: str, now: datetime) -> LineCondition:
     """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
@@ -54,7 +54,7 @@ def line_condition(platform: Platform, definition: Definition, asset: str, now: 
     return line_condition_at(definition.suppression, chain, now)
 
 
-def suppression_now(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> str | None:
+def suppression_now(platform: PlantPorts, definition: Definition, episode: Episode, now: datetime) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
     if definition.suppression is None or episode.severity in definition.suppression.still_notify:
         return None
@@ -62,7 +62,7 @@ def suppression_now(platform: Platform, definition: Definition, episode: Episode
     return condition.reason if condition.suppressed else None
 
 
-def suppressed_all_along(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
+def suppressed_all_along(platform: PlantPorts, definition: Definition, episode: Episode, until: datetime) -> str | None:
     """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
     suppression = definition.suppression
     if suppression is None:
@@ -86,7 +86,7 @@ def never_notified(
 
 
 def suppressed_intervals_by_asset(
-    platform: Platform, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
+    platform: PlantPorts, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
     suppression = definition.suppression
@@ -101,9 +101,9 @@ def suppressed_intervals_by_asset(
     return found
 
 
-def list_suppressed(platform: Platform, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
+def list_suppressed(platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
     """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
-    definitions = _suppressible(platform, name)
+    definitions = _suppressible(platform.definitions, name)
     assets = AssetIndex(platform.assets.all())
     conditions: dict[tuple[str, Suppression | None], LineCondition] = {}  # many definitions of one asset share a suppression
     targets = []
@@ -116,42 +116,44 @@ def list_suppressed(platform: Platform, now: datetime, since: datetime, name: st
             targets.append(
                 SuppressedTarget(definition.name, asset.name, condition.suppressed, condition.reason, condition.unknown)
             )
-    return SuppressionList(now, since, tuple(targets), tuple(_not_notified(platform, {d.name for d in definitions}, since, now)))
+    return SuppressionList(
+        now, since, tuple(targets), tuple(_not_notified(platform.episodes, {d.name for d in definitions}, since, now))
+    )
 
 
-def not_notified_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
+def not_notified_since(platform: EpisodePorts, since: datetime, now: datetime) -> list[Episode]:
     """Return the episodes raised since an instant that suppression by design muted throughout, newest first."""
-    return _not_notified(platform, {d.name for d in _suppressible(platform, None)}, since, now)
+    return _not_notified(platform.episodes, {d.name for d in _suppressible(platform.definitions, None)}, since, now)
 
 
-def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
+def _suppressible(definitions: Definitions, name: str | None) -> list[Definition]:
     if name is None:
-        return [r.definition for r in platform.definitions.latest("suppression") if r.definition.state == "active"]
-    definition = require_revision(platform, name).definition
+        return [r.definition for r in definitions.latest("suppression") if r.definition.state == "active"]
+    definition = require_revision(definitions, name).definition
     return [definition] if definition.suppression is not None else []
 
 
-def _not_notified(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
-    alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
+def _not_notified(episodes: Episodes, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
+    alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
-    found = platform.episodes.get_many(ids)
+    found = episodes.get_many(ids)
     return [found[id] for id in reversed(ids) if id in found]
 
 
-def _chain(platform: Platform, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
+def _chain(platform: PlantPorts, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
     """Load the histories that a suppression needs, of an asset and of its ancestors."""
     found = platform.assets.get(asset)
     if found is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
-    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform, found)]
+    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform.assets, found)]
 
 
-def _upwards(platform: Platform, asset: Asset) -> list[Asset]:
+def _upwards(assets: Assets, asset: Asset) -> list[Asset]:
     """Return the asset and its ancestors. They are read one by one, because there may be very many other assets."""
     chain = [asset]
     while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
-        above = platform.assets.get(parent)
+        above = assets.get(parent)
         if above is None:
             break
         chain.append(above)

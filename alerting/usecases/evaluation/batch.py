@@ -8,18 +8,18 @@ import numpy as np
 
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.evaluation import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import from_millis
-from alerting.usecases.definitions.versions import segments
+from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, EvaluatedTarget, by_shard, commit_shard
 from alerting.usecases.evaluation.fast_path import advance_unchanged
 from alerting.usecases.evaluation.reprocess import ReprocessedTarget
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
-from alerting.usecases.evaluation.target import evaluate_target
+from alerting.usecases.evaluation.target import evaluate_parts, store_scores
 
 _AT_ONCE = 500
 _MOMENT = timedelta(milliseconds=1)
@@ -83,7 +83,7 @@ def _portions(batch: Batch, rows: Sequence[int]) -> Iterator[list[int]]:
 def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) -> EvaluatedTarget:
     """Evaluate one target reading by reading."""
     target = batch.targets[row]
-    revision, asset = run.histories[target.definition][-1], run.assets[target.asset]
+    revision, asset = _answering(run, target.definition), run.assets[target.asset]
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
     reprocessed = _evaluate(run, readings, revision, asset, evaluated_from, state.watermark)
@@ -97,6 +97,12 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
     if since.unreadable:
         run.counts.unreadable[revision.name] = since.unreadable
     return EvaluatedTarget(revision, asset, state, evaluated_from, reprocessed, since, until is not None)
+
+
+def _answering(run: Run, name: str) -> Revision:
+    """Return the revision that evaluates a definition at the run's instant: the newest, unless that has no champion yet."""
+    revisions, made = run.histories[name], run.decisions(name)
+    return (answer_at(revisions, made, run.as_of).revision if made else None) or revisions[-1]
 
 
 def _cut(evaluation: TargetEvaluation) -> datetime | None:
@@ -115,12 +121,13 @@ def _evaluate(
     if state.watermark >= until:
         return TargetEvaluation(state)
     revisions = run.histories[revision.name]
-    trained = any(isinstance(one.definition, TrainedDefinition) for one in revisions)
-    parts = segments(revisions, run.platform.decisions.of(revision.name) if trained else [], state.watermark, until)
+    parts = segments(revisions, run.decisions(revision.name), state.watermark, until)
     try:
-        return evaluate_target(run.platform, run.models, revision.name, asset, state, parts, read=readings.of(asset))
+        result = evaluate_parts(run.platform, run.models, asset, state, parts, read=readings.of(asset))
     except UserError as refusal:
         return TargetEvaluation(state, unknown=str(refusal))
+    store_scores(run.platform, revision.name, asset, result)
+    return result
 
 
 def _count(counts: EvaluationCounts, batch: Batch, result: BatchResult, going_on: int) -> None:

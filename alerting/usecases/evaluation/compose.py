@@ -9,8 +9,9 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
-from alerting.ports import Platform
+from alerting.ports import EvaluationPorts
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
@@ -24,7 +25,7 @@ class Composition:
     `is_last` False: later episodes of this catch-up follow in another unit of work, which announces the last one.
     """
 
-    platform: Platform
+    platform: EvaluationPorts
     changes: EpisodeChanges
     revision: Revision
     asset: Asset
@@ -64,8 +65,15 @@ def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
     new = [episode for episode in episodes if target.changes.get(episode.id) is None]
     for episode in new:
         last = target.is_last and episode is episodes[-1]
-        _announce(target, episode, len(episodes) - 1 if last else 0, not last)
+        _announce(target, _linked(target.changes, episode), len(episodes) - 1 if last else 0, not last)
     return len(new)
+
+
+def _linked(changes: EpisodeChanges, episode: Episode) -> Episode:
+    if episode.continues is None:
+        return episode
+    earlier = changes.find(episode.definition, episode.asset, end=episode.raised_at, limit=20)
+    return link_continuation(episode, earlier)
 
 
 def _steps_of_earlier(target: Composition, evaluation: TargetEvaluation) -> dict[str, list[tuple[Step, VersionInterval]]]:

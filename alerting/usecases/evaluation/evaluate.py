@@ -6,41 +6,44 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.question import question_of
+from alerting.definitions.shards import shard_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
-from alerting.ports import ModelUnavailable, PastEvaluation, Platform, Progress, silent
+from alerting.ports import Decisions, Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
-from alerting.usecases.definitions.versions import champion_at, segments
+from alerting.usecases.definitions.versions import last_promotion, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
-from alerting.usecases.evaluation.target import ModelCache, evaluate_target
+from alerting.usecases.evaluation.target import ModelCache, evaluate_parts, store_scores
 from alerting.usecases.ingestion.late_routing import LateCounts
-from alerting.usecases.notification.corrections import correct_if_known_late
+from alerting.usecases.notification.routes import correct_if_known_late
 
 _log = id_logger(__name__)
 
 
 @log_run()
 @collect_garbage_rarely()
-def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
+def evaluate(
+    platform: EvaluationPorts, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent
+) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of, and determine outcomes. Idempotent.
 
     The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in tasks of their own.
     """
     full_plan = current_plan(platform)
-    evaluation_plan = _select_plan(platform, full_plan, names)
+    evaluation_plan = _select_plan(platform.definitions, full_plan, names)
     late = begin_round(platform, full_plan.targets, as_of)
     counts = _evaluate_plan(platform, evaluation_plan, as_of, late.has_requests, progress)
     counts.late, counts.too_late = late.late, late.too_late
@@ -51,47 +54,54 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round of one cadence: the names of the definitions in each shard, the hash of the evaluation plan, and late readings."""
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late readings."""
 
-    shards: list[list[str]]
+    shards: list[int]
     source_hash: str
     late: LateCounts
 
 
-def plan_round(platform: Platform, every: timedelta, count: int, as_of: datetime) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence: route late readings, and deal the definitions to shards.
+def plan_round(platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime) -> RoundPlan:
+    """Begin a round of the definitions evaluated at this cadence: route late readings, and find the shards with definitions.
 
     At most `count` shards. Definitions whose states are stored together share one, so that two shards evaluated at once do not
     wait for each other.
     """
     plan, source_hash = find_current_plan(platform)
-    dealt: dict[int, list[str]] = {}
-    for name in sorted({target.definition for target in plan.targets if target.every == duration_millis(every)}):
-        dealt.setdefault(shard_of(name) % count, []).append(name)
-    return RoundPlan([dealt[shard] for shard in sorted(dealt)], source_hash, begin_round(platform, plan.targets, as_of))
+    shards = sorted({shard_of(name) % count for name in _names_at(plan, every)})
+    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+
+
+def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
+    """Return the definitions of one of `count` shards that are evaluated at this cadence, sorted."""
+    return sorted(name for name in _names_at(plan, every) if shard_of(name) % count == shard)
+
+
+def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
+    return {target.definition for target in plan.targets if target.every == duration_millis(every)}
 
 
 @log_run()
 @collect_garbage_rarely()
 def evaluate_shard(
-    platform: Platform, names: Sequence[str], as_of: datetime, source_hash: str, has_requests: bool
+    platform: EvaluationPorts, every: timedelta, shard: int, count: int, as_of: datetime, source_hash: str, has_requests: bool
 ) -> EvaluationCounts:
-    """Evaluate the definitions of one shard up to the instant of its round, which `plan_round` has begun. Idempotent.
+    """Evaluate the definitions of one of `count` shards up to the instant of its round, which `plan_round` has begun. Idempotent.
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
     full_plan = platform.evaluation_plans.get(source_hash)
     if full_plan is None:  # it has been replaced since, perhaps with smaller latencies
         full_plan = current_plan(platform)
-        announce_evaluation(platform, full_plan.targets, as_of)
-    evaluation_plan = _select_plan(platform, full_plan, names)
+        announce_evaluation(platform.arrivals, full_plan.targets, as_of)
+    evaluation_plan = full_plan.only(names_in_shard(full_plan, every, shard, count))
     counts = _evaluate_plan(platform, evaluation_plan, as_of, has_requests, silent)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
 
 def _evaluate_plan(
-    platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress
+    platform: EvaluationPorts, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress
 ) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
@@ -128,19 +138,19 @@ def _log_counts(counts: EvaluationCounts, targets: int) -> None:
         _log.warning("the model cannot be read: %s", reason, definition=definition)
 
 
-def _select_plan(platform: Platform, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
+def _select_plan(definitions: Definitions, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
     if names is None:
         return evaluation_plan
     idle = sorted(set(names) - set(evaluation_plan.names))
     for name in idle:
-        require_revision(platform, name)
+        require_revision(definitions, name)
     if idle:
         raise UserError(f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)")
     return evaluation_plan.only(names)
 
 
 def evaluate_past(
-    platform: Platform,
+    platform: EvaluationPorts,
     name: str,
     start: datetime,
     end: datetime,
@@ -156,7 +166,7 @@ def evaluate_past(
     interval is empty or nothing was in force.
     """
     sync(platform, platform.clock.now())
-    latest = require_revision(platform, name)
+    latest = require_revision(platform.definitions, name)
     models = ModelCache(platform)
     assets = matching_assets(latest.definition, platform.assets.all())
     latency = max((latest.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
@@ -167,7 +177,8 @@ def evaluate_past(
     counts = EvaluationCounts()
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        evaluation = evaluate_target(platform, models, name, asset, ConditionState(watermark=start), parts, named=True)
+        evaluation = evaluate_parts(platform, models, asset, ConditionState(watermark=start), parts, named=True)
+        store_scores(platform, name, asset, evaluation)
         persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
@@ -185,7 +196,7 @@ def evaluate_past(
 
 
 def _past_parts(
-    platform: Platform,
+    platform: EvaluationPorts,
     models: ModelCache,
     latest: Revision,
     start: datetime,
@@ -203,32 +214,43 @@ def _past_parts(
                 f"choose the evaluator of that time: {model_too}--revision latest"
             )
         return parts
-    chosen = latest if revision in (None, "latest") else require_revision(platform, name, _number("--revision", revision))
-    version = _named_version(platform, latest, model)
+    chosen = (
+        latest if revision in (None, "latest") else require_revision(platform.definitions, name, _number("--revision", revision))
+    )
+    version = named_version(platform.decisions, chosen, model)
     if version is not None:
-        _check_unseen(models, name, version, end)
+        check_unseen(models, latest.definition, version, end)
     return [VersionInterval(start, end, chosen, version)]
 
 
-def _named_version(platform: Platform, latest: Revision, model: str | None) -> int | None:
-    if not isinstance(latest.definition, TrainedDefinition):
+def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> int | None:
+    """Return the version of a model that a person names: its number, or the champion of the revision's question for None and
+    `champion`.
+
+    None for a definition without a model. Raises UserError for other text, and without a champion.
+    """
+    if not isinstance(chosen.definition, TrainedDefinition):
         return None
     if model not in (None, "champion"):
         return _number("--model", model)
-    version = champion_at(platform.decisions.of(latest.name), datetime.max.replace(tzinfo=latest.at.tzinfo))
-    if version is None:
-        raise UserError(f"{latest.name!r} has no champion yet; train it first: alerting train {latest.name}")
-    return version
+    serving = last_promotion(decisions.of(chosen.name), question_of(chosen))
+    if serving is None:
+        raise UserError(
+            f"{chosen.name!r} has no champion yet for the question of revision {chosen.number}; "
+            f"train it first: alerting train {chosen.name}"
+        )
+    return serving.challenger_version
 
 
-def _check_unseen(models: ModelCache, name: str, version: int, end: datetime) -> None:
+def check_unseen(models: ModelCache, definition: Definition, version: int, end: datetime) -> None:
+    """Check that a model can be read and may evaluate instants up to `end`. Raises UserError otherwise."""
     try:
-        training_cutoff = models.get(name, version).training_cutoff
+        training_cutoff = models.get(definition, version).training_cutoff
     except ModelUnavailable as unavailable:
-        raise UserError(f"model {version} of {name!r} cannot be read: {unavailable}") from unavailable
+        raise UserError(f"model {version} of {definition.name!r} cannot be read: {unavailable}") from unavailable
     if end <= training_cutoff:
         raise UserError(
-            f"model {version} of {name!r} has learned from times up to {training_cutoff.isoformat()}; "
+            f"model {version} of {definition.name!r} has learned from times up to {training_cutoff.isoformat()}; "
             f"it cannot evaluate instants before {end.isoformat()}"
         )
 

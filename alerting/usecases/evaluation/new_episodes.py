@@ -9,6 +9,7 @@ from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
+from alerting.usecases.definitions.versions import describe_answer
 
 
 def new_episodes(
@@ -20,6 +21,8 @@ def new_episodes(
         key = episode_id(revision.name, asset.name, step.raised_at)
         if step.kind == "raised" and part.revision is not None:
             raised = _raise_episode(step, part.revision, asset, result, detected_at or step.at)
+            if (note := describe_answer(part.revision, part.awaited)) is not None:
+                raised = replace(raised, evaluation=replace(raised.evaluation, reason=f"{raised.evaluation.reason} ({note})"))
             found[key] = replace(raised, backfilled=backfilled)
         elif key in found:
             found[key] = with_step(found[key], step, part, result)
@@ -65,8 +68,8 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, result: Targe
     if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
         return episode
     if step.kind == "happening":
-        happening = replace(episode, happening_at=step.at, prediction_ended_at=step.prediction_ended_at)
-        return replace(happening, transitions=(*episode.transitions, Transition("happening", step.at, PLATFORM, step.reason)))
+        ended = step.prediction_ended_at
+        return episode.then("happening", step.at, step.reason, happening_at=step.at, prediction_ended_at=ended)
     if step.kind == "closed" and step.prediction_ended_at is not None:
         return close(episode, step)
     if step.kind == "closed":
@@ -75,19 +78,17 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, result: Targe
     if step.kind == "severity" and step.severity is not None:
         why = result.changes.get(step.at)
         return _with_severity(episode, step, step.severity, f"{step.reason}: {why}" if why else step.reason)
-    return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, PLATFORM, step.reason)))
+    return episode.then(step.kind, step.at, step.reason)
 
 
 def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
     peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
-    transition = Transition("severity", step.at, PLATFORM, reason)
-    return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
+    return episode.then("severity", step.at, reason, severity=severity, severity_peak=peak)
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:
     if episode.condition == "closed":
         return episode
-    transition = Transition("closed", step.at, PLATFORM, step.reason + by)
     ended = episode.prediction_ended_at or step.prediction_ended_at
-    transitions = (*episode.transitions, transition)
-    return replace(episode, condition="closed", closed_at=step.at, prediction_ended_at=ended, transitions=transitions)
+    reason = step.reason + by
+    return episode.then("closed", step.at, reason, condition="closed", closed_at=step.at, prediction_ended_at=ended)

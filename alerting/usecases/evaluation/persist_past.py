@@ -8,12 +8,12 @@ from functools import partial
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
-from alerting.episodes.episode import PLATFORM, Episode, Transition
+from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.episodes.reconciliation import EvaluatedEpisode, reconcile
+from alerting.episodes.reconciliation import EvaluatedEpisode, link_continuation, reconcile
 from alerting.episodes.state_table import TargetKey
 from alerting.kinds.evaluation import TargetEvaluation
-from alerting.ports import Conflict, Platform
+from alerting.ports import Conflict, OutcomePorts
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.new_episodes import close, new_episodes
@@ -23,7 +23,7 @@ _AT_ONCE, _ATTEMPTS = 500, 10
 
 
 def persist_past(
-    platform: Platform, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
+    platform: OutcomePorts, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
 ) -> Composed:
     """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a stored episode is that episode.
 
@@ -63,7 +63,7 @@ def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episo
         if same.backfilled or same.withdrawn:
             changes.update(same.id, partial(_correct, evaluated=by_raise[one.raised_at], at=end))
     for raised_at in sorted(reconciled.new):
-        changes.add(by_raise[raised_at])
+        changes.add(link_continuation(by_raise[raised_at], stored))
     for episode, _ in reconciled.withdrawn:
         changes.update(episode.id, partial(_withdraw, at=end))
 
@@ -96,10 +96,10 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     if updated == stored:
         return stored
     come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)
-    transition = Transition("corrected", at, PLATFORM, "this past period was evaluated again")
-    return replace(updated, transitions=(*stored.transitions, *come, transition), outcome_due_at=evaluated.outcome_due_at)
+    updated = replace(updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at)
+    return updated.then("corrected", at, "this past period was evaluated again")
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
-    transition = Transition("corrected", at, PLATFORM, "not found again when this past period was evaluated again")
-    return replace(stored, withdrawn=True, outcome_due_at=None, transitions=(*stored.transitions, transition))
+    reason = "not found again when this past period was evaluated again"
+    return stored.then("corrected", at, reason, withdrawn=True, outcome_due_at=None)

@@ -15,7 +15,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
-from alerting.ports import Checkpoint, Platform, ReprocessingRequest, Unit
+from alerting.ports import Arrivals, Checkpoint, EvaluationPorts, ReprocessingRequest, Unit
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.episodes.changes import EpisodeChanges
@@ -36,19 +36,19 @@ class ReprocessedTarget:
     state: ConditionState
 
 
-def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+def begin_round(platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
     """Route arrivals, and record how far this round evaluates: once, before any of its shards reads readings.
 
     In this order, because what has arrived by now is not late for this round. `targets`: the targets of all definitions.
     """
     counts = route_arrivals(platform, targets, as_of)
-    announce_evaluation(platform, targets, as_of)
+    announce_evaluation(platform.arrivals, targets, as_of)
     return counts
 
 
-def announce_evaluation(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> None:
+def announce_evaluation(arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime) -> None:
     """Record up to when these targets are going to be evaluated: as_of less the smallest latency."""
-    platform.arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
+    arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
 
 
 def base_states(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> ConditionTable:
@@ -111,7 +111,7 @@ class LateUpdates:
     def __bool__(self) -> bool:
         return bool(self.checkpoints or self.refuted or self.done)
 
-    def write(self, platform: Platform, unit: Unit) -> None:
+    def write(self, platform: EvaluationPorts, unit: Unit) -> None:
         """Write them in a unit of work."""
         platform.checkpoints.write(self.refuted, self.checkpoints, unit)
         platform.arrivals.remove_requests(self.done, unit)

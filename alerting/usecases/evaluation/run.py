@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import Platform, ReprocessingRequest
+from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest
 from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
@@ -48,17 +48,26 @@ class Run:
     `requests`: reprocessing requests that are not done. `histories`: all revisions by definition, as needed.
     """
 
-    platform: Platform
+    platform: EvaluationPorts
     as_of: datetime
     models: ModelCache
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
     histories: dict[str, list[Revision]] = field(default_factory=dict)
+    _decisions: dict[str, list[DecisionRecord]] = field(default_factory=dict)
 
     @cached_property
     def assets(self) -> AssetIndex:
         """Return all assets. They are read when the first target is evaluated reading by reading."""
         return AssetIndex(self.platform.assets.all())
+
+    def decisions(self, name: str) -> list[DecisionRecord]:
+        """Return the decisions on a definition, read once in a run; none for one that never had a model."""
+        if not any(isinstance(one.definition, TrainedDefinition) for one in self.histories[name]):
+            return []
+        if name not in self._decisions:
+            self._decisions[name] = self.platform.decisions.of(name)
+        return self._decisions[name]
 
     def fetch_revisions(self, names: set[str]) -> None:
         """Load all revisions of these definitions into `histories`."""

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from math import isnan
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition
+from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.definitions.revisions import out_of_service
 from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Platform, Readings, Score
+from alerting.ports import EvaluationPorts, Readings, RegistryPorts, Score
 from alerting.readings.history import from_millis
 from alerting.usecases.registry.registration import load_model
 
@@ -21,37 +22,26 @@ from alerting.usecases.registry.registration import load_model
 class ModelCache:
     """Cache of registered models, each of them loaded once."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: RegistryPorts) -> None:
         self._platform = platform
         self._models: dict[tuple[str, int], TrainedModel] = {}
 
-    def get(self, definition: str, version: int) -> TrainedModel:
+    def get(self, definition: Definition, version: int) -> TrainedModel:
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        key = (definition, version)
+        key = (definition.name, version)
         if key not in self._models:
             self._models[key] = load_model(self._platform, definition, version)
         return self._models[key]
 
 
-def evaluate_target(
-    platform: Platform,
-    models: Models,
-    name: str,
-    asset: Asset,
-    state: ConditionState,
-    parts: Sequence[VersionInterval],
-    named: bool = False,
-    read: Read | None = None,
-) -> TargetEvaluation:
-    """Evaluate one target as `evaluate_parts` does, and store the scores of models."""
-    result = evaluate_parts(platform, models, asset, state, parts, named, read)
+def store_scores(platform: EvaluationPorts, name: str, asset: Asset, result: TargetEvaluation) -> None:
+    """Store the scores of models that an evaluation of one target has computed."""
     for scored in result.scores:
         platform.scores.add(name, asset.name, score_rows(scored))
-    return result
 
 
 def evaluate_parts(
-    platform: Platform,
+    platform: EvaluationPorts,
     models: Models,
     asset: Asset,
     state: ConditionState,
@@ -71,10 +61,24 @@ def evaluate_parts(
         if definition is None or not (definition.state == "active" or (named and part.model_version is not None)):
             result = _skip(result, part)
             continue
-        result = kind_of(definition).evaluate(definition, sources, part, result)
+        gone = _why_unanswerable(definition, asset, part)
+        result = kind_of(definition).evaluate(definition, sources, replace(part, model_version=None) if gone else part, result)
+        result = replace(result, unknown=gone) if gone else result
         if result.unreadable:
             break
     return result
+
+
+def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
+    """Return why an older revision, whose successor has no champion yet, makes no sense any more; None if it does."""
+    if part.awaited is None or part.revision is None or not isinstance(definition, TrainedDefinition):
+        return None
+    until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
+    if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
+        return f"{until}, which does not ask about {asset.name} but about {', '.join(definition.assets)}"
+    wanted = (*((definition.problem.variable,) if definition.problem.variable else ()), *definition.include)
+    gone = next((name for name in wanted if not any(fnmatchcase(v, name) for v in asset.variables)), None)
+    return f"{until}, which needs {gone}, and {asset.name} has no such variable any more" if gone else None
 
 
 def stored_series(readings: Readings, asset: Asset) -> Read:

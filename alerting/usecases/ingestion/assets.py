@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.wording.fault_messages import message_of
-from alerting.usecases.ingestion.tables import Plant
+from alerting.ports import IngestionPorts
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
 
@@ -46,7 +46,7 @@ class AssetsResult:
 
 
 def import_assets(
-    source: str, given: Sequence[GivenAsset], plant: Plant, *, now: datetime, actor: str, dry_run: bool = False
+    source: str, given: Sequence[GivenAsset], plant: IngestionPorts, *, now: datetime, actor: str, dry_run: bool = False
 ) -> AssetsResult:
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
@@ -127,7 +127,7 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     ]
 
 
-def _type_faults(plant: Plant, before: Asset, after: Asset) -> list[Fault]:
+def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fault]:
     changed = [
         (name, existing.type, after.variables[name].type)
         for name, existing in before.variables.items()

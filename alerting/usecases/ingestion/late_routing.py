@@ -1,17 +1,17 @@
 """Turn late readings and events into reprocessing requests for the targets that use them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
-from alerting.ports import Platform
+from alerting.ports import Definitions, IngestionPorts, States
 from alerting.ports.late import Arrival, LatePart
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.ingestion.late_rows import rows_since
+from alerting.usecases.ingestion.lateness import rows_since
 
 _WRITER_GIVEN_UP = timedelta(minutes=10)
 
@@ -28,16 +28,7 @@ class LateCounts:
     has_requests: bool = False
 
 
-@dataclass
-class _Requested:
-    """Reprocessing that one arrival causes: the start for each target, and the counts of late rows."""
-
-    starts: dict[TargetKey, datetime] = field(default_factory=dict)
-    late: int = 0
-    too_late: int = 0
-
-
-def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
     """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
     Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
@@ -50,18 +41,17 @@ def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_o
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
     by_asset = _by_asset([target for target in targets if target.asset in touched])
-    starts_of_service = _service_starts(platform, by_asset)
-    ends = _evaluated_ends(platform, by_asset, evaluated_until, smallest_latency(targets))
+    starts_of_service = _service_starts(platform.definitions, by_asset)
+    ends = _evaluated_ends(platform.states, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
     unfinished: list[Arrival] = []
     starts: dict[TargetKey, datetime] = {}
     for arrival in arrivals:
-        requested = _requests(platform, arrival, by_asset, starts_of_service, ends, as_of)
-        starts.update({key: min(start, starts.get(key, start)) for key, start in requested.starts.items()})
+        late, too_late = _request(platform, arrival, by_asset, starts_of_service, ends, as_of, starts)
         if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
-            routed.append((arrival, requested.too_late))
-            counts.late += requested.late
-            counts.too_late += requested.too_late
+            routed.append((arrival, too_late))
+            counts.late += late
+            counts.too_late += too_late
         else:
             unfinished.append(arrival)
     counts.has_requests |= bool(starts)
@@ -79,15 +69,17 @@ def _by_asset(targets: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationT
     return found
 
 
-def _requests(
-    platform: Platform,
+def _request(
+    platform: IngestionPorts,
     arrival: Arrival,
     by_asset: Mapping[str, Sequence[EvaluationTarget]],
     starts_of_service: Mapping[str, datetime],
     ends: Mapping[TargetKey, int],
     as_of: datetime,
-) -> _Requested:
-    requested = _Requested()
+    starts: dict[TargetKey, datetime],
+) -> tuple[int, int]:
+    """Add to `starts` from when each target is reprocessed for an arrival. Return its counts of late and of too late rows."""
+    late = too_late = 0
     for part in arrival.parts:
         first = to_millis(part.first)
         readers = [
@@ -100,16 +92,16 @@ def _requests(
             start = max(part.first, _reprocessable_from(target, as_of), starts_of_service[target.definition])
             if start <= part.last:
                 in_time += 1
-                requested.starts[target.key] = min(start, requested.starts.get(target.key, start))
+                starts[target.key] = min(start, starts.get(target.key, start))
         if readers:
             rows = rows_since(platform, part, min(starts_of_service[target.definition] for target in readers))
-            requested.late += rows
-            requested.too_late += 0 if in_time else rows
-    return requested
+            late += rows
+            too_late += 0 if in_time else rows
+    return late, too_late
 
 
 def _evaluated_ends(
-    platform: Platform, by_asset: Mapping[str, Sequence[EvaluationTarget]], evaluated_until: datetime, smallest: int
+    states: States, by_asset: Mapping[str, Sequence[EvaluationTarget]], evaluated_until: datetime, smallest: int
 ) -> dict[TargetKey, int]:
     """Return up to when each target may have been evaluated (ms); rows after that are in time.
 
@@ -119,7 +111,7 @@ def _evaluated_ends(
     found = [target for of_asset in by_asset.values() for target in of_asset]
     ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}
     waiting = [target.key for target in found if target.latency > smallest]
-    watermarks = platform.states.load_many(waiting).watermark.tolist()
+    watermarks = states.load_many(waiting).watermark.tolist()
     return ends | {key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)}
 
 
@@ -133,11 +125,11 @@ def _reprocessable_from(target: EvaluationTarget, as_of: datetime) -> datetime:
     return as_of - timedelta(milliseconds=target.allowed_lateness)
 
 
-def _service_starts(platform: Platform, by_asset: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
+def _service_starts(definitions: Definitions, by_asset: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
     """Return when each definition began, by name. Earlier history was never evaluated by it."""
     targets = [target for found in by_asset.values() for target in found]
     starts_of_service = {target.definition: from_millis(target.since) for target in targets}
     changed = {target.definition for target in targets if target.revision > 1}
-    for name, revisions in platform.definitions.histories(changed).items() if changed else ():
+    for name, revisions in definitions.histories(changed).items() if changed else ():
         starts_of_service[name] = first_instant(revisions) or starts_of_service[name]
     return starts_of_service

@@ -11,6 +11,8 @@ from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.understood import FileForm
 
 Duration = Literal["instant", "lasting"]
+DuplicatesRule = Literal["refuse", "last", "mean"]
+"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last values or the mean."""
 Reject = Callable[[BadLine], None]
 
 
@@ -18,10 +20,11 @@ Reject = Callable[[BadLine], None]
 class Profile:
     """Result of the first pass. `bad` counts lines that are bad under any types; `first_bad` shows the first few.
 
-    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, `empty` lines have
-    no value; `rows` counts the good ones. `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond.
-    `strict`: a cell that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest of a file
-    with bad lines was not read. `clock_changes`: by day on which the clocks of `zone` were set back, how many stamps were taken
+    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, or are merged
+    with it by the rule `duplicates`; `contradictions` are bad lines with another value for an instant; `empty` lines have no
+    value; `rows` counts the good ones. `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `strict`:
+    a cell that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest of a file with bad
+    lines was not read. `clock_changes`: by day on which the clocks of `zone` were set back, how many stamps were taken
     for the first and for the second of the times that come twice.
     """
 
@@ -31,6 +34,8 @@ class Profile:
     bad: int = 0
     first_bad: list[BadLine] = field(default_factory=list)
     repeated: int = 0
+    duplicates: DuplicatesRule = "refuse"
+    contradictions: int = 0
     empty: int = 0
     rows: int = 0
     zoneless: int = 0

@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
-from alerting.usecases.ingestion.sources import EventTypeProfile, Profile, Reject, Source
+from alerting.usecases.ingestion.sources import DuplicatesRule, EventTypeProfile, Profile, Reject, Source
 from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5
 _MOST_TEXTS = 5
+_REPEATED: Mapping[DuplicatesRule, str] = MappingProxyType({
+    "refuse": "repeat an earlier one and were counted once",
+    "last": "state an instant of an earlier one again: the last value of each variable counts (--duplicates last)",
+    "mean": "state an instant of an earlier one again: the mean counts (--duplicates mean), of texts and booleans the last one",
+})  # fmt: skip
 
 
 def understand(
@@ -100,6 +106,8 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
     rest = f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read" if profile.incomplete else ""
     way_out = "--skip-bad imports the good lines and writes the bad ones to a rejects file"
+    if profile.contradictions:
+        way_out += "; --duplicates last or mean merges the lines of one instant"
     return f"{source.name} was not imported ({way_out}):{examples}{more}{rest}"
 
 
@@ -108,7 +116,7 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
     unit = source.unit + "s"
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
-        yield f"{profile.repeated:,} {unit} repeat an earlier one and were counted once"
+        yield f"{profile.repeated:,} {unit} {_REPEATED[profile.duplicates]}"
     if profile.empty:
         yield f"{profile.empty:,} {unit} hold no value and were skipped"
     if empty:

@@ -6,28 +6,24 @@ written, batch by batch. Every write is idempotent, so a stopped run can be repe
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from typing import Literal, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import Audit, Progress, silent
+from alerting.ports import IngestionPorts, Progress, silent
 from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
-from alerting.usecases.ingestion.late_rows import Stored, late_rows
+from alerting.usecases.ingestion.lateness import late_rows
+from alerting.usecases.ingestion.sequence import refuse_other_rows
 from alerting.usecases.ingestion.sources import Duration, EventSource, EventsProfile, Profile, ReadingSource, Reject, Source
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.understood import Understood
 
+NONE = timedelta(0)
 What = Literal["readings", "events"]
 Row = TypeVar("Row")
-
-
-class Plant(Stored, Protocol):
-    """The part of the platform that the import touches."""
-
-    @property
-    def audit(self) -> Audit: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class CheckedReadings:
     """Readings that were checked as a whole and can be written. `changes`: assets that are new or get new variables."""
 
     source: ReadingSource
-    plant: Plant
+    plant: IngestionPorts
     profile: Profile
     types: Mapping[str, VariableType]
     reject: Reject | None
@@ -79,7 +75,7 @@ class CheckedReadings:
         rejected = _Counted(self.reject or refuse_line)
         self.plant.assets.put(self.changes)
         batches = self.source.read(types, rejected, progress)
-        written = _write(batches, lambda batch: self.plant.readings.add_readings(batch, now))
+        written = _write(batches, lambda batch: add_readings(self.plant, batch, now))
         result = replace(
             _result("readings", self.understood, profile, written, rejected.count, self.plant, now),
             variables={profile.columns[title].name: kind for title, kind in types.items()},
@@ -91,7 +87,7 @@ class CheckedReadings:
 
 
 def check_readings(
-    source: ReadingSource, plant: Plant, *, reject: Reject | None = None, progress: Progress = silent
+    source: ReadingSource, plant: IngestionPorts, *, reject: Reject | None = None, progress: Progress = silent
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
@@ -104,6 +100,8 @@ def check_readings(
     types = column_types(source, profile, existing)
     refuse_bad(source, profile, types, [], reject)
     refuse_doubtful(source, profile, types)
+    if source.form.sequence is not None:
+        refuse_other_rows(source, types, source.form.sequence, existing, plant.readings)
     declared = [
         with_variables(source, name, filled, profile.columns, types, existing.get(name))
         for name, filled in sorted(profile.assets.items())
@@ -114,10 +112,13 @@ def check_readings(
 
 @dataclass(frozen=True)
 class CheckedEvents:
-    """Events that were checked as a whole and can be written. `durations`: by event type; `new_types`: those not stored yet."""
+    """Events that were checked as a whole and can be written.
+
+    `durations`: by event type; `new_types`: those that are new or changed.
+    """
 
     source: EventSource
-    plant: Plant
+    plant: IngestionPorts
     profile: EventsProfile
     types: Mapping[str, VariableType]
     durations: Mapping[str, Duration]
@@ -132,7 +133,7 @@ class CheckedEvents:
         self.plant.assets.put(created)
         self.plant.assets.put_event_types(self.new_types)
         batches = self.source.read(self.types, self.durations, rejected, progress)
-        written = _write(batches, lambda batch: self.plant.readings.add_events(batch, now))
+        written = _write(batches, lambda batch: add_events(self.plant, batch, now))
         result = replace(
             _result("events", self.understood, self.profile, written, rejected.count, self.plant, now), event_types=self.durations
         )
@@ -142,25 +143,31 @@ class CheckedEvents:
 
 def check_events(
     source: EventSource,
-    plant: Plant,
+    plant: IngestionPorts,
     *,
     duration: Duration | None = None,
+    delay: timedelta | None = None,
     reject: Reject | None = None,
     progress: Progress = silent,
 ) -> CheckedEvents:
     """Read a whole file of events, without a write.
 
     `duration` is that of the event types; without it, a stored type keeps its own, and a new one is lasting if the file has a
-    column for ends. Raises the same UserError as `check_readings`, and UserError if a stored type is contradicted.
+    column for ends. `delay`: after which time events of these types are known; without it a stored type keeps its own. Raises the
+    same UserError as `check_readings`, and UserError if a stored type is contradicted.
     """
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
-    stored = {t.name: t.duration for t in plant.assets.event_types()}
-    durations = event_durations(source, profile, stored, duration)
+    stored = {t.name: t for t in plant.assets.event_types()}
+    durations = event_durations(source, profile, {name: t.duration for name, t in stored.items()}, duration)
     types = {title: kind for title, column in profile.columns.items() if (kind := column.attribute_type())}
     ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
     refuse_bad(source, profile, types, ends, reject)
-    new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
+    declared = [
+        EventType(name=name, duration=kind, delay=delay if delay is not None else stored[name].delay if name in stored else NONE)
+        for name, kind in durations.items()
+    ]
+    new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
     understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
     return CheckedEvents(source, plant, profile, types, durations, new_types, reject, understood)
 
@@ -175,7 +182,13 @@ def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 
 
 def _result(
-    what: What, understood: Understood, profile: Profile, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
+    what: What,
+    understood: Understood,
+    profile: Profile,
+    written: tuple[int, int],
+    rejected: int,
+    plant: IngestionPorts,
+    now: datetime,
 ) -> ImportResult:
     """Return the part of a result that readings and events have in common."""
     rows, new = written
@@ -214,7 +227,7 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
         raise UserError(f"{source.name} has a header but no lines; nothing was written")
 
 
-def _record(plant: Plant, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
+def _record(plant: IngestionPorts, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
     if changed:
         shortened = replace(result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None)
         plant.audit.add(actor, f"{result.what} imported", result.source, now, after=asdict(shortened))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.assets import VariableType
 
@@ -11,7 +11,8 @@ from alerting.definitions.assets import VariableType
 class FileForm:
     """Format of a file. None where it does not apply: a Parquet file has no separator, a table of assets no time.
 
-    `time_columns` are two if date and time are separate. `zone` is that of stamps without a zone, `zone_from` its reason.
+    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without stamps are this far apart, in
+    their order. `zone` is that of stamps without a zone, `zone_from` its reason.
     """
 
     encoding: str | None = None
@@ -21,6 +22,7 @@ class FileForm:
     time_format: str | None = None
     zone: str | None = None
     zone_from: str | None = None
+    sequence: timedelta | None = None
 
 
 @dataclass(frozen=True)

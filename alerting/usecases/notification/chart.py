@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.episodes.episode import Episode
 from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
-from alerting.ports import Picture, Platform, Wanted
+from alerting.ports import ChartPorts, Picture, Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
 from alerting.reporting.sentences import about
@@ -21,7 +21,7 @@ _MOST_READINGS = 8_000
 _LONGEST = timedelta(days=31)
 
 
-def draw_episode(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
+def draw_episode(platform: ChartPorts, episode: Episode, now: datetime) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
     from alerting.reporting.figures.episode_picture import episode_image
 
@@ -29,7 +29,7 @@ def draw_episode(platform: Platform, episode: Episode, now: datetime) -> Picture
     return None if chart is None else Picture(episode_image(chart, platform.zone), describe(chart, platform.zone))
 
 
-def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
+def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeChart | None:
     """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
     For a model's episode: the risk with its threshold, and the variable of the problem with its limit. The number of readings is
@@ -43,12 +43,12 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
     span = platform.readings.span(asset.name)
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
-    start, cut = _start(platform, asset, charted.variable, episode.raised_at, stop)
+    start, cut = _start(platform.readings, asset, charted.variable, episode.raised_at, stop)
     panels = []
     if charted.scored:
         panels.append(_risk(platform, episode, start, stop))
     if charted.variable is not None:
-        panels.append(_readings(platform, asset, charted.variable, start, stop, charted))
+        panels.append(_readings(platform.readings, asset, charted.variable, start, stop, charted))
     return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
 
 
@@ -60,16 +60,14 @@ def _over_at(episode: Episode) -> datetime | None:
     return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
 
 
-def _start(platform: Platform, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
+def _start(readings: Readings, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
     """Return the start of the chart, and a note on what is left out to bound the number of readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
     before, pace = _BEFORE[0], timedelta(0)
     for longer in _BEFORE:
         before = longer if pace * _MOST_READINGS > longer or not pace else max(before, pace * _MOST_READINGS)
-        columns = platform.readings.load_many([Wanted(asset.name, types_of(asset, [variable]), raised - before)], raised)[
-            asset.name
-        ]
+        columns = readings.load_many([Wanted(asset.name, types_of(asset, [variable]), raised - before)], raised)[asset.name]
         values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
             break
@@ -79,8 +77,8 @@ def _start(platform: Platform, asset: Asset, variable: str | None, raised: datet
     return stop - longest, f"only the last {about(longest)} are drawn"
 
 
-def _readings(platform: Platform, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
-    columns = platform.readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
+def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
+    columns = readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None
@@ -99,7 +97,7 @@ def _readings(platform: Platform, asset: Asset, variable: str, start: datetime, 
     )
 
 
-def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
+def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
     scores = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
     rows = list(islice(scores, _MOST_READINGS))
     chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}

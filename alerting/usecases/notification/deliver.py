@@ -13,7 +13,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
-from alerting.ports import DeliveryFailed, Message, Platform
+from alerting.ports import DeliveryFailed, DeliveryPorts, Episodes, Message, MutingPorts, RoutePorts
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
 from alerting.recommendation.conflicts import opposite_advice
@@ -58,7 +58,7 @@ class DeliveryCounts:
 class _Round:
     """One round. `failures`: of each channel, in a row."""
 
-    platform: Platform
+    platform: DeliveryPorts
     now: datetime
     counts: DeliveryCounts
     failures: Counter[str] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ class _Round:
 
 
 @log_run()
-def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
+def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
     """End shelves, add the notifications that time made due, then try every due notification once."""
     edited = ("routes", "shelves")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
@@ -88,7 +88,7 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
 
 
 @log_run()
-def deliver_now(platform: Platform, now: datetime) -> DeliveryCounts:
+def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
     """Try every due notification once, such as those that an evaluation has just added."""
     return _deliver_pages(_Round(platform, now, DeliveryCounts()))
 
@@ -171,7 +171,7 @@ def _deliver(current_round: _Round, claimed: Notification, episode: Episode | No
 def _message(current_round: _Round, notification: Notification, episode: Episode | None, at: datetime) -> Message:
     platform = current_round.platform
     if episode is not None:
-        conflicts = _conflicts(platform, episode)
+        conflicts = _conflicts(platform.episodes, episode)
         plain = message(episode, notification, platform.links, current_round.acknowledging, at, platform.zone, conflicts)
         return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
     if notification.shelf is not None and (shelf := platform.shelves.get(notification.shelf)) is not None:
@@ -179,14 +179,14 @@ def _message(current_round: _Round, notification: Notification, episode: Episode
     return content_message(notification, at, platform.zone)
 
 
-def _conflicts(platform: Platform, episode: Episode) -> Sequence[str]:
+def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
     """Return sentences on open alerts of the asset with the opposite advice."""
     if episode.recommendation is None or not episode.recommendation.helps:
         return ()
-    return opposite_advice(platform.episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
+    return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
-def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
+def _attempt(platform: RoutePorts, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
     """Compose one message, clean its texts, and send it by its channel. Return the failure, None without one.
 
     A fault of a document, a channel or a library concerns this message only and never stops the others.
@@ -212,7 +212,7 @@ def _clean_message(original: Message) -> Message:
     return replace(original, subject=clean_line(original.subject), text=clean_text(original.text), payload=payload, links=links)
 
 
-def retry(platform: Platform, id: str, actor: str, now: datetime) -> int:
+def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
     """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay. Return how many.
 
     Raises UserError if there is no such dead letter.
@@ -226,7 +226,7 @@ def retry(platform: Platform, id: str, actor: str, now: datetime) -> int:
     return len(chosen)
 
 
-def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[str, str]:
+def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> dict[str, str]:
     """Send a test message through a route or a channel, at once. Return `sent` or the fault by channel.
 
     A message that was sent is stored as delivered, because the channel has answered. One that failed is not tried again. Raises

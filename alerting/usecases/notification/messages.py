@@ -8,7 +8,7 @@ from typing import Any
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
-from alerting.episodes.predictions import HORIZON_PASSED
+from alerting.episodes.predictions import HORIZON_PASSED, UNIT_PASSED
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
@@ -32,6 +32,7 @@ _EXPLAINED = ("cause", "consequence")
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
 _ENDS = {
     HORIZON_PASSED: "the predicted time has passed without the problem",
+    UNIT_PASSED: UNIT_PASSED,
     NOT_FOUND_AGAIN: "data that came late show no reason for it",
 }
 
@@ -137,7 +138,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
     if episode.happening_at is not None:
         lines.append(f"Predicted {since}: {sentence(episode.evaluation.reason)}")
     else:
-        expected = episode.valid_until if episode.is_prediction else None
+        expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
         lines.append(f"Since {since}{f'; expected by {clock_time(expected, now, zone)}' if expected else ''}.")
     if episode.condition == "open":
         lines += _advice_lines(episode)

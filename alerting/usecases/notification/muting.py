@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import Definition
-from alerting.episodes.episode import Episode, Transition
+from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
-from alerting.ports import Platform
-from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
-from alerting.usecases.episodes.store import update
+from alerting.ports import Episodes, MutingPorts, OutcomePorts, PlantPorts, Shelves
+from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
 
@@ -26,7 +25,7 @@ _BY_DESIGN = "suppression:"
 
 @dataclass(frozen=True)
 class MuteReason:
-    """Why notifications of an episode are muted: a shelf, or suppression by design.
+    """Reason for which notifications of an episode are muted: a shelf, or suppression by design.
 
     `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it.
     """
@@ -37,7 +36,7 @@ class MuteReason:
     reason: str
 
 
-def tend_shelves(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
+def tend_shelves(platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
     """End shelves whose time is over, send reminders of those about to end, and notify once of episodes still open after one.
 
     For all targets, or for one. Return how many episodes caused notifications. Idempotent.
@@ -52,18 +51,18 @@ def tend_shelves(platform: Platform, now: datetime, definition: str | None = Non
     return sum(unmute(platform, episode, now) for episode in requested)
 
 
-def muted_now(platform: Platform, definition: str, asset: str, now: datetime) -> Shelf | None:
+def muted_now(shelves: Shelves, definition: str, asset: str, now: datetime) -> Shelf | None:
     """Return the shelf that mutes this definition on this asset, None without one."""
-    return find_muting_shelf(platform.shelves.in_force(definition, asset), now)
+    return find_muting_shelf(shelves.in_force(definition, asset), now)
 
 
-def silence_now(platform: Platform, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
+def silence_now(platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
     """Return why an episode is muted now, None if it is not. A shelf takes precedence over suppression, which ends by itself."""
-    return _silence(platform, definition, episode, muted_now(platform, episode.definition, episode.asset, now), now)
+    return _silence(platform, definition, episode, muted_now(platform.shelves, episode.definition, episode.asset, now), now)
 
 
 def _silence(
-    platform: Platform, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
+    platform: PlantPorts, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
 ) -> MuteReason | None:
     if shelf is not None:
         return _shelf_silence(shelf)
@@ -71,12 +70,12 @@ def _silence(
     return None if reason is None else _suppression_silence(reason, now)
 
 
-def silence_at_raise(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> MuteReason | None:
+def silence_at_raise(platform: MutingPorts, definition: Definition, episode: Episode, now: datetime) -> MuteReason | None:
     """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from its raise to its end (or now).
 
     An episode that begins and ends within suppression never causes a notification.
     """
-    shelf = muted_now(platform, episode.definition, episode.asset, now)
+    shelf = muted_now(platform.shelves, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
     reason = suppressed_all_along(platform, definition, episode, now)
@@ -96,18 +95,17 @@ def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
     """Return the episode with the muting recorded, for the notification when muting ends. A closed episode needs none."""
     if episode.muted_by is not None:
         return episode
-    transition = Transition(silence.kind, at, silence.actor, silence.reason)
     requested = silence.id if episode.condition == "open" else None
-    return replace(episode, muted_by=requested, transitions=(*episode.transitions, transition))
+    return episode.then(silence.kind, at, silence.reason, silence.actor, muted_by=requested)
 
 
-def record_muting(platform: Platform, shelf: Shelf, now: datetime) -> None:
+def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
     """Record on the open episode of this target, if there is one, that a shelf mutes it."""
-    for episode in _open(platform, shelf.definition, shelf.asset):
+    for episode in _open(platform.episodes, shelf.definition, shelf.asset):
         _record_muting(platform, episode, _shelf_silence(shelf), now)
 
 
-def record_suppression(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Episode:
+def record_suppression(platform: OutcomePorts, definition: Definition, episode: Episode, now: datetime) -> Episode:
     """Record on an open episode that it is suppressed by design now, if it is. Return the stored episode."""
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
@@ -115,13 +113,13 @@ def record_suppression(platform: Platform, definition: Definition, episode: Epis
     return episode if reason is None else _record_muting(platform, episode, _suppression_silence(reason, now), now)
 
 
-def _record_muting(platform: Platform, episode: Episode, silence: MuteReason, now: datetime) -> Episode:
+def _record_muting(platform: OutcomePorts, episode: Episode, silence: MuteReason, now: datetime) -> Episode:
     if episode.muted_by is not None:
         return episode
-    return update(platform, episode.id, lambda e: as_muted(e, silence, now) if e.condition == "open" else e)
+    return update(platform, episode.id, lambda e, _: as_muted(e, silence, now) if e.condition == "open" else e)
 
 
-def end_shelf(platform: Platform, shelf: Shelf, at: datetime, actor: str, reason: str) -> bool:
+def end_shelf(platform: MutingPorts, shelf: Shelf, at: datetime, actor: str, reason: str) -> bool:
     """End a shelf. Return False if another process changed it in between."""
     done = platform.shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
     if done:
@@ -130,7 +128,7 @@ def end_shelf(platform: Platform, shelf: Shelf, at: datetime, actor: str, reason
     return done
 
 
-def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
+def unmute(platform: MutingPorts, episode: Episode, now: datetime) -> bool:
     """Notify of an episode that is no longer muted. Return True if notifications were added."""
     revision = platform.definitions.newest_revision(episode.definition)
     definition = revision.definition if revision else None
@@ -146,33 +144,33 @@ def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
         free = replace(current, muted_by=None)
         return _notify_after_muting(platform, changes, definition, free, current.muted_by, now) if notified else free
 
-    update_and_notify(platform, episode.id, end_muting)
+    update(platform, episode.id, end_muting)
     return notified
 
 
 def _notify_after_muting(
-    platform: Platform,
+    platform: MutingPorts,
     changes: EpisodeChanges,
     definition: Definition | None,
     episode: Episode,
     silence_id: str,
     now: datetime,
 ) -> Episode:
-    reason = f"still open: {_why_over(platform, silence_id)}"
+    reason = f"still open: {_why_over(platform.shelves, silence_id)}"
     recipients = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
     changes.notify(still_open(episode, silence_id, recipients, reason, now))
-    return replace(episode, transitions=(*episode.transitions, Transition("unmuted", now, _ACTOR, reason)))
+    return episode.then("unmuted", now, reason)
 
 
-def _why_over(platform: Platform, silence_id: str) -> str:
+def _why_over(shelves: Shelves, silence_id: str) -> str:
     if silence_id.startswith(_BY_DESIGN):
         return "its suppression has ended"
-    shelf = platform.shelves.get(silence_id)
+    shelf = shelves.get(silence_id)
     return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "its muting has ended"
 
 
 def withhold(
-    platform: Platform, waiting: Sequence[Notification], episodes: Mapping[str, Episode], now: datetime
+    platform: MutingPorts, waiting: Sequence[Notification], episodes: Mapping[str, Episode], now: datetime
 ) -> tuple[list[Notification], int]:
     """Mute and drop waiting notifications that must not be delivered. Return the others, and how many were dropped.
 
@@ -185,7 +183,7 @@ def withhold(
     changes: list[tuple[Notification, Notification]] = []
     for n in waiting:
         episode, others = episodes.get(n.episode or ""), sent.get(n.episode or "", ())
-        reason = _why_muted(platform, n, episode, silences, others)
+        reason = _why_muted(platform.shelves, n, episode, silences, others)
         if reason is not None:
             changes.append((n, replace(n, status="muted", next_attempt_at=None, error=reason)))
         elif episode is not None and is_overtaken(n, episode, others):
@@ -196,7 +194,7 @@ def withhold(
     return ready, sum(after.status == "dropped" for _, after in changes)
 
 
-def _silences(platform: Platform, episodes: Iterable[Episode], now: datetime) -> dict[str, MuteReason]:
+def _silences(platform: MutingPorts, episodes: Iterable[Episode], now: datetime) -> dict[str, MuteReason]:
     """Return why episodes are muted now, by id; without those that are not."""
     by_target, found = defaultdict[tuple[str, str], list[Episode]](list), dict[str, MuteReason]()
     for episode in episodes:
@@ -214,14 +212,14 @@ def _silences(platform: Platform, episodes: Iterable[Episode], now: datetime) ->
 
 
 def _why_muted(
-    platform: Platform,
+    shelves: Shelves,
     notification: Notification,
     episode: Episode | None,
     silences: Mapping[str, MuteReason],
     others: Iterable[Notification],
 ) -> str | None:
     if notification.shelf is not None:
-        shelf = platform.shelves.get(notification.shelf)
+        shelf = shelves.get(notification.shelf)
         return "it has ended" if shelf is None or shelf.ended_at is not None else None
     if notification.episode is None:
         return None
@@ -231,7 +229,7 @@ def _why_muted(
     return silence.reason if silence is not None and is_muted_with(notification, others) else None
 
 
-def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
+def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
     revision = platform.definitions.newest_revision(shelf.definition)
@@ -240,5 +238,5 @@ def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
     platform.notifications.add(shelf_reminder(shelf.id, shelf.until, recipients, now))
 
 
-def _open(platform: Platform, definition: str, asset: str) -> list[Episode]:
-    return [e for e in platform.episodes.find(definition, asset, open_only=True) if not e.backfilled]
+def _open(episodes: Episodes, definition: str, asset: str) -> list[Episode]:
+    return [e for e in episodes.find(definition, asset, open_only=True) if not e.backfilled]

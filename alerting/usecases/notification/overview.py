@@ -10,7 +10,7 @@ from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
 from alerting.notifications.routing import channels_of, is_on_shift
-from alerting.ports import Platform
+from alerting.ports import DeliveryPorts, MutingPorts
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import read_routes
@@ -59,7 +59,7 @@ class RoutesOverview:
     dead: tuple[Notification, ...]
 
 
-def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
+def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = read_routes(platform.routes)
@@ -71,7 +71,7 @@ def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
     return RoutesOverview(now, since, statuses, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
 
 
-def try_route(platform: Platform, name: str, actor: str, now: datetime) -> dict[str, str]:
+def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> dict[str, str]:
     """Send a test message to every channel of a route. Return `sent` or the fault by channel.
 
     Raises UserError if the route is faulty, NotFound if there is none of this name.

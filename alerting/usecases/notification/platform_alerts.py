@@ -1,34 +1,52 @@
 """Notifications of faults of the platform itself: by the routes that ask for them, or else to the log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.routing import is_on_shift
-from alerting.ports import Platform, PlatformAlert
+from alerting.ports import DeliveryPorts, Message, MutingPorts, PlatformAlert, RoutePorts
+from alerting.usecases.notification.messages import content_message
 
 DEFAULT_CHANNEL = "log"
 _LOOK_BACK = timedelta(days=2)
 """Recipients are notified of the end of a fault up to this long after it, in case no process ran before."""
 
 
-def platform_notifications(platform: Platform, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def platform_notifications(platform: DeliveryPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
     """Return a notification of each open fault, and to the same recipients one of its end."""
     still_open = platform.platform_alerts.open()
-    recipients = _recipients(platform, routes, now) if still_open else []
+    recipients = platform_recipients(platform, routes, now) if still_open else []
     found = [_opening_message(alert, channel, route, now) for alert in still_open for channel, route in recipients]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
     return found + _end_messages(platform, ended, now)
 
 
-def opening_keys(platform: Platform) -> list[str]:
+def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message:
+    """Return the message on a fault that cannot be stored, because the database is away."""
+    return content_message(_opening_message(alert, channel, None, now), now)
+
+
+def record_outage(
+    platform: DeliveryPorts, alert: PlatformAlert, notified: Iterable[tuple[str, str | None]], now: datetime
+) -> None:
+    """Store an outage of the database that is over, with the messages that were sent; their recipients get its end."""
+    opened = [_opening_message(alert, channel, route, now) for channel, route in notified]
+    sent = [replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now) for n in opened]
+    platform.notifications.add(sent)
+    platform.platform_alerts.report(alert.kind, alert.subject, alert.reason, alert.opened_at)
+    platform.platform_alerts.resolve(alert.kind, alert.subject, now)
+
+
+def opening_keys(platform: DeliveryPorts) -> list[str]:
     """Return the keys of the notifications of open faults, to any channel."""
     return [_key("platform", alert, channel) for alert in platform.platform_alerts.open() for channel in platform.channels]
 
 
-def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
+def platform_recipients(platform: RoutePorts, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
     """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify later."""
     asked = [route for route in routes if route.platform]
     if not asked:
@@ -50,7 +68,7 @@ def _opening_message(alert: PlatformAlert, channel: str, route: str | None, now:
     return new_message(_key("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
-def _end_messages(platform: Platform, ended: Sequence[PlatformAlert], now: datetime) -> list[Notification]:
+def _end_messages(platform: MutingPorts, ended: Sequence[PlatformAlert], now: datetime) -> list[Notification]:
     opened = {_key("platform", alert, channel): alert for alert in ended for channel in platform.channels}
     stored = platform.notifications.get(opened) if opened else []
     return [

@@ -10,10 +10,12 @@ from alerting.definitions.faults import Fault, UserError, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
 from alerting.episodes.episode import Episode
+from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Document, Platform, Routes
+from alerting.ports import Document, RoutePorts, Routes
+from alerting.usecases.episodes.changes import EpisodeChanges
 
 
 class Existing(Protocol):
@@ -50,7 +52,7 @@ def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
     return routes, faults
 
 
-def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Route]:
+def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
     """Read documents and check them against the configured channels. Raises UserError with the faults of all of them."""
     good, refusals = [], []
     for document in documents:
@@ -68,14 +70,14 @@ def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Rout
     return good
 
 
-def _documents_by_name(platform: Platform) -> dict[str, Document]:
-    documents = platform.routes.documents()
+def _documents_by_name(routes: Routes) -> dict[str, Document]:
+    documents = routes.documents()
     return {name: document for document in documents if isinstance(name := document.get("name"), str)}
 
 
-def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[RoutePlan]:
+def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[RoutePlan]:
     """Return the changes that `apply_routes` would make. Raises UserError for faulty documents."""
-    existing = _documents_by_name(platform)
+    existing = _documents_by_name(platform.routes)
     plans = []
     for route in check_routes(platform, documents):
         document = route_document(route)
@@ -85,10 +87,10 @@ def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[Route
     return plans
 
 
-def apply_routes(platform: Platform, documents: Sequence[Document], actor: str, at: datetime) -> list[RoutePlan]:
+def apply_routes(platform: RoutePorts, documents: Sequence[Document], actor: str, at: datetime) -> list[RoutePlan]:
     """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
-    existing = _documents_by_name(platform)
+    existing = _documents_by_name(platform.routes)
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.put(dict(plan.document))
@@ -96,20 +98,22 @@ def apply_routes(platform: Platform, documents: Sequence[Document], actor: str, 
     return plans
 
 
-def remove_route(platform: Platform, name: str, actor: str, at: datetime) -> None:
+def remove_route(platform: RoutePorts, name: str, actor: str, at: datetime) -> None:
     """Remove a route. Raises UserError if there is none of that name."""
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
     platform.audit.add(actor, "route removed", name, at)
 
 
-def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
+def recipients_now(
+    platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
+) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
     return recipients(definition, asset, severity, read_routes(platform.routes)[0], sorted(platform.channels), now)
 
 
 def raise_notifications(
-    platform: Platform, existing: Existing, definition: Definition, episode: Episode, reason: str, now: datetime
+    platform: RoutePorts, existing: Existing, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
 
@@ -122,7 +126,7 @@ def raise_notifications(
 
 
 def worse_notifications(
-    platform: Platform, existing: Existing, definition: Definition, episode: Episode, now: datetime
+    platform: RoutePorts, existing: Existing, definition: Definition, episode: Episode, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
@@ -144,7 +148,7 @@ def change_notifications(
 
 
 def timed_notifications(
-    platform: Platform,
+    platform: RoutePorts,
     definition: Definition,
     episode: Episode,
     sent: tuple[Notification, ...],
@@ -200,3 +204,15 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
 def _hint(name: str, configured: Sequence[str]) -> str:
     close = get_close_matches(name, configured, n=2)
     return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(configured) or 'none'}"
+
+
+def correct_if_known_late(changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime) -> None:
+    """Add the correction, once. None while a continuation is happening: its recipients know it already."""
+    if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
+        return
+    following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
+    if any(e.continues == episode.id and e.happening_at is not None and not e.withdrawn for e in following):
+        return
+    at = episode.outcome_record.problem_at
+    reason = f"it came after all{f', {at.isoformat()}' if at else ''}; that was known only after the predicted time"
+    changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))

@@ -7,7 +7,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import Platform
+from alerting.ports import DeliveryPorts, MutingPorts, OutcomePorts
 from alerting.usecases.notification.muting import record_suppression
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.routes import read_routes, timed_notifications
@@ -15,14 +15,14 @@ from alerting.usecases.notification.routes import read_routes, timed_notificatio
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def announce_due(platform: Platform, now: datetime) -> int:
+def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = read_routes(platform.routes)
     found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
     return platform.notifications.add(found + _heartbeats(platform, routes, now))
 
 
-def _of_open_episodes(platform: Platform, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def _of_open_episodes(platform: MutingPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
     open_episodes = platform.episodes.find(open_only=True)
     if not open_episodes:
         return []
@@ -37,7 +37,7 @@ def _of_open_episodes(platform: Platform, routes: Sequence[Route], now: datetime
     return found
 
 
-def _heartbeats(platform: Platform, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def _heartbeats(platform: OutcomePorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (route.name, channel, every)

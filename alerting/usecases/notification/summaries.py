@@ -7,7 +7,7 @@ from datetime import datetime
 
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import Conflict, Platform
+from alerting.ports import Conflict, MutingPorts, OutcomePorts
 from alerting.reporting.sentences import sentence
 from alerting.usecases.notification.muting import withhold
 
@@ -22,7 +22,7 @@ def waits_for_others(notification: Notification) -> bool:
     return notification.postponed_by in ("flood", "digest")
 
 
-def summarise(platform: Platform, now: datetime) -> int:
+def summarise(platform: MutingPorts, now: datetime) -> int:
     """Store one message per flood (asset, channel and slot) that is over, and one digest per channel. Return how many.
 
     A digest contains all that waits for one, as soon as the first has waited long enough. The message and the state of its
@@ -38,7 +38,7 @@ def summarise(platform: Platform, now: datetime) -> int:
     return sum(_write(platform, members[:_MOST], now) for members in due)
 
 
-def _write(platform: Platform, members: Sequence[Member], now: datetime) -> bool:
+def _write(platform: OutcomePorts, members: Sequence[Member], now: datetime) -> bool:
     """Store the message of these members. Return False if another process has changed one of them meanwhile."""
     first = members[0][1]
     subject, text = _flood_summary(members) if first.postponed_by == "flood" else _digest(members)

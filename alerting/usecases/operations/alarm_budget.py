@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
+from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, Revision
 from alerting.definitions.revisions import Plan
 from alerting.episodes.extract import Alarm
-from alerting.ports import Definitions, Document, Platform, PlatformAlerts
+from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.operations.expected_load import (
@@ -57,7 +58,7 @@ class Forecast:
         return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
 
 
-def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
+def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
     """Forecast the load of each definition of a plan that becomes active or changes while active, on top of those before it.
 
     Empty when the gate is off.
@@ -70,14 +71,14 @@ def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[
     found = []
     for definition in gated:
         expected = expected_load(platform, definition, now)
-        forecast = _forecast(platform, definition.name, expected, others, before.get(definition.name, {}), now)
+        forecast = _forecast(platform.budget, definition.name, expected, others, before.get(definition.name, {}), now)
         found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
         others = _sum(others, expected.alarms)
     return found
 
 
 def apply_within_budget(
-    platform: Platform,
+    platform: BacktestPorts,
     documents: Sequence[Document],
     forecasts_made: Sequence[Forecast],
     author: str,
@@ -96,7 +97,7 @@ def apply_within_budget(
     return plans
 
 
-def check_edited(platform: Platform, as_of: datetime) -> list[str]:
+def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     """Check definitions made active straight in the database, once per revision. Returns the names of those over budget.
 
     It is too late to refuse them, so a platform alert is opened; for those within the budget it is resolved at once, as a record.
@@ -110,7 +111,12 @@ def check_edited(platform: Platform, as_of: datetime) -> list[str]:
     return [r.name for r in unknown[:_CHECKED_AT_ONCE] if _check(platform, r, as_of)]
 
 
-def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
+def checked_subjects(definitions: Definitions) -> list[str]:
+    """Return the subjects of the checks of definitions in service, which are made once per revision."""
+    return [_subject(r) for r in definitions.latest() if r.author == "database" and r.definition.state == "active"]
+
+
+def _check(platform: BacktestPorts, revision: Revision, as_of: datetime) -> bool:
     plan = Plan(revision.name, "create", revision.definition, {})
     [forecast] = forecasts(platform, [plan], as_of)
     reason = "; ".join(forecast.messages)
@@ -156,7 +162,7 @@ def _refusal(broken: Sequence[Forecast]) -> str:
 
 
 def _load_now(
-    platform: Platform, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
+    platform: BacktestPorts, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
 ) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
     """Return alarms by position: of each definition that is about to change, by name, and of all others in service together."""
     start = now - platform.budget.days * DAY
@@ -199,14 +205,13 @@ def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Al
 
 
 def _forecast(
-    platform: Platform,
+    budget: AlarmBudget,
     name: str,
     expected: ExpectedLoad,
     others: Mapping[str, Alarms],
     before: Mapping[str, Alarms],
     now: datetime,
 ) -> Forecast:
-    budget = platform.budget
     start = now - budget.days * DAY
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
@@ -218,7 +223,7 @@ def _forecast(
     return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
 
 
-def _remedies(platform: Platform, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
+def _remedies(platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
     """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
     broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
     if broken is None or not isinstance(definition, Condition) or broken.now >= broken.budget:

@@ -18,7 +18,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
-from alerting.ports import Episodes, Platform
+from alerting.ports import EpisodePorts, Episodes, ReportPorts
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.evaluated_times import evaluated_times
@@ -59,7 +59,7 @@ class QualityByGroup:
 
 
 def alarm_quality(
-    platform: Platform,
+    platform: ReportPorts,
     start: datetime,
     end: datetime,
     assets: str | None = None,
@@ -83,7 +83,7 @@ def alarm_quality(
 
 
 def alarm_quality_by(
-    platform: Platform,
+    platform: ReportPorts,
     start: datetime,
     end: datetime,
     by: Grouping,
@@ -101,7 +101,7 @@ def alarm_quality_by(
 
 
 def group_assets(
-    platform: Platform,
+    platform: ReportPorts,
     alarms: Sequence[Alarm],
     start: datetime,
     end: datetime,
@@ -137,7 +137,7 @@ def alarms_of(episodes: Episodes, start: datetime, end: datetime, assets: str | 
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
-def advise(platform: Platform, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
+def advise(platform: EpisodePorts, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
     """Return advice on chattering alarms: on all of them, or on the `most` worst."""
     return tuple(_advise(platform, chatter, targets) for chatter in metrics.chattering[:most])
 
@@ -166,7 +166,7 @@ def _read_target(name: str, text: str, default: object) -> object:
     return value
 
 
-def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
+def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
     revision, asset = platform.definitions.newest_revision(chatter.definition), platform.assets.get(chatter.asset)
     if revision is None or asset is None or not isinstance(revision.definition, Condition):
         return Advice(chatter.definition, chatter.asset, (), "only threshold definitions have limits and delays")

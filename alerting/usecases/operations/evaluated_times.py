@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.ports import Decisions, Definitions, PastEvaluations, Platform
+from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations
 from alerting.readings.instants import NO_TIME, from_millis
 from alerting.usecases.definitions.versions import live_from
 
@@ -16,7 +16,7 @@ _CATCHING_UP = timedelta(days=1)
 
 
 def evaluated_times(
-    platform: Platform, start: datetime, end: datetime, assets: str | None = None, past: bool = False
+    platform: MaterialPorts, start: datetime, end: datetime, assets: str | None = None, past: bool = False
 ) -> dict[str, list[Interval]]:
     """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an asset without any is absent.
 
@@ -35,7 +35,7 @@ def evaluated_times(
     return {asset: intervals for asset, intervals in merged.items() if intervals}
 
 
-def _live(platform: Platform, revisions: Sequence[Revision], end: datetime) -> list[tuple[str, Interval]]:
+def _live(platform: MaterialPorts, revisions: Sequence[Revision], end: datetime) -> list[tuple[str, Interval]]:
     began = _began(platform.definitions, platform.decisions, revisions)
     assets = AssetIndex(platform.assets.all())
     targets = [(r.name, asset.name) for r in revisions if r.name in began for asset in assets.matching(r.definition.assets)]

@@ -11,11 +11,13 @@ from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.definitions.revisions import question_after
+from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.registry import kind_of
-from alerting.ports import Assets, ModelUnavailable, Platform
+from alerting.ports import Assets, BacktestPorts, ModelUnavailable
 from alerting.usecases.backtest.past_steps import PastSteps
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
@@ -37,15 +39,16 @@ class ExpectedLoad:
     notes: tuple[str, ...]
 
 
-def expected_load(platform: Platform, definition: Definition, now: datetime) -> ExpectedLoad:
+def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms that a definition would have raised in the days before `now`, by position."""
-    model_version = None
+    model_version, targets = None, matching_assets(definition, platform.assets.all())
     if isinstance(definition, TrainedDefinition):
-        model_version = champion_at(platform.decisions.of(definition.name), now)
+        question = question_after(definition, platform.definitions.newest_revision(definition.name))
+        model_version = champion_at(platform.decisions.of(definition.name), now, question)
         if model_version is None:
-            return ExpectedLoad({}, None, (_no_champion(definition),))
+            return ExpectedLoad({}, None, (_no_champion(definition, len(targets)),))
     positions, by_position = position_by_asset(platform.assets), defaultdict[str, list[Asset]](list)
-    for asset in matching_assets(definition, platform.assets.all()):
+    for asset in targets:
         by_position[positions[asset.name]].append(asset)
     estimate = LoadEstimate(platform, definition, model_version, now)
     alarms, lengths, notes = dict[str, Alarms](), list[timedelta](), list[str]()
@@ -68,9 +71,9 @@ def position_by_asset(stored: Assets) -> dict[str, str]:
     return {asset.name: position_of(asset, assets) for asset in assets}
 
 
-def _no_champion(definition: TrainedDefinition) -> str:
+def _no_champion(definition: TrainedDefinition, assets: int) -> str:
     most = definition.operating_point.most_false_alarms
-    bound = f"; its operating point allows at most {most:g} false alarms a week and asset" if most else ""
+    bound = f"; its operating point allows at most {spoken_false_alarms(most, assets)}" if most else ""
     return f"its load cannot be known before it has a champion{bound}"
 
 
@@ -80,7 +83,7 @@ class LoadEstimate:
     `why_not`: why there is no estimate for the last position, if so.
     """
 
-    def __init__(self, platform: Platform, definition: Definition, model_version: int | None, now: datetime) -> None:
+    def __init__(self, platform: BacktestPorts, definition: Definition, model_version: int | None, now: datetime) -> None:
         self._platform, self._definition, self._now = platform, definition, now
         self._past = PastSteps(platform, definition, model_version, now)
         self._until = now

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
-from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
@@ -15,30 +14,30 @@ from alerting.kinds.evaluation import TargetEvaluation
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
-from alerting.ports import Platform
+from alerting.ports import Episodes, EvaluationPorts, OutcomePorts, PlantPorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import champion_at, first_instant, segments
+from alerting.usecases.definitions.versions import answer_at, first_instant, segments
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
 
 
-def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
+def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
     """Explain a definition on an asset at an instant. Writes nothing. Raises UserError for an unknown name."""
-    latest = require_revision(platform, name)
+    latest = require_revision(platform.definitions, name)
     asset = platform.assets.get(asset_name)
     if asset is None:
         raise NotFound(f"there is no asset {asset_name!r}")
-    found = _evaluated_or_why_not(platform, latest, asset, at)
-    covering = _covering(platform, name, asset_name, at)
-    shelf = _shelf_at(platform, name, asset_name, at)
+    covering = _covering(platform.episodes, name, asset_name, at)
+    found = _evaluated_or_why_not(platform, latest, asset, at, covering)
+    shelf = _shelf_at(platform.shelves, name, asset_name, at)
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
 
 
-def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+def _describe_suppression(platform: PlantPorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
     reasons = [f"no notification is sent: suppressed by design: {condition.reason}"] if condition.suppressed else []
@@ -46,9 +45,13 @@ def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: 
     return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
 
 
-def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
+def _evaluated_or_why_not(
+    platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime, covering: Episode | None
+) -> Why:
     revisions = platform.definitions.revisions(latest.name)
-    current, started = in_force(revisions, at), first_instant(revisions)
+    decisions = platform.decisions.of(latest.name)
+    answer, started = answer_at(revisions, decisions, at), first_instant(revisions)
+    current = answer.revision
     blank = Why(latest.name, asset.name, at, "not evaluated", "")
     if started is None or at < started or current is None:
         since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
@@ -58,31 +61,31 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
     if asset not in matching_assets(current.definition, platform.assets.all()):
         patterns = ", ".join(current.definition.assets)
         return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
-    models, decisions = ModelCache(platform), platform.decisions.of(latest.name)
+    models = ModelCache(platform)
 
     def evaluate(state: ConditionState) -> TargetEvaluation:
         if state.watermark >= at:
             return TargetEvaluation(state, unknown=state.unknown_reason)
         return evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, at))
 
-    covering = _covering(platform, latest.name, asset.name, at)
-    blank = replace(blank, model_version=champion_at(decisions, at))
+    blank = replace(blank, model_version=answer.version)
     question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
-    return kind_of(current.definition).why(current.definition, question)
+    found = kind_of(current.definition).why(current.definition, question)
+    return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
 
 
 # --- stored data --------------------------------------------------------------------------------------------------------
 
 
-def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> Episode | None:
+def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
     """Return the episode that was open at the instant; a live one takes precedence over a backfilled one."""
     until = at + timedelta(milliseconds=1)
-    near = platform.episodes.find(definition, asset, end=until, limit=20)
+    near = episodes.find(definition, asset, end=until, limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
     return min(found, key=lambda e: e.backfilled, default=None)
 
 
-def _record(platform: Platform, found: Why, covering: Episode | None, at: datetime) -> list[str]:
+def _record(platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime) -> list[str]:
     """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
     lines = []
     if covering is not None:
@@ -102,8 +105,8 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
     return lines + _progress(platform, found, at)
 
 
-def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
-    state = platform.states.load(found.definition, [found.asset]).get(found.asset)
+def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
+    state = platform.states.load_many([(found.definition, found.asset)]).state(0)
     if state is None:
         return ["it is not evaluated yet: run `alerting evaluate`"]
     behind = "" if state.watermark >= at else ", which is before this instant"
@@ -118,19 +121,19 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     return lines
 
 
-def _latency(platform: Platform, name: str, asset_name: str) -> timedelta:
+def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
     asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
     return latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
 
 
-def watermark_of(platform: Platform, episode: Episode) -> tuple[datetime, timedelta] | None:
+def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
     """Return the watermark of the target of an open episode, and its latency; None for an ended episode, or without a state."""
     if episode.condition != "open":
         return None
-    state = platform.states.load(episode.definition, [episode.asset]).get(episode.asset)
+    state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     return (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
 
 
-def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:
-    shelves = platform.shelves.of(definition, asset)
-    return next((s for s in shelves if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))), None)
+def _shelf_at(shelves: Shelves, definition: str, asset: str, at: datetime) -> Shelf | None:
+    found = shelves.of(definition, asset)
+    return next((s for s in found if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))), None)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import Platform
+from alerting.ports import EvaluationPorts, PlanPorts, Readings, States
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
-from alerting.usecases.definitions.targets import list_targets, source_hash_of
-from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
+from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
+from alerting.usecases.ingestion.lateness import count_late
 
 LABELLED = 50
 """Number of definitions, and of assets, with an own label: the most overdue ones, and those with the oldest newest reading."""
@@ -67,7 +67,7 @@ class PlatformMetrics:
     platform_alerts: Mapping[str, int]
 
 
-def read_inventory(platform: Platform, before: Inventory | None = None) -> Inventory:
+def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
     """Return definitions by state and all targets; `before` if no definition or asset was written since. Writes nothing."""
     written = source_hash_of(platform)
     if before is not None and written and before.written == written:
@@ -78,16 +78,17 @@ def read_inventory(platform: Platform, before: Inventory | None = None) -> Inven
         targets = plan.targets
     else:
         active = [r for r in revisions if r.definition.state == "active"]
-        targets = tuple(list_targets(active, AssetIndex(platform.assets.all()), platform.latency))
+        pairs = answering_revisions(platform, active)
+        targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
 
 
-def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) -> PlatformMetrics:
+def platform_metrics(platform: EvaluationPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
     """Measure the platform as of now. Writes nothing."""
     open_episodes = Counter(e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED))
-    lags, overdue, count_never = _lags(platform, inventory.targets, now)
-    ages, without = _reading_ages(platform, inventory.targets, now)
-    late, too_late = _late_rows(platform, now)
+    lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
+    ages, without = _reading_ages(platform.readings, inventory.targets, now)
+    arrivals = platform.arrivals.since(now - LATE_WINDOW)
     pending = platform.notifications.waiting(COUNTED)
     postponed = sum(n.postponed_by is not None for n in pending)
     due = [n.next_attempt_at for n in pending if n.postponed_by is None and n.next_attempt_at is not None]
@@ -105,8 +106,8 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
         reading_age=dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED]),
         oldest_reading_age=max(ages.values(), default=_ZERO),
         assets_without_readings=without,
-        late_rows=late,
-        too_late_rows=too_late,
+        late_rows=count_late(platform, arrivals),
+        too_late_rows=sum(arrival.too_late for arrival in arrivals),
         unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
         notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(platform.notifications.dead())},
         delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
@@ -114,12 +115,15 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
     )
 
 
-def _lags(
-    platform: Platform, targets: Iterable[EvaluationTarget], now: datetime
-) -> tuple[dict[str, DefinitionLag], timedelta, int]:
+def evaluation_lags(states: States, inventory: Inventory, now: datetime) -> dict[str, DefinitionLag]:
+    """Return the lags of the most overdue definitions. Writes nothing."""
+    return _lags(states, inventory.targets, now)[0]
+
+
+def _lags(states: States, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets that were never evaluated."""
     of_all = list(targets)
-    watermarks = platform.states.load_many([target.key for target in of_all]).watermark.tolist()
+    watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
     overdue: dict[str, timedelta] = {}
     lags: dict[str, DefinitionLag] = {}
     instant = to_millis(now)
@@ -135,18 +139,9 @@ def _lags(
     return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NO_TIME)
 
 
-def _reading_ages(platform: Platform, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:
+def _reading_ages(readings: Readings, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:
     """Return the age of the newest reading by asset of a target, and how many of these assets have no reading."""
     assets = {target.asset for target in targets}
-    newest = platform.readings.newest_instants()
-    ages = {asset: max(now - newest[asset], _ZERO) for asset in assets if asset in newest}
+    newest = readings.newest_readings()
+    ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}
     return ages, len(assets) - len(ages)
-
-
-def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
-    """Return the rows that came late within the last hour, and those among them that were too late to be reprocessed."""
-    arrivals = platform.arrivals.since(now - LATE_WINDOW)
-    parts = [part for arrival in arrivals for part in arrival.parts]
-    since = evaluated_since(platform, {part.asset for part in parts})
-    late = sum(rows_since(platform, part, since[part.asset]) for part in parts if part.asset in since)
-    return late, sum(arrival.too_late for arrival in arrivals)

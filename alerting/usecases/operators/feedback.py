@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, Feedback, Transition
-from alerting.ports import FeedbackLog, Platform
+from alerting.ports import FeedbackLog, OperatorPorts
 from alerting.reporting.messages import VERDICT_NAMES
+from alerting.usecases.episodes.changes import update
 from alerting.usecases.episodes.outcomes import update_outcome
-from alerting.usecases.episodes.store import find_episode, update
-from alerting.usecases.notification.corrections import correct_if_known_late
+from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.notification.routes import correct_if_known_late
 
 
-def give_feedback(platform: Platform, given: Feedback, once: str | None = None) -> Episode:
+def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = None) -> Episode:
     """Append the feedback of an operator to an episode and determine its outcome again.
 
     `given.episode` may be the unique beginning of an id. Of several answers at the same time with the same text `once` one is
@@ -27,7 +28,7 @@ def give_feedback(platform: Platform, given: Feedback, once: str | None = None) 
     stored = platform.feedback.append(feedback, once)
     why = feedback.comment or feedback.action or ""
     platform.audit.add(feedback.actor, "feedback", feedback.episode, stored.at, after=feedback.verdict, why=why)
-    update(platform, feedback.episode, lambda e: _record_on_episode(platform.feedback, e, stored))
+    update(platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored))
     update_outcome(platform, feedback.episode, feedback.at, correct_if_known_late)
     determined = platform.episodes.get(feedback.episode)
     assert determined is not None  # noqa: S101 - episodes are never deleted

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.episodes.episode import Episode, Feedback
 from alerting.notifications.links import Grant, LinkRefused, Purpose
-from alerting.ports import Platform
+from alerting.ports import OperatorPorts
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
@@ -19,7 +19,7 @@ LABELS: Mapping[Purpose, str] = {
 }
 
 
-def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
+def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
     """Return the grant and the episode of a link, without a change. Raises LinkRefused for an invalid link."""
     if platform.links is None:
         raise LinkRefused("feedback links are switched off")
@@ -40,7 +40,7 @@ def has_answered(grant: Grant, episode: Episode) -> bool:
     return bool(verdicts) and verdicts[-1] == grant.purpose
 
 
-def use_link(platform: Platform, token: str, at: datetime) -> Episode:
+def use_link(platform: OperatorPorts, token: str, at: datetime) -> Episode:
     """Give the one answer of the link, or acknowledge. Idempotent.
 
     Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be acknowledged.
@@ -57,7 +57,7 @@ def use_link(platform: Platform, token: str, at: datetime) -> Episode:
 
 
 def revoke_links(
-    platform: Platform, episode: str | None, recipient: str | None, actor: str, made_until: datetime, at: datetime
+    platform: OperatorPorts, episode: str | None, recipient: str | None, actor: str, made_until: datetime, at: datetime
 ) -> None:
     """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
     chosen = find_episode(platform.episodes, episode).id if episode is not None else None

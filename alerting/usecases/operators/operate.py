@@ -8,15 +8,15 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
 from alerting.detection.suppression import LineCondition
-from alerting.episodes.episode import ActorStamp, Episode, Feedback, Transition, TransitionKind
+from alerting.episodes.episode import ActorStamp, Episode, Feedback
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
-from alerting.ports import Platform, Shelves
+from alerting.ports import EpisodePorts, MutingPorts, OperatorPorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.episodes.changes import EpisodeChanges, update_and_notify
+from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.episodes.store import NotFound, find_episode, update
+from alerting.usecases.episodes.store import NotFound, find_episode
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
 from alerting.usecases.notification.routes import change_notifications
@@ -49,19 +49,21 @@ class OperatorState:
     unknown: tuple[str, ...] = ()
 
 
-def acknowledge(platform: Platform, id: str, actor: Actor, at: datetime, note: str = "") -> Episode:
+def acknowledge(platform: MutingPorts, id: str, actor: Actor, at: datetime, note: str = "") -> Episode:
     """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
 
-    def record(episode: Episode) -> Episode:
+    def record(episode: Episode, _: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "acknowledge")
         if episode.acknowledged is not None:
             return episode
-        return _add_transition(_set_acknowledged(episode, actor, at), "acknowledged", actor, at, note)
+        return _set_acknowledged(episode, actor, at).then("acknowledged", at, note, actor.name)
 
     return _act(platform, id, "acknowledge", actor, at, record, note)
 
 
-def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
+def confirm(
+    platform: OperatorPorts, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None
+) -> Episode:
     """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
     permit("confirm", actor.role)
     episode = find_episode(platform.episodes, id)
@@ -69,14 +71,14 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
     feedback = Feedback(episode.id, None, True, did or None, None, actor.name, at, acted_at)
     give_feedback(platform, feedback)
 
-    def done(current: Episode) -> Episode:
+    def done(current: Episode, _: EpisodeChanges) -> Episode:
         marked = current if current.confirmed else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
-        return _add_transition(_set_acknowledged(marked, actor, at), "confirmed", actor, at, did)
+        return _set_acknowledged(marked, actor, at).then("confirmed", at, did, actor.name)
 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
 
-def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
+def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
     """Close by hand an alert whose problem has come, when no reading shows whether it goes on; notify its recipients.
 
     Raises UserError without a reason, and while readings show the problem: that alert ends with it.
@@ -84,27 +86,20 @@ def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) 
     if not reason.strip():
         raise UserError("say why it is over: the reason is empty")
 
-    permit("close", actor.role)
-
     def end(episode: Episode, changes: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "close")
         _require_unknown(platform, episode, at)
-        ended = _add_transition(replace(episode, condition="closed", closed_at=at), "closed", actor, at, reason)
-        definition = require_revision(platform, episode.definition).definition
+        ended = episode.then("closed", at, reason, actor.name, condition="closed", closed_at=at)
+        definition = require_revision(platform.definitions, episode.definition).definition
         cause = f"closed by {actor.name}: {reason}"
         changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
         changes.drop_overtaken(ended)
         return ended
 
-    episode_id = find_episode(platform.episodes, id).id
-    update_and_notify(platform, episode_id, end)
-    after = find_episode(platform.episodes, episode_id)
-    state = isa_state(operator_state(platform, after, at).flags)
-    platform.audit.add(actor.name, "close", after.id, at, after=state, why=reason)
-    return after
+    return _act(platform, id, "close", actor, at, end, reason)
 
 
-def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None:
+def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> None:
     progress = current_progress(platform, episode, at)
     if progress is None:
         raise UserError("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
@@ -113,27 +108,27 @@ def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None
         raise UserError(f"it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add")
 
 
-def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:
+def comment(platform: MutingPorts, id: str, actor: Actor, at: datetime, text: str) -> Episode:
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not text.strip():
         raise UserError("the comment is empty: write a text")
-    return _act(platform, id, "comment", actor, at, lambda e: _add_transition(e, "commented", actor, at, text), text)
+    return _act(platform, id, "comment", actor, at, lambda e, _: e.then("commented", at, text, actor.name), text)
 
 
-def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> Episode:
+def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) -> Episode:
     """Assign an episode to a person. Raises UserError for an empty name."""
     if not to.strip():
         raise UserError("name the responsible person")
 
-    def hand_over(episode: Episode) -> Episode:
+    def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
         after = replace(episode, assigned_to=to)
-        return episode if after == episode else _add_transition(after, "assigned", actor, at, f"to {to}")
+        return episode if after == episode else after.then("assigned", at, f"to {to}", actor.name)
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
 
 def shelve(
-    platform: Platform,
+    platform: MutingPorts,
     definition: str,
     asset: str,
     actor: Actor,
@@ -165,7 +160,7 @@ def shelve(
 
 
 def unshelve(
-    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "", kind: ShelfKind = "shelved"
+    platform: MutingPorts, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "", kind: ShelfKind = "shelved"
 ) -> Shelf:
     """End a shelf before its time, or return a target to service. An open episode is notified once.
 
@@ -173,7 +168,7 @@ def unshelve(
     """
     action = _END[kind]
     permit(action, actor.role)
-    require_revision(platform, definition)
+    require_revision(platform.definitions, definition)
     while True:
         move(target_flags(platform, definition, asset, at), action)
         shelf = next((s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind), None)
@@ -196,7 +191,7 @@ def shelves_now(shelves: Shelves, now: datetime, definition: str | None = None, 
     return [shelf for shelf in shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
-def operator_state(platform: Platform, episode: Episode, now: datetime) -> OperatorState:
+def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> OperatorState:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
     start, end = episode.raised_at - TOGETHER, episode.raised_at + TOGETHER + timedelta(milliseconds=1)
@@ -207,14 +202,16 @@ def operator_state(platform: Platform, episode: Episode, now: datetime) -> Opera
     return OperatorState(flags, isa_state(flags), shelves, first_out(episode, near), suppressed_because, line.unknown)
 
 
-def target_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
+def target_flags(platform: MutingPorts, definition: str, asset: str, now: datetime) -> Flags:
     """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
     line = _read_line_condition(platform, definition, asset, newest.severity if newest else None, now)
     return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
-def _read_line_condition(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineCondition:
+def _read_line_condition(
+    platform: EpisodePorts, name: str, asset: str, severity: Severity | None, now: datetime
+) -> LineCondition:
     """Return the suppression by the newest revision. A severity in `still_notify` is not suppressed."""
     revision = platform.definitions.newest_revision(name)
     suppression = revision.definition.suppression if revision else None
@@ -224,15 +221,21 @@ def _read_line_condition(platform: Platform, name: str, asset: str, severity: Se
 
 
 def _act(
-    platform: Platform, id: str, action: Action, actor: Actor, at: datetime, change: Callable[[Episode], Episode], why: str
+    platform: MutingPorts,
+    id: str,
+    action: Action,
+    actor: Actor,
+    at: datetime,
+    change: Callable[[Episode, EpisodeChanges], Episode],
+    why: str,
 ) -> Episode:
     """Apply one permitted action to the newest version of an episode, and audit it if it changed anything."""
     permit(action, actor.role)
     changed = False
 
-    def change_and_compare(current: Episode) -> Episode:
+    def change_and_compare(current: Episode, changes: EpisodeChanges) -> Episode:
         nonlocal changed
-        after = change(current)
+        after = change(current, changes)
         changed = after != current
         return after
 
@@ -247,10 +250,6 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
     return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(actor.name, at))
 
 
-def _add_transition(episode: Episode, kind: TransitionKind, actor: Actor, at: datetime, reason: str) -> Episode:
-    return replace(episode, transitions=(*episode.transitions, Transition(kind, at, actor.name, reason)))
-
-
 def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
     """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
     if same is None:
@@ -262,8 +261,8 @@ def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf |
     return longer if shelves.replace(longer) else None
 
 
-def _require_target(platform: Platform, definition: str, asset: str) -> None:
-    revision = require_revision(platform, definition)
+def _require_target(platform: EpisodePorts, definition: str, asset: str) -> None:
+    revision = require_revision(platform.definitions, definition)
     assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
     if asset not in assets:
         raise NotFound(f"{definition!r} does not apply to {asset!r}; it applies to {', '.join(assets) or 'no known asset'}")

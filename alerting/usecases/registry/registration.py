@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError, first_line
-from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, Platform
+from alerting.definitions.model import Definition
+from alerting.kinds.registry import trained_kind_of
+from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RegistryPorts
 from alerting.ports.logs import id_logger
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ _log = id_logger(__name__)
 
 
 def register_model(
-    platform: Platform, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str]
+    platform: RegistryPorts, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str]
 ) -> int:
     """Register model files as the next version and store their hashes; the same run registers once. Idempotent.
 
@@ -63,18 +65,25 @@ def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
     return digest.hexdigest()
 
 
-def load_model(platform: Platform, definition: str, version: int) -> "TrainedModel":
-    """Return a registered model, from the cache of its files or from the registry.
+def load_model(platform: RegistryPorts, definition: Definition, version: int) -> "TrainedModel":
+    """Return a registered model, from the cache of its files or from the registry, as the kind of its definition reads it.
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
-    stored = platform.decisions.file_hashes(definition, version)
+    name = definition.name
+    stored = platform.decisions.file_hashes(name, version)
     if not stored:
         raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
-    return _read(_find_cached(platform, definition, version, stored) or _fetch(platform, definition, version, stored), version)
+    files = _find_cached(platform, name, version, stored) or _fetch(platform, name, version, stored)
+    try:
+        return trained_kind_of(definition).load(files)
+    except ModelUnavailable:
+        raise
+    except Exception as fault:  # of one model, which is then unknown; the round continues
+        raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault
 
 
-def _find_cached(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes] | None:
+def _find_cached(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes] | None:
     """Return the cached files of a version if all of them have their registered hashes; drop them if one has not."""
     for hashes in stored:
         files = platform.model_file_cache.load(definition, version, hashes)
@@ -87,7 +96,7 @@ def _find_cached(platform: Platform, definition: str, version: int, stored: list
     return None
 
 
-def _fetch(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes]:
+def _fetch(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes]:
     """Download the files of a version, compare them with the registered hashes, and cache them."""
     try:
         downloaded = platform.models.model_files(definition, version)
@@ -126,14 +135,3 @@ def _select_registered(definition: str, version: int, files: Files, stored: list
 
 def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
     return found.keys() >= stored.keys() and all(hmac.compare_digest(found[name], stored[name]) for name in stored)
-
-
-def _read(files: Files, version: int) -> "TrainedModel":
-    from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
-
-    try:
-        return model_from_files(files)
-    except ModelUnavailable:
-        raise
-    except Exception as fault:  # of one model, which is then unknown; the round continues
-        raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault

@@ -7,28 +7,26 @@ from datetime import datetime
 
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
+from alerting.kinds.registry import training_of
+from alerting.kinds.training import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.estimator import BLEND
-from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.blending import BlendChoice, choose_blend
-from alerting.learning.selection.challenger import Evidence, finish_challenger
-from alerting.learning.selection.choice import choose
-from alerting.learning.selection.feedback_ablation import compare_without_feedback
-from alerting.learning.selection.promotion import PromotionDecision, compare
+from alerting.learning.selection.challenger import Evidence
+from alerting.learning.selection.promotion import PromotionDecision
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
-from alerting.learning.selection.refit import refit
-from alerting.ports import ModelUnavailable, Platform
+from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.reporting.figures import training_charts
-from alerting.usecases.definitions.platform_alerts import record_model_faults
+from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
+from alerting.usecases.training.due import end_run
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
@@ -51,25 +49,24 @@ class _Challenger:
     answers_difference: str
 
 
-def compare_run(platform: Platform, run_id: str) -> Proposal:
+def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the champion.
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
     tags = platform.models.tags(run_id)
     as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
-    definition, dataset = load_definition(platform, run_id), load_dataset(platform, run_id)
+    definition, dataset = load_definition(platform, run_id), load_dataset(platform.models, run_id)
     candidates = load_candidates(platform, run_id)
-    review_refit(platform, definition, as_of)
-    choice = choose(dataset, definition, candidates)
-    champion_version = champion_at(platform.decisions.of(name), as_of)
+    review_refit(platform, definition, as_of, tags.get("question"))
+    chance, chosen = training_of(definition).choose(dataset, definition, candidates)
+    champion_version = champion_at(platform.decisions.of(name), as_of, tags.get("question"))
     refreshed_version = None
-    if choice.candidate is None:
-        challenger, reason = None, f"{choice.chance.message} The champion, if any, stays."
+    if chosen is None:
+        challenger, reason = None, f"{chance.message} The champion, if any, stays."
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
-        taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
-        challenger = _register(platform, run_id, definition, dataset, taken, champion_version)
+        challenger = _register(platform, run_id, definition, dataset, chosen, champion_version)
         decision = challenger.decision
         if challenger.candidate.family == BLEND:
             candidates.append(challenger.candidate)
@@ -81,6 +78,7 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     proposal = Proposal(
         definition=name,
         revision=int(tags["revision"]),
+        question=tags.get("question"),
         run_id=run_id,
         as_of=as_of,
         verdict=decision.verdict,
@@ -93,7 +91,7 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
         refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=challenger.evidence.summary if challenger else {},
-        evidence={"chance": choice.chance.to_document(), **decision.evidence},
+        evidence={"chance": chance.to_document(), **decision.evidence},
         importance=challenger.evidence.importance if challenger else {},
         dataset=profile(dataset),
         findings=dataset.findings,
@@ -102,49 +100,49 @@ def compare_run(platform: Platform, run_id: str) -> Proposal:
     )
     text = decision_markdown(proposal)
     files = {PROPOSAL: proposal.to_json(), "decision.md": text.encode()}
-    params = (
-        {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
-    )  # where people look first
-    metrics = {f"chance_{key}": float(getattr(choice.chance, key)) for key in ("ap", "bound", "trials", "problems")}
+    params = {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
+    metrics = {f"chance_{key}": float(getattr(chance, key)) for key in ("ap", "bound", "trials", "problems")}
     platform.models.log(run_id, params=params, metrics=metrics, tags=description(text), files=files, folder="decision")
+    end_run(platform, name, tags.get("training"))
+    record_waiting(platform.platform_alerts, name, proposal.reason if proposal.waiting else None, platform.clock.now())
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
 
 
 def _register(
-    platform: Platform,
+    platform: TrainingPorts,
     run_id: str,
     definition: TrainedDefinition,
     dataset: Dataset,
-    choice: BlendChoice,
+    chosen: Challenger,
     champion_version: int | None,
 ) -> _Challenger:
-    """Finish the challenger, compare it with the champion, register it, and store its evidence on the run.
+    """Compare the challenger with the champion, register it, and store its evidence on the run.
 
     It is registered with its refit if it is to go into service.
     """
     tags = platform.models.tags(run_id)
-    model, evidence = finish_challenger(dataset, choice.candidate, definition, choice.estimator)
+    training, model, evidence = training_of(definition), chosen.model, chosen.evidence
     decision = _decide(platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"]))
     if decision.promote and definition.periods.refit == "all":
-        model = refit(dataset, model, definition) or model
+        model = training.refit(dataset, model, definition) or model
     version = register_model(
         platform,
         definition.name,
         run_id,
-        model_files(model) | requirements_file(model),
+        training.save(model),
         {**_version_tags(model, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
         column_types(model.plan),
     )
-    difference = compare_without_feedback(dataset, choice.candidate, definition, model)
+    difference = chosen.difference
     metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
-    return _Challenger(choice.candidate, version, evidence, decision, difference.message if difference else "")
+    return _Challenger(chosen.candidate, version, evidence, decision, difference.message if difference else "")
 
 
 def _refresh(
-    platform: Platform,
+    platform: TrainingPorts,
     run_id: str,
     definition: TrainedDefinition,
     dataset: Dataset,
@@ -155,7 +153,8 @@ def _refresh(
     refreshed = refresh(platform, run_id, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
-    serving = last_promotion(platform.decisions.of(definition.name))
+    question = platform.models.tags(run_id).get("question")
+    serving = last_promotion(platform.decisions.of(definition.name), question)
     reason = (
         f"{compared.reason} It is refitted on all rows up to {refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
         f"{refreshed.version} replaces version {champion_version}, with the same twin."
@@ -165,7 +164,7 @@ def _refresh(
 
 
 def _charts(
-    platform: Platform, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
+    platform: PlantPorts, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
     assets = matching_assets(definition, platform.assets.all())
@@ -177,11 +176,15 @@ def _charts(
 
 
 def _decide(
-    platform: Platform, definition: TrainedDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
+    platform: TrainingPorts,
+    definition: TrainedDefinition,
+    challenger: TrainedModel,
+    champion_version: int | None,
+    as_of: datetime,
 ) -> PromotionDecision:
     """Compare with the champion. If the champion cannot be read, the challenger is proposed to a person."""
     try:
-        champion = None if champion_version is None else ModelCache(platform).get(definition.name, champion_version)
+        champion = None if champion_version is None else ModelCache(platform).get(definition, champion_version)
     except ModelUnavailable as unavailable:
         faults = {definition.name: f"the model cannot be read: {unavailable}"}
         record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
@@ -192,12 +195,12 @@ def _decide(
             reason=f"The champion, version {champion_version}, cannot be read, so the comparison is impossible ({unavailable}). "
             "The challenger exceeds chance out of fold; it goes into service only if a person approves.",
         )
-    return compare(
+    return training_of(definition).compare(
         definition=definition,
         challenger=challenger,
         champion=champion,
         histories=histories_at(platform, definition, as_of),
-        excluded=acted_windows(platform, definition, as_of),
+        excluded=acted_windows(platform.episodes, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,
         suppressed=suppressed_at(platform, definition, as_of),
@@ -213,5 +216,6 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
         "model_hash": model.hash,
         "dataset_hash": tags["dataset_hash"],
         "training_run": run_id,
+        **({"question": tags["question"]} if "question" in tags else {}),
         **refit_tags(model),
     }

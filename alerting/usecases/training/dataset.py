@@ -10,11 +10,12 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
+from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
-from alerting.ports import Platform
+from alerting.ports import EpisodePorts, Episodes, PlantPorts, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -22,15 +23,15 @@ from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.training.derived import histories_at
 
 
-def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
+def dataset_of(platform: TrainingPorts, name: str, as_of: datetime) -> Dataset:
     """Return the dataset of a training of this definition at as_of. Raises UserError if training on it is not possible."""
     sync(platform, platform.clock.now())
-    revision = require_revision(platform, name)
-    return dataset_at(platform, revision, require_classifier(revision), as_of)
+    revision = require_revision(platform.definitions, name)
+    return dataset_at(platform, revision, require_trained(revision), as_of)
 
 
 def dataset_at(
-    platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
+    platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
 ) -> Dataset:
     """Return the dataset of one revision at as_of, with the feedback given by then, and stride and windows of its question.
 
@@ -38,7 +39,7 @@ def dataset_at(
     """
     feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    limits, derived = platform.limits, stored_features(platform, definition)
+    limits, derived = platform.limits, stored_features(platform.derived_features, definition)
     return build_dataset(
         definition,
         revision.number,
@@ -53,13 +54,13 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
-    end = min(as_of, definition.periods.end or as_of)
+    end = min(as_of, definition.periods.last or as_of)
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
-def feedback_labels_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+def feedback_labels_at(platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
     """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem."""
     same = {
         revision.number
@@ -70,16 +71,16 @@ def feedback_labels_at(platform: Platform, definition: TrainedDefinition, as_of:
     return collect_feedback_labels(episodes, definition, as_of)
 
 
-def acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+def acted_windows(episodes: Episodes, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
-    answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
+    answers = collect_feedback_labels(episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
 
 
-def require_classifier(revision: Revision) -> TrainedDefinition:
+def require_trained(revision: Revision) -> TrainedDefinition:
     """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
     if not isinstance(revision.definition, TrainedDefinition):
-        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; only classifier definitions are trained")
+        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; trained are {', '.join(trained_kinds())}")
     if revision.definition.state == "retired":
         raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")
     return revision.definition

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import Platform, RunState
+from alerting.ports import Definitions, RunState, TrainingPorts
 
 
-def unfinished_training(platform: Platform, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
+def unfinished_training(platform: TrainingPorts, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
     """Return the newest training of a definition without a proposal and a decision; None without one.
 
     `step`: its present or last step; `candidates_done` of `candidates`; `last_sign`: when a part of it began or ended last.
@@ -20,7 +20,7 @@ def unfinished_training(platform: Platform, name: str, decided: Collection[str |
     searches = platform.models.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
     active = [s.tags["family"] for s in searches if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"]
-    total = _candidates(platform, name, newest)
+    total = _candidates(platform.definitions, name, newest)
     return {
         "run_id": newest.id,
         "as_of": newest.tags.get("as_of"),
@@ -32,9 +32,9 @@ def unfinished_training(platform: Platform, name: str, decided: Collection[str |
     }
 
 
-def _candidates(platform: Platform, name: str, run: RunState) -> int | None:
+def _candidates(definitions: Definitions, name: str, run: RunState) -> int | None:
     number = int(run.tags.get("revision", "0"))
-    revision = next((r for r in platform.definitions.revisions(name) if r.number == number), None)
+    revision = next((r for r in definitions.revisions(name) if r.number == number), None)
     families = getattr(revision.definition, "families", None) if revision else None
     return None if families is None else len(families)
 

@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.model import Definition, Revision
+from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
-from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import chance_lines, decision_markdown
+from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import last_promotion, line_of_champions, serves_twin
+from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
 from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
@@ -20,39 +23,43 @@ _LONGEST_TAG = 5000
 _AUDITED = {"rollback": "rolled back", "gave_way": "refit gave way to its twin"}
 
 
-def promote_run(platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None) -> Proposal:
+def promote_run(
+    platform: TrainingPorts, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
+) -> Proposal:
     """Carry out a run's proposal: record the decision, then move the aliases. Idempotent.
 
     A proposal that a person must approve returns with `waiting` until `approved_by` is given. A promotion
     over a champion that is no longer in service is recorded as `stale`, and not carried out. Raises UserError for a rejection
     without a reason, and for an answer to a training without a proposal.
     """
-    proposal = read_proposal(platform, run_id)
+    proposal = read_proposal(platform.models, run_id)
     if proposal is None:
         raise UserError(f"run {run_id} has no proposal; its training has not reached the comparison yet")
     name = proposal.definition
-    decided = _decision_of(platform, name, run_id)
+    decided = _decision_of(platform.decisions, name, run_id)
     if decided is None:
         _check_answer(proposal, approved_by, rejected_reason)
         if proposal.waiting and approved_by is None:
+            record_waiting(platform.platform_alerts, name, proposal.reason, platform.clock.now())
             return proposal
-        decided = _keep(platform, _record(platform, proposal, approved_by, rejected_reason))
+        decided = _keep(platform.decisions, _record(platform.clock, proposal, approved_by, rejected_reason))
     follow(platform, decided)
+    record_waiting(platform.platform_alerts, name, None, platform.clock.now())
     outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason, "waiting": False}
     final = proposal.model_copy(update=outcome)
-    _report_run(platform, run_id, final)
+    _report_run(platform.models, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
 
-def read_proposal(platform: Platform, run_id: str) -> Proposal | None:
+def read_proposal(models: Models, run_id: str) -> Proposal | None:
     """Return the proposal of a training; None before it has one. Raises UserError for a damaged one."""
-    data = platform.models.files(run_id, "decision").get(PROPOSAL)
+    data = models.files(run_id, "decision").get(PROPOSAL)
     return None if data is None else Proposal.from_json(data, run_id)
 
 
-def _decision_of(platform: Platform, name: str, run_id: str) -> DecisionRecord | None:
-    return next((d for d in platform.decisions.of(name) if d.run_id == run_id), None)
+def _decision_of(decisions: Decisions, name: str, run_id: str) -> DecisionRecord | None:
+    return next((d for d in decisions.of(name) if d.run_id == run_id), None)
 
 
 def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> None:
@@ -64,7 +71,7 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
 
 
-def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> DecisionRecord:
+def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> DecisionRecord:
     verdict, promote, reason = proposal.verdict, proposal.promote, proposal.reason
     if rejected_reason is not None:
         verdict, promote, reason = "rejected", False, f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
@@ -72,7 +79,7 @@ def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rej
         reason = f"{reason} Approved by {approved_by}."
     return DecisionRecord(
         definition=proposal.definition,
-        at=platform.clock.now() if approved_by else proposal.as_of,
+        at=clock.now() if approved_by else proposal.as_of,
         revision=proposal.revision,
         challenger_version=proposal.refreshed_version or proposal.challenger_version,
         champion_version=proposal.champion_version,
@@ -83,29 +90,30 @@ def _record(platform: Platform, proposal: Proposal, approved_by: str | None, rej
         evidence=proposal.evidence,
         run_id=proposal.run_id,
         actor=approved_by or PLATFORM,
+        question=proposal.question,
     )
 
 
-def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
+def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
     """Store a decision, as stale if the champion has changed. Return the run's existing decision if another process was first.
 
     Promotions are numbered, and a number is given once: of two processes that saw the same champion in service, one stores its
     promotion, and the other one compares again.
     """
     while True:
-        made = platform.decisions.of(wanted.definition)
+        made = decisions.of(wanted.definition)
         own = next((d for d in made if wanted.run_id is not None and d.run_id == wanted.run_id), None)
         if own is not None:
             return own
         record = _unless_stale(wanted, made)
         rank = 1 + sum(d.promoted for d in made) if record.promoted else None
-        if platform.decisions.add(record, rank):
+        if decisions.add(record, rank):
             return record
 
 
 def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
     """Return the decision, as stale if its champion is no longer in service or if it is for a time before its champion's."""
-    serving = last_promotion(made)
+    serving = last_promotion(made, wanted.question)
     version = serving.challenger_version if serving else None
     if not wanted.promoted or (version == wanted.champion_version and (serving is None or serving.at <= wanted.at)):
         return wanted
@@ -118,7 +126,7 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     return replace(wanted, promoted=False, verdict="stale", reason=reason)
 
 
-def follow(platform: Platform, decision: DecisionRecord) -> None:
+def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
@@ -131,38 +139,40 @@ def follow(platform: Platform, decision: DecisionRecord) -> None:
     )
     move_aliases(platform, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
-        _index_carried_forward(platform, decision.definition, decision.challenger_version)
+        revision = require_revision(platform.definitions, decision.definition)
+        _index_carried_forward(platform, revision.definition, decision.challenger_version)
 
 
-def _index_carried_forward(platform: Platform, name: str, version: int) -> None:
+def _index_carried_forward(platform: TrainingPorts, definition: Definition, version: int) -> None:
     """Prepare the search for values that the new champion carries forward. Evaluations work without it, more slowly."""
     try:
-        model = ModelCache(platform).get(name, version)
+        model = ModelCache(platform).get(definition, version)
     except ModelUnavailable as unavailable:
-        _log.warning("its values that are carried forward have no index: %s", unavailable, definition=name)
+        _log.warning("its values that are carried forward have no index: %s", unavailable, definition=definition.name)
         return
     platform.readings.index_newest(sorted(model.plan.carried_longer))
 
 
-def move_aliases(platform: Platform, name: str) -> None:
+def move_aliases(platform: TrainingPorts, name: str) -> None:
     """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last process sets them right."""
     line: list[int] | None = None
-    while line != (line := line_of_champions(platform.decisions.of(name))):
+    revisions = platform.definitions.revisions(name)
+    while line != (line := line_of_champions(made := platform.decisions.of(name), _present_question(revisions, made))):
         if line:
             platform.models.set_alias(name, "champion", line[-1])
             platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
-def _report_run(platform: Platform, run_id: str, proposal: Proposal) -> None:
+def _report_run(models: Models, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
-    platform.models.log(
+    models.log(
         run_id,
         tags={"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG], **description(text)},
         files={"decision.md": text.encode()},
         folder="decision",
     )
-    platform.models.finish(run_id)
+    models.finish(run_id)
 
 
 def description(text: str) -> dict[str, str]:
@@ -175,7 +185,7 @@ def description(text: str) -> dict[str, str]:
     return {"mlflow.note.content": shown[:_LONGEST_TAG]}
 
 
-def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | None = None) -> DecisionRecord:
+def rollback(platform: TrainingPorts, name: str, reason: str, actor: str, to: int | None = None) -> DecisionRecord:
     """Put an earlier champion back into service: the one before the present one, or the version `to`.
 
     It is used from now on; evaluations of the present champion stay. Raises UserError without a reason, if there is no such
@@ -183,11 +193,12 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
     """
     if not reason.strip():
         raise UserError("a rollback needs a reason, which is stored with the decision: write one")
-    revision = require_revision(platform, name)
+    revision = require_revision(platform.definitions, name)
     made = platform.decisions.of(name)
-    serving, target = _from_and_to(name, made, to)
+    question = _present_question(platform.definitions.revisions(name), made)
+    serving, target = _from_and_to(name, promotions(made, question), to)
     try:
-        ModelCache(platform).get(name, target)
+        ModelCache(platform).get(revision.definition, target)
     except ModelUnavailable as unavailable:
         raise UserError(f"version {target} of {name!r} cannot be read, the champion stays: {unavailable}") from unavailable
     earlier = next(d for d in reversed(made) if d.promoted and d.challenger_version == target)
@@ -204,6 +215,7 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
         evidence={},
         run_id=None,
         actor=actor,
+        question=earlier.question,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again")
@@ -211,9 +223,15 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
     return record
 
 
+def _present_question(revisions: Sequence[Revision], made: Sequence[DecisionRecord]) -> str | None:
+    """Return the question that is answered at present; None if there is no definition any more."""
+    revision = present_answer(revisions, made).revision
+    return None if revision is None else question_of(revision)
+
+
 def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> tuple[DecisionRecord, int]:
-    """Return the promotion in service, and the version to roll back to."""
-    serving, line = last_promotion(made), line_of_champions(made)
+    """Return the promotion in service, and the version to roll back to. `made`: promotions of the question that is answered."""
+    serving, line = last_promotion(made, None), line_of_champions(made, None)
     if serving is None:
         raise UserError(f"{name!r} has no champion yet; no rollback is possible")
     served = list(dict.fromkeys(d.challenger_version for d in made if d.promoted and d.challenger_version is not None))
@@ -223,23 +241,29 @@ def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> t
     if target == serving.challenger_version:
         raise UserError(f"version {target} of {name!r} is in service already")
     if target not in served:
-        raise UserError(f"version {target} of {name!r} was never in service; versions that were: {', '.join(map(str, served))}")
+        raise UserError(
+            f"version {target} of {name!r} was never in service; versions that were: {', '.join(map(str, served))}, "
+            "all of the present question. The champion of an earlier question answers when its revision is applied again: "
+            f"`alerting show {name} --revision N`"
+        )
     return serving, target
 
 
-def model_history(platform: Platform, name: str) -> dict[str, Any]:
+def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
     """Return the champion, the leaderboard of the last training, registered versions, and every decision with its reason.
 
     If the registry cannot be read, its part is left out, and `unreadable` is the reason.
     """
-    require_revision(platform, name)
+    require_revision(platform.definitions, name)
     made = platform.decisions.of(name)
-    serving = last_promotion(made)
+    answer = present_answer(platform.definitions.revisions(name), made)
+    serving = last_promotion(made, None if answer.revision is None else question_of(answer.revision))
     history: dict[str, Any] = {
         "definition": name,
         "champion": serving and serving.challenger_version,
         "provisional": serving is not None and serving.provisional,
         "since": serving and serving.at.isoformat(),
+        "answers": answer.message,
         "by_twin": serving is not None and serves_twin(made, serving.challenger_version, serving.at),
         "versions": [],
         "training": None,
@@ -249,8 +273,8 @@ def model_history(platform: Platform, name: str) -> dict[str, Any]:
     }
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
-        training = _last_training(platform, name, made)
-        return history | {"versions": _versions(platform, name), "training": training, "unfinished": unfinished}
+        training = _last_training(platform.models, name, made)
+        return history | {"versions": _versions(platform.models, name), "training": training, "unfinished": unfinished}
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}
 
@@ -265,29 +289,26 @@ def _decision_line(decision: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def _versions(platform: Platform, name: str) -> list[dict[str, Any]]:
+def _versions(models: Models, name: str) -> list[dict[str, Any]]:
     aliases: dict[int, list[str]] = {}
     for alias in ("champion", "previous", "challenger"):
-        version = platform.models.alias(name, alias)
+        version = models.alias(name, alias)
         if version is not None:
             aliases.setdefault(version, []).append(alias)
-    return [
-        {"version": v, "alias": ", ".join(aliases.get(v, [])), **platform.models.version_tags(name, v)}
-        for v in platform.models.versions(name)
-    ]
+    return [{"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)} for v in models.versions(name)]
 
 
-def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+def _last_training(models: Models, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
     """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
-    versions = platform.models.versions(name)
-    newest_tags = platform.models.version_tags(name, versions[-1]) if versions else {}
+    versions = models.versions(name)
+    newest_tags = models.version_tags(name, versions[-1]) if versions else {}
     newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
     latest = decided[-1] if decided else None
     run_id = newest if newest is not None and newest not in decided else latest
     if run_id is None:
         return None
-    proposal = read_proposal(platform, run_id)
+    proposal = read_proposal(models, run_id)
     if proposal is None:
         return None
     waiting = run_id not in decided and proposal.promote

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.definitions.question import question_hash
+from alerting.definitions.model import TrainedDefinition
+from alerting.kinds.registry import training_of
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.refit import compare_with_twin, refit
-from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.learning.selection.refit import compare_with_twin
+from alerting.ports import DecisionRecord, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, serves_twin
@@ -38,25 +37,28 @@ def refit_tags(model: TrainedModel) -> dict[str, str]:
     return {"refit_cutoff": model.refit.training_cutoff.isoformat(), "refit_hash": model.refit.hash}
 
 
-def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, dataset: Dataset, version: int) -> Refreshed | None:
+def refresh(
+    platform: TrainingPorts, run_id: str, definition: TrainedDefinition, dataset: Dataset, version: int
+) -> Refreshed | None:
     """Fit the champion's parameters on all rows that are mature now, and register the result with the same twin. Idempotent.
 
-    None if the definition wants no refit, if it asks another question than the champion answers, if the champion's refit has
-    given way to its twin, or if there are no newer rows. `dataset`: of the run.
+    None if the definition wants no refit, if the champion's refit has given way to its twin, or if there are no newer rows.
+    `dataset`: of the run. `version`: of the champion of the run's question.
     """
     tags, name = platform.models.tags(run_id), definition.name
-    revision = require_revision(platform, name, int(tags["revision"]))
-    champion, as_of = ModelCache(platform).get(name, version), datetime.fromisoformat(tags["as_of"])
+    revision = require_revision(platform.definitions, name, int(tags["revision"]))
+    champion, as_of = ModelCache(platform).get(definition, version), datetime.fromisoformat(tags["as_of"])
     gave_way = serves_twin(platform.decisions.of(name), version, as_of)
-    if definition.periods.refit == "none" or gave_way or not _same_question(platform, revision, champion):
+    if definition.periods.refit == "none" or gave_way:
         return None
     if dataset.plan != champion.plan:
         dataset = dataset_at(platform, revision, definition, as_of, champion.plan)
-    refreshed = refit(dataset, champion, definition)
+    training = training_of(definition)
+    refreshed = training.refit(dataset, champion, definition)
     if refreshed is None or refreshed.refit is None:
         return None
     of_champion = platform.models.version_tags(name, version)
-    child = next((id for id, child in platform.models.find_runs(run_id) if "refreshes" in child), None)
+    child = next((run.id for run in platform.models.searches(run_id) if "refreshes" in run.tags), None)
     child = child or platform.models.start_run(name, f"refit of version {version}", {"refreshes": str(version)}, parent=run_id)
     made = {
         "training_run": child,
@@ -68,7 +70,7 @@ def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, data
         platform,
         name,
         child,
-        model_files(refreshed) | requirements_file(refreshed),
+        training.save(refreshed),
         of_champion | made | refit_tags(refreshed),
         column_types(refreshed.plan),
     )
@@ -76,34 +78,26 @@ def refresh(platform: Platform, run_id: str, definition: TrainedDefinition, data
     return Refreshed(number, refreshed.refit.training_cutoff)
 
 
-def _same_question(platform: Platform, revision: Revision, champion: TrainedModel) -> bool:
-    """Return whether the champion was trained for what the definition asks now."""
-    revisions = platform.definitions.revisions(revision.name)
-    before = next((r.definition for r in revisions if r.number == champion.revision), None)
-    asked = revision.definition
-    if not isinstance(before, TrainedDefinition) or not isinstance(asked, TrainedDefinition):
-        return False
-    return question_hash(before) == question_hash(asked)
-
-
-def review_refit(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> DecisionRecord | None:
-    """Let the champion's refit give way to its twin if it is worse beyond chance, and record that. Idempotent.
+def review_refit(
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime, question: str | None
+) -> DecisionRecord | None:
+    """Let the refit of a question's champion give way to its twin if it is worse beyond chance, and record that. Idempotent.
 
     Return the decision; None if the refit stays, or if it is not known whether it is worse.
     """
     name = definition.name
     made = platform.decisions.of(name)
-    serving = last_promotion(made)
+    serving = last_promotion(made, question)
     if serving is None or serving.challenger_version is None or serving.at > as_of:
         return None
     if serves_twin(made, serving.challenger_version, as_of):
         return None
     try:
-        champion = ModelCache(platform).get(name, serving.challenger_version)
+        champion = ModelCache(platform).get(definition, serving.challenger_version)
     except ModelUnavailable:  # the comparison of the training reports it
         return None
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    acted = acted_windows(platform, definition, as_of)
+    acted = acted_windows(platform.episodes, definition, as_of)
     found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
     if found is None:
         return None
@@ -120,6 +114,7 @@ def review_refit(platform: Platform, definition: TrainedDefinition, as_of: datet
         evidence=found.evidence,
         run_id=None,
         actor=PLATFORM,
+        question=serving.question,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         return None  # another promotion came first

@@ -4,36 +4,37 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
+from alerting.learning.data.findings import describe_findings
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
-from alerting.ports import Platform
+from alerting.ports import Models, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.training.dataset import require_classifier
+from alerting.usecases.training.dataset import require_trained
 
 
-def candidate_families(platform: Platform, run_id: str) -> list[str]:
+def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
     """Return the families to try in this run."""
     return list(load_definition(platform, run_id).families)
 
 
-def load_definition(platform: Platform, run_id: str) -> TrainedDefinition:
+def load_definition(platform: TrainingPorts, run_id: str) -> TrainedDefinition:
     """Return the definition that the run trains, in the run's revision, with stride and windows as they were derived."""
     tags = platform.models.tags(run_id)
-    revision = require_revision(platform, tags["definition"], int(tags["revision"]))
-    return with_stored_features(platform, require_classifier(revision))
+    revision = require_revision(platform.definitions, tags["definition"], int(tags["revision"]))
+    return with_stored_features(platform.derived_features, require_trained(revision))
 
 
-def load_dataset(platform: Platform, run_id: str) -> Dataset:
+def load_dataset(models: Models, run_id: str) -> Dataset:
     """Return the dataset of the run."""
-    return dataset_from_files(platform.models.files(run_id, "dataset"))
+    return dataset_from_files(models.files(run_id, "dataset"))
 
 
-def load_candidates(platform: Platform, run_id: str) -> list[Candidate]:
+def load_candidates(platform: TrainingPorts, run_id: str) -> list[Candidate]:
     """Return the newest fitted candidate of every family."""
-    fitted = {tags["family"]: run for run, tags in platform.models.find_runs(run_id) if tags.get("fitted") == "true"}
+    fitted = {s.tags["family"]: s.id for s in platform.models.searches(run_id) if s.tags.get("fitted") == "true"}
     missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
     if missing:
         raise UserError(f"not fitted yet: {', '.join(missing)}; run these candidates of the training again")
@@ -57,7 +58,7 @@ def profile(dataset: Dataset) -> DatasetProfile:
         variables=len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
         columns=len(dataset.plan.columns),
         dropped=dict(dataset.counts),
-        notes=tuple(dataset.notes),
+        notes=tuple(describe_findings(dataset.findings)),
     )
 
 

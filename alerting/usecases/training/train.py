@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.kinds.registry import training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
-from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
-from alerting.ports import ModelUnavailable, Platform, Progress, silent
+from alerting.ports import ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
@@ -28,8 +29,9 @@ from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
-from alerting.usecases.training.dataset import dataset_at, require_classifier
+from alerting.usecases.training.dataset import dataset_at, require_trained
 from alerting.usecases.training.derived import fix_features
+from alerting.usecases.training.due import begin_training, end_run, failure_recorded
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.run import (
     candidate_families,
@@ -47,36 +49,66 @@ def _nothing(line: str) -> None:
     """Drop a line on the progress of a training."""
 
 
-def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> Proposal:
+def train(platform: TrainingPorts, name: str, as_of: datetime, progress: Progress = silent) -> Proposal:
     """Run all steps one after the other. Promotion waits for approval if the definition requires it."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
-    families = candidate_families(platform, run_id)
-    for done, family in enumerate(families):
-        progress(f"searching {family}", done, len(families))
-        fit(platform, run_id, family, progress)
-    progress("comparing", len(families), len(families))
-    compare_run(platform, run_id)
+    try:
+        families = candidate_families(platform, run_id)
+        for done, family in enumerate(families):
+            progress(f"searching {family}", done, len(families))
+            fit(platform, run_id, family, progress)
+        progress("comparing", len(families), len(families))
+        compare_run(platform, run_id)
+    except BaseException as fault:
+        end_run(
+            platform,
+            name,
+            platform.models.tags(run_id)["training"],
+            first_line(fault) if isinstance(fault, Exception) else "interrupted",
+        )
+        raise
     return promote_run(platform, run_id)
 
 
-def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[str], None] = _nothing) -> str:
+def prepare(
+    platform: TrainingPorts, name: str, as_of: datetime, report: Callable[[str], None] = _nothing, training_run: str | None = None
+) -> str:
     """Build the dataset of a definition and open its training run; `report` gets each sentence on it.
 
-    Raises UserError if training on it is not possible.
+    `training_run`: the id under which the training was started; None for the next one of its question. Raises NotDue if
+    it was started for another question, and UserError if training is not possible.
     """
     sync(platform, platform.clock.now())
-    revision = require_revision(platform, name)
-    definition = require_classifier(revision)
+    revision = require_revision(platform.definitions, name)
+    definition = require_trained(revision)
+    training = begin_training(platform, revision, training_run)
+    with failure_recorded(platform, training):
+        dataset = _dataset(platform, revision, definition, as_of)
+    tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash}
+    run_id = platform.models.start_run(
+        name,
+        f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
+        tags | {"question": training.question, "training": training.run},
+    )
+    _log_dataset(platform, run_id, definition, dataset)
+    for line in dataset_lines(profile(dataset)):
+        report(line)
+    _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
+    return run_id
+
+
+def _dataset(platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> Dataset:
+    """Build the dataset, and fix stride and windows if they are derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
     if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:  # another training was first
         dataset = dataset_at(platform, revision, definition, as_of)
-    run_id = platform.models.start_run(
-        name,
-        f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
-        {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash},
-    )
+    return dataset
+
+
+def _log_dataset(platform: TrainingPorts, run_id: str, definition: TrainedDefinition, dataset: Dataset) -> None:
+    """Store the dataset with its composition, counts and quality report on the run."""
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
@@ -104,11 +136,8 @@ def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[st
         },
         folder="dataset",
     )
-    platform.models.log_dataset(run_id, name, composition.model_dump(mode="json"), column_types(dataset.plan))
-    for line in dataset_lines(composition):
-        report(line)
-    _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
-    return run_id
+    document = composition.model_dump(mode="json")
+    platform.models.log_dataset(run_id, definition.name, document, column_types(dataset.plan))
 
 
 def _quality_metrics(dataset: Dataset) -> dict[str, float]:
@@ -122,12 +151,14 @@ def _quality_file(dataset: Dataset) -> bytes:
     return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
 
 
-def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary:
+def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary:
     """Search one family on the run's dataset and store the candidate on a child run."""
-    dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
+    dataset, definition = load_dataset(platform.models, run_id), load_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        candidate = search_candidate(dataset, definition, family, progress, _champion_params(platform, run_id, family))
+        candidate = training_of(definition).train(
+            dataset, definition, family, progress, _champion_params(platform, run_id, family)
+        )
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
@@ -142,19 +173,19 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     return CandidateSummary.from_candidate(candidate)
 
 
-def _champion_params(platform: Platform, run_id: str, family: str) -> dict[str, Any] | None:
-    """Return the best parameters for this family from the training of the present champion; None without a champion.
+def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[str, Any] | None:
+    """Return the best parameters for this family from the training of the present champion, of any question; None without.
 
     A champion of the run's own instant does not count, because training again from the same data must give the same model.
     """
     tags = platform.models.tags(run_id)
     before = datetime.fromisoformat(tags["as_of"]) - timedelta(microseconds=1)
-    version = champion_at(platform.decisions.of(tags["definition"]), before)
+    version = champion_at(platform.decisions.of(tags["definition"]), before, question=None)
     if version is None:
         return None
     try:
-        searches = platform.models.find_runs(search_run(platform.models.version_tags(tags["definition"], version)))
-        child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
+        searches = platform.models.searches(search_run(platform.models.version_tags(tags["definition"], version)))
+        child = next((s.id for s in searches if (s.tags.get("family"), s.tags.get("fitted")) == (family, "true")), None)
         return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only
         return None

@@ -5,15 +5,17 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
-from alerting.adapters.airflow.dag_snapshot import read_dag_snapshot
+from alerting.adapters.airflow.dag_snapshot import DagSnapshot
 from alerting.adapters.mongo.documents import to_document
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.cli.main import app
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
+from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operations.report import due_reports
@@ -76,7 +78,7 @@ def platform(stores):
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     sync.apply(platform, [too_hot(), too_moist()], "engineer", at(0), "first")
     platform.routes.put({"name": "all", "channels": ["mail"], "platform": True})
-    platform.readings.add_readings([ReadingRow("oven-1", at(minute), {"temperature": 230.0}) for minute in range(1, 10)], at(10))
+    add_readings(platform, [ReadingRow("oven-1", at(minute), {"temperature": 230.0}) for minute in range(1, 10)], at(10))
     return platform
 
 
@@ -164,7 +166,7 @@ def test_the_target_of_a_malformed_asset_is_left_out_and_the_other_targets_go_on
     platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
     sync.apply(platform, [too_hot(assets=["oven-1", "oven-2"])], "engineer", at(0), "both")
     rows = [ReadingRow("oven-2", at(minute), {"temperature": 230.0}) for minute in range(1, 10)]
-    platform.readings.add_readings(rows, at(10))
+    add_readings(platform, rows, at(10))
     spoil(stores, "assets", {"name": "oven-2"}, {"variables": {"temperature": {"latency": "99999999999999d"}}})
 
     goes_on(platform, 10)
@@ -298,10 +300,10 @@ def test_the_dags_of_good_definitions_are_there_whatever_the_other_revisions_hol
     moist = _revision(classifier(**{**MOIST, "name": "in-force"}))
     leave(real, collection, [moist, {**moist, "number": 2, "definition": {**moist["definition"], "kind": "oracle"}}])
 
-    snapshot = read_dag_snapshot(real_server, "contracts", tmp_path, 10)
+    snapshot = DagSnapshot(real_server, "contracts", tmp_path, 10)
 
-    assert {"good", "in-force"} <= {row.definition.name for row in snapshot.trained}
-    assert "7m" in snapshot.cadences
+    assert {"good", "in-force"} <= {row.definition.name for number in range(SHARDS) for row in snapshot.trained(number)}
+    assert "7m" in snapshot.cadences()
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
-from tests.builders import at, oven, too_moist
+from tests.builders import at, classifier, oven, too_moist
 from tests.helpers.learning.proposals import proposal
 from tests.helpers.stores import audit_entries
 from tests.pretended import HandClock, platform_on
@@ -63,7 +63,7 @@ def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_oth
     assert (won.verdict, lost.verdict) == ("promote", "stale")
     assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
     assert [d.verdict for d in platform.decisions.of(NAME) if d.promoted] == ["promote", "promote"]
-    assert champion_at(platform.decisions.of(NAME), at(25)) == 1
+    assert champion_at(platform.decisions.of(NAME), at(25), None) == 1
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
     assert promote_run(platform, mine).verdict == "stale"
     assert len(platform.decisions.of(NAME)) == 3
@@ -102,7 +102,7 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
         thread.join(30)
     assert sorted(r.verdict for r in results.values()) == ["promote", "stale"]
     winner = next(r.challenger_version for r in results.values() if r.promote)
-    assert champion_at(inner.of(NAME), at(60)) == platform.models.alias(NAME, "champion") == winner
+    assert champion_at(inner.of(NAME), at(60), None) == platform.models.alias(NAME, "champion") == winner
 
 
 def three_champions(platform, files):
@@ -118,12 +118,12 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
     assert record.reason == "Rolled back from version 3 to version 2 by ann: too many false alarms"
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
     made = platform.decisions.of(NAME)
-    assert (champion_at(made, at(99)), champion_at(made, at(100))) == (3, 2)
+    assert (champion_at(made, at(99), None), champion_at(made, at(100), None)) == (3, 2)
     (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "rolled back"]
     assert (entry["actor"], entry["before"], entry["after"]) == ("ann", 3, 2)
 
     rollback(platform, NAME, "still", "ann")
-    assert line_of_champions(platform.decisions.of(NAME)) == [1]
+    assert line_of_champions(platform.decisions.of(NAME), None) == [1]
     with pytest.raises(UserError, match="no champion before it"):
         rollback(platform, NAME, "again", "ann")
     rollback(platform, NAME, "it was the sensor", "ann", to=3)
@@ -235,12 +235,12 @@ def keyed(platform, key):
 def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(platform, files):
     shared = keyed(platform, b"k" * 48)
     promote_run(shared, proposed(shared, files, None))
-    assert ModelCache(shared).get(NAME, 1).definition == NAME
+    assert ModelCache(shared).get(classifier(), 1).definition == NAME
     assert not any("sha256:" in value.split("hmac-")[0] for value in shared.decisions.file_hashes(NAME, 1)[0].values())
     with pytest.raises(ModelUnavailable, match="stored without the key of this platform, or with another one; train the model"):
-        ModelCache(keyed(platform, b"x" * 48)).get(NAME, 1)
+        ModelCache(keyed(platform, b"x" * 48)).get(classifier(), 1)
     with pytest.raises(ModelUnavailable, match="stored with a key, which this platform does not use"):
-        ModelCache(keyed(platform, b"")).get(NAME, 1)
+        ModelCache(keyed(platform, b"")).get(classifier(), 1)
     assert "k" * 48 not in repr(shared)
 
 
@@ -254,7 +254,7 @@ def test_a_version_that_was_registered_by_others_is_not_read(platform, files):
     promote_run(platform, proposed(platform, files, None))
     platform.models.register(NAME, "a run of somebody else", files, {}, {})
     with pytest.raises(ModelUnavailable, match="no hash of version 2 was stored at its registration"):
-        ModelCache(platform).get(NAME, 2)
+        ModelCache(platform).get(classifier(), 2)
 
 
 def test_a_registration_that_was_cut_short_and_done_again_with_other_bytes_is_read(platform, files):
@@ -263,7 +263,7 @@ def test_a_registration_that_was_cut_short_and_done_again_with_other_bytes_is_re
     again = files | {"model.json": files["model.json"] + b"\n"}
     assert register_model(platform, NAME, run, again, {"training_run": run}, {}) == 1
     promote_run(platform, run)
-    assert ModelCache(platform).get(NAME, 1).definition == NAME
+    assert ModelCache(platform).get(classifier(), 1).definition == NAME
 
 
 def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform, files):

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
+from alerting.definitions.shards import shard_of
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
 from alerting.readings.instants import NO_TIME
 from tests.builders import at
+from tests.helpers.stores import states_of
 
 
 def save(states, key, state):
@@ -45,15 +47,15 @@ def test_a_state_comes_back_equal(stores):
     )
     save(stores.states, HOT, full)
     save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))
-    assert stores.states.load("too-hot", ["oven-1", "oven-2", "oven-3"]) == {"oven-1": full, "oven-2": ConditionState(at(5))}
-    assert stores.states.load("too-moist", ["oven-1"]) == {}
+    assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {"oven-1": full, "oven-2": ConditionState(at(5))}
+    assert states_of(stores, "too-moist", ["oven-1"]) == {}
 
 
 def test_only_one_of_two_begins(stores):
     save(stores.states, HOT, ConditionState(at(1)))
     with pytest.raises(Conflict):
         save(stores.states, HOT, ConditionState(at(2)))
-    assert stores.states.load("too-hot", ["oven-1"])["oven-1"].watermark == at(1)
+    assert states_of(stores, "too-hot", ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_only_one_of_two_moves_on_from_the_same_watermark(stores):
@@ -63,13 +65,13 @@ def test_only_one_of_two_moves_on_from_the_same_watermark(stores):
     move(stores.states, HOT, first, second)
     with pytest.raises(Conflict):
         move(stores.states, HOT, first, replace(first, watermark=at(3)))
-    assert stores.states.load("too-hot", ["oven-1"]) == {"oven-1": second}
+    assert states_of(stores, "too-hot", ["oven-1"]) == {"oven-1": second}
 
 
 def test_nothing_moves_on_from_a_state_that_is_not_there(stores):
     with pytest.raises(Conflict):
         move(stores.states, HOT, ConditionState(at(1)), ConditionState(at(2)))
-    assert stores.states.load("too-hot", ["oven-1"]) == {}
+    assert states_of(stores, "too-hot", ["oven-1"]) == {}
 
 
 def table(**states):
@@ -79,6 +81,11 @@ def table(**states):
         if state is not None:
             filled.put(row, state)
     return filled
+
+
+def unmoved(states, before):
+    """Which targets have still the watermark of `before`, when the shards are read again."""
+    return states.load_many(before.keys).watermark == before.watermark
 
 
 def neighbours():
@@ -98,8 +105,8 @@ def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(mongo_sto
     move(MongoStates(mongo_stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
     with pytest.raises(Conflict):
         mongo_stores.states.advance(begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))}))
-    assert mongo_stores.states.find_unmoved(begun).tolist() == [True, False]
-    assert mongo_stores.states.load(mine, ["oven-1"])["oven-1"].watermark == at(1)
+    assert unmoved(mongo_stores.states, begun).tolist() == [True, False]
+    assert states_of(mongo_stores, mine, ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
@@ -133,10 +140,10 @@ def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_i
     after = table(**{mine: ConditionState(at(2))})
     with pytest.raises(Conflict):
         mongo_stores.states.advance(before, after)
-    assert mongo_stores.states.find_unmoved(before).all()
+    assert unmoved(mongo_stores.states, before).all()
     mongo_stores.states.advance(before, after)
-    assert mongo_stores.states.load(mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
-    assert mongo_stores.states.load(yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
+    assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
+    assert states_of(mongo_stores, yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
 
 
 def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
@@ -147,7 +154,7 @@ def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
     save(stores.states, (mine, "oven-1"), state)
     for name in (yours, "oven", "z"):
         save(stores.states, (name, "oven-1"), ConditionState(at(1)))
-    assert stores.states.load(mine, ["oven-1"]) == {"oven-1": state}
+    assert states_of(stores, mine, ["oven-1"]) == {"oven-1": state}
 
 
 def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
@@ -178,5 +185,5 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     assert stored == {"60000": [yours], "3600000": [mine]}
     with pytest.raises(Conflict):
         old.advance(begun, table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}), every=60_000)
-    assert old.find_unmoved(begun).tolist() == [False, True]
-    assert mongo_stores.states.load(mine, ["oven-1"]) == {"oven-1": after.state(0)}
+    assert unmoved(old, begun).tolist() == [False, True]
+    assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}

@@ -7,6 +7,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import Checkpoint, LatePart
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at
 
 
@@ -26,9 +27,9 @@ def test_the_reach_only_moves_on(stores):
 
 
 def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(stores):
-    stores.readings.add_readings(rows(1, 2), at(3))
+    add_readings(stores, rows(1, 2), at(3))
     stores.arrivals.extend_evaluated_until(at(10))
-    stores.readings.add_readings(rows(11, 12), at(12))
+    add_readings(stores, rows(11, 12), at(12))
     assert stores.arrivals.unfinished().arrivals == []
     assert stores.arrivals.since(at(0)) == []
 
@@ -36,25 +37,24 @@ def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(s
 def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
     stores.arrivals.extend_evaluated_until(at(10))
     batch = [*rows(4, 9, 12), *rows(10, moisture=4.0), *rows(3, asset="oven-2"), *rows(11, asset="oven-3")]
-    stores.readings.add_readings(batch, at(13))
+    add_readings(stores, batch, at(13))
     (arrival,) = stores.arrivals.unfinished().arrivals
     assert (arrival.written, arrival.arrived_at, arrival.rows) == (True, at(13), 4)
     assert arrival.parts == (
         LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
         LatePart("oven-2", at(3), at(3), 1, ("temperature",)),
     )
-    assert stores.arrivals.of(at(13)) == [arrival]
-    assert stores.arrivals.of(at(14)) == []
     assert stores.arrivals.since(at(13)) == [arrival]
+    assert stores.arrivals.since(at(14)) == []
 
 
 def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
-    stores.readings.add_readings(rows(1, 2), at(3))
+    add_readings(stores, rows(1, 2), at(3))
     stores.arrivals.extend_evaluated_until(at(10))
-    stores.readings.add_readings(rows(1, 2), at(11))
+    add_readings(stores, rows(1, 2), at(11))
     assert stores.arrivals.unfinished().arrivals == []
-    stores.readings.add_readings([*rows(1), *rows(2, temperature=201.0)], at(12))
-    stores.readings.add_readings(rows(1, moisture=4.0), at(13))
+    add_readings(stores, [*rows(1), *rows(2, temperature=201.0)], at(12))
+    add_readings(stores, rows(1, moisture=4.0), at(13))
     assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [(at(2), 1, ("temperature",)), (at(1), 1, ("moisture",))]
 
 
@@ -64,10 +64,10 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
 
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
     stores.arrivals.extend_evaluated_until(at(10))
-    stores.readings.add_events(event(None), at(11))
-    stores.readings.add_events(event(8), at(12))
-    stores.readings.add_events(event(8, reason="jam"), at(13))
-    stores.readings.add_events(event(20), at(14))
+    add_events(stores, event(None), at(11))
+    add_events(stores, event(8), at(12))
+    add_events(stores, event(8, reason="jam"), at(13))
+    add_events(stores, event(20), at(14))
     assert [(p.asset, p.first, p.events) for p in parts(stores)] == [
         ("oven-1", at(5), ("stop",)),
         ("oven-1", at(8), ("stop",)),
@@ -75,46 +75,46 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
     ]
 
 
-def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(mongo_stores, monkeypatch):
-    mongo_stores.arrivals.extend_evaluated_until(at(10))
+def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
+    stores.arrivals.extend_evaluated_until(at(10))
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mongo_stores.readings, "_insert_readings", killed)
+    monkeypatch.setattr(stores.reading_writes, "insert", killed)
     with pytest.raises(KeyboardInterrupt):
-        mongo_stores.readings.add_readings(rows(4, 20), at(13))
-    (arrival,) = mongo_stores.arrivals.unfinished().arrivals
+        add_readings(stores, rows(4, 20), at(13))
+    (arrival,) = stores.arrivals.unfinished().arrivals
     assert (arrival.written, arrival.parts[0].last, arrival.seen_at) == (False, at(20), None)
-    mongo_stores.arrivals.mark_seen(arrival, at(14))
-    mongo_stores.arrivals.mark_seen(arrival, at(15))
-    (seen,) = mongo_stores.arrivals.unfinished().arrivals
+    stores.arrivals.mark_seen(arrival, at(14))
+    stores.arrivals.mark_seen(arrival, at(15))
+    (seen,) = stores.arrivals.unfinished().arrivals
     assert seen.seen_at == at(14)
-    mongo_stores.arrivals.mark_routed([(seen, 1)], at(30))
-    assert mongo_stores.arrivals.unfinished().arrivals == []
-    (kept,) = mongo_stores.arrivals.since(at(0))
+    stores.arrivals.mark_routed([(seen, 1)], at(30))
+    assert stores.arrivals.unfinished().arrivals == []
+    (kept,) = stores.arrivals.since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)
 
 
-def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(mongo_stores, monkeypatch):
-    mongo_stores.arrivals.extend_evaluated_until(at(10))
-    insert = mongo_stores.readings._insert_readings
+def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeypatch):
+    stores.arrivals.extend_evaluated_until(at(10))
+    insert = stores.reading_writes.insert
 
     def slow(*new):
-        (arrival,) = mongo_stores.arrivals.unfinished().arrivals
-        mongo_stores.arrivals.mark_routed([(arrival, 0)], at(14))
+        (arrival,) = stores.arrivals.unfinished().arrivals
+        stores.arrivals.mark_routed([(arrival, 0)], at(14))
         return insert(*new)
 
-    monkeypatch.setattr(mongo_stores.readings, "_insert_readings", slow)
-    mongo_stores.readings.add_readings(rows(4), at(13))
-    (arrival,) = mongo_stores.arrivals.unfinished().arrivals
+    monkeypatch.setattr(stores.reading_writes, "insert", slow)
+    add_readings(stores, rows(4), at(13))
+    (arrival,) = stores.arrivals.unfinished().arrivals
     assert arrival.written
 
 
 def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores):
     stores.arrivals.extend_evaluated_until(at(10))
     for minute in (11, 12, 13):
-        stores.readings.add_readings(rows(minute - 10), at(minute))
+        add_readings(stores, rows(minute - 10), at(minute))
     first, second, third = stores.arrivals.unfinished().arrivals
     stores.arrivals.mark_routed([(first, 0), (third, 0)], at(14))
     assert stores.arrivals.forget(at(11)) == 0

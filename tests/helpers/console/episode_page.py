@@ -9,6 +9,7 @@ from alerting.console.app import create_app
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode
@@ -34,7 +35,7 @@ def hot_now(mail=None, **changes):
 
 
 def read(platform, values, name="temperature"):
-    platform.readings.add_readings([ReadingRow("oven-1", at(m), {name: v}) for m, v in values.items()], at(min(values)))
+    add_readings(platform, [ReadingRow("oven-1", at(m), {name: v}) for m, v in values.items()], at(min(values)))
 
 
 def tick(platform, minute):

@@ -11,6 +11,7 @@ from alerting.cli.main import app
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.episode_page import risky
@@ -22,7 +23,7 @@ def platform(monkeypatch):
     made = pretended_platform(Mailbox("mail"))
     made.assets.put([oven()])
     apply(made, [too_hot(stale_after="10h")], "engineer", at(0), "test")
-    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
     made.clock.instant = at(8)
     evaluate(made, None, at(8))
     deliver_due(made, at(8))

@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from alerting import wiring
 from alerting.cli.main import app
 from alerting.definitions.assets import Asset, Variable
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, Training
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.humid_line import NAME, humid_oven, learned_quickly, line
@@ -45,7 +46,7 @@ def plant(monkeypatch, tmp_path):
     object.__setattr__(made, "models", TalkingModels())
     made.assets.put([oven(), humid_oven()])
     apply(made, [too_hot(stale_after="10h", title=TITLE, severity="high")], "engineer", at(0), "because [of] this")
-    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
     made.clock.instant = at(8)
     evaluate(made, None, at(8))
     deliver_due(made, at(8))
@@ -124,6 +125,8 @@ def every_command(plant, files, episode):
         ("dataset", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("train", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("models", NAME),
+        ("score", NAME),
+        ("score", NAME, "--history", "--out", "scores.csv"),
         ("model", "approve", trained_run),
         ("model", "reject", trained_run, "--reason", "worse"),
         ("model", "rollback", NAME, "--reason", "worse"),
@@ -161,6 +164,9 @@ def every_command(plant, files, episode):
         ("demo", "status"),
         ("demo", "set", "belt_speed_setpoint", "8"),
         ("definition", "retire", "too-hot"),
+        ("retain", "--dry-run"),
+        ("backup", "."),  # a folder that is not empty: refused
+        ("restore", "."),
         ("prepare",),
     ]
 
@@ -168,11 +174,12 @@ def every_command(plant, files, episode):
 @pytest.mark.slow
 def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
     """Also where libraries print, warn and show progress; a refusal is a document, too."""
-    plant.readings.add_readings(line(), at(0))
+    add_readings(plant, line(), at(0))
     walked = set()
     for words in every_command(plant, written_files(), plant.episodes.find()[0].id):
         done = run(*(word() if callable(word) else word for word in words), "--json")
         assert done.exit_code in (0, 1), (words, done.output)
+        assert done.stdout, (words, done.stderr, done.exception)
         json.loads(done.stdout, parse_constant=pytest.fail)
         walked |= {words[:1], words[:2]}
     assert {path for path in commands() if path not in walked} == {(name,) for name in RUNS_ON}
@@ -279,16 +286,26 @@ def test_apply_ends_with_what_happens_next_with_a_threshold(plant, changes, word
     assert words in " ".join(shown.split())
 
 
-@pytest.mark.parametrize(
-    ("retrain", "words"),
-    [("0 3 * * 0", "trains next at 20"), (None, "trains only by hand: `alerting train too-moist`")],
-)
-def test_apply_says_when_a_classifier_trains_and_that_nothing_is_evaluated_before(plant, retrain, words):
-    shown = " ".join(output("apply", write("d.yaml", learned_quickly(schedule={"retrain": retrain}))).split())
-    assert words in shown
-    assert "has no champion, so it is not evaluated yet" in shown
-    assert "alerting train too-moist" in shown
+def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_not(plant):
+    shown = " ".join(output("apply", write("d.yaml", learned_quickly())).split())
+    assert "asks a new question, so its training starts within two minutes in Airflow" in shown
+    assert "without Airflow: `alerting train --due`" in shown
+    assert f"{NAME}: its training is due" in output("list")
+    assert "# its training is due" in output("show", NAME)
     assert "next" not in output("apply", Path("d.yaml"), "--dry-run")
+
+    revision = plant.definitions.newest_revision(NAME)
+    plant.trainings.begin(Training(NAME, revision.question, "run", 1, at(0), at(1)))
+    for retrain, words in (("0 3 * * 0", "trains next at 20"), (None, "trains for another question only, or by hand")):
+        shown = " ".join(output("apply", write("d.yaml", learned_quickly(schedule={"retrain": retrain}, title=words))).split())
+        assert "its question has been trained without a champion, so it is not evaluated yet" in shown
+        assert words in shown
+        assert "alerting train too-moist" in shown
+
+
+def test_check_warns_of_dates_together_with_a_schedule_of_trainings(plant):
+    dated = learned_quickly(periods={"test": {"from": "2026-03-01T00:00Z"}})
+    assert "validates and tests on the same days" in " ".join(output("check", write("d.yaml", dated)).split())
 
 
 def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):

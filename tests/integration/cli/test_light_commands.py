@@ -13,6 +13,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import oven, too_hot, too_moist
 from tests.pretended import HandClock, platform_on
 
@@ -53,7 +54,7 @@ def plant(real_server, tmp_path_factory):
         platform = platform_on(stores, (), HandClock(now - timedelta(minutes=10)))
         platform.assets.put([oven()])
         apply(platform, [too_hot(stale_after="10h"), too_moist()], "engineer", platform.clock.now(), "test")
-        platform.readings.add_readings([ReadingRow("oven-1", now - timedelta(minutes=5), {"temperature": 230})], now)
+        add_readings(platform, [ReadingRow("oven-1", now - timedelta(minutes=5), {"temperature": 230})], now)
         platform.clock.instant = now
         evaluate(platform, ["too-hot"], now)
         [episode] = platform.episodes.find()

@@ -28,6 +28,7 @@ from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, plan_round
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
 from alerting.usecases.training.run import candidate_families
@@ -56,16 +57,16 @@ def day(**changes):
     rows = [ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)}) for m, v in HOT.items()]
     rows += [ReadingRow("oven-1", at(m), {"temperature": 205.0, "moisture": 3.0}) for m in range(48, 240, 4)]
     rows += [ReadingRow("oven-2", at(m), {"temperature": 230.0, "moisture": 3.0}) for m in range(5)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    platform.readings.add_events([EventRow("oven-1", "stop", at(34), at(36), "test")], at(0))
+    add_events(platform, [EventRow("oven-1", "stop", at(34), at(36), "test")], at(0))
     apply(platform, [document], "engineer", at(-1), "test")
     for m in range(0, 240, 7):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
         deliver_due(platform, at(m))
         if m == 210:  # and a reading that comes half an hour late
-            platform.readings.add_readings([ReadingRow("oven-1", at(182), {"temperature": 230.0})], at(m))
+            add_readings(platform, [ReadingRow("oven-1", at(182), {"temperature": 230.0})], at(m))
     kept = sorted(
         (e.asset, e.raised_at, e.closed_at, e.severity, e.severity_peak, e.title, e.outcome_record)
         for e in platform.episodes.find()
@@ -194,6 +195,7 @@ THRESHOLD = {
     "problem.variable": [{"problem": MOIST}, {"problem": {"variable": "temperature", "above": 4.5}}],
     "problem.above": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6}}],
     "problem.below": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6, "below": 3.5}}],
+    "problem.equals": [{"problem": MOIST}, {"problem": {"variable": "moisture", "equals": 2}}],
     "problem.for": [{"problem": MOIST}, {"problem": {**MOIST, "for": "40m"}}],
     "problem.event": [{"problem": MOIST}, {"problem": {"event": "stop"}}],
     "horizon": [{"problem": MOIST}, {"problem": MOIST, "horizon": "5m"}],
@@ -263,7 +265,7 @@ def tried(**changes):
     platform.assets.put([line.asset])
     moist = line.readings["moisture"]
     rows = [ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()]
-    platform.readings.add_readings(rows, small_models.START)
+    add_readings(platform, rows, small_models.START)
     document = {
         "name": "m",
         "kind": "classifier",
@@ -278,7 +280,7 @@ def tried(**changes):
 def served(**changes):
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=3), at(0))
+    add_readings(platform, line(days=3), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(3 * DAY)
     return train(platform, NAME, at(3 * DAY)).promote, "refit_hash" in platform.models.version_tags(NAME, 1)
@@ -329,10 +331,12 @@ def reported(**changes):
     return last_period(parse_definition({**too_hot(), "schedule": changes}), at(60 * 24 * 9 + 30))
 
 
+FROM_2ND, FROM_4TH, FROM_5TH = ({"from": f"2026-01-0{day}T00:00Z"} for day in (2, 4, 5))
 CLASSIFIER = {
     "problem.variable": (learned, {}, {"problem": {"variable": "humidity", "above": 9}}),
     "problem.above": (learned, {}, {"problem": {"variable": "moisture", "above": 4.8}}),
     "problem.below": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "below": 3.9}}),
+    "problem.equals": (learned, {}, {"problem": {"variable": "crew", "equals": "early"}}),
     "problem.for": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}),
     "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
     "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}}),
@@ -349,8 +353,23 @@ CLASSIFIER = {
     "features.attributes": (learned, {"features": {}}, {"features": {"attributes": ["model"]}}),
     "periods.start": (learned, {}, {"periods": {"start": "2026-01-02T00:00:00Z"}}),
     "periods.end": (learned, {}, {"periods": {"end": "2026-01-05T00:00:00Z"}}),
+    "periods.train": (learned, {}, {"periods": {"train": "1d"}}),
+    "periods.train.from": (learned, {}, {"periods": {"train": FROM_2ND}}),
+    "periods.train.to": (
+        learned,
+        {"periods": {"train": FROM_2ND}},
+        {"periods": {"train": FROM_2ND | {"to": "2026-01-03T00:00Z"}}},
+    ),
     "periods.validation": (learned, {}, {"periods": {"validation": 0.3}}),
-    "periods.test": (learned, {}, {"periods": {"test": 0.3}}),
+    "periods.validation.from": (learned, {}, {"periods": {"validation": FROM_4TH}}),
+    "periods.validation.to": (
+        learned,
+        {"periods": {"validation": FROM_4TH}},
+        {"periods": {"validation": FROM_4TH | {"to": "2026-01-04T12:00:00Z"}}},
+    ),
+    "periods.test": (learned, {}, {"periods": {"test": "30h"}}),
+    "periods.test.from": (learned, {}, {"periods": {"test": FROM_5TH}}),
+    "periods.test.to": (learned, {"periods": {"test": FROM_5TH}}, {"periods": {"test": FROM_5TH | {"to": "2026-01-05T15:00Z"}}}),
     "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),

@@ -12,6 +12,7 @@ from alerting.definitions.routes import Route
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
@@ -38,7 +39,7 @@ def _told(changes):
     definitions += [too_hot(name="mill-hot", assets=["mill-1"], stale_after="1d")]
     apply(platform, definitions, "engineer", at(0), "test")
     apply_routes(platform, [{**PLAIN, **json.loads(changes)}], "engineer", at(0))
-    platform.readings.add_readings([ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")], at(5))
+    add_readings(platform, [ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")], at(5))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))  # all alerts are raised here; from here on time alone passes
     platform.platform_alerts.report("definition faulty", "too-cold", "no limit", at(5))

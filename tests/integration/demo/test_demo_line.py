@@ -52,7 +52,7 @@ from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     print("filling", flush=True)
     end = datetime.fromisoformat(sys.argv[3])
-    fill(assets=stores.assets, readings=stores.readings, lines=MongoLines(stores.database), end=end, days=8)
+    fill(assets=stores.assets, plant=stores, lines=MongoLines(stores.database), end=end, days=8)
 """
 
 RUN = """
@@ -65,7 +65,7 @@ with open_stores(sys.argv[1], sys.argv[2]) as stores:
     wait = lambda seconds: bool(time.sleep(0.02))
     print("running", flush=True)
     clock, lines = MongoClock(stores.database), MongoLines(stores.database)
-    run_line(readings=stores.readings, lines=lines, clock=clock, speed=2000.0, wait=wait)
+    run_line(plant=stores, lines=lines, clock=clock, speed=2000.0, wait=wait)
 """
 
 
@@ -140,7 +140,7 @@ def test_a_fill_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(s
 @pytest.mark.slow
 def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(server, stores):
     lines, clock = MongoLines(stores.database), MongoClock(stores.database)
-    fill(assets=stores.assets, readings=stores.readings, lines=lines, end=END, days=1)
+    fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     shown = []
     for _ in range(3):
         process = start(RUN, server, stores)
@@ -162,7 +162,7 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
 @pytest.mark.slow
 def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(server, stores, monkeypatch):
     lines, clock = MongoLines(stores.database), MongoClock(stores.database)
-    fill(assets=stores.assets, readings=stores.readings, lines=lines, end=END, days=1)
+    fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     clock.start(END, 1.0, timedelta(0))
     monkeypatch.setenv("ALERTING_MONGODB_URI", server)
     monkeypatch.setenv("ALERTING_DATABASE", stores.database.name)
@@ -194,7 +194,7 @@ def filled(server):
     with open_stores(server, "demo-filled", prepare=True) as opened:
         begin = time.process_time()
         lines = MongoLines(opened.database)
-        fill(assets=opened.assets, readings=opened.readings, lines=lines, end=END)
+        fill(assets=opened.assets, plant=opened, lines=lines, end=END)
         taken = time.process_time() - begin
         line = lines.load(ASSET)
         assert line is not None

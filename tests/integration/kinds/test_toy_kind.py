@@ -12,6 +12,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.expected_load import expected_load
@@ -55,7 +56,7 @@ def platform(mailbox):
     rows = [
         ReadingRow("oven-1", at(m), {"left": left, "right": 100.0, "moisture": moist[m]}) for m, left in LEFT_BY_MINUTE.items()
     ]
-    made.readings.add_readings(rows, at(0))
+    add_readings(made, rows, at(0))
     return made
 
 
@@ -108,7 +109,7 @@ def test_an_instant_is_evaluated_by_the_kind_in_force_there(platform):
 
 def test_late_readings_of_its_variables_are_evaluated_again(platform):
     evaluated(platform, 60)
-    platform.readings.add_readings([ReadingRow("oven-1", at(25), {"right": 110.0})], at(61))
+    add_readings(platform, [ReadingRow("oven-1", at(25), {"right": 110.0})], at(61))
     (episode,) = evaluated(platform, 62)
     assert episode.closed_at == at(25)
 

@@ -23,9 +23,10 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.readings.history import History, from_millis, millis, no_events, to_millis
 from alerting.recommendation.contributions import contributions
-from alerting.usecases.backtest.live_views import ReadingsUntil
+from alerting.usecases.backtest.sandbox import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import rollback
 from tests.frames import FrameReadings
@@ -161,9 +162,9 @@ def stocked(history, since, platform=None):
         ReadingRow("line-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v is not None and v == v})  # noqa: PLR0124 - NaN
         for ts, row in history.readings[recent | held].iterrows()
     ]
-    platform.readings.add_readings(rows, since)
+    add_readings(platform, rows, since)
     events = [EventRow("line-1", "stop", ts.to_pydatetime(), ts.to_pydatetime(), "test") for ts in history.events["start"]]
-    platform.readings.add_events(events, since)
+    add_events(platform, events, since)
     apply(platform, [definition_document(definition())], "engineer", since, "test")
     register_model(platform, "stops", "run-1", {"version": b"1"}, {}, {})
     platform.decisions.add(DecisionRecord("stops", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"))

@@ -12,6 +12,7 @@ from alerting.settings.logs import configure_logging
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.training.train import train
@@ -29,7 +30,7 @@ def platform(capsys):
     made = pretended_platform(Mailbox("mail"))
     made.assets.put([oven(), humid_oven()])
     apply(made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test")
-    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     made.clock.instant = at(8)
     configure_logging({"ALERTING_LOG_FORMAT": "json"})
     capsys.readouterr()
@@ -73,7 +74,7 @@ def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
 
 @pytest.mark.slow
 def test_training_names_definition_and_run(platform, capsys):
-    platform.readings.add_readings(line(), at(0))
+    add_readings(platform, line(), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     name = learned_quickly()["name"]
     logged(capsys)

@@ -1,11 +1,22 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
-from tests.report_material import GOOD_PROBLEMS, MODELS, THRESHOLD, episode, good_material, problems, threshold_material
+from tests.report_material import (
+    END,
+    GOOD_PROBLEMS,
+    MODELS,
+    START,
+    THRESHOLD,
+    episode,
+    good_material,
+    problems,
+    threshold_material,
+)
 
 
 def judged(**changes):
@@ -17,7 +28,7 @@ def test_an_alert_that_meets_every_demand_is_trusted_and_its_sentence_has_the_nu
     assert judgement.trust == "yes"
     assert judgement.sentence == (
         "Trust it: 7 of 9 problems announced in time, 1 h 59 min ahead in the median; "
-        "8 of 10 episodes with an outcome were right; 0.5 false alarms per week and asset."
+        "8 of 10 episodes with an outcome were right; 0.5 false alarms a week."
     )
 
 
@@ -30,7 +41,17 @@ def test_an_alert_that_surely_misses_a_demand_is_not_relied_on():
     wrong = [episode(h, outcome="no") for h in range(5, 640, 11)]
     judgement = judged(episodes=[*good_material().episodes, *wrong])
     assert judgement.trust == "no"
-    assert any("where 3 are allowed" in action for action in judgement.actions)
+    assert any("where 3 a week and asset are allowed" in action for action in judgement.actions)
+
+
+def test_a_budget_is_said_for_all_assets_together():
+    material = good_material()
+    [(_, interval)] = material.evaluated.items()
+    metrics = compute_metrics(replace(material, evaluated={f"oven-{i}": interval for i in range(1, 6)}))
+    judgement = conclude(metrics)
+    assert "at most 15 false alarms a week on all 5 assets together (3 on each)" in judgement.rule
+    weekly = metrics.outcomes["false_alarm"] / ((END - START) / timedelta(weeks=1))
+    assert f"{weekly:.3g} false alarms a week on all 5 assets together ({weekly / 5:.3g} on each)" in judgement.sentence
 
 
 def test_too_few_problems_cannot_tell():

@@ -1,15 +1,17 @@
 """Stores of the demo line that live in memory, and die on request."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import TypeAdapter
 
+from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.definitions.assets import Asset, EventType
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingKey, ReadingRow
+from alerting.readings.instants import from_millis
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -27,6 +29,7 @@ class MemoryPlatform:
         self.readings: dict[tuple[str, datetime], dict[str, float | str | bool]] = {}
         self.events: dict[tuple[str, str, datetime], EventRow] = {}
         self.line: StoredLine | None = None
+        self.arrivals = MemoryArrivals()
         self.writes_left: int | None = None
 
     def copy(self) -> "MemoryPlatform":
@@ -48,16 +51,29 @@ class MemoryPlatform:
     def put_event_types(self, types: Sequence[EventType]) -> None:
         self.types.update({t.name: t for t in types})
 
-    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        self._write()
-        new = [r for r in rows if self.readings.get((r.asset, r.ts)) != r.values]
-        self.readings.update({(r.asset, r.ts): dict(r.values) for r in rows})
-        return len(new)
+    @property
+    def reading_writes(self) -> "MemoryPlatform":
+        return self
 
-    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+    def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
+        found = {(asset, at): (asset, from_millis(at)) for asset, at in keys}
+        return {key: ReadingRow(*row, self.readings[row]) for key, row in found.items() if row in self.readings}
+
+    def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         self._write()
-        self.events.update({(r.asset, r.type, r.start): r for r in rows})
-        return len(rows)
+        self.readings.update({(r.asset, r.ts): dict(r.values) for r in rows})
+        return []
+
+    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+        self.readings.update({(new.asset, new.ts): {**before.values, **new.values} for before, new in changes})
+
+    def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        return [self.events[key] for r in rows if (key := (r.asset, r.type, r.start)) in self.events]
+
+    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+        self._write()
+        self.events.update({(after.asset, after.type, after.start): after for _, after in changes})
+        return True
 
     def load(self, asset: str) -> StoredLine | None:
         return self.line

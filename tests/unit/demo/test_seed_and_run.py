@@ -1,5 +1,6 @@
 """Filling and running: idempotent, and the same after a death at any write."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -11,6 +12,7 @@ from alerting.demo.asset import ASSET
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.run import LEASE, lead_minutes, run_line
 from alerting.demo.seed import Filled, fill
+from alerting.ports import ReadingRow
 
 from .conftest import Killed, MemoryPlatform
 
@@ -19,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def filled(memory: MemoryPlatform, end: datetime = END) -> Filled:
-    return fill(assets=memory, readings=memory, lines=memory, end=end, days=1)
+    return fill(assets=memory, plant=memory, lines=memory, end=end, days=1)
 
 
 @cache
@@ -54,7 +56,7 @@ def test_a_second_fill_changes_nothing_whenever_it_comes(memory: MemoryPlatform)
 
 def test_a_fill_of_less_than_a_day_is_refused(memory: MemoryPlatform) -> None:
     with pytest.raises(UserError, match="at least one day"):
-        fill(assets=memory, readings=memory, lines=memory, end=END, days=0)
+        fill(assets=memory, plant=memory, lines=memory, end=END, days=0)
 
 
 @pytest.mark.parametrize("writes", range(1, 8))
@@ -83,10 +85,10 @@ def test_two_processes_that_run_one_line_are_refused(full: MemoryPlatform) -> No
     class Meddling(MemoryPlatform):
         """While readings are written somebody else moves the line."""
 
-        def add_readings(self, rows: object, arrived_at: datetime) -> int:
+        def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
             assert full.line is not None
             full.save(ASSET, full.line, full.line.state)
-            return 0
+            return []
 
     with pytest.raises(UserError, match="another process"):
         advance_line(full, Meddling(), 1500, END)
@@ -123,7 +125,7 @@ def test_the_live_line_begins_where_the_past_ends_and_stays_ahead_of_its_clock(f
         clock.wall += seconds
         return clock.wall > 120
 
-    run_line(readings=full, lines=full, clock=clock, speed=10.0, wait=wait)
+    run_line(plant=full, lines=full, clock=clock, speed=10.0, wait=wait)
     assert clock.calls == ["start", "freeze"]
     assert clock.now() == END.replace(second=0) + timedelta(seconds=1210)
     assert len(full.readings) == 1440 + 20 + lead_minutes(10.0)
@@ -132,7 +134,7 @@ def test_the_live_line_begins_where_the_past_ends_and_stays_ahead_of_its_clock(f
 def test_a_line_started_again_goes_on_where_its_clock_stood(full: MemoryPlatform) -> None:
     clock = WallClock(END)
     waits = iter([False, False, True])
-    run_line(readings=full, lines=full, clock=clock, speed=10.0, wait=lambda s: next(waits))
+    run_line(plant=full, lines=full, clock=clock, speed=10.0, wait=lambda s: next(waits))
     stood = clock.now()
     clock.wall += 86_400
     shown = []
@@ -142,7 +144,7 @@ def test_a_line_started_again_goes_on_where_its_clock_stood(full: MemoryPlatform
         clock.wall += seconds
         return len(shown) > 2
 
-    run_line(readings=full, lines=full, clock=clock, speed=10.0, wait=wait)
+    run_line(plant=full, lines=full, clock=clock, speed=10.0, wait=wait)
     assert shown[0] == stood
     assert shown == sorted(shown)
 
@@ -157,10 +159,10 @@ def test_the_clock_stands_still_when_the_line_fails(full: MemoryPlatform) -> Non
         return False
 
     with pytest.raises(Killed):
-        run_line(readings=full, lines=full, clock=clock, speed=60.0, wait=wait)
+        run_line(plant=full, lines=full, clock=clock, speed=60.0, wait=wait)
     assert clock.calls == ["start", "freeze"]
 
 
 def test_running_without_a_past_is_refused(memory: MemoryPlatform) -> None:
     with pytest.raises(UserError, match="no demo line yet"):
-        run_line(readings=memory, lines=memory, clock=WallClock(END), speed=10.0, wait=lambda s: True)
+        run_line(plant=memory, lines=memory, clock=WallClock(END), speed=10.0, wait=lambda s: True)

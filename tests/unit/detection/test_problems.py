@@ -1,9 +1,14 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import Problem
-from alerting.detection.problems import find_problems, matching, predicts, problem_samples
+from alerting.detection.problems import find_occurrences, find_problems, matching, predicts, problem_samples
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 
@@ -29,8 +34,46 @@ def test_a_laboratory_value_makes_the_problem_known_after_its_delay():
     problem = Problem.model_validate({"variable": "moisture", "below": 2})
     found = find_problems(problem, history([0, 60, 120], asset, moisture=[3, 1, 3]))
     assert list(found["known_at"]) == [at(120)]
-    assert predicts(problem, asset) == "state"
-    assert predicts(MOIST, oven()) == "onset"
+    assert predicts(_question(problem, "30m"), asset) == "state"
+    assert predicts(_question(MOIST, "30m"), oven()) == "onset"
+
+
+def test_the_unit_just_made_is_predicted_as_a_state_and_each_bad_one_is_a_problem():
+    problem = Problem.model_validate({"variable": "moisture", "above": 4.5})
+    assert predicts(_question(problem, "0s"), oven()) == "state"
+    asset = oven(moisture=Variable(delay="1h"))
+    found = find_problems(problem, history(range(5), asset, moisture=[5, 5, 4, np.nan, 5]), of_units=True)
+    assert list(found["start"]) == list(found["last"]) == list(found["end"]) == [at(0), at(1), at(4)]
+    assert list(found["known_at"]) == [at(60), at(61), at(64)]
+
+
+@pytest.mark.parametrize(
+    ("equals", "values", "bad"),
+    [
+        (1, [1, 0, 1, np.nan], [True, False, True]),
+        (True, [1.0, 0.0, 1.0, np.nan], [True, False, True]),
+        ("reject", ["reject", "good", "reject", None], [True, False, True]),
+        ("reject", [1.0, 0.0, 1.0, np.nan], [False, False, False]),
+    ],
+)
+def test_a_problem_can_be_one_value(equals, values, bad):
+    problem = Problem.model_validate({"variable": "quality", "equals": equals})
+    asset = oven(quality=Variable(type="category" if isinstance(equals, str) else "number"))
+    assert problem_samples(problem, history(range(4), asset, quality=values))[1].tolist() == bad
+
+
+def test_an_event_with_a_delay_is_known_after_it():
+    types = (EventType(name="complaint", duration="lasting", delay=timedelta(hours=1)),)
+    data = replace(history([0], moisture=[4], events=[("complaint", 5, 9)]), event_types=types)
+    problem = Problem.model_validate({"event": "complaint", "predict": "state"})
+    assert list(find_problems(problem, data)["known_at"]) == [at(65)]
+    found = find_occurrences(_question(problem, "30m"), data)
+    assert (found.known_at.tolist(), found.over_at.tolist()) == ([to_millis(at(65))], [to_millis(at(69))])
+    assert not len(find_occurrences(_question(problem, "0s"), data).start)
+
+
+def _question(problem, horizon):
+    return ClassifierDefinition(name="d", kind="classifier", assets=["oven-1"], problem=problem, horizon=horizon)
 
 
 def test_missing_values_are_no_samples():

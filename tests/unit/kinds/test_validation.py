@@ -38,13 +38,37 @@ def test_five_lines_make_a_definition(document):
             too_hot(schedule={"timezone": "Mars/Base"}),
             "schedule.timezone: 'Mars/Base' is not an IANA time zone (e.g. Europe/Berlin)",
         ),
-        (too_moist(horizon="0s"), "horizon: must be longer than 0s (write for example 30m)"),
+        (too_hot(problem={"event": "failure"}, horizon="0s"), "horizon: must be longer than 0s (write for example 30m)"),
+        (
+            too_moist(horizon="0s", problem={"variable": "moisture", "above": 4.5, "predict": "onset"}),
+            "problem.predict: with horizon: 0s nothing lies ahead, so no onset can be predicted "
+            "(write predict: state, or a horizon such as 30m)",
+        ),
+        (
+            too_moist(horizon="0s", gap="5m"),
+            "gap: with horizon: 0s the unit is already made, so there is no time to act before it (remove gap)",
+        ),
+        (
+            too_moist(horizon="0s", problem={"variable": "moisture", "above": 4.5, "for": "5m"}),
+            "problem.for: with horizon: 0s each unit is good or bad by itself, not for a time (remove for)",
+        ),
+        (
+            too_moist(horizon="0s", problem={"variable": "moisture", "above": 4.5, "recovery": "5m"}),
+            "problem.recovery: with horizon: 0s every unit counts (remove recovery)",
+        ),
         (
             too_moist(features={"stride": "1h"}),
             "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten features.stride)",
         ),
-        (too_moist(problem={"variable": "moisture"}), "problem: has no limit for moisture (add above: or below:)"),
-        (too_moist(problem={"event": "failure", "predict": "state"}), "problem.predict: an event can only be predicted as onset"),
+        (too_moist(problem={"variable": "moisture"}), "problem: has no limit for moisture (add above:, below: or equals:)"),
+        (
+            too_moist(problem={"variable": "moisture", "above": 3, "equals": 4}),
+            "problem.equals: cannot stand beside above or below (keep one of them)",
+        ),
+        (
+            too_moist(problem={"event": "failure", "equals": True}),
+            "problem: an event has no limit, no value and no `for` (remove above, below, equals and for)",
+        ),
         (too_moist(problem={"above": 3}), "problem: needs either a variable with a limit, or an event type"),
         (too_moist(periods={"validation": 0.5, "test": 0.5}), "periods: validation 0.5 and test 0.5 leave nothing to train on"),
         (
@@ -135,7 +159,12 @@ STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
             {"variable": "crew", "above": None, "equals": 3},
             "equals: 3.0 is not a possible value of 'crew', a category (write text)",
         ),
-        ({"variable": "crew"}, "variable: 'crew' is a category; a limit needs a number"),
+        ({"variable": "crew"}, "variable: 'crew' is a category; a limit needs a number (write equals: and its text)"),
+        (
+            {"problem": {"variable": "crew", "equals": True}},
+            "problem.variable: True is not a possible value of 'crew', a category (after equals: write text)",
+        ),
+        ({"problem": {"variable": "crew", "equals": "blue"}}, None),
         (
             {"stale_after": "30s"},
             "stale_after: 30s is shorter than the sampling of 'temperature' on 'oven-1', 1m "

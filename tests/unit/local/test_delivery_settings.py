@@ -39,14 +39,12 @@ def test_everything_else_of_deliveries():
             "ALERTING_EGRESS_ALLOW": "Hooks.Slack.com, 10.0.0.0/8,",
             "ALERTING_PUBLIC_URL": "https://alerting.plant.example/",
             "ALERTING_LINKS_LAST": "2h",
-            "ALERTING_NOTIFICATIONS_LAST": "30d",
             "ALERTING_LINK_KEY_FILE": "/run/key",
         }
     ).delivery
     assert dict(delivery.apprise_urls) == {"line-3": "ntfy://topic"}
     assert delivery.egress_allow == ("hooks.slack.com", "10.0.0.0/8")
     assert (delivery.public_url, delivery.links_last) == ("https://alerting.plant.example", timedelta(hours=2))
-    assert delivery.notifications_last == timedelta(days=30)
     assert delivery.link_key_file == Path("/run/key")
 
 
@@ -59,7 +57,6 @@ def test_every_fault_is_named():
         ALERTING_EMAIL_A="a@b.c,d@e.f",
         ALERTING_PUBLIC_URL="alerting.plant",
         ALERTING_LINKS_LAST="30d",
-        ALERTING_NOTIFICATIONS_LAST="1d",
     ) == {
         "ALERTING_SMTP_FROM",
         "ALERTING_SMTP_TLS",
@@ -67,7 +64,6 @@ def test_every_fault_is_named():
         "ALERTING_EMAIL_A",
         "ALERTING_PUBLIC_URL",
         "ALERTING_LINKS_LAST",
-        "ALERTING_NOTIFICATIONS_LAST",
     }
     assert faults(ALERTING_EMAIL_A="a@b.example") == {"ALERTING_SMTP_HOST"}
 

@@ -1,3 +1,5 @@
+import os
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -35,6 +37,7 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
         "airflow-api",
         "airflow-scheduler",
         "airflow-dags",
+        "clean",
         "first-alert",
     }
 
@@ -45,15 +48,24 @@ def test_servers_of_ones_own_are_not_started(tmp_path, secrets):
     assert not names & {"mongod", "mlflow"}
 
 
-def test_airflow_migrates_its_database_once_for_each_version(settings, secrets):
+def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(settings, secrets):
     environ = parts.airflow_environment(settings, secrets, {})
     assert [part.name for part in parts.airflow_migration(settings, environ)] == ["airflow-database"]
     stamp = settings.home / "airflow" / "migrated_to"
     stamp.parent.mkdir()
-    stamp.write_text(version("apache-airflow-core"))
+    stamp.write_text(f"{version('apache-airflow-core')} with {settings.background_slots} background slots")
     assert parts.airflow_migration(settings, environ) == []
+    more = replace(settings, background_slots=settings.background_slots + 1)
+    (job,) = parts.airflow_migration(more, environ)
+    assert str(more.background_slots) in job.command
     stamp.write_text("3.3.0")
     assert len(parts.airflow_migration(settings, environ)) == 1
+
+
+def test_a_full_pool_of_trainings_leaves_slots_for_every_shard_of_an_evaluation(settings, secrets):
+    for slots in (1, 16):
+        environ = parts.airflow_environment(replace(settings, background_slots=slots), secrets, {})
+        assert int(environ["AIRFLOW__CORE__PARALLELISM"]) - slots > min(8, os.cpu_count() or 1)
 
 
 def test_everything_listens_on_the_loopback_address(settings, secrets):

@@ -103,3 +103,24 @@ def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_mach
     for text, expected in (("max", machine), (str(machine + 1), machine), (str(1 << 29), 1 << 29)):
         (tmp_path / "memory.max").write_text(text + "\n")
         assert read_memory((tmp_path / "no file", tmp_path / "memory.max")) == expected
+
+
+def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults():
+    given = {"ALERTING_NOTIFICATIONS_LAST": "30d", "ALERTING_EVALUATION_LATE": "5m", "ALERTING_DISK_LEAST": "20"}
+    settings, usual = read_settings(given), read_settings({})
+    assert (settings.retention.notifications, usual.retention.notifications) == (timedelta(days=30), timedelta(days=90))
+    assert settings.retention.readings == usual.retention.readings == timedelta(days=730)
+    assert (settings.health_limits.evaluation_late, usual.health_limits.evaluation_late) == (
+        timedelta(minutes=5),
+        timedelta(minutes=15),
+    )
+    assert (settings.health_limits.disk_least, usual.health_limits.disk_least) == (20 << 30, 5 << 30)
+    wrong = {
+        "ALERTING_READINGS_LAST": "1d",
+        "ALERTING_AUDIT_LAST": "long",
+        "ALERTING_SOURCE_STALE": "1s",
+        "ALERTING_DISK_LEAST": "0",
+    }
+    with pytest.raises(SettingsRefused) as refused:
+        read_settings(wrong)
+    assert {fault.path for fault in refused.value.faults} == set(wrong)

@@ -5,9 +5,9 @@ from itertools import groupby
 from typing import Any
 
 from pymongo import DESCENDING
-from pymongo.errors import DuplicateKeyError, WriteError
+from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, upsert
 from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault
@@ -36,18 +36,12 @@ class MongoDefinitions:
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
         try:
-            self._replace(name, written)
+            upsert(lambda: self._documents.replace_one({"name": name}, written, upsert=True))
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
             why = "the validator of the database refuses it; run `alerting prepare` with this version of the platform"
             raise DefinitionRefused(str(name or "without a name"), [Fault("document", why)]) from error
-
-    def _replace(self, name: Any, document: Document) -> None:
-        try:
-            self._documents.replace_one({"name": name}, document, upsert=True)
-        except DuplicateKeyError:  # another process inserted the same name between the search and the insert
-            self._documents.replace_one({"name": name}, document)
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         if faults:
@@ -61,11 +55,7 @@ class MongoDefinitions:
         return _marks(self._faults.find({"_id": {"$in": sorted(names)}}))
 
     def add_revision(self, revision: Revision) -> bool:
-        try:
-            self._revisions.insert_one({**to_document(revision), "at": revision.at})
-        except DuplicateKeyError:
-            return False
-        return True
+        return insert_new(self._revisions, {**to_document(revision), "at": revision.at})
 
     def revisions(self, name: str) -> list[Revision]:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)

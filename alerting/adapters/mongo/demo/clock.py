@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import CLOCK
 from alerting.readings.instants import whole_millis
 
 _ID = "clock"
-
-
-def wall_clock() -> datetime:
-    """Return the real time."""
-    return datetime.now(UTC)
+_real_time = partial(datetime.now, UTC)
 
 
 class MongoClock:
@@ -21,7 +18,7 @@ class MongoClock:
     The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It never goes back.
     """
 
-    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = wall_clock) -> None:
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = _real_time) -> None:
         self._clock = database[CLOCK]
         self._real = wall
 

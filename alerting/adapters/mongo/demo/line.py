@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document
 from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
@@ -38,11 +37,8 @@ class MongoLines:
         return None if after is None else _read_line(after)
 
     def _insert(self, asset: str, state: LineState) -> StoredLine | None:
-        try:
-            self._lines.insert_one({"_id": asset, "version": 1, "state": to_document(state), "requests": []})
-        except DuplicateKeyError:
-            return None
-        return StoredLine(state, 1)
+        first = {"_id": asset, "version": 1, "state": to_document(state), "requests": []}
+        return StoredLine(state, 1) if insert_new(self._lines, first) else None
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
         return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1

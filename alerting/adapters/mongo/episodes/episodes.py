@@ -6,9 +6,8 @@ from typing import Any
 
 import bson
 from pymongo import ReplaceOne
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, utc
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.episodes.episode import Episode
@@ -43,11 +42,7 @@ class MongoEpisodes:
         self._episodes = database[EPISODES]
 
     def insert(self, episode: Episode) -> bool:
-        try:
-            self._episodes.insert_one(_document(episode))
-        except DuplicateKeyError:
-            return False
-        return True
+        return insert_new(self._episodes, _document(episode))
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
         """Write new episodes and next versions, open ones last, because one may be open per target.
@@ -63,14 +58,6 @@ class MongoEpisodes:
 
     def size(self, episode: Episode) -> int:
         return len(bson.encode(_document(episode)))
-
-    def replace(self, episode: Episode) -> bool:
-        """Write the next version; return False unless the stored one is `episode.version - 1`, or if another one is open."""
-        try:
-            found = self._episodes.replace_one({"_id": episode.id, "version": episode.version - 1}, _document(episode))
-        except DuplicateKeyError:
-            return False
-        return found.matched_count == 1
 
     def get(self, id: str) -> Episode | None:
         found = self._episodes.find_one({"_id": id})

@@ -87,10 +87,11 @@ class MongoNotifications:
     def sent_since(self, since: datetime) -> list[Notification]:
         return _read(self._notifications.find({"status": "sent", "delivered_at": {"$gte": since}}))
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str]) -> int:
+    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
         finished = {"created_at": {"$lt": before}, "next_attempt_at": None}
         kept = {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
-        return int(self._notifications.delete_many(finished | kept).deleted_count)
+        old = finished | kept
+        return self._notifications.count_documents(old) if dry else int(self._notifications.delete_many(old).deleted_count)
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:

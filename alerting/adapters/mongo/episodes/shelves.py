@@ -5,9 +5,8 @@ from dataclasses import fields
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document
 from alerting.adapters.mongo.each import good, read_each
 from alerting.adapters.mongo.indexes import SHELVES
 from alerting.definitions.faults import DocumentRefused, Fault, UserError
@@ -38,16 +37,13 @@ class MongoShelves:
         Raises UserError if the document of that shelf is faulty and must be corrected first.
         """
         document = _document(shelf)
-        try:
-            self._shelves.insert_one(document)
-        except DuplicateKeyError:
-            there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
-            for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
-                if read.value is None:
-                    reasons = "; ".join(read.reasons)
-                    raise UserError(f"correct the document {read.name} in collection {SHELVES} first: {reasons}") from None
-            return False
-        return True
+        if insert_new(self._shelves, document):
+            return True
+        there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
+        for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
+            if read.value is None:
+                raise UserError(f"correct the document {read.name} in collection {SHELVES} first: {'; '.join(read.reasons)}")
+        return False
 
     def replace(self, shelf: Shelf) -> bool:
         found = self._shelves.replace_one({"_id": shelf.id, "version": shelf.version - 1}, _document(shelf))

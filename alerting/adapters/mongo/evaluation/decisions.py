@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 from pymongo import DESCENDING
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document, upsert
+from alerting.adapters.mongo.documents import MongoDatabase, from_document, insert_new, to_document, upsert
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
@@ -26,15 +25,15 @@ class MongoDecisions:
             document["rank_key"] = f"{decision.definition}|{rank}"
         if decision.run_id is not None:
             document["run_key"] = f"{decision.definition}|{decision.run_id}"
-        try:
-            self._decisions.insert_one(document)
-        except DuplicateKeyError:
-            return False
-        return True
+        return insert_new(self._decisions, document)
 
     def of(self, definition: str) -> list[DecisionRecord]:
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(DecisionRecord, document) for document in found]
+
+    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
+        last = self._decisions.find({"definition": definition}, {"evidence": False}).sort([("at", -1), ("_id", -1)]).limit(count)
+        return [from_document(DecisionRecord, {**document, "evidence": {}}) for document in reversed([*last])]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name

@@ -7,26 +7,28 @@ ignored.
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import bson
 import numpy as np
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.indexes import ASSETS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS
+from alerting.adapters.mongo.documents import Document, MongoDatabase, upsert
+from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 6  # increase it with every change of a plan's sources or layout
+_FORMAT = 7  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
+_PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
+    {"$unionWith": {"coll": DECISIONS, "pipeline": _PROMOTIONS}},
     {"$unionWith": {"coll": EVALUATION_PLANS, "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}]}},
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
@@ -57,7 +59,7 @@ class MongoEvaluationPlans:
         self._read: list[Document] = []
 
     def source_hash(self) -> str:
-        """Return a hash over all current documents and the number of revisions, which are immutable."""
+        """Return a hash over all current documents and the numbers of revisions and promotions, which are immutable."""
         digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes | memoryview]()
         for document in self._sources.aggregate(_OTHER_SOURCES, batchSize=_ALL):
             if document.raw[4 : 4 + len(_PLAN)] == _PLAN:
@@ -82,14 +84,8 @@ class MongoEvaluationPlans:
         for number, piece in enumerate(pieces):
             names = evaluation_plan.names if number == 0 else ()
             document = {"_id": number, "source_hash": source_hash, "parts": len(pieces), "names": list(names), **_columns(piece)}
-            self._replace(number, document)
+            upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))
         self._parts.delete_many({"_id": {"$gte": len(pieces)}})
-
-    def _replace(self, number: int, document: Document) -> None:
-        try:
-            self._parts.replace_one({"_id": number}, document, upsert=True)
-        except DuplicateKeyError:  # another evaluator stored the first plan at the same moment
-            self._parts.replace_one({"_id": number}, document)
 
 
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:

@@ -1,13 +1,11 @@
-"""Scores of champions in MongoDB."""
+"""Scores of champions, and records of past evaluations, in MongoDB."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pymongo.errors import BulkWriteError
-
-from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates
-from alerting.adapters.mongo.indexes import SCORES
-from alerting.ports import Score
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_all_new, to_document
+from alerting.adapters.mongo.indexes import PAST_EVALUATIONS, SCORES
+from alerting.ports import PastEvaluation, Score
 
 
 class MongoScores:
@@ -18,12 +16,7 @@ class MongoScores:
 
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         """Store scores; stored ones do not change. Idempotent."""
-        if not rows:
-            return
-        try:
-            self._scores.insert_many([{"definition": definition, "asset": asset, **row.document} for row in rows], ordered=False)
-        except BulkWriteError as error:
-            only_duplicates(error)
+        insert_all_new(self._scores, [{"definition": definition, "asset": asset, **row.document} for row in rows])
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`} with start <= ts < end, by instant, then asset."""
@@ -31,3 +24,23 @@ class MongoScores:
         if asset is not None:
             query["asset"] = asset
         yield from self._scores.find(query, {"_id": False, "definition": False}).sort([("ts", 1), ("asset", 1)])
+
+
+class MongoPastEvaluations:
+    """Port `PastEvaluations`: append-only."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._evaluations = database[PAST_EVALUATIONS]
+
+    def add(self, evaluation: PastEvaluation) -> None:
+        self._evaluations.insert_one(to_document(evaluation))
+
+    def of(self, definition: str) -> list[PastEvaluation]:
+        return self._find({"definition": definition})
+
+    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+        return self._find({"start": {"$lt": end}, "end": {"$gt": start}})
+
+    def _find(self, query: Document) -> list[PastEvaluation]:
+        found = self._evaluations.find(query).sort([("at", 1), ("_id", 1)])
+        return [from_document(PastEvaluation, document) for document in found]

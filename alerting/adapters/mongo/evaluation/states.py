@@ -12,11 +12,10 @@ import numpy as np
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import NORMAL, CarriedState, Condition, ConditionTable, TargetKey, shard_of
+from alerting.definitions.shards import shard_of
+from alerting.episodes.state_table import NORMAL, CarriedState, Condition, ConditionTable, TargetKey
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
-from alerting.readings.ragged import Flags
 
 _INSTANTS = ("watermark", "at", "since")
 
@@ -31,12 +30,6 @@ class MongoStates:
         self._shards = database[STATES]
         self._last: dict[int, dict[str, tuple[int, ConditionTable]]] = {}
 
-    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
-        """Return states by asset; an asset never evaluated is absent."""
-        table = self.load_many([(definition, asset) for asset in assets])
-        states = {asset: table.state(row) for row, (_, asset) in enumerate(table.keys)}
-        return {asset: state for asset, state in states.items() if state is not None}
-
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order, whatever their cadence."""
         table, numbers = ConditionTable(keys), dict[int, list[int]]()
@@ -48,11 +41,6 @@ class MongoStates:
                 existing = [(row, found) for row, found in zip(rows, stored_rows, strict=True) if found is not None]
                 table.put_rows([row for row, _ in existing], stored.take([found for _, found in existing]))
         return table
-
-    def find_unmoved(self, before: ConditionTable) -> Flags:
-        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
-        unmoved: Flags = self.load_many(before.keys).watermark == before.watermark
-        return unmoved
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether one of these targets of a shard was stored under another cadence when it was last read."""

@@ -1,12 +1,7 @@
-"""Arrival records and reprocessing requests in MongoDB.
-
-A writer stores a record before its rows and completes it after them, so that no crash between any two writes loses it. An
-evaluator advances `evaluated_until` before it reads: of a writer and an evaluator that work at once, one sees the other.
-"""
+"""Arrival records and reprocessing requests in MongoDB."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pymongo import DeleteOne, UpdateOne
@@ -15,10 +10,9 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase, from_docu
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.adapters.mongo.transactions import session_of
 from alerting.episodes.state_table import TargetKey
-from alerting.ports.late import Arrival, LatePart, ReprocessingRequest, Unfinished
+from alerting.ports.late import Arrival, ReprocessingRequest, Unfinished
 from alerting.ports.unit_of_work import Unit
 
-Parts = Callable[[datetime | None], tuple[LatePart, ...]]
 _DOCUMENT_ID = "evaluated_until"
 _OLDEST_FIRST = {"arrived_at": 1, "_id": 1}
 _UNFINISHED: list[Document] = [
@@ -29,32 +23,20 @@ _UNFINISHED: list[Document] = [
 
 
 class MongoArrivals:
-    """Port `Arrivals`, and the two steps around each write of readings."""
+    """Port `Arrivals`."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._arrivals = database[ARRIVALS]
         self._evaluated_until = database[EVALUATED_UNTIL]
         self._requests = database[REPROCESSING_REQUESTS]
 
-    @contextmanager
-    def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
-        """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
-        id = uuid.uuid4().hex
-        announced = self.evaluated_until() is not None
-        if announced:  # before the first evaluation no row can be late
-            self._put(Arrival(id, arrived_at, False, parts(None)))
-        yield
-        evaluated_until = self.evaluated_until()
-        late = () if evaluated_until is None else parts(evaluated_until)
-        if late:
-            self._put(Arrival(id, arrived_at, True, late))
-        elif announced:
-            self._arrivals.delete_one({"_id": id})
-
-    def _put(self, arrival: Arrival) -> None:
+    def put(self, arrival: Arrival) -> None:
         document = to_document(arrival)
         document.pop("id")
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
+
+    def remove(self, id: str) -> None:
+        self._arrivals.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:
         found = self._evaluated_until.find_one({"_id": _DOCUMENT_ID})
@@ -70,14 +52,9 @@ class MongoArrivals:
         arrivals = [_arrival(document) for document in found if "waits" in document]
         return Unfinished(arrivals, len(arrivals) < len(found))
 
-    def of(self, arrived_at: datetime) -> list[Arrival]:
-        return self._found({"arrived_at": to_bson(arrived_at)})
-
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
-
-    def _found(self, query: dict[str, object]) -> list[Arrival]:
-        return [_arrival(document) for document in self._arrivals.find(query).sort(list(_OLDEST_FIRST.items()))]
+        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
+        return [_arrival(document) for document in found]
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})

@@ -4,12 +4,10 @@ Files are stored in pieces, because a model may be larger than one document. A p
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from pymongo import ReplaceOne
-from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document
 from alerting.adapters.mongo.indexes import BACKTEST_EPISODES, BACKTEST_FILES, BACKTESTS
 from alerting.episodes.episode import Episode
 
@@ -27,8 +25,7 @@ class MongoBacktests:
         self._files = database[BACKTEST_FILES]
 
     def begin(self, id: str, document: Document) -> Document:
-        with suppress(DuplicateKeyError):
-            self._runs.insert_one({"_id": id, **to_bson(document), "segments": {}})
+        insert_new(self._runs, {"_id": id, **to_bson(document), "segments": {}})
         found = self.get(id)
         if found is None:
             raise LookupError(f"backtest {id!r} was removed while it began")

@@ -26,6 +26,11 @@ class MongoReports:
         found = self._reports.find({"definition": definition}, {"page": False}).sort([("start", -1), ("end", -1)])
         return [{"id": document.pop("_id"), **document} for document in found]
 
+    def names(self, start: datetime, end: datetime) -> set[str]:
+        """Return the definitions that have a report on this period; an index answers it."""
+        found = self._reports.find({"start": start, "end": end}, {"_id": False, "definition": True})
+        return {str(document["definition"]) for document in found}
+
     def newest(self, limit: int) -> list[Document]:
         """Return documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
         shown = {"definition": True, "start": True, "end": True, "at": True, "metrics.judgement": True}

@@ -25,8 +25,8 @@ FILE = "persistence.json"
 class LastValue:
     """A fitted persistence: log-odds that rise with the risk of one column's value.
 
-    `column`: its position of `width`. `above`, `below`: the limits of the problem. `missing`: the risk of a missing value, the
-    median of the training rows. `expected`: the mean margin of the training rows.
+    `column`: its position of `width`. `above`, `below`, `equals`: the limits or the value of the problem. `missing`: the risk of
+    a missing value, the median of the training rows. `expected`: the mean margin of the training rows.
     """
 
     column: int
@@ -36,13 +36,14 @@ class LastValue:
     missing: float
     slope: float
     intercept: float
+    equals: float | None = None
     expected: float = 0.0
     margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
         del rounds
-        risk = risk_of(encoded[:, self.column], self.above, self.below)
+        risk = risk_of(encoded[:, self.column], self.above, self.below, self.equals)
         return np.asarray(self.slope * np.where(np.isnan(risk), self.missing, risk) + self.intercept, np.float64)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
@@ -74,6 +75,7 @@ class _File(BaseModel):
     missing: float
     slope: float = Field(gt=0)
     intercept: float
+    equals: float | None = None
     expected: float
 
 
@@ -81,7 +83,7 @@ class Persistence(ModelFamily):
     """The last known value of the problem's variable. `column`: its name; the first one if None."""
 
     name = PERSISTENCE
-    defaults = {"column": None, "above": None, "below": None}  # noqa: RUF012
+    defaults = {"column": None, "above": None, "below": None, "equals": None}  # noqa: RUF012
     fixed = frozenset(defaults)
 
     def suggest(self, trial: optuna.Trial) -> Params:
@@ -90,9 +92,10 @@ class Persistence(ModelFamily):
         return dict(self.defaults)
 
     def params_for(self, problem: Problem) -> Params:
-        """Return the column of the problem's variable, its limits, and that variable's own set of columns."""
-        column = f"{problem.variable}.last"
-        return {"column": column, "above": problem.above, "below": problem.below, "columns": "own"}
+        """Return the column of the problem's variable, its limits or value, and that variable's own set of columns."""
+        equals = None if problem.equals is None else float(problem.equals)
+        limits = {"above": problem.above, "below": problem.below, "equals": equals}
+        return {"column": f"{problem.variable}.last", **limits, "columns": "own"}
 
     def fit(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
@@ -100,12 +103,13 @@ class Persistence(ModelFamily):
         """Fit the log-odds of the risk; they never fall where it rises."""
         del seed, threads
         column = 0 if params["column"] is None else columns.names.index(params["column"])
-        risk = risk_of(rows.matrix[:, column], params["above"], params["below"])
+        limits = {name: params[name] for name in ("above", "below", "equals")}
+        risk = risk_of(rows.matrix[:, column], **limits)
         known = risk[~np.isnan(risk)]
         missing = float(np.median(known)) if len(known) else 0.0
         fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
         width = len(columns.names)
-        model = LastValue(column, width, params["above"], params["below"], missing, fitted.slope, fitted.intercept)
+        model = LastValue(column, width, missing=missing, slope=fitted.slope, intercept=fitted.intercept, **limits)
         expected = float(model.margin(rows.matrix).mean())
         return Estimator(self.name, LastValue(**asdict(model) | {"expected": expected}), columns, Encoding())
 

@@ -9,11 +9,14 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.learning.models import files as model_files
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, RegistryPorts
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model, register_model
-from tests.pretended import pretended_platform
+from tests.builders import classifier
+from tests.pretended import MemoryModels, pretended_platform
 
 NAME, FILES = "too-moist", {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
 KEY = b"key of a shared registry"
@@ -40,10 +43,10 @@ def parsed(monkeypatch):
 
 @pytest.fixture(params=[b"", KEY], ids=["sha256", "hmac"])
 def plant(request, tmp_path, parsed):
-    """A platform with one registered version and an empty cache."""
-    platform = replace(pretended_platform(), model_key=request.param)
-    register_model(platform, NAME, "run-1", FILES, {}, {})
-    return replace(platform, models=Registry(platform.models), model_file_cache=FolderFileCache(tmp_path / "cache" / "models"))
+    """The ports of a registry with one registered version, and an empty cache."""
+    ports = RegistryPorts(models=MemoryModels(), decisions=MemoryDecisions(), model_key=request.param)
+    register_model(ports, NAME, "run-1", FILES, {}, {})
+    return replace(ports, models=Registry(ports.models), model_file_cache=FolderFileCache(tmp_path / "cache" / "models"))
 
 
 def entries(tmp_path):
@@ -52,7 +55,7 @@ def entries(tmp_path):
 
 def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp_path):
     for _ in range(3):
-        assert load_model(plant, NAME, 1) == "a model"
+        assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 1
     assert parsed == [FILES] * 3
     [entry] = entries(tmp_path)
@@ -64,7 +67,7 @@ def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp
     "damage", ["changed", "cut", "header changed", "header cut", "empty", "lost", "swapped", "a link", "a pipe", "a list", "huge"]
 )
 def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path, damage):
-    load_model(plant, NAME, 1)
+    load_model(plant, classifier(), 1)
     [entry] = entries(tmp_path)
     content = entry.read_bytes()
     head, _, body = content.partition(b"\n")
@@ -89,26 +92,26 @@ def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_
             entry.symlink_to(tmp_path / "elsewhere")
         elif damage == "a pipe":
             os.mkfifo(entry)
-    assert load_model(plant, NAME, 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 2
-    assert load_model(plant, NAME, 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 2, "the damaged entry was replaced"
     assert parsed == [FILES] * 3
 
 
 def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
-    load_model(plant, NAME, 1)
+    load_model(plant, classifier(), 1)
     register_model(replace(plant, models=plant.models._models), NAME, "run-2", {**FILES, "model.json": b"[]"}, {}, {})
-    load_model(plant, NAME, 2)
+    load_model(plant, classifier(), 2)
     assert (plant.models.downloads, len(entries(tmp_path))) == (2, 2)
     with pytest.raises(ModelUnavailable, match="key"):
-        load_model(replace(plant, model_key=b"another"), NAME, 1)
+        load_model(replace(plant, model_key=b"another"), classifier(), 1)
 
 
 def test_a_cached_model_is_there_while_the_registry_is_not(plant):
-    load_model(plant, NAME, 1)
+    load_model(plant, classifier(), 1)
     plant.models._models.reachable = False
-    assert load_model(plant, NAME, 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
 
 
 def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
@@ -128,8 +131,8 @@ def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):
     (tmp_path / "cache").write_text("a file in its place")
-    assert load_model(plant, NAME, 1) == "a model"
-    assert load_model(plant, NAME, 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 2
 
 
@@ -163,8 +166,10 @@ SECOND_PROCESS = """
 import json, sys
 from pathlib import Path
 from types import SimpleNamespace
+from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+from alerting.kinds.validation import parse_definition
 from alerting.usecases.registry.registration import load_model
 
 cache, name, hashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -174,7 +179,10 @@ platform = SimpleNamespace(
     model_file_cache=FolderFileCache(Path(cache)),
     model_key=b"",
 )
-print(load_model(platform, name, 1).hash, "mlflow" in sys.modules)
+definition = parse_definition(
+    {"name": name, "kind": "classifier", "assets": ["oven-1"], "problem": {"event": "jam"}, "horizon": "30m"}
+)
+print(load_model(platform, definition, 1).hash, "mlflow" in sys.modules)
 """
 
 
@@ -190,11 +198,11 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
     cache = tmp_path / "cache" / "models"
     platform = replace(pretended_platform(), models=models, model_file_cache=FolderFileCache(cache))
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=8), at(0))
+    add_readings(platform, line(days=8), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)
     train(platform, NAME, at(8 * DAY))
-    own = load_model(platform, NAME, 1)
+    own = load_model(platform, classifier(), 1)
     hashes = json.dumps(platform.decisions.file_hashes(NAME, 1))
     command = [sys.executable, "-c", SECOND_PROCESS, str(cache), NAME, hashes]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()

@@ -106,9 +106,9 @@ def test_children_are_found_under_their_parent_alone(models):
     parent = models.start_run("family", "parent", {})
     children = [models.start_run("family", name, {"family": name}, parent=parent) for name in ("random_forest", "lightgbm")]
     models.start_run("family", "stranger", {}, parent=models.start_run("family", "other parent", {}))
-    found = models.find_runs(parent)
-    assert [run for run, _ in found] == children
-    assert [tags["family"] for _, tags in found] == ["random_forest", "lightgbm"]
+    found = models.searches(parent)
+    assert [run.id for run in found] == children
+    assert [run.tags["family"] for run in found] == ["random_forest", "lightgbm"]
 
 
 def test_a_finished_run_says_how_it_ended(models):

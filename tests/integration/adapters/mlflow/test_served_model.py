@@ -11,6 +11,7 @@ from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
@@ -27,7 +28,7 @@ def trained(tmp_path_factory):
     uri = f"sqlite:///{folder}/mlflow.db"
     platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=8), at(0))
+    add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}
     apply(platform, [learned_quickly() | {"learning": learning}], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)
@@ -77,7 +78,7 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
     packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
     assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
     assert "registered_model_meta" in platform.models.model_files(NAME, result.challenger_version)
-    platform.readings.add_readings(line(days=9)[-144:], at(8 * DAY))
+    add_readings(platform, line(days=9)[-144:], at(8 * DAY))
     counts = evaluate(platform, None, at(9 * DAY))
     assert counts.unreadable == {}
     assert list(platform.scores.between(NAME, at(8 * DAY), at(9 * DAY)))

@@ -17,6 +17,7 @@ from alerting.console.metrics import FRESH_S, PlatformReader
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
@@ -32,7 +33,7 @@ def platform():
     made = pretended_platform(Mailbox("mail"))
     made.assets.put([oven()])
     apply(made, [too_hot(stale_after="10h", severity="high")], "engineer", at(0), "test")
-    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     made.clock.instant = at(8)
     evaluate(made, None, at(8))
     return made

@@ -12,6 +12,7 @@ from alerting.ports import ReadingRow, Score
 from alerting.reporting.figures.episode_chart import describe
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of, draw_episode
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot, too_moist
@@ -26,7 +27,7 @@ def hot_line(every=1, **changes):
     apply(platform, [too_hot(stale_after="1d", **changes)], "engineer", at(0), "test")
     minutes = range(0, 601, every)
     values = {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in minutes}
-    platform.readings.add_readings([ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in values.items()], at(0))
+    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in values.items()], at(0))
     platform.clock.instant = at(600)
     evaluate(platform, None, at(600))
     deliver_due(platform, at(600))
@@ -46,7 +47,7 @@ def risky_line(temperature, moisture=None):
         values = {"temperature": temperature, "moisture": moisture}
         given = {name: value(minute) for name, value in values.items() if value is not None}
         rows.append(ReadingRow("oven-1", start + timedelta(minutes=minute), given))
-    platform.readings.add_readings(rows, start)
+    add_readings(platform, rows, start)
     return platform, risky
 
 
@@ -77,7 +78,7 @@ def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_p
     [one] = platform.episodes.find()
     start, now = one.raised_at, one.raised_at + timedelta(hours=23)
     rows = [ReadingRow("oven-1", start - timedelta(hours=1) + timedelta(seconds=s), {"temperature": 230.0}) for s in range(3600)]
-    platform.readings.add_readings([*rows, ReadingRow("oven-1", now - timedelta(minutes=30), {"temperature": 231.0})], now)
+    add_readings(platform, [*rows, ReadingRow("oven-1", now - timedelta(minutes=30), {"temperature": 231.0})], now)
     chart = chart_of(platform, one, now)
     assert now - chart.start < timedelta(hours=6)
     assert chart.cut == "only the last 2 h 13 min are drawn"
@@ -96,7 +97,7 @@ def test_what_is_no_number_is_not_drawn(value):
     [one] = platform.episodes.find()
     platform = replace(platform, readings=pretended_platform().readings)
     values = {} if value is None else {"temperature": value}
-    platform.readings.add_readings([ReadingRow("oven-1", at(m), values) for m in range(601)], at(0))
+    add_readings(platform, [ReadingRow("oven-1", at(m), values) for m in range(601)], at(0))
     assert draw_episode(platform, one, at(600)) is None
 
 
@@ -126,7 +127,7 @@ def test_a_spike_of_one_reading_among_many_is_drawn():
         for s in range(7200)
         if s % 60
     ]
-    platform.readings.add_readings(rows, at(600))
+    add_readings(platform, rows, at(600))
     [panel] = chart_of(platform, one, at(600)).panels
     assert len(panel.at) < 1300
     assert panel.values.max() == 300.0

@@ -17,6 +17,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators import operate
@@ -142,7 +143,7 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
     platform.decisions.add(decision)
     frame = small_models.line(60).readings.loc[since - timedelta(hours=4) : since + timedelta(hours=12)]
     rows = [ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v}) for ts, row in frame.iterrows()]  # noqa: PLR0124
-    platform.readings.add_readings(rows, since)
+    add_readings(platform, rows, since)
     platform.clock.instant = since + timedelta(hours=12)
     evaluate(platform, None, platform.clock.instant)
     deliver_due(platform, platform.clock.instant + timedelta(minutes=10))

@@ -15,6 +15,7 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.episodes import episode
@@ -148,8 +149,8 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     platform.assets.put([oven()])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
     apply(platform, [too_hot(suppression={"when": {"event": "cleaning"}}, stale_after="10h")], "engineer", at(-1), "test")
-    platform.readings.add_events([EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
-    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    add_events(platform, [EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
+    add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
@@ -172,7 +173,7 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     platform = pretended_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     apply(platform, [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})], "engineer", at(-1), "test")
-    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,35 @@ def test_a_set_point_and_a_coarse_sensor_are_not_stuck():
     found = oddities(with_column(line, "recipe", steps))
     assert ("flat", "recipe") not in found
     assert ("flat", "setpoint") not in found
+
+
+def test_plateaus_of_a_set_point_with_ramps_between_them_are_not_stuck():
+    line = small_models.line(HOURS)
+    n = len(line.readings)
+    plateau, ramp = 60, 20
+    levels = np.random.default_rng(5).choice([180.0, 200.0, 220.0, 240.0], n // (plateau + ramp) + 2)
+    parts = [np.append(np.full(plateau, a), np.linspace(a, b, ramp) + noise(ramp) / 1e3) for a, b in pairwise(levels)]
+    assert ("flat", "oven_set") not in oddities(with_column(line, "oven_set", np.concatenate(parts)[:n]))
+
+
+def test_a_sensor_that_is_stuck_for_most_of_the_time_is_found():
+    line = small_models.line(HOURS)
+    values = noise(len(line.readings))
+    values[100:700] = values[100]
+    assert oddities(with_column(line, "flow", values))["flat", "flow"].value > 0.6
+
+
+def test_a_laboratorys_values_that_do_not_change_are_not_stuck():
+    line = small_models.line(HOURS)
+    values = np.round(noise(len(line.readings)), 2)
+    values[200:400] = values[200]
+    assert ("flat", "lab") in oddities(with_column(line, "lab", values))
+    assert ("flat", "lab") not in oddities(with_column(line, "lab", values, delay="1h"))
+    assert ("flat", "lab") not in oddities(with_column(line, "lab", values, sampling="1h"))
+    rare = np.full(len(values), np.nan)
+    rare[::12] = noise(len(rare[::12]))
+    rare[12 * 10 : 12 * 50 : 12] = 50.0
+    assert ("flat", "lab") not in oddities(with_column(line, "lab", rare))
 
 
 def test_gaps_of_the_asset_and_of_one_variable_are_told_apart():

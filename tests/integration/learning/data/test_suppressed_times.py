@@ -12,6 +12,7 @@ from alerting.learning.selection.promotion import common_window
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.dataset import dataset_of
 from tests import small_models
 from tests.pretended import pretended_platform
@@ -76,9 +77,9 @@ def test_a_training_asks_the_line_above_for_its_events():
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
     moist = line.readings["moisture"]
     rows = [ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()]
-    platform.readings.add_readings(rows, small_models.START)
+    add_readings(platform, rows, small_models.START)
     start, end = small_models.START + timedelta(hours=30), small_models.START + timedelta(hours=40)
-    platform.readings.add_events([EventRow("line-1", "cleaning", start, end, "test")], small_models.START)
+    add_events(platform, [EventRow("line-1", "cleaning", start, end, "test")], small_models.START)
     document = {
         "name": "m",
         "kind": "classifier",

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
+from tests.helpers.stores import states_of
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.integration.learning.models import hostile_files
 from tests.pretended import pretended_platform
@@ -24,7 +26,7 @@ def platform_with(family):
     """Two definitions with champions, and a threshold."""
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=8), at(0))
+    add_readings(platform, line(days=8), at(0))
     learned = {"learning": {"trials": 1, "folds": 2, "candidates": [family]}}
     documents = [
         learned_quickly() | learned,
@@ -67,7 +69,7 @@ def main() -> None:
             "unknown": counts.unknown,
             "alerts": [[a.subject, a.reason] for a in platform.platform_alerts.open()],
             "watermarks": [
-                platform.states.load(name, [ASSET])[ASSET].watermark == at(instant) for name in (NAME, HEALTHY, THRESHOLD)
+                states_of(platform, name, [ASSET])[ASSET].watermark == at(instant) for name in (NAME, HEALTHY, THRESHOLD)
             ],
             "seconds": time.perf_counter() - began,
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

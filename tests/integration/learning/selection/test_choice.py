@@ -125,7 +125,7 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
     assert (found.trials, found.trials_asked, found.cut_short) == (1, 1, False)
     scored = np.isfinite(found.oof) & np.isfinite(data.persistence)
     order = np.argsort(data.persistence[scored], kind="stable")
-    assert found.params == {"column": "moisture.last", "above": 5.0, "below": None, "columns": "own"}
+    assert found.params == {"column": "moisture.last", "above": 5.0, "below": None, "equals": None, "columns": "own"}
     for fold in usable_folds(data, 2)[0]:  # one scale a fold
         rows = fold.test[scored[fold.test]]
         order = np.argsort(data.persistence[rows], kind="stable")

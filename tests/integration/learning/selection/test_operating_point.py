@@ -76,6 +76,22 @@ def test_when_nothing_is_found_within_the_budget_the_lowest_threshold_that_keeps
     assert choice.reason.startswith("none of the 1 problems is found in the validation period within 2 false alarms a week")
 
 
+def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
+    at, names = np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2), np.repeat(["a", "b"], ROWS).astype(object)
+    start = pd.to_datetime([101 * 10 * MINUTE + 1], unit="ms", utc=True)
+    problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
+    watched = dict.fromkeys("ab", WEEK_S)
+    both = observe_rows(at, names, np.ones(2 * ROWS, bool), problems, occurrences(problems), True, watched, GAP, HORIZON)
+    falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the second asset
+    score = np.append(scores(r100=0.7), scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)}))
+    choice = choose_threshold(both, score, wanted(false_alarms=2), seed=0)
+    met = evaluate_threshold(both, score, choice.threshold, seed=0)
+    assert (met.n_found, met.n_false_alarms, met.n_assets) == (1, 4, 2)
+    assert met.false_alarms_per_week == pytest.approx(4 / 2)
+    assert "within 4 false alarms a week on all 2 assets together (2 on each) and" in choice.reason
+    assert "with 4 false alarms a week on all 2 assets together (2 on each)" in choice.reason
+
+
 def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
     choice = choose_threshold(week(), scores(r200=0.9, r300=0.8, r400=0.7), wanted(false_alarms=2), seed=0)
     assert choice.threshold == 0.8

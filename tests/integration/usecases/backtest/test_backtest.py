@@ -3,17 +3,21 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.airflow.dag_files import DagFiles
 from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
-from alerting.ports import NoDocuments, Platform
+from alerting.ports import NoDocuments, ReadingRow
+from alerting.ports.sweeps import NoSweeps
+from alerting.readings.instants import to_millis
 from alerting.reporting.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
-from alerting.usecases.backtest.live_views import LiveWrite
 from alerting.usecases.backtest.metrics import cost_of
 from alerting.usecases.backtest.sandbox import Sandbox
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frames import FrameReadings
 from tests.helpers.episodes import closed, episode
@@ -63,14 +67,15 @@ def test_a_faulty_file_is_refused_with_its_faults():
 
 
 def test_training_comes_at_the_start_and_then_at_every_tick():
-    weekly = classifier()
+    weekly = classifier(schedule={"retrain": "0 3 * * 0"})
     assert segment_starts(weekly, at(0), at(30 * DAY), "never") == [at(0)]
     assert segment_starts(weekly, at(60), at(15 * DAY), timedelta(days=7)) == [at(60), at(7 * DAY + 60), at(14 * DAY + 60)]
     sundays = [at(d * DAY + 180) for d in (6, 13, 20, 27)]
     assert segment_starts(weekly, at(0), at(30 * DAY), "scheduled") == [at(0), *sundays]
     assert segment_starts(weekly, at(0), sundays[-1], "scheduled") == [at(0), *sundays[:-1]]
-    berlin = classifier(schedule={"timezone": "Europe/Berlin"})
+    berlin = classifier(schedule={"retrain": "0 3 * * 0", "timezone": "Europe/Berlin"})
     assert segment_starts(berlin, at(0), at(7 * DAY), "scheduled") == [at(0), at(6 * DAY + 120)]
+    assert len(segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")) == 5, "left out: a night of each week"
     by_hand = classifier(schedule={"retrain": None})
     assert segment_starts(by_hand, at(0), at(30 * DAY), "scheduled") == [at(0)]
     assert segment_starts(threshold(), at(0), at(8 * DAY), "never") == [at(0), at(7 * DAY)]
@@ -83,8 +88,8 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     assert readings.index[-1] <= at(100)
     assert platform.readings.asked_until == at(100)
     assert sandbox.readings.span("oven-1")[1] == at(100)
-    with pytest.raises(LiveWrite):
-        sandbox.readings.add_readings([], at(0))
+    add_readings(sandbox, [ReadingRow("oven-1", at(50), {"temperature": 999.0})], at(0))
+    assert platform.reading_writes.stored([("oven-1", to_millis(at(50)))]) == {}
     sandbox.assets.put([Asset(name="oven-9")])
     assert [a.name for a in platform.assets.all()] == ["oven-1"]
     sandbox.feedback.append(Feedback("e", "true_alarm", False, None, None, "ann", at(0)))
@@ -107,16 +112,23 @@ def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
 
 def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     """A port that is added to the platform must be thought of here, too."""
-    platform = replace(plant(), documents=NoDocuments(), model_file_cache=FolderFileCache(tmp_path))
+    platform = replace(
+        plant(),
+        dags=DagFiles(tmp_path),
+        documents=NoDocuments(),
+        model_file_cache=FolderFileCache(tmp_path),
+        sweeps=NoSweeps(),
+        disks=list,
+    )
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    assert shared == {"in_memory", "limits", "budget", "zone", "model_key", "notifications_last", "latency"}  # settings
+    assert shared == {"in_memory", "limits", "budget", "zone", "model_key", "latency"}  # settings
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():
     met = EventMetrics(
-        0.8, 1.0, 0.5, 0.1, 60.0, n_events=10, n_found=8, n_episodes=12, n_false_alarms=3, n_too_late=0, intervals={}
+        0.8, 1.0, 0.5, 0.1, 60.0, n_events=10, n_found=8, n_episodes=12, n_false_alarms=3, n_too_late=0, n_assets=1, intervals={}
     )
     priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
     assert cost_of(priced, met, weeks=2) == Cost(misses=1000, false_alarms=60, total=1060, per_week=530)

@@ -6,11 +6,13 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.episodes.store import NotFound, find_episode
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.notifications import notifications_of
+from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
 
 
@@ -29,7 +31,7 @@ def platform(mailbox):
 
 def feed(platform, **values_by_minute):
     rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
 
 
 def run(platform, minute):
@@ -95,7 +97,7 @@ def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
     counts = run(platform, 10)
     assert counts.unknown == {"too-hot on oven-1": "no reading of temperature yet"}
-    state = platform.states.load("too-hot", ["oven-1"])["oven-1"]
+    state = states_of(platform, "too-hot", ["oven-1"])["oven-1"]
     assert (state.unknown_count, state.unknown_reason) == (1, "no reading of temperature yet")
 
 
@@ -147,7 +149,7 @@ def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(platfor
     assert (third.raised, third.withdrawn) == (0, 1)
     deliver_due(platform, at(200))
     assert mailbox.messages == []
-    assert platform.states.load("past", ["oven-1"]) == {}
+    assert states_of(platform, "past", ["oven-1"]) == {}
 
 
 def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform):
@@ -170,7 +172,7 @@ def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(plat
     apply(platform, [document], "engineer", at(0), "test")
     feed(platform, m1=230)
     rows = [ReadingRow("oven-1", at(m), {"moisture": 4.0}) for m in range(0, 60, 5)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     run(platform, 3)
     (episode,) = all_episodes(platform)
     give_feedback(
@@ -214,7 +216,7 @@ def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(p
     maintain(platform, at(12))
     apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(20), "back")
     run(platform, 21)
-    platform.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 240.0})], at(22))
+    add_readings(platform, [ReadingRow("oven-1", at(5), {"temperature": 240.0})], at(22))
     run(platform, 23)
     (episode,) = all_episodes(platform)
     assert (episode.raised_at, episode.condition, episode.closed_at) == (at(3), "closed", at(11))

@@ -10,6 +10,7 @@ from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
 from tests.helpers.late_line import LEVELS, Line
@@ -179,7 +180,7 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
     platform = platform_on(stores, [Mailbox("mail")], HandClock(at(300)))
     platform.assets.put([oven()])
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in (60, 120, 180) else 200}) for m in range(0, 200, 5)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     apply(platform, [too_hot()], "engineer", at(300), "test")
     before = copy_of(stores.database)
     for last in count(1):

@@ -12,8 +12,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at, warned
+from tests.helpers.stores import states_of
 
 CREW = operate.Actor("ann", "operator")
 pytestmark = pytest.mark.usefixtures("last_humidity")
@@ -42,7 +44,7 @@ def test_it_is_open_and_nothing_else_is_raised_while_it_happens():
     line.run(*range(5, 70, 5))
     [one] = line.episodes
     assert (one.condition, one.phase, one.closed_at) == ("open", "happening", None)
-    assert line.platform.states.load("too-moist", ["oven-1"])["oven-1"].happening_since == at(35)
+    assert states_of(line.platform, "too-moist", ["oven-1"])["oven-1"].happening_since == at(35)
 
 
 def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told():
@@ -175,6 +177,21 @@ def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
     assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over"]
 
 
+@pytest.mark.parametrize("arrival", [26, 45])
+def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
+    line = Line()
+    line.feed(range(1, 15), humidity=NORMAL)
+    line.feed(range(15, 60), humidity=CRITICAL)
+    line.feed(range(1, 60), moisture=4.0)
+    line.run(*range(5, arrival, 5))
+    [before] = line.episodes
+    line.feed(range(5, 15), now=arrival, humidity=CRITICAL)
+    line.run(arrival + 1, *range(50, 60, 5))
+    first, second = line.episodes
+    assert (before.raised_at, first.id, first.condition_started_at, first.closed_at) == (at(20), before.id, at(10), at(40))
+    assert (second.raised_at, second.continues) == (at(40), first.id)
+
+
 def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
@@ -211,18 +228,18 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(moist, risks
     rows = [ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]}) for m in range(1, END)]
     whole, live, late = (_line(hold, delay, predict) for _ in range(3))
     for line in (whole, live):
-        line.platform.readings.add_readings(rows, at(0))
+        add_readings(line.platform, rows, at(0))
     whole.run(END)
     live.run(*range(every, END, every), END)
     assert shown(live) == shown(whole)
     come = [(row, m + random.choice([0, 0, 0, 0, 3, 40])) for m, row in enumerate(rows, 1)]
     before = 0
     for minute in [*range(every, END, every), END]:
-        late.platform.readings.add_readings([row for row, arrival in come if before < arrival <= minute], at(minute))
+        add_readings(late.platform, [row for row, arrival in come if before < arrival <= minute], at(minute))
         late.run(minute)
         assert sum(e.condition == "open" for e in late.platform.episodes.find()) <= 1
         before = minute
-    late.platform.readings.add_readings([row for row, arrival in come if arrival > END], at(END))
+    add_readings(late.platform, [row for row, arrival in come if arrival > END], at(END))
     for line in (late, whole):
         line.run(END + 1)
     assert chains(late) == chains(whole)
@@ -252,4 +269,4 @@ def chains(line):
 
 
 def state(line):
-    return replace(line.platform.states.load("too-moist", ["oven-1"])["oven-1"], unknown_count=0)
+    return replace(states_of(line.platform, "too-moist", ["oven-1"])["oven-1"], unknown_count=0)

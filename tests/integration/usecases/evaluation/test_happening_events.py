@@ -7,6 +7,7 @@ from alerting.definitions.faults import UserError
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at
+from tests.helpers.stores import states_of
 
 pytestmark = pytest.mark.usefixtures("last_humidity")
 DURATIONS = {"failure": "instant", "stop": "lasting", "stop-2": "lasting"}
@@ -37,7 +38,7 @@ def test_an_instant_event_has_happened_and_is_over_at_once():
     assert times(line) == [(at(10), at(23), at(23), at(23))]
     assert line.episodes[0].outcome_record.outcome == "hit"
     assert kinds(line) == ["MEDIUM", "It happened"]
-    assert line.platform.states.load("too-moist", ["oven-1"])["oven-1"].raised_at is None
+    assert states_of(line.platform, "too-moist", ["oven-1"])["oven-1"].raised_at is None
 
 
 def test_a_lasting_event_is_happening_until_its_end_however_long_that_is():

@@ -8,12 +8,14 @@ from alerting.definitions.assets import Variable
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.listing import episodes_of
+from alerting.usecases.episodes.store import episodes_of
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line, told
+from tests.helpers.stores import states_of
 from tests.support import ensured_pretence
 
 
@@ -102,7 +104,7 @@ def test_two_episodes_that_were_one_spell_become_the_earlier_one():
     assert (first.condition, second.late_data_status) == ("open", "refuted")
     assert first.acknowledged.actor == "ann"
     assert first.id in second.transitions[-1].reason
-    assert line.platform.states.load("too-hot", ["oven-1"])["oven-1"].raised_at == at(1)
+    assert states_of(line.platform, "too-hot", ["oven-1"])["oven-1"].raised_at == at(1)
 
 
 def test_what_is_older_than_the_mutability_is_counted_and_changes_nothing():
@@ -159,20 +161,20 @@ def test_latency_holds_the_evaluation_back_and_nothing_is_late_or_stale_because_
         line.feed({minute: 230 if minute == 20 else 200}, minute)
         counts = line.run(minute + 4)
         assert (counts.late, counts.unknown) == (0, {}) or minute < 3
-    assert line.platform.states.load("too-hot", ["oven-1"])["oven-1"].watermark == at(28)
+    assert states_of(line.platform, "too-hot", ["oven-1"])["oven-1"].watermark == at(28)
     (episode,) = line.episodes()
     assert (episode.raised_at, episode.detected_at, episode.late_data_status) == (at(20), at(25), None)
 
 
 def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
-    line = Line(stores=ensured_pretence())
+    line = Line()
     line.feed({1: 200}, 1)
     line.run(10)
-    arrivals = line.platform.readings._arrivals
-    put, arrivals._put = arrivals._put, lambda arrival: put(arrival) if not arrival.written else killed()
+    arrivals = line.platform.arrivals
+    put, arrivals.put = arrivals.put, lambda arrival: put(arrival) if not arrival.written else killed()
     with pytest.raises(KeyboardInterrupt):
         line.feed({5: 230}, 11)
-    arrivals._put = put
+    arrivals.put = put
     line.feed({5: 230}, 12)
     line.run(13)
     assert [e.raised_at for e in line.episodes()] == [at(5)]
@@ -188,13 +190,13 @@ def killed():
 def test_an_outcome_that_data_had_settled_is_settled_again_when_other_data_come():
     line = Line(problem={"variable": "moisture", "above": 4.5}, horizon="30m")
     moist = [ReadingRow("oven-1", at(m), {"moisture": 4.0}) for m in range(0, 90, 5)]
-    line.platform.readings.add_readings(moist, at(0))
+    add_readings(line.platform, moist, at(0))
     line.feed({1: 230, 6: 200}, 1)
     for minute in (2, 10, 60):
         line.run(minute)
     (episode,) = line.episodes()
     assert episode.outcome_record.outcome == "false_alarm"
-    line.platform.readings.add_readings([ReadingRow("oven-1", at(22), {"moisture": 5.0})], at(61))
+    add_readings(line.platform, [ReadingRow("oven-1", at(22), {"moisture": 5.0})], at(61))
     line.run(62)
     (episode,) = line.episodes()
     assert episode.outcome_record.outcome == "hit"
@@ -211,7 +213,7 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     rows = [
         ReadingRow(o.name, at(m), {"temperature": float(v)}) for o in ovens for m, v in values.items() if m < 358 or o is ovens[0]
     ]
-    line.platform.readings.add_readings(rows, at(359))
+    add_readings(line.platform, rows, at(359))
     line.run(360)
     assert told(line) == ["raised"]
     assert "on oven-1" in line.mail.messages[0].subject
@@ -228,7 +230,7 @@ def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():
     line.feed({1: 200}, 1)
     line.run(20)
     last = line.state().watermark
-    line.platform.readings.add_readings([ReadingRow("oven-1", last, {"temperature": 230.0})], at(21))
+    add_readings(line.platform, [ReadingRow("oven-1", last, {"temperature": 230.0})], at(21))
     counts = line.run(22)
     assert (counts.late, [e.raised_at for e in line.episodes()]) == (1, [last])
 

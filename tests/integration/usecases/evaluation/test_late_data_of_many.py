@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from alerting.kinds.threshold import kind
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -25,14 +27,14 @@ def outcome(rows, late, every, until):
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     for minute in range(1, until, every):
         come = [r for r in rows if minute - every < (r.ts - at(0)).total_seconds() / 60 + late[int(r.ts.minute) % 25] <= minute]
-        platform.readings.add_readings(come, at(minute))
+        add_readings(platform, come, at(minute))
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))
     names = [oven.name for oven in OVENS]
     states = {
         (d["name"], asset): replace(state, unknown_count=0)
         for d in DEFINITIONS
-        for asset, state in platform.states.load(d["name"], names).items()
+        for asset, state in states_of(platform, d["name"], names).items()
     }
     assert platform.arrivals.requests([d["name"] for d in DEFINITIONS]) == {}
     return sorted((replace(e, version=0) for e in platform.episodes.find()), key=lambda e: e.id), states
@@ -62,12 +64,12 @@ def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(mo
     watched = [d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()]
     apply(platform, watched, "engineer", at(0), "test")
     for minute in range(1, 4):
-        platform.readings.add_readings(quiet(minute), at(minute))
+        add_readings(platform, quiet(minute), at(minute))
         evaluate(platform, None, at(minute))
     alone = count_judged_alone(monkeypatch)
     for minute in range(4, 7):  # a little later the sensors are frozen
         late = [replace(row, ts=row.ts - timedelta(seconds=5)) for row in quiet(minute - 1)]
-        platform.readings.add_readings([*late, *quiet(minute)], at(minute))
+        add_readings(platform, [*late, *quiet(minute)], at(minute))
         assert evaluate(platform, None, at(minute)).late == len(late)
     assert alone == []
     assert platform.arrivals.requests([d["name"] for d in watched]) == {}

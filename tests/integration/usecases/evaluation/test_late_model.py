@@ -13,8 +13,10 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
+from tests.helpers.stores import states_of
 from tests.pretended import pretended_platform
 
 HOUR = timedelta(hours=1)
@@ -73,7 +75,7 @@ def spells(platform):
 
 
 def state(platform):
-    return replace(platform.states.load("too-moist", ["oven-1"])["oven-1"], unknown_count=0)
+    return replace(states_of(platform, "too-moist", ["oven-1"])["oven-1"], unknown_count=0)
 
 
 @settings(max_examples=6, deadline=None)
@@ -81,15 +83,15 @@ def state(platform):
 def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_what_it_has_seen(models, random, every):
     rows = readings()
     in_time, late = watched(), watched()
-    in_time.readings.add_readings(rows, SINCE)
+    add_readings(in_time, rows, SINCE)
     run(in_time, END)
     come = [(row, row.ts + random.choice([0, 0, 0, 1, 20, 150]) * timedelta(minutes=1)) for row in rows]
     before, now = SINCE - 5 * HOUR, SINCE - 3 * HOUR
     while before < END:
-        late.readings.add_readings([row for row, at in come if before < at <= now], now)
+        add_readings(late, [row for row, at in come if before < at <= now], now)
         run(late, now)
         before, now = now, min(now + timedelta(minutes=every), END)
-    late.readings.add_readings([row for row, at in come if at > END], END)
+    add_readings(late, [row for row, at in come if at > END], END)
     run(in_time, END + HOUR / 6)
     run(late, END + HOUR / 6)
     assert spells(late) == spells(in_time)

@@ -13,8 +13,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past, evaluate_shard, plan_round
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import LEVELS, Line
+from tests.helpers.stores import states_of
 
 TEN_SECONDS = timedelta(seconds=10)
 SECOND = 1 / 60  # of a minute
@@ -22,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def watermark(line, definition="too-hot", asset="oven-1"):
-    return line.platform.states.load(definition, [asset])[asset].watermark
+    return states_of(line.platform, definition, [asset])[asset].watermark
 
 
 def test_a_reading_that_arrives_within_the_latency_is_not_late_and_makes_no_request():
@@ -86,8 +88,8 @@ def test_a_plan_that_is_replaced_during_its_round_loses_no_reading():
     line.feed({1: 200}, 1)
     round_plan = plan_round(line.platform, MINUTE, 1, at(10))
     line.platform.assets.put([oven(temperature=Variable(latency="0s"))])
-    evaluate_shard(line.platform, ["too-hot"], at(10), "a plan that is gone", has_requests=False)
-    assert (round_plan.shards, watermark(line)) == ([["too-hot"]], at(10))
+    evaluate_shard(line.platform, MINUTE, 0, 1, at(10), "a plan that is gone", has_requests=False)
+    assert (round_plan.shards, watermark(line)) == ([0], at(10))
     line.feed({10 - 5 * SECOND: 230}, 10 + SECOND)
     assert line.run(11).late == 1
     assert [e.raised_at for e in line.episodes()] == [at(10 - 5 * SECOND)]
@@ -130,7 +132,7 @@ def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
 def test_an_outcome_waits_for_readings_under_way():
     line = Line(latency=TEN_SECONDS, problem={"variable": "moisture", "above": 4.5}, horizon="10m")
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m == 2 else 200.0, "moisture": 4.0}) for m in range(1, 20)]
-    line.platform.readings.add_readings(rows, at(1))
+    add_readings(line.platform, rows, at(1))
     for minute in (5, 12):
         line.run(minute)
     assert line.episodes()[0].outcome_record.outcome == "undetermined"

@@ -8,6 +8,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation import batch, commit
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 from tests.helpers.notifications import notifications_of
@@ -35,7 +36,7 @@ def caught_up(assets=1, **changes):
     line.platform.assets.put(ovens)
     apply(line.platform, [too_hot(assets=["oven-*"], stale_after="30m", **changes)], "engineer", at(0), "test")
     rows = [ReadingRow(o.name, at(m), {"temperature": float(v)}) for o in ovens for m, v in HEAT.items()]
-    line.platform.readings.add_readings(rows, at(0))
+    add_readings(line.platform, rows, at(0))
     line.platform.clock.instant = at(119)
     counted = Counted(line.platform.episodes)
     counts = evaluate(replace(line.platform, episodes=counted), None, at(119))

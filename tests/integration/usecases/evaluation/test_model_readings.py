@@ -15,6 +15,7 @@ from alerting.learning.features.build import build_features
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis
 from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests import small_models
 from tests.builders import revision
 from tests.helpers.commands import record_commands
@@ -68,14 +69,15 @@ def fill(platform, events):
     history = small_models.line(60)
     platform.assets.put([history.asset])
     platform.assets.put_event_types(TYPES)
-    platform.readings.add_readings(
+    add_readings(
+        platform,
         [
             ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
             for ts, row in history.readings.loc[FIRST - 6 * HOUR : LAST].iterrows()
         ],
         LAST,
     )
-    platform.readings.add_events(events, LAST)
+    add_events(platform, events, LAST)
     return history.asset
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
@@ -18,7 +19,7 @@ def plant(live):
     minutes = range(0, 600, 5)
     hot = {*(60, 120, 180), *(330 + 30 * n for n in range(live))}
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in minutes]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     platform.clock.instant = at(300)
     apply(platform, [too_hot()], "engineer", at(300), "test")
     assert evaluate_past(platform, "too-hot", at(0), at(300), revision="latest").raised == 3
@@ -65,7 +66,7 @@ def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
     platform.assets.put([oven()])
     hot = {*range(60, 90), *range(330, 390)}
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     platform.clock.instant = at(300)
     apply(platform, [too_hot()], "engineer", at(300), "test")
     assert evaluate_past(platform, "too-hot", at(0), at(300), revision="latest").raised == 1

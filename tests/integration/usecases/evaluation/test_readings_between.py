@@ -76,14 +76,14 @@ def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_
 
 
 def test_a_writer_that_announced_its_readings_before_the_evaluator_began_and_writes_them_after_it_has_read(line, monkeypatch):
-    readings = line.platform.readings
-    insert, rounds = readings._insert_readings, []
+    writes = line.platform.reading_writes
+    insert, rounds = writes.insert, []
 
     @contextmanager
     def slow():
-        monkeypatch.setattr(readings, "_insert_readings", lambda *rows: (rounds.append(line.run(40)), insert(*rows))[1])
+        monkeypatch.setattr(writes, "insert", lambda *rows: (rounds.append(line.run(40)), insert(*rows))[1])
         yield
-        monkeypatch.setattr(readings, "_insert_readings", insert)
+        monkeypatch.setattr(writes, "insert", insert)
 
     with slow():
         line.feed(HOT, 39)
@@ -94,17 +94,17 @@ def test_a_writer_that_announced_its_readings_before_the_evaluator_began_and_wri
 
 
 def test_a_writer_that_finishes_only_after_the_next_round_has_routed_its_arrival(line, monkeypatch):
-    readings = line.platform.readings
-    insert = readings._insert_readings
+    writes = line.platform.reading_writes
+    insert = writes.insert
 
     def slow(*rows):
         for minute in (40, 41):
             line.run(minute)
         return insert(*rows)
 
-    monkeypatch.setattr(readings, "_insert_readings", slow)
+    monkeypatch.setattr(writes, "insert", slow)
     line.feed(HOT, 39)
-    monkeypatch.setattr(readings, "_insert_readings", insert)
+    monkeypatch.setattr(writes, "insert", insert)
     line.run(42)
     assert raised(line) == [(at(30), "open", False)]
     assert line.platform.arrivals.unfinished().arrivals == []

@@ -11,6 +11,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from tests.builders import at, oven, too_hot
 from tests.helpers.commands import record_commands
@@ -44,7 +45,7 @@ def plant(real_server, monkeypatch):
         platform.assets.put([oven()])
         apply(platform, [too_hot(**{"for": "0s"})], "engineer", at(0), "test")
         rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0}) for m in range(12)]
-        platform.readings.add_readings(rows, at(0))
+        add_readings(platform, rows, at(0))
         yield platform, record, mailbox
         stores.database.client.drop_database("round-trips")
 
@@ -56,8 +57,8 @@ def tick(platform, record, minute):
     as_of = platform.clock.now()
     planned = plan_round(platform, CADENCE, 2, as_of)
     assert len(planned.shards) == 1
-    for names in planned.shards:
-        evaluate_shard(platform, names, as_of, planned.source_hash, planned.late.has_requests)
+    for shard in planned.shards:
+        evaluate_shard(platform, CADENCE, shard, 2, as_of, planned.source_hash, planned.late.has_requests)
     deliver_now(platform, platform.clock.now())
     return list(record.commands)
 

@@ -7,6 +7,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.assets import import_assets
 from tests.memory_plant import Assets, Plant
 
@@ -114,10 +115,10 @@ def test_every_fault_of_every_asset_is_told_at_once_and_nothing_written(tmp_path
 def test_a_variable_with_readings_keeps_its_type(tmp_path):
     plant = Plant(Assets(Asset(name="a", variables={"x": Variable()})))
     given = load(tmp_path, "a: {variables: {x: {type: category}}}")
-    plant.readings.add_readings([ReadingRow("a", NOW, {"x": 1.0})], NOW)
+    add_readings(plant, [ReadingRow("a", NOW, {"x": 1.0})], NOW)
     with pytest.raises(UserError, match=r"a.variables.x.type: is number and cannot become category"):
         bring(plant, given)
-    plant.readings.values.clear()
+    plant = Plant(Assets(Asset(name="a", variables={"x": Variable()})))
     bring(plant, given)
     assert plant.assets.get("a").variables["x"].type == "category"
 

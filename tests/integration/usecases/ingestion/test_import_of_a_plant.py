@@ -172,7 +172,7 @@ from benchmarks.memory import peak_mib
 from tests.memory_plant import Plant
 
 plant = Plant()
-plant.readings.add_readings = lambda rows, arrived_at: len(rows)
+plant.readings.insert = lambda rows, arrived_at: []
 result = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant).write(now=datetime.now(UTC), actor="me")
 print(result.rows, peak_mib())
 """

@@ -16,6 +16,10 @@ from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import silent
 from tests.support import free_port, require_real_server
 
 ROOT = Path(__file__).parents[4]
@@ -130,3 +134,31 @@ def test_every_skab_file_is_read_whole(folder):
         lines = len(path.read_text().splitlines()) - 1
         assert (profile.lines, profile.bad) == (lines, 0), path
         assert {c.inferred() for c in profile.columns.values()} == {"number"}
+
+
+def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):
+    told = run("ai4i", "ai4i2020")
+    assert "10,000 new of 10,000 readings of 1 asset, 2000-01-01 00:00 UTC to 2000-01-07 22:39 UTC" in told[0]
+    assert "units by their number in 'UDI', 1m apart from 2000-01-01T00:00:00Z" in told[0]
+    assert "\n0 new of" in run("ai4i", "ai4i2020")[0]
+    document = yaml.safe_load((ROOT / "config" / "examples" / "ai4i" / "machine-fails.yaml").read_text())
+    definition = parse_definition(document | {"learning": {"trials": 1, "candidates": ["lightgbm"]}})
+    assert isinstance(definition, ClassifierDefinition)
+    with open_stores(server, "examples", prepare=True) as stores:
+        history = stores.readings.load(stores.assets.get("mill-1"), None, None)
+    dataset = build_dataset(definition, 1, [history], datetime(2000, 1, 8, tzinfo=UTC))
+    assert {variable.name for variable in dataset.plan.numbers} == {
+        "Air_temperature_K",
+        "Process_temperature_K",
+        "Rotational_speed_rpm",
+        "Torque_Nm",
+        "Tool_wear_min",
+    }
+    assert len(dataset.problems) == dataset.label.sum() == 339
+    candidate = search_candidate(dataset, definition, "lightgbm", silent)
+    assert candidate.ap > 0.5
+    challenger, evidence = finish_challenger(dataset, candidate, definition)
+    assert evidence.rows["test"]["ap"] > 0.6
+    assert evidence.events["test"].n_found >= 20
+    assert evidence.baseline_rows == {}
+    assert challenger.gap == challenger.horizon == timedelta(0)

@@ -10,6 +10,7 @@ from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators.operate import Actor, shelve
@@ -42,7 +43,7 @@ class Plant:
         apply(platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test")
         shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
-            platform.readings.add_readings([ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute))
+            add_readings(platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute))
             evaluate(platform, None, at(minute))
             if minute < DUE:
                 deliver_due(platform, at(minute))

@@ -5,7 +5,7 @@ import pytest
 from alerting.episodes.episode import OutcomeRecord, Transition
 from alerting.episodes.predictions import HORIZON_PASSED
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.notification.corrections import correct_if_known_late
+from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.operators import operate
 from tests.builders import at as minute_of
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture
@@ -24,7 +24,7 @@ HAPPENING = (
 
 
 def mails(line):
-    """What has happened, by the subject, and the next two lines of each mail."""
+    """Yield the change that the subject of each mail names, and the next two lines of the mail."""
     for message in line.mail.messages:
         happened, _, alert = message.subject.partition(": ")
         assert alert == "Biscuits too moist on oven-1"

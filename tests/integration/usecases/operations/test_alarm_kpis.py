@@ -8,11 +8,13 @@ from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
+from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
 
 
@@ -27,7 +29,7 @@ def platform():
 def chattering_line(platform, minutes=6):
     values = 214.9 + np.random.default_rng(0).normal(0, 0.5, minutes * 60)
     rows = [ReadingRow("oven-1", at(s / 60), {"temperature": float(v)}) for s, v in enumerate(values, 1)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     for minute in range(1, minutes + 1):
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))
@@ -64,7 +66,7 @@ def test_old_alarms_that_are_still_open_are_stale_in_this_period(platform):
 
 def test_what_is_muted_now_is_told_and_what_nobody_heard_is_not_counted(platform):
     operate.shelve(platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up")
-    platform.readings.add_readings([ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in ((5, 230), (9, 200))], at(0))
+    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in ((5, 230), (9, 200))], at(0))
     platform.clock.instant = at(10)
     for minute in (6, 10):
         evaluate(platform, None, at(minute))
@@ -106,7 +108,7 @@ DAY = 24 * 60
 def hot_minutes(platform, minutes, until):
     """Make a reading every hour, too hot at these minutes."""
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in minutes else 200.0}) for m in range(0, until, 60)]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
 
 
 def five_a_day(days):
@@ -163,7 +165,7 @@ def test_days_without_a_champion_are_not_observed():
     apply(platform, [too_moist()], "engineer", at(0), "test")
     platform.clock.instant = at(10 * DAY)
     evaluate(platform, None, at(10 * DAY))
-    assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark > at(9 * DAY)
+    assert states_of(platform, "too-moist", ["oven-1"])["oven-1"].watermark > at(9 * DAY)
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(0)
     platform.decisions.add(
         DecisionRecord(

@@ -6,10 +6,12 @@ from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
 
 
@@ -24,7 +26,7 @@ def platform():
 
 def feed(platform, **values_by_minute):
     rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
 
 
 def run(platform, minute):
@@ -60,7 +62,7 @@ def test_the_answer_is_the_same_however_far_evaluation_has_come(platform, minute
 def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platform):
     rows = [ReadingRow("oven-1", at(m), {}, {"temperature": "bad"}) for m in (25, 26)]
     rows.append(ReadingRow("oven-1", at(20), {"temperature": 200.0}, {"temperature": "uncertain"}))
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     for evaluated in (None, 30):
         if evaluated:
             run(platform, evaluated)
@@ -135,10 +137,10 @@ def test_a_name_that_nobody_knows_is_refused(platform, name, asset):
 
 def test_asking_changes_nothing(platform):
     run(platform, 8)
-    before = platform.episodes.find(), platform.states.load("too-hot", ["oven-1"])
+    before = platform.episodes.find(), states_of(platform, "too-hot", ["oven-1"])
     for minute in range(0, 90, 7):
         why(platform, "too-hot", "oven-1", at(minute) + timedelta(seconds=1))
-    assert (platform.episodes.find(), platform.states.load("too-hot", ["oven-1"])) == before
+    assert (platform.episodes.find(), states_of(platform, "too-hot", ["oven-1"])) == before
 
 
 def test_limits_of_every_form_are_told_as_they_are_written(platform):

@@ -5,9 +5,9 @@ from datetime import timedelta
 from alerting.definitions.assets import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.late_rows import late_rows
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.lateness import late_rows, lateness
 from alerting.usecases.operations.explain import why
-from alerting.usecases.operations.lateness import lateness
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 def send(line, minute, seconds_late, **values):
     rows = [ReadingRow("oven-1", at(minute), values)]
-    line.platform.readings.add_readings(rows, at(minute) + seconds_late * SECOND)
+    add_readings(line.platform, rows, at(minute) + seconds_late * SECOND)
 
 
 def test_a_latency_is_proposed_that_waits_for_nineteen_of_twenty_deliveries():
@@ -36,7 +36,7 @@ def test_nobody_is_advised_to_wait_for_hours_nor_for_events_and_a_delay_is_no_la
     line.run(300)
     send(line, 100, 3 * 3600, temperature=200.0)
     send(line, 100, 3600 + 20, moisture=4.0)
-    line.platform.readings.add_events([EventRow("oven-1", "stop", at(100), at(100), "test")], at(101))
+    add_events(line.platform, [EventRow("oven-1", "stop", at(100), at(100), "test")], at(101))
     found = {f.what: f for f in lateness(line.platform, at(0))}
     assert {what: f.latency for what, f in found.items()} == {"temperature": None, "moisture": 20 * SECOND, "stop": None}
 
@@ -64,7 +64,7 @@ def a_month_of_history(line, until):
     """A reading every ten minutes of the thirty days before a minute, delivered at it."""
     minutes = range(until - 30 * 24 * 60, until, 10)
     rows = [ReadingRow("oven-1", at(minute), {"temperature": 200.0}) for minute in minutes]
-    line.platform.readings.add_readings(rows, at(until))
+    add_readings(line.platform, rows, at(until))
     return rows
 
 
@@ -106,6 +106,6 @@ def test_history_of_an_asset_that_no_definition_watches_is_not_late():
     line = Line()
     line.platform.assets.put([oven().model_copy(update={"name": "press-1"})])
     line.run(60)
-    line.platform.readings.add_readings([ReadingRow("press-1", at(5), {"temperature": 1.0})], at(60))
+    add_readings(line.platform, [ReadingRow("press-1", at(5), {"temperature": 1.0})], at(60))
     assert lateness(line.platform, at(0)) == []
     assert late_rows(line.platform, at(60)) == 0

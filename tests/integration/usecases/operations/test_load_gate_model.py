@@ -11,6 +11,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_budget import forecasts
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
@@ -29,7 +30,7 @@ def line():
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()
     ]
-    made.readings.add_readings(rows, small_models.START)
+    add_readings(made, rows, small_models.START)
     sync.apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
     register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
     made.decisions.add(DecisionRecord("too-moist", SINCE, 1, 1, None, True, True, "provisional", "", {}, "run-1", "platform"))

@@ -7,6 +7,7 @@ import pytest
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations import platform_metrics as module
 from alerting.usecases.operations.platform_metrics import DefinitionLag, platform_metrics, read_inventory
@@ -26,7 +27,7 @@ def platform():
     made = pretended_platform(Mailbox("mail"))
     made.assets.put([oven(), oven_named("oven-2")])
     apply(made, [too_hot(stale_after="10h", severity="high", assets=["oven-*"])], "engineer", at(0), "test")
-    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     return made
 
 
@@ -64,7 +65,7 @@ def test_definitions_are_counted_by_state_and_faulty_ones_beside(platform):
 def test_late_readings_of_the_last_hour_are_counted(platform):
     platform.clock.instant = at(20)
     evaluate(platform, None, at(20))
-    platform.readings.add_readings([ReadingRow("oven-1", at(10), {"temperature": 190})], at(21))
+    add_readings(platform, [ReadingRow("oven-1", at(10), {"temperature": 190})], at(21))
     found = measured(platform, 22)
     assert (found.late_rows, found.unrouted_arrivals) == (1, 1)
     assert measured(platform, 90).late_rows == 0
@@ -75,7 +76,7 @@ def test_only_the_most_overdue_definitions_and_the_oldest_assets_are_named(platf
     platform.assets.put([oven_named(f"mill-{i}") for i in range(9)])
     for i in range(9):
         apply(platform, [too_hot(name=f"hot-{i}", assets=[f"mill-{i}"])], "engineer", at(i), "test")
-        platform.readings.add_readings([ReadingRow(f"mill-{i}", at(i), {"temperature": 200})], at(i))
+        add_readings(platform, [ReadingRow(f"mill-{i}", at(i), {"temperature": 200})], at(i))
     found = measured(platform, 60)
     assert list(found.lag) == ["hot-0", "too-hot", "hot-1"]
     assert list(found.reading_age) == ["mill-0", "mill-1", "mill-2"]

@@ -1,5 +1,6 @@
 """Why, for a definition with a model whose weights are written by hand."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ModelUnavailable, ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
@@ -39,7 +41,7 @@ def line(material):
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()
     ]
-    made.readings.add_readings(rows, small_models.START)
+    add_readings(made, rows, small_models.START)
     apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
     register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
     made.decisions.add(decided(SINCE))
@@ -59,14 +61,28 @@ def answers(platform):
 def test_a_score_is_held_against_its_threshold_and_its_reasons_are_named(platform):
     found = answers(platform)
     verdicts = {a.verdict for a in found}
-    assert {"open", "normal"} <= verdicts <= {"open", "normal", "unknown"}
+    assert {"open", "normal"} <= verdicts <= {"open", "pending", "normal", "unknown"}
     for answer in found:
         if answer.verdict != "unknown":
-            assert (answer.score >= answer.threshold) == (answer.verdict == "open")
+            assert (answer.score >= answer.threshold) == (answer.verdict in ("open", "pending"))
             assert answer.model_version == 1
             assert "air humidity" in answer.facts[1]
         else:
             assert answer.unknown == "the problem has already started"
+
+
+def test_a_raise_that_waits_for_a_lower_risk_after_a_problem_is_said(line, material, monkeypatch):
+    _, model = material
+    always_high = replace(model, threshold=1e-9)
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: always_high)
+    problems = small_models.dataset(hours=60).problems
+    alone = (problems["start"].shift(-1) - problems["end"] > HOUR) & (problems["start"] > SINCE + HOUR)
+    over = problems["end"][alone].iloc[0].to_pydatetime()
+    held, again = (why(line, "too-moist", "oven-1", over + minutes * HOUR / 60) for minutes in (20, 41))
+    assert (held.verdict, held.due_at) == ("pending", over + HOUR / 2)
+    assert "it has not been lower than that since the last problem was over" in held.answer
+    assert held.score >= held.threshold
+    assert again.verdict == "open"
 
 
 def test_before_any_champion_nobody_can_tell(platform):

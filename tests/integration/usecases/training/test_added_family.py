@@ -13,9 +13,10 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
-from tests.builders import at
+from tests.builders import at, classifier
 from tests.helpers.learning import mean_difference
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
@@ -48,7 +49,7 @@ def document(family):
 def test_an_added_family_becomes_the_champion_and_evaluates(installed):
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=9), at(0))
+    add_readings(platform, line(days=9), at(0))
     apply(platform, [document("mean_difference")], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)
 
@@ -57,7 +58,7 @@ def test_an_added_family_becomes_the_champion_and_evaluates(installed):
     assert (result.verdict, result.promote) == ("provisional", True)
     assert platform.models.version_tags(NAME, 1)["family"] == "mean_difference"
     assert platform.models.alias(NAME, "challenger") == 1
-    model = load_model(platform, NAME, 1)
+    model = load_model(platform, classifier(), 1)
     assert isinstance(model, TrainedModel)
     assert type(model.estimator.model).__module__ == "weights_of_means"
     counts = evaluate(platform, None, at(9 * DAY))

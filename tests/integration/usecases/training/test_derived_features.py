@@ -17,6 +17,7 @@ from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist
@@ -31,7 +32,7 @@ LEARNING = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
 def trained():
     platform = pretended_platform(Mailbox("mail"))
     platform.assets.put([oven()])
-    platform.readings.add_readings(rows(moisture_after_humidity()), at(0))
+    add_readings(platform, rows(moisture_after_humidity()), at(0))
     apply(platform, [too_moist(horizon="1h", learning=LEARNING)], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
     return platform, train(platform, "too-moist", at(MINUTES))
@@ -55,7 +56,7 @@ def test_the_stride_is_the_sampling_and_the_champion_is_evaluated_at_it(trained)
     assert result.promote
     evaluate(platform, None, at(MINUTES))
     more = [(m, 40.0, 3.5) for m in range(EVERY, 130, EVERY)]
-    platform.readings.add_readings(rows(zip(*more, strict=True), MINUTES), at(MINUTES + 130))
+    add_readings(platform, rows(zip(*more, strict=True), MINUTES), at(MINUTES + 130))
     platform.clock.instant = at(MINUTES + 130)
     evaluate(platform, None, at(MINUTES + 130))
     scored = [s["ts"] for s in platform.scores.between("too-moist", at(MINUTES + 30), at(MINUTES + 120))]

@@ -11,9 +11,10 @@ from alerting.readings.history import to_millis
 from alerting.recommendation.contributions import explain
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
-from tests.builders import at, oven, too_moist
+from tests.builders import at, classifier, oven, too_moist
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ def trained():
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, w, h in zip(*readings(), strict=True)
     ]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 3, "candidates": ["random_forest"]}
     changes = {"problem": {"variable": "moisture", "above": 4.2, "predict": "state"}, "learning": learning}
     apply(platform, [too_moist(**changes, features={"stride": "5m"})], "engineer", at(0), "test")
@@ -68,7 +69,7 @@ def test_its_episodes_are_explained_by_the_last_value_alone_and_the_advice_agree
     assert (counts.unknown, counts.unreadable) == ({}, {})
     episodes = platform.episodes.find("too-moist")
     assert episodes
-    registered = load_model(platform, "too-moist", 1)
+    registered = load_model(platform, classifier(), 1)
     history = platform.readings.load(platform.assets.all()[0], None, at(UNTIL))
     for episode in episodes:
         model = registered.serving(episode.raised_at)

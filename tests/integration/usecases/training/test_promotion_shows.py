@@ -10,6 +10,7 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.promote import rollback
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 def platform_with(rows, **changes):
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(12 * DAY)
     return platform
@@ -60,7 +61,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     later = [
         ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
     ]
-    platform.readings.add_readings(later, at(12 * DAY))
+    add_readings(platform, later, at(12 * DAY))
     evaluated = ConditionTable([(NAME, ASSET)])
     evaluated.put(0, ConditionState(watermark=at(12 * DAY)))
     platform.states.advance(ConditionTable([(NAME, ASSET)]), evaluated)
@@ -133,7 +134,9 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"}
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
     text = platform.models.files(run, "decision")["decision.md"].decode()
-    assert text.startswith("# too-moist: The challenger goes into service provisionally\n\nThere is no champion yet.")
+    assert text.startswith(
+        "# too-moist: The challenger goes into service provisionally\n\nNo champion answers this question yet."
+    )
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles == ["## Candidates", "## Threshold", "## Test period", "## Variables that it uses", "## Data"]
     assert "| logistic regression | " in text
@@ -141,7 +144,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     title, rest = text.split("\n", 1)
     assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
-    child = next(i for i, t in platform.models.find_runs(run) if t["family"] == "logistic_regression")
+    child = next(s.id for s in platform.models.searches(run) if s.tags["family"] == "logistic_regression")
     assert set(platform.models.files(child, "charts")) == {"trials.png", "precision_recall.png"}
 
 

@@ -1,4 +1,4 @@
-"""What serves after a training: the refit of the challenger, or of the champion that stays; with the real learners."""
+"""A training puts the refit of the challenger into service, or of the champion that stays; with the real learners."""
 
 from datetime import datetime
 
@@ -10,11 +10,12 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import fit, prepare, train
-from tests.builders import at
+from tests.builders import at, classifier
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
 
@@ -25,7 +26,7 @@ FEW = {"least_events": 1000}  # so that no comparison can tell
 def plant(days=9, **changes):
     platform = pretended_platform()
     platform.assets.put([humid_oven()])
-    platform.readings.add_readings(line(days=days), at(0))
+    add_readings(platform, line(days=days), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(days * DAY)
     return platform
@@ -74,10 +75,10 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin():
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
     history = model_history(platform, NAME)
     assert (history["training"]["run_id"], history["unfinished"]) == (result.run_id, None)
-    model = ModelCache(platform).get(NAME, 3)
+    model = ModelCache(platform).get(classifier(), 3)
     assert (model.refit.plan, model.refit.threshold, model.refit.calibration) == (model.plan, model.threshold, model.calibration)
     rollback(platform, NAME, "the newest days were a trial", "ann")
-    assert champion_at(platform.decisions.of(NAME), at(10 * DAY)) == 1
+    assert champion_at(platform.decisions.of(NAME), at(10 * DAY), None) == 1
 
 
 def test_the_recipe_of_a_refreshed_champion_is_that_of_its_own_search_ever_after():
@@ -117,11 +118,14 @@ def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     assert platform.models.alias(NAME, "champion") == 1
 
 
-@pytest.mark.parametrize("change", [{"horizon": "40m"}, {"periods": {"refit": "none"}}], ids=["question", "none"])
-def test_a_champion_of_another_question_or_one_that_wants_no_refit_stays_as_it_is(change):
+@pytest.mark.parametrize(
+    ("change", "verdict", "champion"),
+    [({"horizon": "40m"}, "provisional", 2), ({"periods": {"refit": "none"}}, "cannot_tell", 1)],
+)
+def test_a_champion_of_another_question_or_one_that_wants_no_refit_is_not_refitted(change, verdict, champion):
     platform = plant(promotion=FEW)
     train(platform, NAME, at(6 * DAY))
     apply(platform, [platform.definitions.documents()[0] | change], "engineer", at(7 * DAY), "changed")
     result = train(platform, NAME, at(9 * DAY))
-    assert (result.verdict, result.refreshed_version) == ("cannot_tell", None)
-    assert platform.models.alias(NAME, "champion") == 1
+    assert (result.verdict, result.refreshed_version) == (verdict, None)
+    assert platform.models.alias(NAME, "champion") == champion

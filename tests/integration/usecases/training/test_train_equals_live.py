@@ -1,4 +1,4 @@
-"""What a training prints for its test period is what live evaluation of that period gives: the same rule at every instant."""
+"""A training prints the same metrics for its test period as live evaluation of it: one rule at every instant."""
 
 from collections import Counter
 
@@ -10,6 +10,7 @@ from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.operations.report import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
@@ -44,8 +45,8 @@ def trained_line(starts, problem, false_rises=20, **changes):
     for minute, humid, moist in zip(*restless_line(starts, false_rises), strict=True):
         values = {"humidity": float(humid)} | ({} if np.isnan(moist) else {"moisture": float(moist)})
         rows.append(ReadingRow("oven-1", at(int(minute)), values))
-    platform.readings.add_readings(rows, at(0))
-    platform.readings.add_events([EventRow("oven-1", "failure", at(int(start)), None, "test") for start in starts], at(0))
+    add_readings(platform, rows, at(0))
+    add_events(platform, [EventRow("oven-1", "failure", at(int(start)), None, "test") for start in starts], at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
     features = {"stride": "5m", "windows": ["15m"], "aggregations": ["last", "mean"]}
     point = {"false_alarms_per_week": 60, "max_time_in_alarm": 0.6}
@@ -73,7 +74,7 @@ MOIST = {"variable": "moisture", "above": 4.5}
 )
 def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(starts, problem):
     platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem)
-    dataset = load_dataset(platform, result.run_id)
+    dataset = load_dataset(platform.models, result.run_id)
     test = dataset.at[dataset.part == "test"]
     start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
@@ -91,17 +92,18 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     assert sum(p["episode"] is not None for p in report["problems"]) == printed["n_found"] > 0
     for name in ("ap", "roc_auc", "brier", "rows", "positives"):
         assert report["rows"][name] == printed[name]
-    assert {name: report["rows"]["intervals"][name] for name in ("ap", "brier")} == {
-        name: printed["intervals"][name] for name in ("ap", "brier")
-    }
+    for name in ("ap", "brier", "calibration_slope", "calibration_intercept"):
+        assert report["rows"]["intervals"][name] == printed["intervals"][name]
+        assert report["rows"][name] == printed[name]
     expected = dataset.problems[dataset.problems["uncounted"] & (millis(dataset.problems["start"]) > test.min())]
-    assert len(report["problems_in_recovery"]) == len(expected)
+    assert len(report["problems_in_recovery"]) == len(printed["problems_in_recovery"]) == len(expected)
+    assert report["false_alarms"]["value"] == pytest.approx(printed["false_alarms_per_week"], rel=0.03)
 
 
 def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():
     daily = [day * DAY + 14 * 60 for day in range(8)]
     platform, result = trained_line(daily, {"event": "failure"}, false_rises=0)
-    dataset = load_dataset(platform, result.run_id)
+    dataset = load_dataset(platform.models, result.run_id)
     assert not dataset.problems["uncounted"].any()
     assert dataset.counts["recovery"] == 8 * 30 // EVERY
     assert result.test["n_events"] == result.test["n_found"] > 1

@@ -19,12 +19,14 @@ from alerting.learning.search.candidates import candidate_from_files
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.report import make_report
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
+from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -39,7 +41,7 @@ def trained():
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, h, w in zip(*moisture_after_humidity(), strict=True)
     ]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
     document = too_moist(learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]})
     apply(platform, [document], "engineer", at(0), "test")
@@ -92,11 +94,11 @@ def test_the_same_data_seed_and_definition_give_the_same_model(trained):
 
 def test_the_next_search_starts_from_the_champions_parameters(trained):
     platform, first = trained
-    children = {tags["family"]: run for run, tags in platform.models.find_runs(first.run_id)}
+    children = {run.tags["family"]: run.id for run in platform.models.searches(first.run_id)}
     best = candidate_from_files(platform.models.files(children["logistic_regression"], "candidate"))
     run_id = prepare(platform, "too-moist", at(MINUTES + 60))
     fit(platform, run_id, "logistic_regression")
-    (child,) = (run for run, _ in platform.models.find_runs(run_id))
+    (child,) = (run.id for run in platform.models.searches(run_id))
     found = candidate_from_files(platform.models.files(child, "candidate"))
     assert best.warm_start == {}
     assert found.warm_start == best.params
@@ -142,7 +144,7 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     minutes = range(MINUTES, MINUTES + 180, EVERY)
     humid = [55.0 if 30 <= m - MINUTES < 100 else 40.0 for m in minutes]
     rows = [ReadingRow("oven-1", at(m), {"humidity": h, "moisture": 3.5}) for m, h in zip(minutes, humid, strict=True)]
-    platform.readings.add_readings(rows, at(MINUTES))
+    add_readings(platform, rows, at(MINUTES))
     for m in range(MINUTES + 10, MINUTES + 180, 10):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
@@ -201,12 +203,12 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
 
 def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
     platform, _ = trained
-    before = platform.states.load("too-moist", ["oven-1"])["oven-1"]
+    before = states_of(platform, "too-moist", ["oven-1"])["oven-1"]
     platform.models.reachable = False
     counts = evaluate(platform, None, at(MINUTES + 400))
     platform.models.reachable = True
     assert "the model cannot be read" in counts.unknown["too-moist on oven-1"]
-    assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
+    assert states_of(platform, "too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
 
 
 def test_what_cannot_be_learned_from_is_refused_with_the_reason(trained):

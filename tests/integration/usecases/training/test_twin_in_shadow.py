@@ -10,6 +10,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import model_history
@@ -56,7 +57,7 @@ def plant(models, monkeypatch):
             ReadingRow(ASSET, ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
             for ts, row in line.readings.iterrows()
         ]
-        platform.readings.add_readings(rows, small_models.START)
+        add_readings(platform, rows, small_models.START)
         apply(platform, [definition_document(DEFINITION)], "engineer", small_models.START, "test")
         platform.models.start_run(NAME, "run-1", {"revision": "1"})
         register_model(platform, NAME, "run-1", {"version": version}, {"training_run": "run-1"}, {})
@@ -121,11 +122,11 @@ def test_a_past_period_before_the_refits_cutoff_is_evaluated_by_the_twin(plant):
 def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     platform = plant(b"worse")
     platform.clock.instant = END
-    assert review_refit(platform, DEFINITION, CUTOFF + HOUR) is None, "too few problems to tell"
+    assert review_refit(platform, DEFINITION, CUTOFF + HOUR, None) is None, "too few problems to tell"
     assert not model_history(platform, NAME)["by_twin"]
-    record = review_refit(platform, DEFINITION, END)
+    record = review_refit(platform, DEFINITION, END, None)
     assert (record.verdict, record.at, record.challenger_version, record.provisional) == ("gave_way", END, 1, True)
-    assert review_refit(platform, DEFINITION, END) is None
+    assert review_refit(platform, DEFINITION, END, None) is None
     assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "gave_way"]
     history = model_history(platform, NAME)
     assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (1, True, record.reason)
@@ -136,6 +137,6 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
 
 
 def test_a_refit_that_is_no_worse_stays(plant):
-    assert review_refit(plant(b"twin"), DEFINITION, END) is None
+    assert review_refit(plant(b"twin"), DEFINITION, END, None) is None
     platform = plant(b"worse", decided(END, "provisional"))
-    assert review_refit(platform, DEFINITION, END - HOUR) is None, "another decision is newer than the pretended now"
+    assert review_refit(platform, DEFINITION, END - HOUR, None) is None, "another decision is newer than the pretended now"

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from alerting.usecases.ingestion.arrivals import add_readings
+
 
 def main(threads: int) -> dict[str, Any]:
     os.environ |= {"OMP_NUM_THREADS": str(threads), "LOKY_MAX_CPU_COUNT": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
@@ -72,7 +74,7 @@ def decisions() -> dict[str, Any]:
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, h, w in zip(*moisture_after_humidity(), strict=True)
     ]
-    platform.readings.add_readings(rows, at(0))
+    add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
     document = too_moist(learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]})
     apply(platform, [document], "engineer", at(0), "test")

@@ -188,12 +188,44 @@ def test_a_laboratory_value_matures_only_when_it_is_known():
         ({"variable": "x", "above": 5}, [np.nan, 1.0, 7.0]),
         ({"variable": "x", "below": 5}, [np.nan, -1.0, -7.0]),
         ({"variable": "x", "below": 2, "above": 5}, [np.nan, 1.0, 2.0]),
+        ({"variable": "x", "equals": 7}, [np.nan, 0.0, 1.0]),
         ({"event": "failure"}, [np.nan, np.nan, np.nan]),
     ],
 )
 def test_persistence_is_the_last_known_value_higher_meaning_riskier(problem, expected):
     history = History(oven(delay=10), frame([0, 10, 20], x=[1.0, np.nan, 7.0]))
-    np.testing.assert_array_equal(persistence(definition(problem).problem, history, instants([9, 20, 30])), expected)
+    np.testing.assert_array_equal(persistence(definition(problem), history, instants([9, 20, 30])), expected)
+
+
+@pytest.mark.parametrize("more", [{"exclude": ["x"]}, {"horizon": "0s"}])
+def test_persistence_is_not_known_where_the_model_may_not_see_the_variable(more):
+    history = History(oven(), frame([0, 10], x=[1.0, 7.0]))
+    question = definition({"variable": "x", "above": 5}, **more)
+    assert np.isnan(persistence(question, history, instants([9, 20]))).all()
+    assert "persistence" not in question.families
+
+
+def test_the_unit_just_made_is_labelled_at_its_own_instant():
+    history = History(oven(), frame([0, 1, 2, 4], x=[1.0, 7.0, 1.0, 7.0]))
+    units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
+    assert labelled(units, history, [0, 1, 2, 3, 4], 100, "state") == [0, 1, 0, NO_SAMPLE, 1]
+
+
+def test_a_unit_is_labelled_once_its_grade_is_known():
+    history = point_in_time_view(History(oven(delay=30), frame([0, 1, 2], x=[1.0, 7.0, 7.0])), START + 31 * MINUTE)
+    units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
+    assert labelled(units, history, [0, 1, 2], 31, "state") == [0, 1, IMMATURE]
+
+
+def test_an_event_is_predicted_as_a_state_while_it_goes_on():
+    history = History(
+        oven(), frame(range(100), y=np.zeros(100)), events(("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None))
+    )
+    attack = {"event": "attack", "predict": "state"}
+    ahead = definition(attack, horizon="5m")
+    assert labelled(ahead, history, [14, 15, 39, 40, 54, 55, 60, 84, 85], 99, "state") == [0, 1, 1, 0, 0, 1, 0, 0, 1]
+    now = definition(attack, horizon="0s", features={"stride": "1m"})
+    assert labelled(now, history, [19, 20, 40, 41, 60, 61, 89, 90, 99], 99, "state") == [0, 1, 1, 0, 1, 0, 0, 1, 1]
 
 
 def test_what_was_known_hides_later_values_events_and_ends():

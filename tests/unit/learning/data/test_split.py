@@ -1,6 +1,6 @@
 """The split: by time, and nothing of one part can be seen from the next."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pytest
@@ -35,6 +35,38 @@ class Rows:
 def test_the_newest_share_tests_and_the_share_before_it_validates():
     borders = split_borders(definition(periods={"validation": 0.1, "test": 0.3}), 0, 10 * DAY)
     assert (borders.validation, borders.test, borders.end) == (6 * DAY, 7 * DAY, 10 * DAY)
+
+
+def stamp(day):
+    return f"1970-01-{1 + day:02d}T00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("periods", "expected"),
+    [
+        ({"test": "2d"}, (0, 6, 6, 8, 8, 10)),
+        ({"test": "2d", "validation": "3d"}, (0, 5, 5, 8, 8, 10)),
+        ({"test": "2d", "validation": "3d", "train": "4d"}, (1, 5, 5, 8, 8, 10)),
+        ({"train": "30d"}, (0, 6, 6, 8, 8, 10)),
+        ({"test": {"from": stamp(9)}}, (0, 7, 7, 9, 9, 10)),
+        (
+            {"train": {"from": stamp(1), "to": stamp(4)}, "validation": {"from": stamp(5), "to": stamp(7)}},
+            (1, 4, 5, 7, 8, 10),
+        ),
+        ({"validation": {"from": stamp(5)}, "test": {"from": stamp(7)}}, (0, 5, 5, 7, 7, 10)),
+    ],
+)
+def test_periods_are_shares_lengths_or_dates(periods, expected):
+    borders = split_borders(definition(periods=periods), 0, 10 * DAY)
+    assert tuple(round(border / DAY, 3) for border in astuple(borders)) == expected
+
+
+def test_rows_between_two_dated_periods_belong_to_neither():
+    dated = {"train": {"from": stamp(1), "to": stamp(4)}, "validation": {"from": stamp(5), "to": stamp(7)}}
+    borders = split_borders(definition(periods=dated), 0, 10 * DAY)
+    days = np.array([0.5, 2, 4.5, 6, 7.5, 9])
+    parts = assign_parts((days * DAY).astype(np.int64), borders, DAY // 10)
+    assert parts.tolist() == ["purged", "train", "purged", "validation", "purged", "test"]
 
 
 def test_shares_that_leave_no_training_are_refused():

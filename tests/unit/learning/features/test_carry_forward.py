@@ -190,6 +190,6 @@ def test_the_quality_report_says_what_is_held_and_for_how_long():
     problems = {"train": 100, "validation": 100, "test": 100}
     words = [f.message for f in find_oddities(definition(), chosen, [known], problems) if f.kind == "carried_forward"]
     assert words == [
-        "recipe comes up to 1d apart: its last value holds until the next one, for at most 3d; set carry_forward of the variable "
-        "if that is wrong."
+        "recipe comes up to 1 d apart: its last value holds until the next one, for at most 3 d; set carry_forward of "
+        "the variable if that is wrong."
     ]

@@ -1,0 +1,74 @@
+"""Airflow's DAG files in the home: copies of `dags/`, with the training DAGs dealt to sixteen files by a hash of the name.
+
+Airflow reads all files every five minutes, because reading a thousand DAGs takes a quarter of a minute of CPU; a file that was
+modified it reads within seconds. So a changed definition marks its own file as modified.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.shards import SHARDS, shard_of
+from alerting.settings.home import home_errors
+
+BACKGROUND_POOL = "background"
+BACKGROUND_POOL_TEXT = "Trainings and reports: long work, which leaves the other slots to evaluation."
+SOURCE = Path(__file__).parents[3] / "dags"
+MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
+
+
+def dag_folder(home: Path) -> Path:
+    """Return the folder of the DAG files of a home."""
+    return home / "dags"
+
+
+def write_dag_files(home: Path) -> None:
+    """Write the DAG files of this version into the home, and remove those of others. Raises UserError. Idempotent.
+
+    A file that is unchanged is not written again, because Airflow would read it again.
+    """
+    folder, wanted = dag_folder(home), dict(_files())
+    with home_errors(home):
+        for old in [path for path in folder.rglob("*.py") if path.relative_to(folder) not in wanted]:
+            old.unlink()
+        for name, source in wanted.items():
+            copy, content = folder / name, source.read_bytes()
+            if copy.exists() and copy.read_bytes() == content:
+                continue
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            draft = copy.with_suffix(".new")
+            shutil.copyfile(source, draft)
+            draft.replace(copy)
+
+
+@dataclass(frozen=True)
+class DagFiles:
+    """The DAG files of a home."""
+
+    home: Path
+
+    def read_again(self, definition: Definition) -> None:
+        """Mark the DAG files of a changed definition as modified: Airflow reads them within seconds instead of minutes.
+
+        Files that are missing, because the platform of this home has never run, or not writable are left as they are.
+        """
+        at = time.time() + MARGIN_S
+        trained = [f"train_{shard_of(definition.name):02}.py"] if isinstance(definition, TrainedDefinition) else []
+        for file in ("evaluate.py", *trained):
+            with suppress(OSError):
+                os.utime(dag_folder(self.home) / file, (at, at))
+
+
+def _files() -> Iterable[tuple[Path, Path]]:
+    """Yield the path of each file in the folder of DAGs, with its source."""
+    for source in sorted(SOURCE.rglob("*")):
+        name = source.relative_to(SOURCE)
+        if name == Path("train.py"):
+            yield from ((Path(f"train_{number:02}.py"), source) for number in range(SHARDS))
+        elif source.suffix == ".py" or source.name == ".airflowignore":
+            yield name, source

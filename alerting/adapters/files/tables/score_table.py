@@ -1,0 +1,54 @@
+"""Tables of scores, written piece by piece as CSV or Parquet."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from alerting.definitions.faults import UserError
+from alerting.kinds.evaluation import ScoredRows
+
+_NUMBER, _TEXT = pa.float64(), pa.string()
+_SCHEMA = pa.schema([
+    *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER), ("threshold", _NUMBER)),
+    *(("model_version", pa.int64()), ("reason", _TEXT)),
+])  # fmt: skip
+
+
+def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
+    """Write one row for each instant, with the score or the reason without one. Count the instants by reason, "" for scores.
+
+    The file appears when all is written, and replaces one of that name. Raises UserError for another ending than .csv or
+    .parquet, and if the file cannot be written.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out {path}: name a file that ends in .csv or .parquet")
+    part, counts = path.with_name(f"{path.name}.part"), Counter[str]()
+    try:
+        with csv.CSVWriter(part, _SCHEMA) if path.suffix == ".csv" else pq.ParquetWriter(part, _SCHEMA) as writer:
+            for asset, rows in scored:
+                counts.update(rows.unknown.tolist())
+                writer.write_table(_table(asset, rows))
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another file with --out") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return counts
+
+
+def _table(asset: str, rows: ScoredRows) -> Any:
+    size = len(rows.at)
+    columns = {
+        "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
+        "asset": pa.repeat(asset, size),
+        "score": pa.array(rows.score, _NUMBER, from_pandas=True),
+        "threshold": pa.repeat(pa.scalar(rows.threshold, _NUMBER), size),
+        "model_version": pa.repeat(pa.scalar(rows.model_version, pa.int64()), size),
+        "reason": pa.array(rows.unknown, _TEXT, mask=rows.unknown == ""),
+    }
+    return pa.table(columns, schema=_SCHEMA)

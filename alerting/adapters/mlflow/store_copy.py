@@ -1,0 +1,33 @@
+"""Copy of MLflow's own database (SQLite), and its move to another place of the artifacts."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+_ADDRESSES = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+"""Columns with the address of artifacts, by table."""
+_PATIENCE_S = 60.0
+
+
+def copy_store(database: Path, target: Path) -> None:
+    """Copy a database consistently while MLflow writes to it."""
+    with closing(_open(database)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def move_artifacts(database: Path, before: str, after: str) -> None:
+    """Replace the beginning `before` of every address of artifacts by `after`."""
+    with closing(_open(database)) as store, store:
+        for table, columns in _ADDRESSES.items():
+            for column in columns:
+                moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"  # noqa: S608
+                store.execute(moved, (after, len(before) + 1, len(before), before))
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(database, timeout=_PATIENCE_S)

@@ -1,0 +1,104 @@
+"""Feedback, the audit log, revoked links, ended sessions, and alerts about the platform itself, in MongoDB."""
+
+from datetime import datetime
+from typing import Any
+
+from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, from_document, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.indexes import AUDIT, ENDED_SESSIONS, FEEDBACK, PLATFORM_ALERTS, REVOCATIONS
+from alerting.episodes.episode import Feedback
+from alerting.ports import PlatformAlert
+
+
+class MongoFeedback:
+    """Port `FeedbackLog`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._feedback = database[FEEDBACK]
+
+    def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
+        key = fingerprint(feedback) if once is None else fingerprint("once", once)
+        if insert_new(self._feedback, {**to_document(feedback), "key": key}):
+            return feedback
+        found = self._feedback.find_one({"key": key})
+        return feedback if found is None else from_document(Feedback, found)
+
+    def of(self, episode: str) -> list[Feedback]:
+        return [
+            from_document(Feedback, found) for found in self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
+        ]
+
+
+class MongoAudit:
+    """Port `Audit`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._audit = database[AUDIT]
+
+    def add(
+        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+    ) -> None:
+        """Store an entry. Idempotent."""
+        entry = to_bson(
+            {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
+        )
+        insert_new(self._audit, {**entry, "key": fingerprint(entry)})
+
+
+class MongoRevocations:
+    """Port `Revocations`: one document per episode and recipient, where null stands for any."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._revocations = database[REVOCATIONS]
+
+    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
+        """Refuse from now on links made until `at`. An earlier revocation stays."""
+        key = {"episode": episode, "recipient": recipient}
+        self._revocations.update_one(key, {"$max": {"until": to_bson(at)}}, upsert=True)
+
+    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
+        fits = {"episode": {"$in": [None, episode]}, "recipient": {"$in": [None, recipient]}}
+        return self._revocations.count_documents({**fits, "until": {"$gte": to_bson(made_at)}}, limit=1) > 0
+
+
+class MongoEndedSessions:
+    """Port `EndedSessions`: one document per session, until the session would have expired."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._ended = database[ENDED_SESSIONS]
+
+    def end(self, session: str, expires: datetime, now: datetime) -> None:
+        """Refuse this session from now on, and remove expired ones. Idempotent."""
+        self._ended.update_one({"_id": session}, {"$set": {"expires": to_bson(expires)}}, upsert=True)
+        self._ended.delete_many({"expires": {"$lt": to_bson(now)}})
+
+    def has_ended(self, session: str) -> bool:
+        return self._ended.find_one({"_id": session}, {"_id": 1}) is not None
+
+
+class MongoPlatformAlerts:
+    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and subject."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._alerts = database[PLATFORM_ALERTS]
+
+    def open(self) -> list[PlatformAlert]:
+        found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def of(self, subject: str) -> list[PlatformAlert]:
+        found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        key = f"{kind}|{subject}"
+        first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
+        change = {"$set": {"reason": reason}, "$setOnInsert": first}
+        upsert(lambda: self._alerts.update_one({"open_key": key}, change, upsert=True))
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        change = {"$set": {"resolved_at": to_bson(at)}, "$unset": {"open_key": ""}}
+        self._alerts.update_one({"open_key": f"{kind}|{subject}"}, change)

@@ -1,0 +1,94 @@
+"""Writes of readings and events in MongoDB: one document per asset and instant, one per event.
+
+A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_all_new,
+    to_document,
+    utc,
+)
+from alerting.adapters.mongo.indexes import EVENTS, READINGS
+from alerting.adapters.mongo.readings.batch_bson import batch_documents
+from alerting.adapters.samples.columns import sample_fields
+from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
+from alerting.readings.instants import from_millis, to_millis, whole_millis
+
+_SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
+
+
+class MongoReadingWrites:
+    """Port `ReadingWrites`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._readings = database[READINGS]
+        self._events = database[EVENTS]
+
+    def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
+        """Return all samples that are stored at these instants: one short query per asset with all of them new."""
+        by_asset: dict[str, set[int]] = {}
+        for asset, at in keys:
+            by_asset.setdefault(asset, set()).add(at)
+        found: dict[ReadingKey, ReadingRow] = {}
+        for asset, instants in by_asset.items():
+            between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
+            if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is None:
+                continue
+            query = {"asset": asset, "ts": {"$in": [from_millis(at) for at in instants]}}
+            for document in self._readings.find(query, _SAMPLES):
+                ts = utc(document["ts"])
+                found[asset, to_millis(ts)] = ReadingRow(asset, ts, document["v"], document.get("q", {}))
+        return found
+
+    def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
+        documents: Sequence[Any] | None = None
+        if isinstance(rows, ReadingBatch) and not rows.quality:
+            documents = batch_documents(rows, arrived_at)
+        if documents is None:
+            documents = [{"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at} for r in rows]
+        return insert_all_new(self._readings, documents)
+
+    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+        updates = [
+            UpdateOne({"asset": new.asset, "ts": new.ts}, _sample_update(stored, new, arrived_at)) for stored, new in changes
+        ]
+        if updates:
+            self._readings.bulk_write(updates, ordered=False)
+
+    def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        starts: dict[str, set[datetime]] = {}
+        for row in rows:
+            starts.setdefault(row.asset, set()).add(whole_millis(row.start))
+        queries = [{"asset": asset, "start": {"$in": list(of_asset)}} for asset, of_asset in starts.items()]
+        return [from_document(EventRow, document) for query in queries for document in self._events.find(query)]
+
+    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+        new = [{**to_document(after), "arrived_at": arrived_at} for before, after in changes if before is None]
+        updates = [
+            UpdateOne(to_document(before), {"$set": {**to_document(after), "arrived_at": arrived_at}})
+            for before, after in changes
+            if before is not None
+        ]
+        alone = True
+        if updates:
+            alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
+        return not insert_all_new(self._events, new) and alone
+
+
+def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) -> Document:
+    """Return the update that puts samples into a stored document."""
+    put = {"v": new.values, "q": new.quality}
+    gone = [f"v.{name}" for name in new.quality if name not in new.values]
+    gone += [f"q.{name}" for name in stored.quality if name in new.values and name not in new.quality]
+    fields = {f"{part}.{name}": one for part, samples in put.items() for name, one in samples.items()}
+    update = {"$set": {**fields, "arrived_at": arrived_at}}
+    return {**update, "$unset": dict.fromkeys(gone, "")} if gone else update

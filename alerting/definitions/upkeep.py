@@ -1,0 +1,34 @@
+"""Limits of the platform's own health, and how long it stores what nothing in use needs: settings with defaults."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class HealthLimits:
+    """Limits beyond which the platform raises an alert about itself, in the platform's time.
+
+    `evaluation_late`: behind schedule and latency; `source_stale`: without a reading of an asset that was read live;
+    `disk_least`: free bytes.
+    """
+
+    evaluation_late: timedelta = timedelta(minutes=15)
+    source_stale: timedelta = timedelta(hours=1)
+    disk_least: int = 5 << 30
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long documents are stored that nothing in use needs.
+
+    `models`: training runs, and model versions that were never in service. `notifications`: after the end of their episode.
+    `scores`: those of models, and the records of past evaluations; `audit`: resolved platform alerts too; `reports`:
+    backtests too.
+    """
+
+    readings: timedelta = timedelta(days=730)
+    scores: timedelta = timedelta(days=400)
+    notifications: timedelta = timedelta(days=90)
+    reports: timedelta = timedelta(days=730)
+    audit: timedelta = timedelta(days=1095)
+    models: timedelta = timedelta(days=180)

@@ -1,0 +1,43 @@
+"""Training of a classifier: families of models searched on one dataset, compared with chance, and blended."""
+
+from collections.abc import Sequence
+
+from alerting.definitions.model import TrainedDefinition
+from alerting.kinds.training import Challenger, Training
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.files import model_files, requirements_file
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.blending import choose_blend
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.feedback_ablation import compare_without_feedback
+from alerting.learning.selection.promotion import compare
+from alerting.learning.selection.refit import refit
+from alerting.ports import Files
+
+
+class ClassifierTraining:
+    """Models of the probability of a problem."""
+
+    train = staticmethod(search_candidate)
+    compare = staticmethod(compare)
+    refit = staticmethod(refit)
+
+    def choose(
+        self, dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
+    ) -> tuple[ChanceTest, Challenger | None]:
+        choice = choose(dataset, definition, candidates)
+        if choice.candidate is None:
+            return choice.chance, None
+        taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
+        model, evidence = finish_challenger(dataset, taken.candidate, definition, taken.estimator)
+        difference = compare_without_feedback(dataset, taken.candidate, definition, model)
+        return choice.chance, Challenger(taken.candidate, model, evidence, difference)
+
+    def save(self, model: TrainedModel) -> Files:
+        return model_files(model) | requirements_file(model)
+
+
+TRAINING: Training[TrainedDefinition] = ClassifierTraining()

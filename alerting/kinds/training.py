@@ -1,0 +1,65 @@
+"""The training of a kind with a model: the steps that differ from kind to kind.
+
+Dataset, runs, registration and promotion are the same for all kinds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from alerting.definitions.model import TrainedDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate
+from alerting.learning.selection.challenger import Evidence
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.feedback_ablation import FeedbackDifference
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
+from alerting.ports import Files, Progress
+from alerting.readings.history import History
+
+T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A candidate that was chosen and finished to a model, with its evidence. `difference`: the effect of feedback on it."""
+
+    candidate: Candidate
+    model: TrainedModel
+    evidence: Evidence
+    difference: FeedbackDifference | None = None
+
+
+class Training(Protocol[T_contra]):
+    """Training of one kind. Its candidates are the `families` of its definition."""
+
+    def train(
+        self, dataset: Dataset, definition: T_contra, family: str, progress: Progress, warm_start: Mapping[str, Any] | None
+    ) -> Candidate:
+        """Search and fit one candidate. `warm_start`: the parameters of the champion's training."""
+
+    def choose(
+        self, dataset: Dataset, definition: T_contra, candidates: Sequence[Candidate]
+    ) -> tuple[ChanceTest, Challenger | None]:
+        """Choose and finish the challenger; None if no candidate exceeds chance."""
+
+    def compare(
+        self,
+        definition: T_contra,
+        challenger: TrainedModel,
+        champion: TrainedModel | None,
+        histories: Sequence[History],
+        excluded: Sequence[ActedWindow],
+        as_of: datetime,
+        seed: int,
+        suppressed: IntervalsByAsset,
+    ) -> PromotionDecision:
+        """Decide whether the challenger replaces the champion, on times that neither has seen, without `excluded` ones."""
+
+    def refit(self, dataset: Dataset, twin: TrainedModel, definition: T_contra) -> TrainedModel | None:
+        """Return a model with its parameters fitted on all mature rows, as its refit; None if there are no newer ones."""
+
+    def save(self, model: TrainedModel) -> Files:
+        """Return the files of a model, from which the kind loads it."""

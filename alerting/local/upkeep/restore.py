@@ -1,0 +1,96 @@
+"""Restore of a backup into an empty home and an empty database. Every hash is compared before anything is read."""
+
+import gzip
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
+from alerting.adapters.mlflow.store_copy import move_artifacts
+from alerting.adapters.mongo.documents import MongoDatabase
+from alerting.adapters.mongo.dump import is_empty, load_collection
+from alerting.adapters.mongo.indexes import INDEXES
+from alerting.adapters.mongo.mongo import check_server, open_database
+from alerting.adapters.mongo.prepare import prepare_database
+from alerting.definitions.faults import UserError
+from alerting.local.prepare import prepare_home
+from alerting.local.upkeep.files import Manifest, check_files, read_manifest
+from alerting.local.upkeep.save import ARTIFACTS, DATABASE, REGISTRY, SECRETS
+from alerting.ports import Progress, silent
+from alerting.settings.environment import Settings
+from alerting.settings.home import FILE_MODE, FOLDER_MODE, RESTORING, claim_folder
+from alerting.settings.machine import free_port
+
+_ENDING = ".bson.gz"
+
+
+def restore_backup(settings: Settings, folder: Path, progress: Progress = silent) -> Manifest:
+    """Restore a backup into the home and database of the settings, and return its manifest.
+
+    Raises UserError if the backup is damaged, or if home or database is not empty; nothing is changed then. A restore that is
+    interrupted leaves a home that no command accepts: it is deleted before the next try.
+    """
+    manifest = read_manifest(folder)
+    _require_empty(settings.home)
+    progress("comparing hashes", 0, None)
+    check_files(folder, manifest)
+    claim_folder(settings.home)
+    (settings.home / RESTORING).touch()
+    with _database(settings, progress) as database:
+        if not is_empty(database):
+            (settings.home / RESTORING).unlink()
+            raise UserError(f"the database {database.name!r} is not empty: restore into an empty one")
+        _load(database, folder, manifest, progress)
+        _copy_files(settings, folder, manifest)
+        prepare_database(database)
+    (settings.home / RESTORING).unlink()
+    prepare_home(settings)
+    return manifest
+
+
+def _require_empty(home: Path) -> None:
+    if home.exists() and any(home.iterdir()):
+        raise UserError(f"{home} is not empty: restore into a new home, named by ALERTING_HOME")
+
+
+@contextmanager
+def _database(settings: Settings, progress: Progress) -> Iterator[MongoDatabase]:
+    if settings.mongodb_uri is not None:
+        with open_database(settings.mongodb_uri, settings.database) as database:
+            check_server(database)
+            yield database
+    else:
+        with (  # the server has ended when the restore has, so that its folder can be moved away
+            exclusive_mongod(settings.home, lambda: progress("waiting for other commands", 0, None)),
+            EmbeddedMongod(data_folder(settings.home), free_port()) as server,
+            open_database(server.uri, settings.database) as database,
+        ):
+            yield database
+
+
+def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: Progress) -> None:
+    for name, count in manifest.database.items():
+        path = f"{DATABASE}/{name}{_ENDING}"
+        if name not in INDEXES or path not in manifest.files:
+            raise UserError(f"the backup has no known documents of {name!r}: restore it with alerting {manifest.version}")
+        with gzip.open(folder / path) as file:
+            found = load_collection(database, name, file, lambda n, done: progress(f"restoring {n}", done, None))
+        if found != count:
+            raise UserError(f"the backup has {found} documents of {name} instead of {count}: use another backup")
+
+
+def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:
+    """Copy secrets, MLflow's database and its artifacts, and let that database name the new place of the artifacts."""
+    places = {ARTIFACTS: settings.mlflow_artifacts, SECRETS: settings.home / "secrets"}
+    registry = settings.home / "mlflow" / "mlflow.db"
+    for name in manifest.files:
+        top, _, rest = name.partition("/")
+        target = registry if name == REGISTRY else places[top] / rest if top in places else None
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+            shutil.copyfile(folder / name, target)
+            target.chmod(FILE_MODE)
+    if manifest.artifacts is not None:
+        move_artifacts(registry, manifest.artifacts, settings.mlflow_artifacts.as_uri())

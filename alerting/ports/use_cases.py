@@ -1,0 +1,255 @@
+"""The ports that each group of use cases takes, from the narrowest to the widest.
+
+A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes a group with these alone; the
+platform of `alerting.adapters.platform` is all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Protocol
+
+from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
+from alerting.definitions.assets import USUAL_LATENCY
+from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.ports.definitions import NO_DAGS, NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
+from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
+from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
+from alerting.ports.late import Arrivals, Checkpoints
+from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models, Trainings
+from alerting.ports.notifications import Channel, Links, Notifications, Revocations
+from alerting.ports.platform_alerts import Audit, Disk, PlatformAlerts
+from alerting.ports.readings import Readings, ReadingWrites
+from alerting.ports.reports import Backtests, Reports
+from alerting.ports.sweeps import NO_SWEEPS, Sweeps
+from alerting.ports.unit_of_work import UnitOfWork
+
+
+class Clock(Protocol):
+    """The platform's time (`as_of`), shared by DAGs, commands and API; the demo line's clock runs faster than real time."""
+
+    def now(self) -> datetime: ...
+
+
+class Progress(Protocol):
+    """Report of the progress of a long job to a waiting person."""
+
+    def __call__(self, step: str, done: int, total: int | None) -> None: ...
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """Report nothing: the progress of a job that runs unattended."""
+
+
+@dataclass(frozen=True)
+class TrainingLimits:
+    """Limits of a training on this machine.
+
+    `max_rows`: the most rows of its dataset; None for the number that fits into half of `memory_bytes`, the machine's memory
+    (None: any number).
+    """
+
+    max_rows: int | None = None
+    memory_bytes: int | None = None
+
+
+UNLIMITED = TrainingLimits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantPorts:
+    """Assets and their readings."""
+
+    assets: Assets
+    readings: Readings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionPorts:
+    """Check, apply and read definitions."""
+
+    definitions: Definitions
+    assets: Assets
+    audit: Audit
+    platform_alerts: PlatformAlerts
+    documents: Documents = NOT_EDITED
+    dags: Dags = NO_DAGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanPorts(DefinitionPorts):
+    """Find the targets in service. `latency`: the wait for values of a variable without a latency of its own."""
+
+    clock: Clock
+    decisions: Decisions
+    evaluation_plans: EvaluationPlans
+    latency: timedelta = USUAL_LATENCY
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryPorts:
+    """Register and load models. `model_key`: for the hashes of their files, if others can write into the registry; else empty."""
+
+    models: Models
+    decisions: Decisions
+    model_key: bytes = field(default=b"", repr=False)
+    model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodePorts(PlantPorts):
+    """Read episodes, and what suppressed them."""
+
+    definitions: Definitions
+    episodes: Episodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomePorts(EpisodePorts):
+    """Change episodes together with their notifications, and determine outcomes."""
+
+    notifications: Notifications
+    unit_of_work: UnitOfWork
+    derived_features: DerivedFeatureStore
+    latency: timedelta = USUAL_LATENCY
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindPorts(EpisodePorts):
+    """Evaluate and explain one target, by its kind."""
+
+    states: States
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterialPorts(KindPorts):
+    """Gather the material of a report."""
+
+    decisions: Decisions
+    scores: Scores
+    past_evaluations: PastEvaluations
+    derived_features: DerivedFeatureStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePorts:
+    """Write readings and events, with a record of their arrival."""
+
+    reading_writes: ReadingWrites
+    arrivals: Arrivals
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestionPorts(PlantPorts, WritePorts):
+    """Import assets, readings and events, and route late ones to the targets that were evaluated without them."""
+
+    definitions: Definitions
+    states: States
+    audit: Audit
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutePorts:
+    """Apply routes, and choose recipients."""
+
+    routes: Routes
+    channels: Mapping[str, Channel]
+    audit: Audit
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutingPorts(OutcomePorts, RoutePorts):
+    """Mute episodes, and notify once of those still open afterwards."""
+
+    shelves: Shelves
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartPorts(EpisodePorts):
+    """Draw the chart of an episode. `zone`: time zone of the plant, for times in messages."""
+
+    scores: Scores
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryPorts(MutingPorts, ChartPorts):
+    """Make and deliver notifications."""
+
+    platform_alerts: PlatformAlerts
+    clock: Clock
+    documents: Documents = NOT_EDITED
+    links: Links | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorPorts(MutingPorts):
+    """Act on episodes, also by signed links."""
+
+    feedback: FeedbackLog
+    revocations: Revocations
+    links: Links | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationPorts(PlanPorts, RegistryPorts, MutingPorts, KindPorts, IngestionPorts):
+    """Evaluate targets, live, late and past."""
+
+    checkpoints: Checkpoints
+    scores: Scores
+    past_evaluations: PastEvaluations
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts):
+    """Train models, compare them and put them in service."""
+
+    derived_features: DerivedFeatureStore
+    trainings: Trainings
+    limits: TrainingLimits = UNLIMITED
+
+
+def no_disks() -> Sequence[Disk]:
+    """Return no disk: of a platform that stores nothing on this machine."""
+    return ()
+
+
+class InMemory(Protocol):
+    """Makes platforms with empty stores in memory."""
+
+    def __call__(self, *, backfilled: bool = False) -> "BacktestPorts":
+        """Return such a platform. With `backfilled` all its episodes are stored as found in past times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
+    """Train and evaluate the past in memory, and measure the load that it would have been."""
+
+    backtests: Backtests
+    in_memory: InMemory
+    budget: AlarmBudget = NO_GATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportPorts(MaterialPorts):
+    """Make reports, and measure the quality of alarms."""
+
+    reports: Reports
+    shelves: Shelves
+    routes: Routes
+    clock: Clock
+    budget: AlarmBudget = NO_GATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpkeepPorts(BacktestPorts, DeliveryPorts):
+    """Do the upkeep between evaluations.
+
+    `retention`: how long documents are stored. `health_limits`: beyond which the platform raises alerts about itself. `disks`:
+    the disks on which it stores data.
+    """
+
+    sweeps: Sweeps = NO_SWEEPS
+    retention: Retention = field(default_factory=Retention)
+    health_limits: HealthLimits = field(default_factory=HealthLimits)
+    disks: Callable[[], Sequence[Disk]] = no_disks

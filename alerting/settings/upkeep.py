@@ -1,0 +1,43 @@
+"""Settings of the platform's upkeep: when it raises alerts about itself, and how long it stores what."""
+
+from datetime import timedelta
+
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.settings.variables import Variables, whole_number
+
+_GIB = 1 << 30
+_SHORTEST = timedelta(days=14)
+AIRFLOW_LAST = timedelta(days=30)
+_gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
+
+
+def read_health_limits(variables: Variables) -> HealthLimits:
+    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and `ALERTING_DISK_LEAST` (GiB)."""
+    usual = HealthLimits()
+    return HealthLimits(
+        evaluation_late=variables.read("ALERTING_EVALUATION_LATE", _duration, usual.evaluation_late),
+        source_stale=variables.read("ALERTING_SOURCE_STALE", _duration, usual.source_stale),
+        disk_least=variables.read("ALERTING_DISK_LEAST", _gibibytes, usual.disk_least // _GIB) * _GIB,
+    )
+
+
+def read_retention(variables: Variables) -> Retention:
+    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST`, `_MODELS_LAST`."""
+    usual = vars(Retention())
+    return Retention(**{name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last) for name, last in usual.items()})
+
+
+def lasting(text: str) -> timedelta:
+    """Return how long something is stored. Raises ValueError for less than two weeks."""
+    found = parse_duration(text)
+    if found < _SHORTEST:
+        raise ValueError(f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d")
+    return found
+
+
+def _duration(text: str) -> timedelta:
+    found = parse_duration(text)
+    if not timedelta(minutes=1) <= found <= timedelta(days=365):
+        raise ValueError(f"{text!r}: give a duration from 1m to 365d")
+    return found

@@ -1,0 +1,46 @@
+"""State of the training of each definition, in a sentence: its question, the revision that answers meanwhile, a failure."""
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_of
+from alerting.ports import Decisions, Definitions, Training, Trainings
+from alerting.reporting import messages
+from alerting.usecases.definitions.versions import present_answer
+
+
+def describe_trainings(
+    definitions: Definitions, decisions: Decisions, trainings: Trainings, newest: Sequence[Revision], zone: tzinfo
+) -> dict[str, str]:
+    """Return a sentence for each definition in service whose present question has no champion yet, or whose training failed.
+
+    `newest`: the newest revision of each. `zone`: of the plant.
+    """
+    trained = [r for r in newest if isinstance(r.definition, TrainedDefinition) and r.definition.state == "active"]
+    names = [r.name for r in trained]
+    histories = definitions.histories(names) if names else {}
+    by_question = {(t.definition, t.question): t for t in trainings.of(names)}
+    found = {}
+    for revision in trained:
+        answer = present_answer(histories.get(revision.name, [revision]), decisions.of(revision.name))
+        training = by_question.get((revision.name, question_of(revision) or ""))
+        serves = answer.version is not None and answer.awaited is None
+        state = describe_training(training, serves, zone)
+        sentences = [s for s in (answer.message, state) if s is not None]
+        if sentences:
+            found[revision.name] = "; ".join(sentences)
+    return found
+
+
+def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:
+    """Describe the training of a question; None if it has ended and needs no word. `serves`: the question has a champion."""
+    if training is None:
+        return None if serves else "its training is due"
+    since = messages.moment(training.started_at, zone)
+    if training.ended_at is None:
+        return f"is being trained since {since}"
+    if training.failure is not None:
+        times = f"failed {training.failures} times, last" if training.failures > 1 else "failed"
+        return f"its training {times} at {messages.moment(training.ended_at, zone)}: {training.failure}"
+    return None if serves else f"was trained at {since} without a champion"

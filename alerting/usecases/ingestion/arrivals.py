@@ -1,0 +1,199 @@
+"""Merge readings and events with those that are stored, and write what differs between two arrival records.
+
+A writer stores a record before its rows and completes it after them, so that no crash between any two writes loses it. An
+evaluator extends `evaluated_until` before it reads: of a writer and an evaluator that work at once, one sees the other.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from alerting.definitions.faults import UserError
+from alerting.ports import Arrival, Arrivals, EventRow, LatePart, ReadingBatch, ReadingKey, ReadingRow, ReadingWrites, WritePorts
+from alerting.readings.instants import from_millis, to_millis, whole_millis
+from alerting.readings.sample_quality import Quality
+
+_MOST_ROWS = 10_000  # of one write
+_ATTEMPTS = 10
+_Samples = dict[str, tuple[Any, Quality | None]]  # values and qualities by variable: None for a bad value, and a good quality
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """One written row: the instant from which it changes the evaluation, with its variables, or the type of its event."""
+
+    asset: str
+    at: datetime
+    variables: Iterable[str] = ()
+    events: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> tuple[str, tuple[str, ...]]:
+        """Return the rows that form one part of the record."""
+        return self.asset, self.events
+
+
+Parts = Callable[[datetime | None], tuple[LatePart, ...]]
+
+
+def add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+    """Merge rows by (asset, ts); return how many changed a value. Idempotent. Of two rows for one instant the later one wins.
+
+    A row replaces the value, the quality, or both of each of its variables; variables that it omits stay.
+    """
+    if len(rows) <= _MOST_ROWS:
+        return _add_readings(plant, rows, arrived_at)
+    starts = range(0, len(rows), _MOST_ROWS)
+    return sum(_add_readings(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts)
+
+
+def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+    keys = _keys(rows)
+    stored = plant.reading_writes.stored(keys)
+    new: Sequence[ReadingRow]
+    if isinstance(rows, ReadingBatch) and not (rows.quality or stored) and len(set(keys)) == len(keys):
+        parts, changed, new, updates = partial(_batch_parts, rows), len(rows), rows, []
+    else:
+        merged, changed = _merge(keys, rows, stored)
+        touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in merged.values()]
+        new = [row for key, row in merged.items() if key not in stored]
+        updates = [(stored[key], row) for key, row in merged.items() if key in stored]
+        parts = partial(_parts, touched)
+    if not new and not updates:
+        return 0
+    with _recorded(plant.arrivals, parts, arrived_at):
+        plant.reading_writes.update(updates, arrived_at)
+        meanwhile = [new[position] for position in plant.reading_writes.insert(new, arrived_at)]
+    return changed - len(meanwhile) + (_add_readings(plant, meanwhile, arrived_at) if meanwhile else 0)
+
+
+def _keys(rows: Sequence[ReadingRow]) -> list[ReadingKey]:
+    if isinstance(rows, ReadingBatch):
+        return list(zip(rows.assets.tolist(), rows.at.tolist(), strict=True))
+    return [(row.asset, to_millis(whole_millis(row.ts))) for row in rows]
+
+
+def _merge(
+    keys: Sequence[ReadingKey], rows: Iterable[ReadingRow], stored: Mapping[ReadingKey, ReadingRow]
+) -> tuple[dict[ReadingKey, ReadingRow], int]:
+    """Return the samples that differ from the stored ones, as one row per instant, and how many rows caused a change."""
+    known = {key: _samples(row) for key, row in stored.items()}
+    found: dict[ReadingKey, _Samples] = {}
+    changed = 0
+    for key, row in zip(keys, rows, strict=True):
+        is_new, before = key not in known, known.setdefault(key, {})
+        difference = {name: sample for name, sample in _samples(row).items() if before.get(name) != sample}
+        if is_new or difference:
+            before.update(difference)
+            found.setdefault(key, {}).update(difference)
+            changed += 1
+    return {key: _row(key, samples) for key, samples in found.items()}, changed
+
+
+def _samples(row: ReadingRow) -> _Samples:
+    samples: _Samples = {name: (value, None) for name, value in row.values.items()}
+    return samples | {name: (row.values.get(name) if q == "uncertain" else None, q) for name, q in row.quality.items()}
+
+
+def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
+    values = {name: value for name, (value, _) in samples.items() if value is not None}
+    return ReadingRow(key[0], from_millis(key[1]), values, {name: q for name, (_, q) in samples.items() if q is not None})
+
+
+def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+    """Merge events by (asset, type, start); return how many changed. Idempotent.
+
+    A new end or attribute replaces the old one, an omitted one stays. Raises UserError if other processes keep changing the same
+    events.
+    """
+    starts = range(0, len(rows), _MOST_ROWS)
+    return sum(_add_events(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts)
+
+
+def _add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+    changes, changed = _changed_events(plant.reading_writes, rows)
+    for _ in range(_ATTEMPTS):
+        if not changes:
+            return changed
+        turns = [_Touched(after.asset, turn, events=(after.type,)) for before, after in changes if (turn := _turn(before, after))]
+        with _recorded(plant.arrivals, partial(_parts, turns), arrived_at):
+            if plant.reading_writes.write_events(changes, arrived_at):
+                return changed
+        changes, _ = _changed_events(plant.reading_writes, rows)
+    raise UserError(f"another process keeps changing events of {rows[0].asset!r}: import them again later")
+
+
+def _changed_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> tuple[list[tuple[EventRow | None, EventRow]], int]:
+    """Return stored and merged events that differ, and how many rows caused a change."""
+    stored = {(event.asset, event.type, event.start): event for event in writes.stored_events(rows)}
+    merged: dict[tuple[str, str, datetime], EventRow] = {}
+    changed = 0
+    for row in rows:
+        given = replace(row, start=whole_millis(row.start), end=row.end and whole_millis(row.end))
+        key = (row.asset, row.type, given.start)
+        before = merged.get(key) or stored.get(key)
+        after = given
+        if before is not None:
+            after = replace(before, end=given.end or before.end, attributes={**before.attributes, **given.attributes})
+        if after != before:
+            merged[key] = after
+            changed += 1
+    return [(stored.get(key), after) for key, after in merged.items()], changed
+
+
+def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
+    """Return the instant from which a write changes the evaluation; None if it changes nothing.
+
+    It is the start of a new event, or the earlier of two ends.
+    """
+    if before is None:
+        return after.start
+    ends = [end for end in (before.end, after.end) if end is not None]
+    return min(ends) if before.end != after.end else None
+
+
+@contextmanager
+def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
+    """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
+    id = uuid.uuid4().hex
+    announced = () if arrivals.evaluated_until() is None else parts(None)  # before the first evaluation no row can be late
+    if announced:
+        arrivals.put(Arrival(id, arrived_at, False, announced))
+    yield
+    evaluated_until = arrivals.evaluated_until()
+    late = () if evaluated_until is None else parts(evaluated_until)
+    if late:
+        arrivals.put(Arrival(id, arrived_at, True, late))
+    elif announced:
+        arrivals.remove(id)
+
+
+def _parts(rows: Sequence[_Touched], limit: datetime | None) -> tuple[LatePart, ...]:
+    """Return the rows at or before an instant, by asset and type of event."""
+    parts = []
+    within = sorted((row for row in rows if limit is None or row.at <= limit), key=lambda row: row.group)
+    for (asset, events), group in groupby(within, key=lambda row: row.group):
+        of_group = list(group)
+        instants = [row.at for row in of_group]
+        names = tuple(sorted({name for row in of_group for name in row.variables}))
+        parts.append(LatePart(asset, min(instants), max(instants), len(instants), names, events))
+    return tuple(parts)
+
+
+def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart, ...]:
+    """Return the rows of a batch at or before an instant, by asset."""
+    among = np.ones(len(batch), dtype=bool) if limit is None else batch.at <= to_millis(limit)
+    parts = []
+    for asset in sorted(set(batch.assets[among].tolist())):
+        rows = among & (batch.assets == asset)
+        at = batch.at[rows]
+        names = tuple(sorted(name for name, column in batch.columns.items() if column.present[rows].any()))
+        parts.append(LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names))
+    return tuple(parts)

@@ -1,0 +1,110 @@
+"""Count rows that arrived after their time was evaluated, and measure how late they came.
+
+History from before any definition of its asset began was never evaluated, and is not late.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.matching import AssetIndex
+from alerting.ports import Arrival, Assets, IngestionPorts, LatePart
+from alerting.usecases.definitions.versions import first_instant
+
+_MOMENT = timedelta(milliseconds=1)
+_SHARE = 0.95
+_LONGEST_WAIT = timedelta(minutes=15)  # for a longer wait, reprocessing of late readings is the better way
+
+
+def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
+    """Return how many of the rows that arrived at an instant came after their time was evaluated."""
+    return count_late(stored, [found for found in stored.arrivals.since(arrived_at) if found.arrived_at == arrived_at])
+
+
+def count_late(stored: IngestionPorts, arrivals: Iterable[Arrival]) -> int:
+    """Return how many rows of these arrivals came after their time was evaluated."""
+    parts = [part for arrival in arrivals for part in arrival.parts]
+    since = _evaluated_since(stored, {part.asset for part in parts})
+    return sum(rows_since(stored, part, since[part.asset]) for part in parts if part.asset in since)
+
+
+def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[str, datetime]:
+    """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
+    if not assets:
+        return {}
+    index, found = AssetIndex(stored.assets.all()), dict[str, datetime]()
+    active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
+    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} & set(assets) for r in active}
+    changed = stored.definitions.histories([r.name for r in active if r.number > 1 and targets[r.name]])
+    for revision in active:
+        began = first_instant(changed.get(revision.name, [revision])) or revision.at
+        found |= {asset: min(began, found.get(asset, began)) for asset in targets[revision.name]}
+    return found
+
+
+def rows_since(stored: IngestionPorts, part: LatePart, since: datetime) -> int:
+    """Return how many rows of a part lie at an instant or after it."""
+    if part.first >= since or part.last < since:
+        return part.rows if part.first >= since else 0
+    asset = stored.assets.get(part.asset)
+    if asset is None:
+        return part.rows
+    history = stored.readings.load(asset, since - _MOMENT, part.last, part.variables)
+    begun = history.events[(history.events["start"] >= since) & history.events["type"].isin(part.events)]
+    return min(part.rows, len(history.readings.dropna(how="all")) if part.variables else len(begun))
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """Late rows of one variable or event type of an asset. `longest`: from the time stamp to the arrival.
+
+    `latency`: enough for nineteen of twenty deliveries; None if longer than fifteen minutes, and for events, for which
+    evaluation does not wait.
+    """
+
+    asset: str
+    what: str
+    deliveries: int
+    rows: int
+    longest: timedelta
+    newest: datetime
+    latency: timedelta | None
+
+
+def lateness(stored: IngestionPorts, start: datetime) -> list[Lateness]:
+    """Return the late rows since an instant, by asset and variable or event type, the most frequent first.
+
+    Rows are those of deliveries with the variable. The availability delay of a variable is not lateness and is subtracted.
+    """
+    found: dict[tuple[str, str, bool], list[tuple[datetime, LatePart]]] = defaultdict(list)
+    arrivals = stored.arrivals.since(start)
+    since = _evaluated_since(stored, {part.asset for arrival in arrivals for part in arrival.parts})
+    for arrival in arrivals:
+        for part in arrival.parts:
+            evaluated_from = since.get(part.asset)
+            if evaluated_from is None or part.last < evaluated_from:
+                continue
+            late = replace(part, first=max(part.first, evaluated_from), rows=rows_since(stored, part, evaluated_from))
+            for name in (*part.variables, *part.events):
+                found[part.asset, name, name in part.variables].append((arrival.arrived_at, late))
+    lines = [_line(stored.assets, *key, parts) for key, parts in found.items()]
+    return sorted(lines, key=lambda line: (-line.deliveries, line.asset, line.what))
+
+
+def _line(assets: Assets, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]) -> Lateness:
+    declared = assets.get(asset)
+    variable = declared.variables.get(name) if declared and is_variable else None
+    delay = variable.delay if variable else timedelta(0)
+    lags = sorted(max(arrived - part.first - delay, timedelta(0)) for arrived, part in parts)
+    enough = lags[-(-int(_SHARE * 100) * len(lags) // 100) - 1]
+    seconds = timedelta(seconds=-(-enough // timedelta(seconds=1)))
+    return Lateness(
+        asset,
+        name,
+        len(parts),
+        sum(part.rows for _, part in parts),
+        lags[-1],
+        max(arrived for arrived, _ in parts),
+        seconds if is_variable and seconds <= _LONGEST_WAIT else None,
+    )

@@ -1,0 +1,83 @@
+"""Check the platform itself: gather facts, and raise or resolve the platform alerts that follow from them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import TrainedDefinition
+from alerting.ports import Models, ModelUnavailable, Training, Trainings, UpkeepPorts
+from alerting.usecases.definitions.platform_alerts import record_faults
+from alerting.usecases.definitions.sync import active
+from alerting.usecases.operations.platform_conditions import (
+    KINDS,
+    REFUSALS,
+    AssetReadings,
+    PlatformFacts,
+    PlatformFault,
+    platform_conditions,
+)
+from alerting.usecases.operations.platform_metrics import Inventory, evaluation_lags, read_inventory
+
+
+def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
+    """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent. Return the faults."""
+    faults = platform_conditions(read_facts(platform, now), platform.health_limits, now)
+    for kind in KINDS:
+        current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
+        record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
+    return faults
+
+
+def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
+    """Return the facts about the platform at `now`. Writes nothing."""
+    inventory = read_inventory(platform)
+    trained = [r.name for r in active(platform.definitions) if isinstance(r.definition, TrainedDefinition)]
+    return PlatformFacts(
+        lags=evaluation_lags(platform.states, inventory, now),
+        readings=_readings(platform, inventory),
+        trainings=_newest_trainings(platform.trainings, trained),
+        decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
+        disks=platform.disks(),
+        registry_fault=_registry_fault(platform.models, trained),
+        is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
+    )
+
+
+def _readings(platform: UpkeepPorts, inventory: Inventory) -> list[AssetReadings]:
+    newest = platform.readings.newest_readings()
+    assets = platform.assets.all()
+    used = {target.asset for target in inventory.targets}
+    parents = {asset.name: asset.parent for asset in assets}
+    return [
+        AssetReadings(asset.name, _line(asset.name, parents), newest[asset.name], _fastest(asset))
+        for asset in assets
+        if asset.name in used and asset.name in newest
+    ]
+
+
+def _newest_trainings(trainings: Trainings, trained: Sequence[str]) -> list[Training]:
+    """Return the newest training of each definition, of whichever question."""
+    return list({training.definition: training for training in trainings.of(trained)}.values())
+
+
+def _line(asset: str, parents: Mapping[str, str | None]) -> str:
+    """Return the outermost asset above an asset, or its own name; of a ring of parents, the last one before it closes."""
+    passed = [asset]
+    while (parent := parents.get(passed[-1])) in parents and parent not in passed:
+        passed.append(str(parent))
+    return passed[-1]
+
+
+def _fastest(asset: Asset) -> timedelta | None:
+    return min((v.sampling for v in asset.variables.values() if v.sampling is not None), default=None)
+
+
+def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
+    """Return why the registry does not answer; None if it does, or if no definition in service needs it."""
+    if not trained:
+        return None
+    try:
+        models.alias(trained[0], "champion")
+    except ModelUnavailable as fault:
+        return str(fault)
+    return None

@@ -1,0 +1,99 @@
+"""Deletion of what is too old and needed by nothing in use; what people did and decided stays for ever."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from alerting.definitions.assets import upwards
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import TrainedDefinition
+from alerting.episodes.episode import Episode
+from alerting.ports import Swept, UpkeepPorts
+from alerting.ports.sweeps import Log
+from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.notification.platform_alerts import opening_keys
+from alerting.usecases.operations.alarm_budget import checked_subjects
+
+_BEFORE_EPISODE = timedelta(days=30)  # readings before a raise that evaluation, explanation or chart may read
+_AFTER_LATENESS = timedelta(days=1)
+_FAR = timedelta(days=3650)
+_EVER = datetime.fromtimestamp(0, UTC)
+
+
+def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Swept]:
+    """Delete what is older than its retention; with `dry` only return how much that is. Idempotent.
+
+    What an open episode, an outcome that is not determined yet or a training period with a date reads stays, and everything that
+    late readings could still evaluate again. Of the registry every version that was in service stays, with its twin, its runs
+    and its data.
+    """
+    lasts = platform.retention
+    lateness = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    youngest = as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
+    limits = {name: min(as_of - last, youngest) for name, last in vars(lasts).items()}
+    needed = [*platform.episodes.find(open_only=True), *platform.episodes.with_due_outcomes(as_of + _FAR)]
+    found = [
+        *_readings(platform, needed, limits["readings"], dry),
+        *_scores(platform, needed, limits["scores"], dry),
+        _notifications(platform, limits["notifications"], dry),
+        *_logs(platform, limits["audit"], ("audit", "platform_alerts"), dry),
+        *_logs(platform, limits["reports"], ("reports", "backtests"), dry),
+        *_logs(platform, limits["scores"], ("past_evaluations",), dry),
+        *_models(platform, limits["models"], dry),
+    ]
+    return _totals(found)
+
+
+def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+    assets = platform.assets.all()
+    by_name = {asset.name: asset for asset in assets}
+    limits = dict.fromkeys(by_name, before)
+    read_from = [(by_name[e.asset], e.raised_at - _BEFORE_EPISODE) for e in needed if e.asset in by_name]
+    for revision in active(platform.definitions):
+        if isinstance(revision.definition, TrainedDefinition) and (first := revision.definition.periods.first) is not None:
+            read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
+    for asset, first in read_from:
+        for above in upwards(asset, assets):
+            limits[above.name] = min(limits[above.name], first)
+    return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
+
+
+def _scores(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+    """Yield what was deleted; scores of a past interval stay as long as the record of its evaluation."""
+    for revision in platform.definitions.latest():
+        if isinstance(revision.definition, TrainedDefinition):
+            raised = [e.raised_at for e in needed if e.definition == revision.name]
+            evaluated = [past.start for past in platform.past_evaluations.of(revision.name) if past.at >= before]
+            yield platform.sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
+
+
+def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
+    """Delete finished notifications, those of an episode as long after its end: from them follows what was sent already."""
+    recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
+    return Swept("notifications", platform.notifications.forget(before, recent, opening_keys(platform), dry=dry), None)
+
+
+def _logs(platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool) -> Iterable[Swept]:
+    """Delete old records. The result of checking a definition against the alarm budget stays, or it would be checked again."""
+    keep = checked_subjects(platform.definitions)
+    return [platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry) for log in logs]
+
+
+def _models(platform: UpkeepPorts, before: datetime, dry: bool) -> Iterable[Swept]:
+    for revision in platform.definitions.latest():
+        if isinstance(revision.definition, TrainedDefinition):
+            name = revision.name
+            served = {d.challenger_version for d in platform.decisions.of(name) if d.promoted}
+            aliases = {platform.models.alias(name, alias) for alias in ("champion", "previous", "challenger")}
+            keep = {version for version in served | aliases if version is not None}
+            yield from platform.models.forget(name, keep, before, dry=dry)
+
+
+def _totals(found: Iterable[Swept]) -> list[Swept]:
+    """Return the sums by kind, in the order of their first occurrence."""
+    totals: dict[str, Swept] = {}
+    for one in found:
+        before = totals.get(one.what, Swept(one.what, 0, 0))
+        size = None if one.bytes is None or before.bytes is None else before.bytes + one.bytes
+        totals[one.what] = Swept(one.what, before.documents + one.documents, size)
+    return list(totals.values())

@@ -1,0 +1,152 @@
+"""Trainings that are due: a question of a definition in service that has no training in its present state.
+
+This follows from what is stored, not from an event, so that no edit is lost while Airflow does not run or does not know the
+definition's DAG yet.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.question import question_of
+from alerting.ports import Training, TrainingPorts, Trainings
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.versions import last_promotion
+
+PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
+"""Times after a failed training of a question until it is tried again; afterwards it waits for its schedule or an edit."""
+ABANDONED_AFTER = timedelta(days=1)
+"""Time after which a training that has not ended counts as failed."""
+_PREFIX = "question-"
+
+
+class NotDue(UserError):
+    """Error: a training was started for a question that the definition no longer asks, or that has been trained since."""
+
+
+@dataclass(frozen=True)
+class DueTraining:
+    """A training to start, with its number among the trainings of the question. `abandoned`: the run before, without an end."""
+
+    definition: str
+    question: str
+    attempt: int
+    abandoned: str | None = None
+
+    @property
+    def run(self) -> str:
+        """Return the id of its run: the same for everyone who starts it, so that it is started once."""
+        return f"{_PREFIX}{self.question}-{self.attempt}"
+
+
+def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraining]:
+    """Return the trainings that are due, those of the newest revisions first.
+
+    Documents edited since the last time get their revisions before.
+    """
+    names = sorted({target.definition for target in current_plan(platform).targets if target.variable is None})
+    histories = platform.definitions.histories(names) if names else {}
+    newest = [of_name[-1] for of_name in histories.values() if of_name]
+    trainings = {(t.definition, t.question): t for t in platform.trainings.of(names)}
+    due = []
+    for revision in sorted(newest, key=lambda r: r.at, reverse=True):
+        question = question_of(revision)
+        if question is None or revision.definition.state != "active":
+            continue
+        training = trainings.get((revision.name, question))
+        if training is None and last_promotion(platform.decisions.of(revision.name), question) is not None:
+            continue  # trained by an earlier release, or registered by hand
+        attempt = next_attempt(revision.number, training, now)
+        if attempt is not None:
+            abandoned = training.run if training is not None and training.ended_at is None else None
+            due.append(DueTraining(revision.name, question, attempt, abandoned))
+    return due
+
+
+def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:
+    """Return the number of the training of a question that is due; None if none is.
+
+    `revision`: number of the newest, which asks it. `training`: the newest one of the question. A question is trained once.
+    A failed training is tried again after growing pauses, and at once after an edit.
+    """
+    if training is None:
+        return 1
+    failure = training.failure
+    ended = training.ended_at
+    if ended is None and now - training.started_at > ABANDONED_AFTER:
+        failure, ended = "abandoned", training.started_at + ABANDONED_AFTER
+    if failure is None or ended is None:
+        return None
+    failures = training.failures + (training.failure is None)
+    if training.revision == revision and (failures > len(PAUSES) or now < ended + PAUSES[failures - 1]):
+        return None
+    return training.attempts + 1
+
+
+def begin_training(platform: TrainingPorts, revision: Revision, run: str | None) -> Training:
+    """Record that a training of a revision begins. `run`: its id; None for the next one of the question. Idempotent.
+
+    Raises NotDue if the run was started for a question, and the definition asks another one, or it has been trained since.
+    """
+    question = _require_question(revision)
+    if run is not None and run.startswith(_PREFIX) and not run.startswith(f"{_PREFIX}{question}-"):
+        raise NotDue(
+            f"{revision.name!r} asks another question since revision {revision.number}; this run was started for the one before "
+            "and ends here. The training of the new question is started on its own"
+        )
+    before = _newest(platform.trainings, revision.name, question)
+    if run is not None and run.startswith(_PREFIX) and before is not None and before.run != run and _has_succeeded(before):
+        raise NotDue(f"the question of {revision.name!r} has been trained by the run {before.run} since this one was started")
+    attempts = before.attempts if before else 0
+    failures = before.failures if before and before.revision == revision.number else 0
+    if before is None or before.run != run:
+        attempts += 1
+    now = platform.clock.now()
+    run = run or DueTraining(revision.name, question, attempts).run
+    training = Training(revision.name, question, run, revision.number, now, attempts=attempts, failures=failures)
+    platform.trainings.begin(training)
+    return training
+
+
+def end_training(platform: TrainingPorts, training: Training, failure: str | None = None) -> None:
+    """Record that a training has ended: with a proposed decision, or with the reason of its failure. Idempotent."""
+    failures = 0 if failure is None else training.failures + 1
+    platform.trainings.end(replace(training, ended_at=platform.clock.now(), failure=failure, failures=failures))
+
+
+def end_run(platform: TrainingPorts, definition: str, run: str | None, failure: str | None = None) -> None:
+    """Record the end of a run that may not have been recorded before; do nothing if it has ended already. Idempotent."""
+    found = next((t for t in platform.trainings.of([definition]) if t.run == run), None)
+    if found is None and failure is not None:
+        found = begin_training(platform, require_revision(platform.definitions, definition), run)
+    if found is not None and found.ended_at is None:
+        end_training(platform, found, failure)
+
+
+@contextmanager
+def failure_recorded(platform: TrainingPorts, training: Training) -> Iterator[None]:
+    """Record the reason if the training cannot go on: a UserError, which no repetition of the step would change."""
+    try:
+        yield
+    except UserError as refusal:
+        end_training(platform, training, str(refusal))
+        raise
+
+
+def _has_succeeded(training: Training) -> bool:
+    return training.ended_at is not None and training.failure is None
+
+
+def _newest(trainings: Trainings, name: str, question: str) -> Training | None:
+    return next((t for t in trainings.of([name]) if t.question == question), None)
+
+
+def _require_question(revision: Revision) -> str:
+    question = question_of(revision)
+    if question is None or not isinstance(revision.definition, TrainedDefinition):
+        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to train")
+    return question

@@ -1,0 +1,1 @@
+"""Peers of benchmarks: other programs that do the same work in the same run."""

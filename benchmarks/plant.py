@@ -1,0 +1,276 @@
+"""Airflow at a plant's size: 1,000 classifiers and 10,000 thresholds in the real scheduler, evaluated each minute.
+
+The classifiers are copies of ten models, trained on the demo line. Every other minute one of them gets another title, which
+shows in its DAG some seconds later. After a third of the time two trainings are started; the delays of the minutes beside them
+are reported apart. `MINUTES` (30) begin when everything was evaluated once; `PLANT_HOME` names a folder that keeps definitions
+and models for the next time. A small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
+"""
+
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import yaml
+
+from alerting.adapters.airflow.dag_files import write_dag_files
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.platform import Platform
+from alerting.demo.advance import advance_line, stored_line
+from alerting.demo.seed import fill
+from alerting.local import parts
+from alerting.local.secrets import load_or_create
+from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.promote import promote_run
+from alerting.usecases.training.train import train
+from alerting.wiring import assemble, open_stores, prepare_database
+from benchmarks.evaluate import ASSETS, write_definitions
+from benchmarks.scheduler import LATENCY, MINUTE, deliver, evaluated_to, running_airflow, whole_minute
+
+CLASSIFIERS, THRESHOLDS, MODELS, DAYS = 1_000, 10_000, 10, 14
+EXAMPLE = parts.ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
+PAUSE_S, PATIENCE = 0.25, timedelta(minutes=30)
+CYCLE_S = 300.0  # all DAG files are read once in this time
+Document = dict[str, Any]
+
+
+def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Document:
+    """Return the delays from a minute to everything evaluated at it, with and without trainings, and Airflow's own cost."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that no part of Airflow goes on
+    minutes = int(os.environ.get("MINUTES", "30"))
+    with _home() as home, EmbeddedMongod(home / "db", free_port()) as server:
+        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        write_dag_files(home)
+        prepare_database(settings)
+        with open_stores(settings) as stores:
+            platform = assemble(settings, stores, channels=False)
+            _fill(platform, stores, classifiers, thresholds)
+            with running_airflow(settings, AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION="True") as processes:
+                watch = _Watch(platform, stores, _signed_in(settings), processes, classifiers, thresholds)
+                watch.run(minutes)
+    return watch.result()
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    if named := os.environ.get("PLANT_HOME"):
+        yield Path(named).absolute()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds: int) -> None:
+    """Write line, definitions and models, as far as they are missing."""
+    now = whole_minute(datetime.now(UTC))
+    fill(assets=platform.assets, plant=platform, lines=MongoLines(stores.database), end=now, days=DAYS)
+    _advance_line(platform, stores, now)
+    known = {revision.name for revision in platform.definitions.latest()}
+    if "hot-00000" not in known:
+        write_definitions(stores, thresholds, now)
+    for number in range(min(MODELS, classifiers)):
+        if not platform.decisions.of(_name(number)):
+            apply(platform, [_definition(number)], "benchmark", now, "benchmark")
+            proposal = train(platform, _name(number), now)
+            promote_run(platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None)
+            print(f"{_name(number)}: {proposal.verdict}", file=sys.stderr)
+    apply(platform, [_definition(n) for n in range(classifiers) if _name(n) not in known], "benchmark", now, "benchmark")
+    for number in range(MODELS, classifiers):
+        if not platform.decisions.of(_name(number)):
+            _copy_model(platform, _name(number % MODELS), _name(number))
+    print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
+
+
+def _copy_model(platform: Platform, source: str, name: str) -> None:
+    """Register the champion of one definition as that of another one."""
+    decision = next(decision for decision in platform.decisions.of(source) if decision.promoted)
+    version, run_id = decision.challenger_version, decision.run_id
+    if version is None or run_id is None:
+        raise LookupError(f"the training of {source} has no champion")
+    tags = {key: value for key, value in platform.models.tags(run_id).items() if not key.startswith("mlflow.")}
+    run = platform.models.start_run(name, "copy", {**tags, "definition": name})
+    files, described = platform.models.model_files(source, version), platform.models.version_tags(source, version)
+    copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
+    platform.models.finish(run)
+    platform.decisions.add(replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1)
+    platform.models.set_alias(name, "champion", copy)
+
+
+def _definition(number: int, **changes: Any) -> Document:
+    example: Document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    learning = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
+    horizon = f"{30 + 5 * (number % MODELS)}m"
+    return example | {"name": _name(number), "horizon": horizon, "learning": learning, "schedule": {"report": None}} | changes
+
+
+def _name(number: int) -> str:
+    return f"moist-{number:04}"
+
+
+def _advance_line(platform: Platform, stores: MongoStores, at: datetime) -> None:
+    lines = MongoLines(stores.database)
+    advance_line(lines, platform, (at - stored_line(lines).state.origin) // MINUTE, at)
+
+
+def _signed_in(settings: Settings) -> httpx.Client:
+    password = load_or_create(settings.home / "secrets").airflow_password
+    url, until = parts.airflow_uri(settings), time.monotonic() + PATIENCE.total_seconds()
+    http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
+    while True:
+        try:
+            answer = http.post(f"{url}/auth/token", json={"username": "admin", "password": password}).raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+            continue
+        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return http
+
+
+@dataclass
+class _Watch:
+    """Observation of a running plant: one loop that delivers readings, edits, starts trainings, and notes what comes of it."""
+
+    platform: Platform
+    stores: MongoStores
+    http: httpx.Client
+    processes: dict[str, int]
+    classifiers: int
+    thresholds: int
+    delays: dict[datetime, float] = field(default_factory=dict)
+    trained: set[datetime] = field(default_factory=set)
+    edit_s: list[float] = field(default_factory=list)
+    trainings: list[str] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    first_dags_s: float = 0.0
+    states: list[str] = field(default_factory=list)
+    _edit: tuple[str, str, float] | None = None
+
+    def run(self, minutes: int) -> None:
+        """Watch until this many minutes after the first one at which everything was evaluated."""
+        self._wait_for_dags()
+        random, assets = np.random.default_rng(0), min(self.thresholds, ASSETS)
+        delivered, before, began, used = None, None, None, {}
+        last_change = datetime.now(UTC)
+        while began is None or datetime.now(UTC) < began + minutes * MINUTE:
+            time.sleep(PAUSE_S)
+            now = datetime.now(UTC)
+            if whole_minute(now) != delivered:
+                delivered = whole_minute(now)
+                deliver(self.stores, assets, delivered, random)
+                _advance_line(self.platform, self.stores, delivered)
+                if began is not None:
+                    self._act(delivered, (delivered - whole_minute(began)) // MINUTE, minutes)
+            self._note_edit()
+            reached = evaluated_to(self.stores, self.classifiers + self.thresholds)
+            if reached is None or reached == before:
+                if now - last_change > PATIENCE:
+                    raise TimeoutError(f"nothing was evaluated for {PATIENCE}; see the logs of Airflow")
+                continue
+            if before is None:
+                began, used = now, self._cpu()
+            else:
+                instant = whole_minute(reached + LATENCY)
+                self.delays[instant] = (now - instant).total_seconds()
+                print(f"{instant:%H:%M}: {self.delays[instant]:.1f} s", file=sys.stderr)
+            before, last_change = reached, now
+        self.seconds = (datetime.now(UTC) - began).total_seconds()
+        self.cpu_s = {name: spent - used[name] for name, spent in self._cpu().items()}
+        self.states = [self.http.get(path).json()["state"] for path in self.trainings]
+
+    def _wait_for_dags(self) -> None:
+        """Wait until Airflow has read every DAG, then let the evaluation run."""
+        began, wanted = time.monotonic(), self.classifiers
+        while self.http.get("/dags", params={"limit": 1, "tags": "train"}).raise_for_status().json()["total_entries"] < wanted:
+            if time.monotonic() > began + PATIENCE.total_seconds():
+                raise TimeoutError("Airflow has not read all DAGs")
+            time.sleep(1)
+        self.first_dags_s = time.monotonic() - began
+        for dag_id in ("evaluate__1m", "maintain"):
+            self._unpause(dag_id)
+
+    def _act(self, at: datetime, minute: int, minutes: int) -> None:
+        """Edit a title every other minute, and start two trainings after a third of the time."""
+        if minute % 2 == 1 and self._edit is None:
+            name, title = _name(minute % self.classifiers), f"Moist, said at {at:%H:%M}"
+            apply(self.platform, [_definition(minute % self.classifiers, title=title)], "benchmark", at, "an edit")
+            self._edit = (f"train__{name}", title, time.monotonic())
+        if minute == max(1, minutes // 3):
+            for dag_id in (f"train__{_name(0)}", f"train__{_name(1)}"):
+                self._unpause(dag_id)
+                body = {"logical_date": None, "conf": {"as_of": at.isoformat()}}
+                run = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
+                self.trainings.append(f"/dags/{dag_id}/dagRuns/{run}")
+        if any(self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings):
+            self.trained.add(at)
+
+    def _note_edit(self) -> None:
+        if self._edit is not None:
+            dag_id, title, began = self._edit
+            if title in self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]:
+                self.edit_s.append(round(time.monotonic() - began, 1))
+                self._edit = None
+
+    def _unpause(self, dag_id: str) -> None:
+        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def _cpu(self) -> dict[str, float]:
+        """Return CPU seconds of each part so far; of the DAG processor with those of the processes that read files."""
+        times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
+        own = {name: spent.user + spent.system for name, spent in times.items()}
+        reading = times["airflow-dags"]
+        return own | {"airflow-dags": own["airflow-dags"] + reading.children_user + reading.children_system}
+
+    def result(self) -> Document:
+        """Return the measurements as one document."""
+        expected = (max(self.delays) - min(self.delays)) // MINUTE + 1
+        quiet = [delay for at, delay in self.delays.items() if at not in self.trained]
+        beside = [delay for at, delay in self.delays.items() if at in self.trained]
+        figure = statistics.median(quiet)
+        missed = expected - len(self.delays)
+        in_time = max(beside, default=0.0) < 2 * figure
+        return {
+            "benchmark": "plant",
+            "figure": round(figure, 1),
+            "unit": f"s from the minute to {self.classifiers} classifiers and {self.thresholds} thresholds evaluated, median",
+            "peer": "the minute after which the next round begins",
+            "peer_figure": MINUTE.total_seconds(),
+            "ratio": round(MINUTE.total_seconds() / figure, 1),
+            "goal": "no minute is left out, and two trainings delay none by more than its own length",
+            "met": missed == 0 and in_time,
+            "minutes": len(self.delays),
+            "missed": missed,
+            "longest_s": round(max(quiet), 1),
+            "beside_trainings_s": {"median": round(statistics.median(beside), 1), "longest": round(max(beside), 1)}
+            if beside
+            else None,
+            "trainings": self.states,
+            "edit_to_dag_s": self.edit_s,
+            "first_dags_s": round(self.first_dags_s, 1),
+            "cpu_s_to_read_all_dags": round(self.cpu_s["airflow-dags"] * CYCLE_S / self.seconds, 1),
+            "cpu_share": {name: round(spent / self.seconds, 3) for name, spent in self.cpu_s.items()},
+            "load_average": round(os.getloadavg()[0], 1),
+        }
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(*map(int, sys.argv[1:]))))

@@ -1,0 +1,34 @@
+"""Nightly deletion of what is older than its retention and needed by nothing in use."""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+from alerting_tasks import BACKGROUND, DAG_OPTIONS, TASK_OPTIONS, background_platform, read_instant, run_as_of, say
+
+
+@task(execution_timeout=timedelta(hours=3), **BACKGROUND)
+def delete() -> dict[str, int]:
+    """Delete what is too old as of the run's instant, and return how much by kind."""
+    from alerting.usecases.operations.retention import retain
+
+    with background_platform() as platform:
+        found = retain(platform, read_instant(run_as_of(platform)))
+    for swept in found:
+        say(f"deleted: {swept.documents} {swept.what}")
+    return {swept.what: swept.documents for swept in found}
+
+
+@dag(
+    schedule="20 2 * * *",
+    tags=["maintain"],
+    description="Deletes what is older than its retention",
+    doc_md=__doc__,
+    dagrun_timeout=timedelta(hours=20),
+    default_args=TASK_OPTIONS,
+    **DAG_OPTIONS,
+)
+def retain() -> None:
+    delete()
+
+
+retain()

@@ -1,0 +1,48 @@
+import numpy as np
+
+from alerting.kinds.training import Challenger
+from alerting.learning.search.candidates import Trial, assemble, usable_folds
+from alerting.learning.search.chance import NOTHING_TRIED
+from alerting.learning.selection.challenger import Evidence, training_cutoff
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.operating_point import ThresholdChoice
+from alerting.learning.selection.promotion import PromotionDecision
+
+from .model import UsualValues, to_files
+
+
+class UnlikeTraining:
+    save = staticmethod(to_files)
+
+    def train(self, dataset, definition, family, progress, warm_start):
+        folds, notes = usable_folds(dataset, definition.learning.folds)
+        scores = [fitted(dataset, definition, fold.train).score(dataset.rows.iloc[fold.test]) for fold in folds]
+        scores = [np.nan_to_num(score) for score in scores]
+        model = fitted(dataset, definition, dataset.part == "train")
+        trial = Trial({"mean": model.mean, "deviation": model.deviation}, 0.0, ())
+        return assemble(family, dataset, folds, [trial], trial, scores, NOTHING_TRIED, 1, notes)
+
+    def choose(self, dataset, definition, candidates):
+        (candidate,) = candidates
+        model = fitted(dataset, definition, dataset.part == "train")
+        threshold = ThresholdChoice(model.threshold, True, "as written", ())
+        evidence = Evidence(threshold, {}, {}, {}, [], [], {definition.watched: 1.0}, [], [])
+        return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(candidate, model, evidence)
+
+    def compare(self, definition, challenger, champion, histories, excluded, as_of, seed, suppressed):
+        same = champion is not None and champion.hash == challenger.hash
+        reason = "The values are as usual as before." if same else "The usual values are newer."
+        return PromotionDecision("keep" if same else "promote", promote=not same, provisional=False, reason=reason)
+
+    def refit(self, dataset, twin, definition):
+        return None
+
+
+def fitted(dataset, definition, rows):
+    column, cutoff = f"{definition.watched}.last", training_cutoff(dataset, dataset.part == "train")
+    values = dataset.rows[column].to_numpy()[rows]
+    mean, deviation = float(np.nanmean(values)), float(np.nanstd(values))
+    return UsualValues(dataset.revision, dataset.plan, column, mean, deviation, definition.deviations, cutoff)
+
+
+TRAINING = UnlikeTraining()

@@ -1,0 +1,93 @@
+"""Lines that state an instant of an asset again: refused, merged into the last values, or into their mean."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.tables import text
+from alerting.usecases.ingestion.tables import check_readings
+from tests.helpers.tables import NOW
+
+MINUTE = timedelta(minutes=1)
+# as a German historian writes: semicolons, decimal commas, instants that two collectors have written
+TWICE = """Zeit;Anlage;Temperatur [°C];Rezept
+01.01.2015 06:00:00;oven-1;200,5;A
+01.01.2015 06:00:00;oven-1;201,5;
+01.01.2015 06:00:00;oven-2;100,0;B
+01.01.2015 06:00:00;oven-1;203,5;C
+01.01.2015 06:01:00;oven-1;210,0;C
+01.01.2015 06:01:00;oven-2;101,0;B
+01.01.2015 06:01:00;oven-2;;D
+"""
+LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
+
+
+def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
+    reason, way_out = "another value than on an earlier line of", "--duplicates last or mean merges the lines of one instant"
+    importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
+    assert importer.plant.untouched()
+
+
+@pytest.mark.parametrize("block", [4 << 20, 60])
+@pytest.mark.parametrize(
+    ("rule", "six", "note"),
+    [
+        ("last", 203.5, "the last value of each variable counts"),
+        ("mean", (200.5 + 201.5 + 203.5) / 3, "the mean counts"),
+    ],
+)
+def test_duplicates_are_merged_across_blocks_and_counted(importer, monkeypatch, rule, six, note, block):
+    monkeypatch.setattr(text, "BLOCK_BYTES", block)
+    result = importer.readings(TWICE, duplicates=rule, **LAYOUT)
+    assert importer.values == {
+        ("oven-1", 0 * MINUTE): {"Temperatur_C": pytest.approx(six), "Rezept": "C"},
+        ("oven-2", 0 * MINUTE): {"Temperatur_C": 100.0, "Rezept": "B"},
+        ("oven-1", MINUTE): {"Temperatur_C": 210.0, "Rezept": "C"},
+        ("oven-2", MINUTE): {"Temperatur_C": 101.0, "Rezept": "D"},
+    }
+    assert (result.rows, result.new, result.repeated, result.rejected) == (4, 4, 3, 0)
+    assert (result.understood.lines, result.understood.rows) == (7, 4)
+    assert any(n.startswith("3 lines state an instant of an earlier one again: ") and note in n for n in result.notes)
+
+
+@pytest.mark.parametrize("rule", ["last", "mean"])
+def test_a_second_import_with_the_same_rule_changes_nothing(importer, rule):
+    importer.readings(TWICE, duplicates=rule, **LAYOUT)
+    again = importer.readings(TWICE, duplicates=rule, **LAYOUT)
+    assert (again.rows, again.new) == (4, 0)
+
+
+def test_equal_lines_have_exactly_their_value_as_mean(importer):
+    importer.readings("ts,x\n" + "2015-01-01 06:00:00,0.1\n" * 3, asset="a", duplicates="mean")
+    assert importer.values == {("a", 0 * MINUTE): {"x": 0.1}}
+
+
+def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones(importer):
+    content = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 06:00:00,99,bad\n"
+    seen = {}
+    for rule in ("last", "mean"):
+        source = ReadingsFile(importer.file(content), quality_layout(rule))
+        checked = check_readings(source, importer.plant)
+        [[row]] = [list(batch) for batch in source.read(checked.types, lambda _line: None, lambda *_step: None)]
+        seen[rule] = (row.values, row.quality)
+    assert seen == {"last": ({}, {"x": "bad"}), "mean": ({"x": 2.0}, {"x": "uncertain"})}
+
+
+def quality_layout(rule):
+    from alerting.adapters.files.quality_columns import QualityLayout
+
+    return Layout(asset="a", quality=QualityLayout(suffix="_q"), duplicates=rule)
+
+
+def test_rows_of_parquet_are_merged_the_same_way(importer, tmp_path):
+    path = tmp_path / "line.parquet"
+    pq.write_table(pa.table({"ts": ["2015-01-01T06:00:00Z"] * 2, "x": [1.0, 2.0]}), path)
+    for rule, value in (("last", 2.0), ("mean", 1.5)):
+        checked = check_readings(ReadingsFile(path, Layout(asset=rule, duplicates=rule)), importer.plant)
+        result = checked.write(now=NOW, actor="me")
+        assert importer.values[rule, 0 * MINUTE] == {"x": value}
+        assert result.notes[0].startswith("1 rows state an instant of an earlier one again")

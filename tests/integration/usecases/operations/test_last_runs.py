@@ -1,0 +1,59 @@
+"""Last evaluation and training in lists."""
+
+import pytest
+
+from alerting.ports import DecisionRecord, ReadingRow, Training
+from alerting.usecases.definitions.platform_alerts import record_waiting
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.operations.last_runs import LastRuns, last_runs
+from tests.builders import at, oven, too_hot, too_moist
+from tests.pretended import pretended_platform
+
+
+@pytest.fixture
+def platform():
+    made = pretended_platform()
+    made.assets.put([oven()])
+    apply(made, [too_hot(), too_moist()], "engineer", at(0), "test")
+    return made
+
+
+def runs(platform):
+    return last_runs(platform, platform.definitions.latest())
+
+
+def test_before_the_first_evaluation_and_training_there_is_none(platform):
+    assert runs(platform) == {"too-hot": LastRuns(), "too-moist": LastRuns(None, None, "not trained")}
+
+
+def test_the_last_evaluation_is_that_up_to_which_all_assets_are_evaluated(platform):
+    add_readings(platform, [ReadingRow("oven-1", at(5), {"temperature": 200})], at(5))
+    platform.clock.instant = at(8)
+    evaluate(platform, ["too-hot"], at(8))
+    assert runs(platform)["too-hot"] == LastRuns(at(8))
+    assert runs(platform)["too-moist"].evaluated_at is None
+
+
+def decided(verdict):
+    return DecisionRecord("too-moist", at(9), 1, 1, None, verdict == "promote", False, verdict, "because", {}, "run", "platform")
+
+
+@pytest.mark.parametrize(
+    ("ended", "failure", "verdict", "waits", "state"),
+    [
+        (None, None, None, False, "training"),
+        (at(9), "too few problems", None, False, "failed"),
+        (at(9), None, None, True, "waiting"),
+        (at(9), None, "keep", False, "refused"),
+        (at(9), None, "promote", False, "trained"),
+        (at(9), None, "refreshed", False, "trained"),
+    ],
+)
+def test_the_state_of_a_model_follows_its_last_training(platform, ended, failure, verdict, waits, state):
+    platform.trainings.begin(Training("too-moist", "q", "run", 1, at(7), ended, failure))
+    if verdict:
+        platform.decisions.add(decided(verdict))
+    record_waiting(platform.platform_alerts, "too-moist", "it is better" if waits else None, at(9))
+    assert runs(platform)["too-moist"] == LastRuns(None, ended or at(7), state)

@@ -1,0 +1,99 @@
+"""Faults of the platform itself, decided from facts."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.upkeep import HealthLimits
+from alerting.ports import DecisionRecord, Disk, NewestReading, Training
+from alerting.usecases.operations.platform_conditions import AssetReadings, PlatformFacts, platform_conditions
+from alerting.usecases.operations.platform_metrics import DefinitionLag
+from tests.builders import at
+
+GIB = 1 << 30
+LIMITS = HealthLimits()
+MINUTE = timedelta(minutes=1)
+NOW = at(10_000)
+
+
+def found(facts, now=NOW):
+    return [(fault.kind, fault.subject) for fault in platform_conditions(facts, LIMITS, now)]
+
+
+def read(asset, ago, line="line-1", arrived_late=timedelta(0), sampling=None):
+    ts = NOW - ago
+    return AssetReadings(asset, line, NewestReading(ts, ts + arrived_late), sampling)
+
+
+def decided(verdict, minute):
+    return DecisionRecord("moist", at(minute), 1, 2, 1, verdict == "promote", False, verdict, f"because {verdict}", {}, None, "p")
+
+
+def test_a_platform_without_targets_has_no_faults():
+    assert found(PlatformFacts({})) == []
+
+
+def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overdue():
+    lags = {name: DefinitionLag(lag * MINUTE, MINUTE) for name, lag in {"a": 16, "b": 17, "c": 90, "d": 20, "e": 60}.items()}
+    lags["hourly"] = DefinitionLag(70 * MINUTE, 60 * MINUTE)
+    [fault] = platform_conditions(PlatformFacts(lags), LIMITS, NOW)
+    assert (fault.kind, fault.subject) == ("evaluation late", "evaluate__1m")
+    assert fault.reason.startswith("c, e, d and 1 more not evaluated since ")
+    assert found(PlatformFacts(lags | {"hourly": DefinitionLag(76 * MINUTE, 60 * MINUTE)}))[-1] == (
+        "evaluation late",
+        "evaluate__1h",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reading", "stale"),
+    [
+        (read("oven", 59 * MINUTE), False),
+        (read("oven", 61 * MINUTE), True),
+        (read("oven", 61 * MINUTE, sampling=30 * MINUTE), False),  # its usual interval is half an hour
+        (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
+        (read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE), False),  # an imported history
+    ],
+)
+def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
+    assert found(PlatformFacts({}, readings=[reading])) == ([("source stale", "line-1")] if stale else [])
+
+
+def test_the_stopped_assets_of_a_line_are_one_fault():
+    readings = [read(f"oven-{n}", 2 * 60 * MINUTE + n * MINUTE) for n in range(5)]
+    readings += [read("mill", 3 * 60 * MINUTE, "mill"), read("oven-9", MINUTE)]
+    faults = platform_conditions(PlatformFacts({}, readings=readings), LIMITS, NOW)
+    assert [f.subject for f in faults] == ["mill", "line-1"]
+    assert "oven-4, oven-3, oven-2 and 2 more" in faults[1].reason
+
+
+def test_three_refusals_in_a_row_are_a_fault_until_the_next_promotion():
+    refused = [decided(v, n) for n, v in enumerate(("keep", "cannot_tell", "rejected"))]
+    [fault] = platform_conditions(PlatformFacts({}, decisions={"moist": refused}), LIMITS, NOW)
+    assert (fault.kind, fault.subject) == ("promotion refused", "moist")
+    assert "because rejected" in fault.reason
+    assert found(PlatformFacts({}, decisions={"moist": refused[:2]})) == []
+    for better in ("promote", "refreshed", "provisional"):
+        assert found(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]})) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "failure", "fails"), [(9_000, None, False), (9_000, "too few problems", True), (None, None, True)]
+)
+def test_a_training_that_failed_or_never_ended_is_a_fault(ended, failure, fails):
+    training = Training("moist", "q", "run", 1, at(8_000), ended and at(ended), failure)
+    assert found(PlatformFacts({}, trainings=[training])) == ([("training failed", "moist")] if fails else [])
+    assert found(PlatformFacts({}, trainings=[training]), at(8_100)) == ([("training failed", "moist")] if failure else [])
+
+
+def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
+    open_alert = frozenset({("disk filling", "home")})
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB)])) == []
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB - 1), Disk("database", 50 * GIB)])) == [("disk filling", "home")]
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB + 1)], is_open=open_alert)) == [("disk filling", "home")]
+    assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
+
+
+def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
+    [fault] = platform_conditions(PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW)
+    assert fault == ("registry away", "MLflow", "MLflow does not answer")
