@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
@@ -143,6 +144,27 @@ class CalibrationMeta(_Closed):
     intercept: float
 
 
+class NormalMeta(_Closed):
+    """A sample of normal rows."""
+
+    columns: Annotated[Names, Field(min_length=1)]
+    centre: Numbers
+    scale: Numbers
+    rows: Annotated[tuple[Numbers, ...], Field(min_length=NEAREST + 1, max_length=MOST_ROWS)]
+    distances: Annotated[Numbers, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        width = len(self.columns)
+        if len(self.distances) != len(self.rows) or list(self.distances) != sorted(self.distances):
+            raise ValueError("distances must increase, one for each row")
+        if any(len(part) != width for part in (self.centre, self.scale, *self.rows)) or width * len(self.rows) > MOST_VALUES:
+            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError("scale must be above 0")
+        return self
+
+
 class ModelMeta(_Closed):
     """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
 
@@ -162,6 +184,7 @@ class ModelMeta(_Closed):
     usual: Annotated[dict[Name, float | str | None], Field(max_length=MOST_COLUMNS)]
     ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    normal: NormalMeta | None = None
 
     @field_validator("training_cutoff", "as_of")
     @classmethod
