@@ -37,7 +37,7 @@ def with_present_advice(
     return episode if found == present else replace(episode, present=found)
 
 
-def asked_settings(recommendation: RecommendationResult, threshold: float | None) -> tuple[dict[str, float], bool, bool]:
+def asked_settings(recommendation: RecommendationResult, threshold: float | None) -> tuple[dict[str, float | str], bool, bool]:
     """Return what a recommendation asks for: settings by variable, whether they suffice, and whether any is needed."""
     settings = {change.variable: change.after for change in recommendation.changes}
     return settings, recommendation.helps, threshold is None or recommendation.risk_before >= threshold

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from alerting.definitions.model import Severity
@@ -20,6 +20,7 @@ Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 LateDataStatus = Literal["found_late", "refuted"]
 RecommendationTaken = Literal["yes", "partly", "other", "no"]
+Safety = Literal["aim", "threshold", "nominal"]
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,72 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Change:
-    """One set-point change of a recommendation."""
+    """One change of a recommendation: of a set-point, a switch (0 or 1) or a category (text).
+
+    `takes`: time of the ramp, where the variable has a rate; None for a change at once.
+    """
 
     variable: str
-    before: float
-    after: float
+    before: float | str
+    after: float | str
     unit: str | None
+    takes: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A further answer of the what-if, with more effort than the recommended one.
+
+    `effort`, `unusual`, `safety`, `moves`: as in RecommendationResult.
+    """
+
+    changes: tuple[Change, ...]
+    risk_after: float
+    message: str
+    effort: float
+    unusual: float | None = None
+    safety: Safety | None = None
+    moves: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeverReport:
+    """What the search did with one controllable variable: number of settings, and why it is not part of the answer.
+
+    `share`: contribution of the variable and of those that follow it, which orders the search. `reason`: empty if it is used.
+    """
+
+    variable: str
+    share: float
+    settings: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class RecommendationResult:
-    """Result of a model's what-if: the change, and the risk before and after; or why there is none."""
+    """Result of a model's what-if: the change, and the risk before and after; or why there is none.
+
+    `effort`: sum over changes of the share of the range, times the cost. `unusual`: share of the normal training rows that are
+    less unusual than the line after the change (0.95: as unusual as 1 in 20 of them); None if the model does not know.
+    `safety`: stays under the aimed score if each setting is missed by its tolerance (aim), under the threshold (threshold), or
+    only as set (nominal). `moves`: variables that follow the change, with their last value. `alternatives`: up to two more
+    answers, by effort. `search`: no answer has less effort among the allowed settings (least), or the search was too large to
+    know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of the search.
+    """
 
     changes: tuple[Change, ...]
     risk_before: float
     risk_after: float
     helps: bool
     message: str
+    effort: float | None = None
+    unusual: float | None = None
+    safety: Safety | None = None
+    moves: tuple[Change, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    search: Literal["least", "best_found"] | None = None
+    scorings: int = 0
+    levers: tuple[LeverReport, ...] = ()
 
 
 @dataclass(frozen=True)

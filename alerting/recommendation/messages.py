@@ -65,11 +65,13 @@ def risk_step(before: float, after: float) -> str:
 
 
 def _step(asset: Asset, change: Change) -> str:
-    decimals = max(_decimals(change.before), _decimals(change.after))
+    name, before, after = inside_sentence(title(asset, change.variable)), change.before, change.after
+    ramp = f" over {spoken_duration(change.takes)}" if change.takes else ""
+    if isinstance(before, str) or isinstance(after, str):
+        return f"{name} from {before} to {after}{ramp}"
+    decimals = max(_decimals(before), _decimals(after))
     own = f" {change.unit}" if change.unit else ""
-    return (
-        f"{inside_sentence(title(asset, change.variable))} from {change.before:.{decimals}f} to {change.after:.{decimals}f}{own}"
-    )
+    return f"{name} from {before:.{decimals}f} to {after:.{decimals}f}{own}{ramp}"
 
 
 def _decimals(value: float) -> int:
