@@ -10,7 +10,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Change, RecommendationResult, RecommendationTaken
 
 Setting = float | str
-_SHARE_OF_RANGE = 0.01  # tolerance of a variable without a step
+_SHARE_OF_RANGE = 1 / 40  # tolerance of a variable without a step
 _RANK: Sequence[RecommendationTaken] = ("other", "partly", "yes")
 
 
@@ -25,7 +25,7 @@ class SettingChange:
 
 
 @dataclass(frozen=True)
-class SeenTaken:
+class Recognition:
     """What the readings show: the answer to propose, and the changes of set-points since the raise."""
 
     taken: RecommendationTaken
@@ -34,12 +34,12 @@ class SeenTaken:
 
 def recognise(
     advice: Sequence[RecommendationResult], asset: Asset, at_raise: Mapping[str, Setting | None], readings: pd.DataFrame
-) -> SeenTaken | None:
+) -> Recognition | None:
     """Return what the readings since the raise show; None without a known set-point, or without advice and without a change.
 
     `advice`: all that was given, of which the one that was followed best counts. `at_raise`: values of controllable variables at
-    the raise. `readings`: of the same variables after it. "yes": every advised variable is within its tolerance (its step) of the
-    advised value, or beyond it; "partly": one of them has moved towards it; "other": other variables have changed, or in the
+    the raise. `readings`: of the same variables after it. "yes": every advised variable is within its tolerance of the advised
+    value, or beyond it; "partly": one of them has moved towards it; "other": other variables have changed, or in the
     other direction; "no": nothing has changed.
     """
     known = {name: value for name, value in at_raise.items() if value is not None and name in asset.variables}
@@ -49,16 +49,17 @@ def recognise(
     changes = tuple(change for change in found if change is not None)
     asked = [result.changes for result in advice if result.changes]
     if not changes:
-        return SeenTaken("no", ()) if asked else None
+        return Recognition("no", ()) if asked else None
     now = known | {change.variable: change.after for change in changes}
-    best = max((_followed(advised, asset, known, now) for advised in asked), key=_RANK.index, default="other")
-    return SeenTaken(best, changes)
+    taken = [_followed(advised, asset, known, now) for advised in asked]
+    return Recognition(max(taken, key=_RANK.index) if taken else "other", changes)
 
 
 def tolerance(variable: Variable) -> float:
-    """Return by how much a set-point may miss a value: its step, else a hundredth of its range, else nothing."""
-    if variable.step is not None:
-        return variable.step
+    """Return by how much a set-point may miss a value: as declared, else its step, else a fortieth of its range, else 0."""
+    declared = variable.tolerance if variable.tolerance is not None else variable.step
+    if declared is not None:
+        return declared
     low = variable.min if variable.min is not None else variable.low
     high = variable.max if variable.max is not None else variable.high
     return 0.0 if low is None or high is None else _SHARE_OF_RANGE * (high - low)

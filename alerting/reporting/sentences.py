@@ -155,7 +155,7 @@ def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None)
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """Return the three strongest contributions, and the rest: the newest of an open episode, of an ended one those of its raise."""
+    """Return the three strongest contributions, and the rest: the newest of an open episode, else those of the raise."""
     newest = episode.present if episode.condition == "open" else None
     ranked = sorted(newest.contributions if newest else episode.contributions, key=lambda c: -abs(c.share))
     return ranked[:REASONS_SHOWN], ranked[REASONS_SHOWN:]

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 from alerting.episodes.episode import Episode, RecommendationResult
 from alerting.ports import PlantPorts
-from alerting.recommendation.recognition import SeenTaken, recognise
+from alerting.recommendation.recognition import Recognition, recognise
 
 _BEFORE = timedelta(hours=1)  # in which a set-point that the model does not use must have been reported before the raise
 _MOST_VARIABLES = 50
 
 
-def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) -> SeenTaken | None:
+def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) -> Recognition | None:
     """Return what the readings show from the raise to the end of the prediction, at most to now; None where nothing is known."""
     asset = platform.assets.get(episode.asset)
     if asset is None or not episode.is_prediction:
@@ -32,6 +32,10 @@ def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) 
 
 def all_advice(episode: Episode) -> list[RecommendationResult]:
     """Return the advice of the raise, that of now, and the settings of the advice between them."""
-    found = [one for one in (episode.recommendation, episode.present and episode.present.recommendation) if one is not None]
-    earlier = episode.present.earlier if episode.present else ()
-    return found + [RecommendationResult(e.changes, e.risk, e.risk, helps=False, message=e.message) for e in earlier]
+    present = episode.present
+    found = [episode.recommendation, present.recommendation if present else None]
+    found += [
+        RecommendationResult(e.changes, e.risk, e.risk, helps=False, message=e.message)
+        for e in (present.earlier if present else ())
+    ]
+    return [one for one in found if one is not None]

@@ -146,6 +146,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
     if notification.transition != "repeated":
         strongest, weaker = reasons(episode)
         lines += [f"Why: {sentence(c.message)}" for c in strongest]
+        lines += ["(This is what the model used, not a proven cause.)"] if strongest else []
         if weaker:
             lines.append(f"{len(weaker)} weaker reason{'s' if len(weaker) > 1 else ''} on the page of the episode.")
         lines += [f"{name.capitalize()}: {episode.guidance[name]}" for name in _EXPLAINED if name in episode.guidance]
@@ -204,6 +205,10 @@ def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
         "risk_before": advice.risk_before,
         "risk_after": advice.risk_after,
         "changes": _change_payloads(advice.changes),
+        "alternatives": [
+            {"message": a.message, "risk_after": a.risk_after, "unusual": a.unusual, "changes": _change_payloads(a.changes)}
+            for a in advice.alternatives
+        ],
     }
 
 

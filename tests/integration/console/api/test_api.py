@@ -103,7 +103,8 @@ def test_an_episode_is_shown_with_everything(client, platform):
     assert shown["reason"] == "218 °C is above 215 °C"
     assert shown["raised_at"] == "2026-01-05T00:01:00Z"
     assert shown["contributions"][0]["message"] == "zone 2 is 12 °C above its usual"
-    assert shown["recommendation"]["changes"][0] == {"variable": "zone_2", "before": 232.0, "after": 224.0, "unit": "°C"}
+    change = {"variable": "zone_2", "before": 232.0, "after": 224.0, "unit": "°C", "takes": None}
+    assert shown["recommendation"]["changes"][0] == change
     assert shown["transitions"][0]["reason"] == "the condition is met"
     assert shown["notifications"][0]["status"] == "sent"
     assert shown["inputs"] == {"zone_2": 232.0, "share": None}
@@ -191,6 +192,7 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
         "actor": "otto",
         "at": None,
         "acted_at": None,
+        "recommendation_taken": None,
     }
     [kept] = platform.feedback.of(episode(1).id)
     assert kept.at == platform.clock.now()
