@@ -1,5 +1,6 @@
 """Reasons and advice of a prediction are computed again while its problem is expected, the same however it is evaluated."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,8 @@ from alerting.learning.models import files as model_files
 from alerting.usecases.evaluation import new_episodes
 from tests import small_models
 from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
+from tests.helpers.console.episode_page import browser_of
+from tests.helpers.console.pages import csrf_of
 
 HOT, COLD = 225.0, 205.0
 END = 75
@@ -100,3 +103,36 @@ def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(monk
     assert computed == []
     one.run(10, 20, 21, 30)
     assert computed == [at(10), at(20), at(30)]
+
+
+def test_the_page_says_that_the_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():
+    one = line()
+    one.run(10, 20, 30)
+    [raised] = one.episodes
+    browser = browser_of(one.platform)
+    page = browser.get(f"/episodes/{raised.id}").text
+    assert "The change you made has taken effect: risk" in page
+    assert re.search(r'name="taken" value="(yes|partly)" checked', page)
+    assert one.platform.feedback.of(raised.id) == []
+    form = {"csrf": csrf_of(browser.get(f"/episodes/{raised.id}")), "verdict": "true_alarm", "taken": "yes"}
+    browser.post(f"/episodes/{raised.id}/feedback", data=form)
+    [said] = one.platform.feedback.of(raised.id)
+    assert (said.verdict, said.acted, said.recommendation_taken) == ("true_alarm", True, "yes")
+
+
+def test_before_a_change_no_answer_is_proposed():
+    one = line()
+    one.run(10, 20)
+    page = browser_of(one.platform).get(f"/episodes/{one.episodes[0].id}").text
+    assert 'name="taken"' in page
+    assert not re.search(r'name="taken" value="\w+" checked', page)
+
+
+def test_a_webhook_gets_the_changes_as_fields():
+    one = line()
+    one.run(10)
+    sent = one.mail.messages[0].payload["recommendation"]
+    [change] = [c for c in sent["changes"] if c["variable"] == "setpoint"]
+    assert (change["from"], change["unit"]) == (HOT, "°C")
+    assert change["to"] < HOT
+    assert sent["risk_after"] < sent["risk_before"]
