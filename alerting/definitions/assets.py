@@ -4,10 +4,21 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import DocumentRefused
@@ -67,6 +78,7 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "boolean": (bool, "true or false"),
     "category": (str, "text"),
 }
+Direction = Literal["up", "down", "both"]
 USUAL_LATENCY = timedelta(seconds=10)
 
 
@@ -110,6 +122,51 @@ class Variable(Closed):
         gt=0,
         description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
     )
+    direction: Direction = Field("both", description="Direction in which an operator may change it: up, down or both.")
+    rate: float | None = Field(
+        None,
+        gt=0,
+        description="Largest change a minute, in its unit: a recommended change is a ramp from now, and its risk is that at the "
+        "end of the ramp. At once when left out.",
+    )
+    tolerance: float | None = Field(
+        None,
+        ge=0,
+        description="Distance by which the line may miss a setting; advice must hold within it. One step when left out, or a "
+        "fortieth of the range without a step.",
+    )
+    values: tuple[Tag, ...] = Field(
+        (), max_length=100, description="Of a controllable category: the values that an operator may choose, e.g. recipes."
+    )
+
+
+class Relation(Closed):
+    """A variable that follows others: recommendations move it together with them."""
+
+    variable: VariableName = Field(description="The variable that follows.")
+    kind: Literal["equal", "lag", "difference"] = Field(
+        description="equal: it follows at once. lag: it follows as a first-order lag with `time_constant`. difference: it is "
+        "`of` less `minus`."
+    )
+    of: VariableName = Field(description="The variable that it follows.")
+    minus: VariableName | None = Field(None, description="With difference: the variable that is subtracted.")
+    gain: float = Field(1.0, description="Change of the variable for each unit by which `of` changes, once it has followed.")
+    time_constant: LongerThanZero | None = Field(
+        None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
+    )
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Return the variables that this one follows."""
+        return (self.of,) if self.minus is None else (self.of, self.minus)
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if (self.kind == "lag") != (self.time_constant is not None):
+            raise ValueError("time_constant goes together with kind: lag")
+        if (self.kind == "difference") != (self.minus is not None):
+            raise ValueError("minus goes together with kind: difference")
+        return self
 
 
 class Asset(Closed):
@@ -131,11 +188,39 @@ class Asset(Closed):
         description="Fixed facts such as model or age; usable as features and in selectors.",
     )
     variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=10_000, description="Variables by name.")
+    relations: tuple[Relation, ...] = Field(
+        (),
+        max_length=1000,
+        description="Variables that follow others, e.g. a zone temperature its set-point; recommendations move them together.",
+    )
+
+    @field_validator("relations")
+    @classmethod
+    def _check_relations(cls, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
+        in_order(relations)
+        return relations
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
         """Return how long evaluation waits for values of a variable; `default`: the platform's latency."""
         declared = self.variables.get(variable)
         return default if declared is None or declared.latency is None else declared.latency
+
+
+def in_order(relations: Iterable[Relation]) -> list[Relation]:
+    """Return relations so that each comes after those of its drivers.
+
+    Raises ValueError if a variable has two relations, or follows itself directly or through others.
+    """
+    of = {}
+    for relation in relations:
+        if relation.variable in of:
+            raise ValueError(f"{relation.variable!r} has two relations; keep one")
+        of[relation.variable] = relation
+    try:
+        names = list(TopologicalSorter({name: relation.drivers for name, relation in of.items()}).static_order())
+    except CycleError as circle:
+        raise ValueError(f"variables follow one another in a circle: {' -> '.join(circle.args[1])}") from circle
+    return [of[name] for name in names if name in of]
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from alerting.definitions.model import Severity
@@ -19,6 +19,8 @@ Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 LateDataStatus = Literal["found_late", "refuted"]
+RecommendationTaken = Literal["yes", "partly", "other", "no"]
+Safety = Literal["aim", "threshold", "nominal"]
 
 
 @dataclass(frozen=True)
@@ -33,39 +35,125 @@ class Transition:
 
 @dataclass(frozen=True)
 class Contribution:
-    """Share of one variable in one score, in probability; all shares add up to score minus the usual score."""
+    """Share of one variable in one score, in probability; all shares add up to score minus the usual score.
+
+    `usual`: the median of the training rows, or their most frequent level; `usual_low`, `usual_high`: their 10 and 90 %
+    quantiles, None for what is not a number, and from models of an earlier version.
+    """
 
     variable: str
     share: float
     value: float | str | None
     usual: float | str | None
     message: str
+    usual_low: float | None = None
+    usual_high: float | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """One set-point change of a recommendation."""
+    """One change of a recommendation: of a set-point, a switch (0 or 1) or a category (text).
+
+    `takes`: time of the ramp, where the variable has a rate; None for a change at once.
+    """
 
     variable: str
-    before: float
-    after: float
+    before: float | str
+    after: float | str
     unit: str | None
+    takes: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A further answer of the what-if, with more effort than the recommended one.
+
+    `effort`, `unusual`, `safety`, `moves`: as in RecommendationResult.
+    """
+
+    changes: tuple[Change, ...]
+    risk_after: float
+    message: str
+    effort: float
+    unusual: float | None = None
+    safety: Safety | None = None
+    moves: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeverReport:
+    """What the search did with one controllable variable: number of settings, and why it is not part of the answer.
+
+    `share`: contribution of the variable and of those that follow it, which orders the search. `reason`: empty if it is used.
+    """
+
+    variable: str
+    share: float
+    settings: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class RecommendationResult:
-    """Result of a model's what-if: the change, and the risk before and after; or why there is none."""
+    """Result of a model's what-if: the change, and the risk before and after; or why there is none.
+
+    `effort`: sum over changes of the share of the range, times the cost. `unusual`: share of the normal training rows that are
+    less unusual than the line after the change (0.95: as unusual as 1 in 20 of them); None if the model does not know.
+    `safety`: stays under the aimed score if each setting is missed by its tolerance (aim), under the threshold (threshold), or
+    only as set (nominal). `moves`: variables that follow the change, with their last value. `alternatives`: up to two more
+    answers, by effort. `search`: no answer has less effort among the allowed settings (least), or the search was too large to
+    know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of the search.
+    """
 
     changes: tuple[Change, ...]
     risk_before: float
     risk_after: float
     helps: bool
     message: str
+    effort: float | None = None
+    unusual: float | None = None
+    safety: Safety | None = None
+    moves: tuple[Change, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    search: Literal["least", "best_found"] | None = None
+    scorings: int = 0
+    levers: tuple[LeverReport, ...] = ()
+
+
+@dataclass(frozen=True)
+class EarlierAdvice:
+    """Advice that another one has replaced: in force from `since` on, with the risk of the instant at which it was replaced."""
+
+    since: datetime
+    until: datetime
+    risk: float
+    changes: tuple[Change, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class PresentAdvice:
+    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while the problem is expected.
+
+    `since`: from when on the platform has given this same advice. `earlier`: advice that it replaced, oldest first, bounded.
+    """
+
+    at: datetime
+    since: datetime
+    risk: float
+    threshold: float | None
+    model_version: int | None
+    contributions: tuple[Contribution, ...]
+    recommendation: RecommendationResult
+    earlier: tuple[EarlierAdvice, ...] = ()
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """An operator's feedback on an episode; never overwritten."""
+    """An operator's feedback on an episode; never overwritten.
+
+    `recommendation_taken`: whether the operator changed what the recommendation said, in part, something else, or nothing.
+    """
 
     episode: str
     verdict: Verdict | None
@@ -75,6 +163,7 @@ class Feedback:
     actor: str
     at: datetime
     acted_at: datetime | None = None
+    recommendation_taken: RecommendationTaken | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +197,11 @@ class Episode:
     change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
     `late_data_status`: found only in late data, or refuted by late data. `is_prediction`: raised before its problem, which is
-    expected in the prediction window.
+    expected in the prediction window. `contributions` and `recommendation` are those of the raise.
 
     Of a prediction: `happening_at`: when its problem was known to have come, None if it did not; `prediction_ended_at`: that
-    instant, or `valid_until`. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
+    instant, or `valid_until`; `present`: reasons and advice of its newest evaluated instant, None until there is one after the
+    raise. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
     """
 
     id: str
@@ -150,6 +240,7 @@ class Episode:
     is_prediction: bool = False
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
+    present: PresentAdvice | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -170,6 +261,11 @@ class Episode:
         if self.condition == "closed":
             return "over"
         return "expected" if self.is_prediction and self.happening_at is None else "happening"
+
+    @property
+    def advice(self) -> RecommendationResult | None:
+        """Return the newest advice: that of the raise, until it was computed again."""
+        return self.present.recommendation if self.present else self.recommendation
 
     @property
     def ended_at(self) -> datetime | None:

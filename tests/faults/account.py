@@ -120,13 +120,14 @@ def compare_readings(account: Account, world: World, stores: MongoStores) -> Non
 
 
 def _essence(e: Episode) -> tuple[Any, ...]:
-    judged = [(t.kind, t.at) for t in e.transitions if t.kind in ("raised", "severity", "closed")]
+    judged = [(t.kind, t.at) for t in e.transitions if t.kind in ("raised", "happening", "severity", "closed")]
     scores = round(e.evaluation.value, 9) if e.evaluation.value is not None else None
     return (
         e.id,
         e.definition,
         e.asset,
         e.raised_at,
+        e.happening_at,
         e.closed_at,
         e.condition,
         e.severity,

@@ -32,13 +32,16 @@ class Excuses:
             return None
         if transition == "raised":
             return self._newer_one_was_told(episode, channel)
-        raised = next(iter(self._raised(episode, channel)), None)
+        raised = next(iter(self._told(episode, channel, "raised")), None)
         if raised is None:
             return self._newer_one_was_told(episode, channel)
-        if not self.is_told(raised):
-            return None
+        return self._later_reason(episode, transition, channel, raised) if self.is_told(raised) else None
+
+    def _later_reason(self, episode: Episode, transition: str, channel: str, raised: Notification) -> str | None:
         if transition.startswith("severity_rose"):
             return _worse_when_first_told(transition, raised)
+        if transition == "happening":
+            return self._come_true_when_told(episode, channel)
         return self._over_when_first_told(episode) if transition == "closed" else None
 
     def _newer_one_was_told(self, episode: Episode, channel: str) -> str | None:
@@ -46,7 +49,7 @@ class Excuses:
         of_target = [e for e in self.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
         not_notified = 1
         for later in sorted((e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at):
-            told = self._raised(later, channel)
+            told = self._told(later, channel, "raised")
             if not told:
                 not_notified += 1
                 continue
@@ -62,6 +65,17 @@ class Excuses:
             return None
         return "raised and over in one catch-up"
 
+    def _come_true_when_told(self, episode: Episode, channel: str) -> str | None:
+        """Of a start and an end in one catch-up the end is told; a start in the catch-up of the raise is told by the raise."""
+        begun, over = episode.happening_at, episode.closed_at
+        if begun is None:
+            return None
+        if begun <= episode.detected_at and not self.looked(episode.raised_at, begun):
+            return "raised and happening in one catch-up"
+        if over is None or self.looked(begun, over) or not any(self.is_told(n) for n in self._told(episode, channel, "closed")):
+            return None
+        return "happening and over in one catch-up"
+
     def is_told(self, n: Notification) -> bool:
         """Whether its recipient has it: delivered by itself, or listed in a digest or summary that was delivered."""
         if n.status == "sent":
@@ -71,8 +85,8 @@ class Excuses:
             for b in self.notices
         )
 
-    def _raised(self, episode: Episode, channel: str) -> list[Notification]:
-        return [n for n in self.notices if n.episode == episode.id and n.transition == "raised" and n.channel == channel]
+    def _told(self, episode: Episode, channel: str, transition: str) -> list[Notification]:
+        return [n for n in self.notices if n.episode == episode.id and n.transition == transition and n.channel == channel]
 
 
 def grouped_and_not_told(notices: Collection[Notification], channels: Sequence[str]) -> list[str]:

@@ -59,6 +59,31 @@ def test_a_missing_end_is_not_excused(closed, looked, status):
     assert excuses(over, notices=[told("a", status=status)], looked=looked).reason("a:closed:shift") is None
 
 
+def test_of_a_start_and_an_end_in_one_catch_up_the_end_is_enough():
+    come_true = episode("a", 1, 1, closed=9, happening_at=at(6))
+    notices = [told("a"), told("a", "closed")]
+    assert excuses(come_true, notices=notices).reason("a:happening:shift") == "happening and over in one catch-up"
+
+
+def test_a_start_before_the_first_message_needs_no_message_of_its_own():
+    found = episode("a", 1, 10, happening_at=at(6))
+    assert excuses(found, notices=[told("a")]).reason("a:happening:shift") == "raised and happening in one catch-up"
+
+
+@pytest.mark.parametrize(
+    ("closed", "looked", "end"),
+    [
+        pytest.param(None, never, "pending", id="it is not over"),
+        pytest.param(9, lambda start, end: start <= at(7) < end, "sent", id="an evaluation had looked in between"),
+        pytest.param(9, never, "pending", id="its end was told to no recipient"),
+    ],
+)
+def test_a_missing_start_is_not_excused(closed, looked, end):
+    come_true = episode("a", 1, 1, closed=closed, happening_at=at(6))
+    notices = [told("a"), told("a", "closed", status=end)]
+    assert excuses(come_true, notices=notices, looked=looked).reason("a:happening:shift") is None
+
+
 @pytest.mark.parametrize(("status", "excused"), [("sent", True), ("pending", False)])
 def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused):
     notices = [told("a", status="grouped"), digest("a:raised:shift", status=status)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field
 from pydantic import Tag as PydanticTag
 
-from alerting.definitions.assets import Closed, Instant, Tag
+from alerting.definitions.assets import Closed, Direction, Instant, Tag, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import BUILT_IN, require_family
 
@@ -198,7 +198,25 @@ class Promotion(Closed):
     confidence: float = Field(0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better.")
 
 
+class LeverLimits(Closed):
+    """What this definition's advice may do with one variable, within what its asset allows."""
+
+    controllable: Literal[False] | None = Field(None, description="false: advice leaves the variable as it is.")
+    min: float | None = Field(None, description="Lowest setting; the higher one of this and the asset's.")
+    max: float | None = Field(None, description="Highest setting; the lower one of this and the asset's.")
+    step: float | None = Field(None, gt=0, description="Step of the settings, instead of the asset's.")
+    max_change: float | None = Field(None, gt=0, description="Largest change at once; the smaller one of this and the asset's.")
+    direction: Direction | None = Field(None, description="up, down or both, within the direction of the asset.")
+    rate: float | None = Field(None, gt=0, description="Largest change a minute; the smaller one of this and the asset's.")
+    tolerance: float | None = Field(None, ge=0, description="Distance by which a setting may be missed, instead of the asset's.")
+    values: tuple[Tag, ...] = Field((), max_length=100, description="Values of a category, of those that the asset allows.")
+    cost: float | None = Field(None, gt=0, description="Relative effort, instead of the asset's.")
+
+
 class Recommendation(Closed):
     """Advice on set-points."""
 
     max_changes: int = Field(2, ge=1, le=4, description="Most variables changed at once.")
+    variables: dict[VariableName, LeverLimits] = Field(
+        default_factory=dict, max_length=1000, description="Narrower limits of some variables for this definition, by name."
+    )
