@@ -200,7 +200,7 @@ def _print_trial(result: "TrialResult", target: Path) -> None:
             "95 %": interval(i),
             "cases": i.cases,
         }
-        for name, i in result.figures.items()
+        for name, i in result.metrics.items()
     ]
     show(rows, ["figure", "value", "unit", "95 %", "cases"], False, "")
     for why, count in result.why_not.items():

@@ -21,7 +21,7 @@ MOST_ROWS = 50_000
 LAGS = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
 """Time constants that are tried, in intervals between two readings; 0: it follows at once."""
 OUTLIER, ROUNDS = 5.0, 5
-LEAST_KEPT = 0.7
+LEAST_DESCRIBED = 0.7
 """Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or a fault."""
 SIMPLER = 0.005
 """A lag is suggested only if it explains this much more than following at once."""
@@ -31,7 +31,7 @@ SIMPLER = 0.005
 class SuggestedRelation:
     """A variable that follows a set-point: at once (`time_constant` None) or as a first-order lag, by `gain` for each unit.
 
-    `explained`: share of its variance (R²) over the samples that it describes, which are the share `kept` of all. `changes`: how
+    `explained`: share of its variance (R²) over the samples that it describes, the share `described` of all. `changes`: how
     often the set-point changed.
     """
 
@@ -40,7 +40,7 @@ class SuggestedRelation:
     gain: float
     time_constant: timedelta | None
     explained: float
-    kept: float
+    described: float
     changes: int
 
     def to_document(self) -> dict[str, Any]:
@@ -90,21 +90,21 @@ def _fit(name: str, follower: Floats, of: str, driver: Floats, interval: timedel
     if changes < LEAST_CHANGES or used.sum() < 2 or not follower[used].std():
         return None
     fits = [_trimmed_fit(lagged(filled, lag)[used], follower[used], lag) for lag in LAGS]
-    possible = [fit for fit in fits if fit.kept >= LEAST_KEPT]
+    possible = [fit for fit in fits if fit.described >= LEAST_DESCRIBED]
     best = max(possible, key=lambda fit: fit.explained, default=None)
     if best is None or best.explained < LEAST_SHARE:
         return None
     at_once = fits[0] if fits[0] in possible and best.explained - fits[0].explained < SIMPLER else best
     constant = interval * at_once.lag if at_once.lag else None
-    return SuggestedRelation(name, of, _rounded(at_once.gain), constant, at_once.explained, at_once.kept, changes)
+    return SuggestedRelation(name, of, _rounded(at_once.gain), constant, at_once.explained, at_once.described, changes)
 
 
 class _Fit(NamedTuple):
-    """Share of the variance explained, slope, share of the samples that were kept, and the lag in intervals."""
+    """Share of the variance explained, slope, share of the samples that were described, and the lag in intervals."""
 
     explained: float
     gain: float
-    kept: float
+    described: float
     lag: float
 
 
@@ -123,23 +123,23 @@ def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _Fit:
     It begins with slope 0 and 1 and repeats: samples farther than OUTLIER times the median distance from the line are left out.
     """
     fits = [_trim(x, y, slope) for slope in (1.0, 0.0)]
-    explained, gain, kept = max(fits)
-    return _Fit(explained, gain, kept, lag)
+    explained, gain, described = max(fits)
+    return _Fit(explained, gain, described, lag)
 
 
 def _trim(x: Floats, y: Floats, slope: float) -> tuple[float, float, float]:
-    kept = np.ones(len(x), np.bool_)
+    described = np.ones(len(x), np.bool_)
     for _ in range(ROUNDS):
         residual = y - slope * x
-        distance = np.abs(residual - np.median(residual[kept]))
-        kept = distance <= OUTLIER * max(float(np.median(distance[kept])), 1e-12)
-        spread = float(x[kept].std())
+        distance = np.abs(residual - np.median(residual[described]))
+        described = distance <= OUTLIER * max(float(np.median(distance[described])), 1e-12)
+        spread = float(x[described].std())
         if not spread:
             return 0.0, 0.0, 0.0
-        slope = float(np.cov(x[kept], y[kept])[0, 1]) / spread**2
-    total = float(y[kept].var())
-    explained = 1.0 - float((y - slope * x)[kept].var()) / total if total else 0.0
-    return explained, slope, float(kept.mean())
+        slope = float(np.cov(x[described], y[described])[0, 1]) / spread**2
+    total = float(y[described].var())
+    explained = 1.0 - float((y - slope * x)[described].var()) / total if total else 0.0
+    return explained, slope, float(described.mean())
 
 
 def _rounded(gain: float) -> float:

@@ -44,7 +44,7 @@ def relations(
         history = p.readings.load(asset, span[1] - max(length, timedelta(hours=1)), span[1])
     found = suggest_relations(history)
     if as_json:
-        print_json([{**s.to_document(), "explained": s.explained, "kept": s.kept, "changes": s.changes} for s in found])
+        print_json([{**s.to_document(), "explained": s.explained, "described": s.described, "changes": s.changes} for s in found])
         return
     if not found:
         console.print(f"# no variable of {name} follows one of its set-points clearly in the last {last}")
@@ -54,7 +54,7 @@ def relations(
     for s in found:
         entry = yaml.safe_dump(s.to_document(), default_flow_style=True, sort_keys=False, width=200).strip()
         console.print(
-            f"  - {entry}  # R² {s.explained:.2f} over {spoken_share(s.kept)} of the readings, {s.changes} changes of {s.of}",
+            f"  - {entry}  # R² {s.explained:.2f} over {spoken_share(s.described)} of readings, {s.changes} changes of {s.of}",
             soft_wrap=True,
             markup=False,
             highlight=False,

@@ -9,7 +9,7 @@ from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Disturbance
 from alerting.demo.trial.operator import release_at
 from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.records import DayTotals, Findings, Intervention, Problem, Raised, Stretch, TrueAlert
+from alerting.demo.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrueAlert
 from alerting.demo.trial.truth import SAME, SHOWN_BY, cause_of, is_avoidable, problems_of
 from alerting.demo.trial.walk import Lines
 from alerting.ports import Progress
@@ -69,17 +69,17 @@ def find(lines: Lines, progress: Progress) -> Findings:
     )
 
 
-def near(problem: Stretch, other: Stretch) -> bool:
+def near(problem: Occurrence, other: Occurrence) -> bool:
     """Return whether a problem of the other line is the same one: it overlaps it, or is less than half an hour from it."""
     return other.start < problem.end + SAME and other.end > problem.start - SAME
 
 
-def is_needed(intervention: Intervention, left: Sequence[Stretch]) -> bool:
+def is_needed(intervention: Intervention, left: Sequence[Occurrence]) -> bool:
     """Return whether the line left alone had a problem at any time between the alert and the end of the intervention."""
     return any(p.start <= intervention.released and p.end > intervention.alert for p in left)
 
 
-def in_time(raised: Sequence[Raised], problem: Stretch, lines: Lines) -> bool:
+def in_time(raised: Sequence[Raised], problem: Occurrence, lines: Lines) -> bool:
     """Return whether an alert was raised within the warning time of a problem: gap to gap + horizon before it."""
     return any(_gap(lines) < problem.start - r.at <= lines.window for r in raised)
 
@@ -98,7 +98,7 @@ def _gap(lines: Lines) -> int:
     return int(lines.definition.gap / timedelta(minutes=1))
 
 
-def _problems(lines: Lines, readings: LineReadings) -> list[Stretch]:
+def _problems(lines: Lines, readings: LineReadings) -> list[Occurrence]:
     """Return the problems that begin in the weeks of the trial, but for those of its first half hour: their cause is older."""
     variable = lines.definition.problem.variable
     history = readings.load(lines.asset, lines.left.instant(lines.first - DAY), None, [variable] if variable else [])
@@ -106,7 +106,7 @@ def _problems(lines: Lines, readings: LineReadings) -> list[Stretch]:
     return [p for p in found if p.start >= lines.first + lines.window]
 
 
-def _is_avoidable(lines: Lines, problem: Stretch, begin: int) -> bool:
+def _is_avoidable(lines: Lines, problem: Occurrence, begin: int) -> bool:
     """Simulate the best actions that begin at a minute, from the newest stored state before it."""
     earlier = max((s for s in lines.snapshots if s.minute <= begin), key=lambda s: s.minute)
     release = max(release_at(lines.left.schedule, begin, lines.window), problem.end)
@@ -116,7 +116,7 @@ def _is_avoidable(lines: Lines, problem: Stretch, begin: int) -> bool:
 def _totals(
     lines: Lines,
     readings: LineReadings,
-    problems: Sequence[Stretch],
+    problems: Sequence[Occurrence],
     interventions: Sequence[Intervention],
     needed: Sequence[bool],
     false: Sequence[Raised],

@@ -35,6 +35,8 @@ def changes_of(asset: Asset, state: LineState, advice: RecommendationResult | No
     """
     changes = []
     for change in advice.changes if advice is not None else ():
+        if isinstance(change.after, str):
+            continue  # the line has no categories to set
         before = state.setpoint(change.variable, state.minute)
         value = nearest_permitted(asset, change.variable, change.after, before)
         if value != before:

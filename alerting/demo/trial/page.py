@@ -27,10 +27,10 @@ TITLES = {
 
 def headline(result: TrialResult) -> str:
     """Return the result in one sentence."""
-    counts, avoided = result.counts, result.figures["avoidable_avoided"]
+    counts, avoided = result.counts, result.metrics["avoidable_avoided"]
     return (
         f"{counts['avoided']} of {counts['avoidable']} avoidable problems were avoided ({amount(avoided)}; {interval(avoided)}), "
-        f"with {amount(result.figures['needless_per_day'])} needless interventions a day; {counts['not_avoidable']} problems "
+        f"with {amount(result.metrics['needless_per_day'])} needless interventions a day; {counts['not_avoidable']} problems "
         "could not have been avoided by any permitted change."
     )
 

@@ -99,7 +99,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Occurrence:
     """One problem: the first and the last minute with a value beyond its limit."""
 
     start: int
@@ -164,7 +164,7 @@ class Findings:
 
     arguments: TrialArguments
     problems: tuple[Problem, ...]
-    caused: tuple[Stretch, ...]
+    caused: tuple[Occurrence, ...]
     true_alerts: tuple[TrueAlert, ...]
     without_cause: int
     left_alone: tuple[DayTotals, ...]

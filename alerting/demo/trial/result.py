@@ -34,7 +34,7 @@ class TrialResult:
 
     seeds: tuple[int, ...]
     weeks: int
-    figures: dict[str, Interval]
+    metrics: dict[str, Interval]
     counts: dict[str, int]
     why_not: dict[str, int]
     by_cause: dict[str, dict[str, int]]
@@ -96,14 +96,14 @@ def why_not_avoided(problem: Problem) -> str | None:
 
 
 def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
-    """Compute all figures over these trials together."""
+    """Compute all metrics over these trials together."""
     problems = [p for f in found for p in f.problems]
     avoidable = [p for p in problems if p.avoidable]
     true_alerts = [a for f in found for a in f.true_alerts]
     left = [d for f in found for d in f.left_alone]
     acted = [d for f in found for d in f.acted_upon]
     later = [p for f in found for p in f.problems if f.retrained_after is not None and p.start >= f.retrained_after]
-    figures = {
+    metrics = {
         "avoidable_avoided": share([p.avoided for p in avoidable]),
         "avoidable": share([p.avoidable for p in problems]),
         "needless_per_day": mean([float(d.needless) for d in acted], "a day"),
@@ -124,12 +124,12 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
     if costs is not None:
         unit = f"{costs.currency} a week"
         before, after = ([money(costs, d) for d in days] for days in (left, acted))
-        figures |= {"cost_left_alone": _weekly(before, unit), "cost_acted_upon": _weekly(after, unit)}
-        figures["saved"] = _weekly([b - a for a, b in zip(after, before, strict=True)], unit)
+        metrics |= {"cost_left_alone": _weekly(before, unit), "cost_acted_upon": _weekly(after, unit)}
+        metrics["saved"] = _weekly([b - a for a, b in zip(after, before, strict=True)], unit)
     return TrialResult(
         seeds=tuple(f.arguments.seed for f in found),
         weeks=sum(f.arguments.weeks for f in found),
-        figures=figures,
+        metrics=metrics,
         counts=_counts(found, problems, avoidable),
         why_not=_tally(why_not_avoided(p) for p in problems),
         by_cause=_by_cause(problems),

@@ -10,7 +10,7 @@ from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import LineState, SetPointChange, simulate
 from alerting.demo.set_points import nearest_permitted
 from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.records import Stretch
+from alerting.demo.trial.records import Occurrence
 from alerting.detection.problems import find_problems
 from alerting.readings.history import History
 
@@ -31,16 +31,16 @@ DRIER = {"belt_speed_setpoint": -1}
 """Direction in which a set-point dries the biscuits; zones dry by rising. By the physics each does so at every setting."""
 
 
-def problems_of(definition: TrainedDefinition, history: History, origin_ms: int) -> list[Stretch]:
+def problems_of(definition: TrainedDefinition, history: History, origin_ms: int) -> list[Occurrence]:
     """Return the problems of a history in minutes of the line; those less than half an hour apart count as one."""
     found = find_problems(definition.problem, history)
-    merged: list[Stretch] = []
+    merged: list[Occurrence] = []
     for start, last in zip(found["start"], found["last"], strict=True):
         begin, end = ((int(t.timestamp() * 1000) - origin_ms) // 60_000 for t in (start, last))
         if merged and begin - merged[-1].end < SAME:
-            merged[-1] = Stretch(merged[-1].start, end)
+            merged[-1] = Occurrence(merged[-1].start, end)
         else:
-            merged.append(Stretch(begin, end))
+            merged.append(Occurrence(begin, end))
     return merged
 
 
@@ -65,7 +65,7 @@ def best_actions(asset: Asset, state: LineState, max_changes: int) -> list[tuple
 
 
 def is_avoidable(
-    definition: TrainedDefinition, asset: Asset, earlier: LineState, problem: Stretch, begin: int, hold: int
+    definition: TrainedDefinition, asset: Asset, earlier: LineState, problem: Occurrence, begin: int, hold: int
 ) -> bool:
     """Return whether some permitted action that begins at a minute would prevent a problem, by simulating the strongest ones.
 
@@ -74,16 +74,16 @@ def is_avoidable(
     state = simulate(earlier, max(earlier.minute, begin)).state
     until = problem.end + SAME
     return any(
-        not _problems_after(definition, asset, replace(state, changes=_held(action, hold)), until)
+        not _problems_after(definition, asset, replace(state, changes=_lasting(action, hold)), until)
         for action in best_actions(asset, state, definition.recommendation.max_changes)
     )
 
 
-def _held(action: Sequence[SetPointChange], hold: int) -> tuple[SetPointChange, ...]:
+def _lasting(action: Sequence[SetPointChange], hold: int) -> tuple[SetPointChange, ...]:
     return tuple(replace(change, hold=hold) for change in action)
 
 
-def _problems_after(definition: TrainedDefinition, asset: Asset, state: LineState, until: int) -> list[Stretch]:
+def _problems_after(definition: TrainedDefinition, asset: Asset, state: LineState, until: int) -> list[Occurrence]:
     readings = LineReadings(asset, rows=until - state.minute)
     readings.add(simulate(state, until))
     history = readings.load(asset, None, None, [definition.problem.variable or ""])

@@ -322,7 +322,7 @@ def advised(max_changes):
 def priced(**changes):
     day = DayTotals(metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, false_alarms=1)
     findings = Findings(TrialArguments(1, 1), (), (), (), 0, (day,), (day,), (), (), 0, 0, 0, None)
-    return summarise([findings], small_models.definition(costs=changes).costs).figures["cost_acted_upon"]
+    return summarise([findings], small_models.definition(costs=changes).costs).metrics["cost_acted_upon"]
 
 
 def dag(**changes):

@@ -39,7 +39,7 @@ def test_a_variable_that_follows_with_a_lag_is_found_beside_noise_and_a_fault():
     (found,) = suggest_relations(history(temperature, setpoint()))
     assert (found.variable, found.of, found.gain, found.time_constant) == ("temperature", "setpoint", 0.5, timedelta(minutes=10))
     assert found.explained > 0.9
-    assert found.kept == pytest.approx(0.9, abs=0.02)
+    assert found.described == pytest.approx(0.9, abs=0.02)
     assert found.to_document() == {
         "variable": "temperature",
         "kind": "lag",

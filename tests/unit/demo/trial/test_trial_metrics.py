@@ -8,7 +8,7 @@ from alerting.definitions.fields.costs import Costs
 from alerting.demo.disturbances import Disturbance
 from alerting.demo.trial.findings import is_needed, near, ranked_cause
 from alerting.demo.trial.page import render_trial
-from alerting.demo.trial.records import DayTotals, Findings, Intervention, Problem, Raised, Stretch, TrialArguments, TrueAlert
+from alerting.demo.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrialArguments, TrueAlert
 from alerting.demo.trial.result import mean, money, share, summarise, why_not_avoided
 
 AVOIDED = Problem(
@@ -71,18 +71,18 @@ def test_an_avoidable_problem_that_was_not_avoided_has_a_reason(problem, why):
 
 
 def test_problems_of_both_lines_are_the_same_within_half_an_hour():
-    assert near(Stretch(100, 160), Stretch(150, 200))
-    assert near(Stretch(100, 160), Stretch(189, 200))
-    assert not near(Stretch(100, 160), Stretch(190, 200))
-    assert not near(Stretch(100, 160), Stretch(20, 70))
+    assert near(Occurrence(100, 160), Occurrence(150, 200))
+    assert near(Occurrence(100, 160), Occurrence(189, 200))
+    assert not near(Occurrence(100, 160), Occurrence(190, 200))
+    assert not near(Occurrence(100, 160), Occurrence(20, 70))
 
 
 def test_an_intervention_is_needed_if_the_line_left_alone_has_a_problem_before_its_release():
     intervention = Intervention(alert=50, acted=53, released=110, changes=(), helps=True)
-    assert is_needed(intervention, [Stretch(100, 160)])
-    assert is_needed(intervention, [Stretch(20, 60)])
-    assert not is_needed(intervention, [Stretch(111, 160)])
-    assert not is_needed(intervention, [Stretch(20, 50)])
+    assert is_needed(intervention, [Occurrence(100, 160)])
+    assert is_needed(intervention, [Occurrence(20, 60)])
+    assert not is_needed(intervention, [Occurrence(111, 160)])
+    assert not is_needed(intervention, [Occurrence(20, 50)])
 
 
 def test_the_true_cause_has_the_rank_of_the_first_variable_that_shows_it():
@@ -114,23 +114,23 @@ def findings(seed: int) -> Findings:
 
 def test_several_trials_are_summarised_together():
     result = summarise([findings(1), findings(2)], Costs(miss=100, false_alarm=10, intervention=5))
-    figures = result.figures
+    metrics = result.metrics
     assert result.seeds == (1, 2)
-    assert figures["avoidable_avoided"].value == pytest.approx(4 / 6)
-    assert figures["needless_per_day"].value == 1.0
-    assert figures["cause_in_first_three"].value == 0.5
-    assert figures["belt_metres_change"].value == pytest.approx(-5.0)
-    assert figures["good_metres_change"].value == pytest.approx(50.0)
-    assert figures["saved"].value == 7 * (400 - (200 + 10 + 2 * 5))
-    assert figures["recall_after_retraining"].value == 1.0
-    assert figures["recall_after_naive_retraining"].value == 0.0
+    assert metrics["avoidable_avoided"].value == pytest.approx(4 / 6)
+    assert metrics["needless_per_day"].value == 1.0
+    assert metrics["cause_in_first_three"].value == 0.5
+    assert metrics["belt_metres_change"].value == pytest.approx(-5.0)
+    assert metrics["good_metres_change"].value == pytest.approx(50.0)
+    assert metrics["saved"].value == 7 * (400 - (200 + 10 + 2 * 5))
+    assert metrics["recall_after_retraining"].value == 1.0
+    assert metrics["recall_after_naive_retraining"].value == 0.0
     assert result.counts["not_avoidable"] == 2
     assert result.why_not == {"the change was too small or a wrong one": 2}
     assert result.ranks["fast-belt"] == {"1": 0, "2": 0, "3": 0, "later": 2}
 
 
 def test_without_costs_there_is_no_money():
-    assert not {"saved", "cost_left_alone", "cost_acted_upon"} & summarise([findings(1)], None).figures.keys()
+    assert not {"saved", "cost_left_alone", "cost_acted_upon"} & summarise([findings(1)], None).metrics.keys()
 
 
 def test_the_page_says_what_was_avoided_and_needs_nothing_from_outside():
