@@ -45,6 +45,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "gap_ms": duration_millis(model.gap),
         "usual": dict(model.usual),
         "ranges": {name: list(bounds) for name, bounds in model.ranges.items()},
+        "usual_ranges": {name: list(bounds) for name, bounds in model.usual_ranges.items()},
         "hash": model.hash,
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
@@ -105,6 +106,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
         gap=timedelta(milliseconds=meta.gap_ms),
         usual=meta.usual,
         ranges=meta.ranges,
+        usual_ranges=meta.usual_ranges,
         hash=meta.hash,
         params=meta.params,
     )
@@ -132,7 +134,7 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
     if (
         len(columns_known) != len(plan.columns)
         or not columns_known
-        or not (columns_known >= set(meta.usual) and columns_known >= set(meta.ranges))
+        or not columns_known >= {*meta.usual, *meta.ranges, *meta.usual_ranges}
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
     for member in meta.members:

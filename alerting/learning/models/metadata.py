@@ -105,6 +105,7 @@ class ModelMeta(_Closed):
     gap_ms: Length
     usual: Annotated[dict[Name, float | str | None], Field(max_length=MOST_COLUMNS)]
     ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
+    usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)] = {}
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     @field_validator("training_cutoff", "as_of")
@@ -118,7 +119,7 @@ class ModelMeta(_Closed):
     def _check_parts(self) -> Self:
         if len(self.members) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-6:
             raise ValueError("each member needs one weight, and the weights add up to 1")
-        if any(low > high for low, high in self.ranges.values()):
+        if any(low > high for low, high in (*self.ranges.values(), *self.usual_ranges.values())):
             raise ValueError("a range ends before it begins")
         return self
 
