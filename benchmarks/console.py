@@ -26,6 +26,7 @@ from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Change, Contribution, Episode, RecommendationResult, Transition, episode_id
 from alerting.kinds.validation import parse_definition
+from alerting.operators.actions import Role
 from alerting.settings.environment import Settings
 from alerting.wiring import assemble
 from benchmarks.import_rate import _free_port
@@ -35,7 +36,7 @@ EPISODES_MADE, OPEN, DEFINITIONS, ASSETS = 100_000, 100, 1_000, 100
 REPORTED, MONTHS, BATCH = 20, 12, 5_000
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 NOW = FIRST + timedelta(minutes=EPISODES_MADE)
-SIGN_IN = {"engineer-of-the-benchmark": ("ada", "admin")}
+SIGN_IN: dict[str, tuple[str, Role]] = {"engineer-of-the-benchmark": ("ada", "admin")}
 ROUNDS = 15
 GOAL_MS = 200
 
@@ -124,7 +125,7 @@ def _document(number: int) -> Document:
         kind="threshold" if number % 2 else "classifier",
         asset=asset,
         title="Biscuits too moist within 30 minutes",
-        severity=("low", "medium", "high", "critical")[number % 4],  # type: ignore[arg-type]
+        severity=("low", "medium", "high", "critical")[number % 4],
         raised_at=raised,
         detected_at=raised,
         condition="open" if is_open else "closed",

@@ -37,7 +37,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, WritePorts
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.memory import peak_mib
@@ -152,6 +152,11 @@ def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, ran
         )
 
 
+def writes_of(stores: MongoStores) -> WritePorts:
+    """Return what writing of readings takes of the stores."""
+    return WritePorts(reading_writes=stores.reading_writes, arrivals=stores.arrivals)
+
+
 def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
     """Write readings of the last seconds of the previous tick, through the platform's own ingest."""
     end = T0 + timedelta(seconds=TICK_S * tick)
@@ -159,7 +164,7 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
     for number in range(assets):
         value = 80.0 if number % 100 else 102.5
         rows = [ReadingRow(asset_name(number), at, {"temperature": value}) for at in instants]
-        add_readings(stores, rows, end + timedelta(seconds=5))
+        add_readings(writes_of(stores), rows, end + timedelta(seconds=5))
 
 
 def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,11 @@ def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
     if POLARS:
         script = str(Path(__file__).with_name("peers") / "polars_rolling.py")
         commands |= {f"polars, windows of {kind}": [POLARS, script, kind] for kind in ("time", "rows")}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, command in commands.items():
         done = subprocess.run([*command, str(table), str(stride), str(ROUNDS)], capture_output=True, text=True, check=True)
         found[name] = dict(json.loads(done.stdout))
-    sums = {name: measured.pop("sums") for name, measured in found.items()}
+    sums: dict[str, dict[str, float]] = {name: measured.pop("sums") for name, measured in found.items()}
     for name, theirs in sums.items():
         np.testing.assert_allclose(list(theirs.values()), [sums["ours"][column] for column in theirs], rtol=1e-6, err_msg=name)
     return found
@@ -88,8 +89,8 @@ def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
 def main(system: str, table: str, stride: int, rounds: int) -> None:
     """Measure one system; print its seconds, CPU seconds, peak memory, and the sum of each column but the slopes."""
     readings = pd.read_parquet(table).set_index("ts")
-    work = {"ours": _ours, "pandas": _pandas}[system]
-    found = []
+    work: Callable[[pd.DataFrame, int], Any] = _ours if system == "ours" else _pandas
+    found: list[tuple[float, float]] = []
     for _ in range(rounds):
         gc.collect()
         wall, cpu = time.perf_counter(), time.process_time()
@@ -117,7 +118,7 @@ def _ours(readings: pd.DataFrame, stride: int) -> pd.DataFrame:
         stride_ms=stride * MINUTE_MS,
         windows_ms=tuple(window // timedelta(milliseconds=1) for window in WINDOWS.values()),
         aggregations=("mean", "std", "min", "max", "last", "slope"),
-        numbers=tuple(NumberSource(name, MINUTE_MS) for name in readings),
+        numbers=tuple(NumberSource(str(name), MINUTE_MS) for name in readings),
     )
     at = START_MS + MINUTE_MS * np.arange(stride - 1, ROWS, stride, dtype=np.int64)
     return build_features(plan, History(Asset(name="line"), readings), at)

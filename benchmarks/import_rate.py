@@ -20,7 +20,10 @@ from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.indexes import READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.platform import Platform
+from alerting.settings.environment import Settings
 from alerting.usecases.ingestion.tables import check_readings
+from alerting.wiring import assemble
 
 ROWS, VARIABLES, ASSETS = 50_000, 20, 5
 BATCH = 10_000
@@ -38,7 +41,8 @@ def run() -> dict[str, object]:
         for i in range(ROUNDS):
             stores = MongoStores(client[f"imported_{i}"])
             prepare_database(stores.database)
-            ours.append(_import(file, stores))
+            platform = assemble(Settings(home=Path(folder), mongodb_uri=server.uri), stores, channels=False)
+            ours.append(_import(file, platform))
             plain = MongoStores(client[f"raw_{i}"])
             prepare_database(plain.database)
             raw.append(_insert(stores, plain))
@@ -66,10 +70,10 @@ def _write(file: Path) -> None:
     frame.to_csv(file, index=False)
 
 
-def _import(file: Path, stores: MongoStores) -> float:
+def _import(file: Path, platform: Platform) -> float:
     gc.collect()
     started = time.perf_counter()
-    result = check_readings(ReadingsFile(file, Layout()), stores).write(now=datetime.now(UTC), actor="benchmark")
+    result = check_readings(ReadingsFile(file, Layout()), platform).write(now=datetime.now(UTC), actor="benchmark")
     elapsed = time.perf_counter() - started
     assert result.new == ROWS
     return ROWS / elapsed

@@ -1,9 +1,10 @@
 """Airflow at a plant's size: 1,000 classifiers and 10,000 thresholds in the real scheduler, evaluated each minute.
 
 The classifiers are copies of ten models, trained on the demo line. Every other minute one of them gets another title, which
-shows in its DAG some seconds later. After a third of the time two trainings are started; the delays of the minutes beside them
-are reported apart. `MINUTES` (30) begin when everything was evaluated once; `PLANT_HOME` names a folder that keeps definitions
-and models for the next time. A small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
+shows in its DAG some seconds later. After a third of the time two trainings are started; the delays of the minutes beside
+trainings are reported apart. After half of the time a new definition is put into the database, as its author would, and its
+training and its champion are waited for. `MINUTES` (30) begin when everything was evaluated once; `PLANT_HOME` names a folder
+that keeps definitions and models for the next time. A small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
 """
 
 import json
@@ -62,7 +63,7 @@ def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Documen
         with open_stores(settings) as stores:
             platform = assemble(settings, stores, channels=False)
             _fill(platform, stores, classifiers, thresholds)
-            with running_airflow(settings, AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION="True") as processes:
+            with running_airflow(settings) as processes:
                 watch = _Watch(platform, stores, _signed_in(settings), processes, classifiers, thresholds)
                 watch.run(minutes)
     return watch.result()
@@ -163,7 +164,9 @@ class _Watch:
     seconds: float = 0.0
     first_dags_s: float = 0.0
     states: list[str] = field(default_factory=list)
+    inserted_s: dict[str, float] = field(default_factory=dict)
     _edit: tuple[str, str, float] | None = None
+    _inserted: float | None = None
 
     def run(self, minutes: int) -> None:
         """Watch until this many minutes after the first one at which everything was evaluated."""
@@ -181,6 +184,7 @@ class _Watch:
                 if began is not None:
                     self._act(delivered, (delivered - whole_minute(began)) // MINUTE, minutes)
             self._note_edit()
+            self._note_insertion()
             reached = evaluated_to(self.stores, self.classifiers + self.thresholds)
             if reached is None or reached == before:
                 if now - last_change > PATIENCE:
@@ -198,29 +202,32 @@ class _Watch:
         self.states = [self.http.get(path).json()["state"] for path in self.trainings]
 
     def _wait_for_dags(self) -> None:
-        """Wait until Airflow has read every DAG, then let the evaluation run."""
+        """Wait until Airflow has read every DAG."""
         began, wanted = time.monotonic(), self.classifiers
         while self.http.get("/dags", params={"limit": 1, "tags": "train"}).raise_for_status().json()["total_entries"] < wanted:
             if time.monotonic() > began + PATIENCE.total_seconds():
                 raise TimeoutError("Airflow has not read all DAGs")
             time.sleep(1)
         self.first_dags_s = time.monotonic() - began
-        for dag_id in ("evaluate__1m", "maintain"):
-            self._unpause(dag_id)
 
     def _act(self, at: datetime, minute: int, minutes: int) -> None:
-        """Edit a title every other minute, and start two trainings after a third of the time."""
+        """Edit a title every other minute, start two trainings after a third of the time, insert a definition after half."""
         if minute % 2 == 1 and self._edit is None:
             name, title = _name(minute % self.classifiers), f"Moist, said at {at:%H:%M}"
             apply(self.platform, [_definition(minute % self.classifiers, title=title)], "benchmark", at, "an edit")
             self._edit = (f"train__{name}", title, time.monotonic())
         if minute == max(1, minutes // 3):
             for dag_id in (f"train__{_name(0)}", f"train__{_name(1)}"):
-                self._unpause(dag_id)
                 body = {"logical_date": None, "conf": {"as_of": at.isoformat()}}
                 run = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
                 self.trainings.append(f"/dags/{dag_id}/dagRuns/{run}")
-        if any(self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings):
+        if minute == max(2, minutes // 2):
+            written = self.stores.database["alert_definitions"]
+            written.insert_one(_definition(self.classifiers))
+            self._inserted = time.monotonic()
+        new = _name(self.classifiers)
+        running = self._inserted is not None and not self.platform.decisions.of(new) and bool(self.platform.trainings.of([new]))
+        if running or any(self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings):
             self.trained.add(at)
 
     def _note_edit(self) -> None:
@@ -230,8 +237,13 @@ class _Watch:
                 self.edit_s.append(round(time.monotonic() - began, 1))
                 self._edit = None
 
-    def _unpause(self, dag_id: str) -> None:
-        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+    def _note_insertion(self) -> None:
+        if self._inserted is not None and len(self.inserted_s) < 2:
+            name, seconds = _name(self.classifiers), round(time.monotonic() - self._inserted, 1)
+            if "training" not in self.inserted_s and self.platform.trainings.of([name]):
+                self.inserted_s["training"] = seconds
+            if self.platform.decisions.of(name):
+                self.inserted_s["decision"] = seconds
 
     def _cpu(self) -> dict[str, float]:
         """Return CPU seconds of each part so far; of the DAG processor with those of the processes that read files."""
@@ -265,6 +277,7 @@ class _Watch:
             else None,
             "trainings": self.states,
             "edit_to_dag_s": self.edit_s,
+            "insertion_to_s": self.inserted_s,
             "first_dags_s": round(self.first_dags_s, 1),
             "cpu_s_to_read_all_dags": round(self.cpu_s["airflow-dags"] * CYCLE_S / self.seconds, 1),
             "cpu_share": {name: round(spent / self.seconds, 3) for name, spent in self.cpu_s.items()},

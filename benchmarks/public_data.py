@@ -105,7 +105,7 @@ def _machines(files: Path, errors: bool) -> Iterator[History]:
         events = [_events(own[name], column, prefix) for name, (column, prefix) in types.items()]
         told = pd.concat(events).sort_values(["start", "type"], ignore_index=True)
         yield History(
-            Asset(name=f"machine-{machine.machineID}", attributes={"model": machine.model, "age": float(machine.age)}),
+            Asset(name=f"machine-{machine.machineID}", attributes={"model": machine.model, "age": float(str(machine.age))}),
             _indexed(own["telemetry"], "datetime"),
             told,
             tuple(EventType(name=name, duration="instant") for name in sorted(told["type"].unique())),

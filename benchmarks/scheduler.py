@@ -33,7 +33,7 @@ from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_stores, prepare_database
-from benchmarks.evaluate import ASSETS, asset_name, write_definitions
+from benchmarks.evaluate import ASSETS, asset_name, write_definitions, writes_of
 
 DEFINITIONS, ROUNDS = 10_000, 5
 MINUTE = timedelta(minutes=1)
@@ -106,7 +106,7 @@ def deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Ge
     values = random.normal(80, 3, assets).round(3)
     values[at.minute % 100 :: 100] = 102.5  # too hot in this minute
     rows = [ReadingRow(asset_name(i), at, {"temperature": value}) for i, value in enumerate(values.tolist())]
-    add_readings(stores, rows, datetime.now(UTC))
+    add_readings(writes_of(stores), rows, datetime.now(UTC))
 
 
 @contextmanager

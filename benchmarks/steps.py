@@ -144,10 +144,10 @@ def _compare(keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any
 
 def _summary(keys: Sequence[Any], lines: Mapping[Any, Line]) -> dict[str, Any]:
     own = [lines[key] for key in keys if "score" in lines[key]]
-    metrics = pd.DataFrame([_metrics(line, "twin") for line in own]).mean().round(4).to_dict()
+    metrics = pd.DataFrame([_metrics(line, "twin") for line in own]).mean().round(4)
     refit = pd.DataFrame([_metrics(line, "refit") for line in own if "refit" in line["score"]]).mean().round(4).to_dict()
     return {
-        **metrics,
+        **{str(name): float(value) for name, value in metrics.items()},
         "refit": refit,
         "ap_by_seed": [
             _mean_ap([line for line in own if line["key"][2] == seed]) for seed in {line["key"][2]: 0 for line in own}

@@ -85,7 +85,7 @@ def linear_model(
     from alerting.learning.models.estimator import Estimator
     from alerting.learning.models.families.logistic_regression import Linear
     from alerting.learning.models.trained import TrainedModel, model_hash
-    from alerting.learning.selection.challenger import ordinary_ranges, usual_values
+    from alerting.learning.selection.challenger import USUAL, ordinary_ranges, usual_values
 
     columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows), scaled=True)
@@ -108,5 +108,6 @@ def linear_model(
         gap=timedelta(0),
         usual=usual_values(plan, rows),
         ranges=ordinary_ranges(plan, rows),
+        usual_ranges=ordinary_ranges(plan, rows, USUAL),
         hash=model_hash(estimator, calibration, threshold, plan),
     )

@@ -24,7 +24,7 @@ from alerting.reporting.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.episodes.episode import Episode, Verdict
+    from alerting.episodes.episode import Episode, RecommendationTaken, Verdict
 
 episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
 
@@ -91,6 +91,8 @@ def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str],
         console.print(f"  why: {c.message}")
     if episode.recommendation:
         console.print(f"  what-if: {episode.recommendation.message}")
+    if episode.present and episode.present.recommendation.message != episode.recommendation.message:
+        console.print(f"  now ({short(episode.present.at)}): {episode.present.recommendation.message}")
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}")
     if episode.outcome_record and episode.condition != "open":
@@ -131,6 +133,9 @@ def feedback(
     action: Annotated[str | None, typer.Option(help="The action.")] = None,
     comment: Annotated[str | None, typer.Option(help="A comment.")] = None,
     acted_at: ActedAt = None,
+    taken: Annotated[
+        str | None, typer.Option("--recommendation", help="Whether you followed it: yes, partly, other or no.", metavar="TEXT")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give feedback on an episode: whether it was right, and whether you acted on it."""
@@ -139,9 +144,13 @@ def feedback(
 
     if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
         raise typer.BadParameter(f"{verdict!r} is not a verdict; write true_alarm, false_alarm or unsure", param_hint="--verdict")
+    if taken not in (None, "yes", "partly", "other", "no"):
+        raise typer.BadParameter(f"{taken!r}: write yes, partly, other or no", param_hint="--recommendation")
     done_at = instant(acted_at, "--acted-at")
     with platform() as p:
-        feedback = Feedback(episode, cast("Verdict", verdict), acted, action, comment, user(), p.clock.now(), done_at)
+        now, said = p.clock.now(), cast("Verdict", verdict)
+        followed = cast("RecommendationTaken | None", taken)
+        feedback = Feedback(episode, said, acted, action, comment, user(), now, done_at, followed)
         after = give_feedback(p, feedback)
     outcome = f"{after.outcome_record.outcome} ({after.outcome_record.reason})" if after.outcome_record else "not known yet"
     show_result(after, as_json, f"recorded for {after.title} on {after.asset}; outcome: {outcome}")

@@ -19,6 +19,7 @@ Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 LateDataStatus = Literal["found_late", "refuted"]
+RecommendationTaken = Literal["yes", "partly", "other", "no"]
 Safety = Literal["aim", "threshold", "nominal"]
 
 
@@ -34,13 +35,19 @@ class Transition:
 
 @dataclass(frozen=True)
 class Contribution:
-    """Share of one variable in one score, in probability; all shares add up to score minus the usual score."""
+    """Share of one variable in one score, in probability; all shares add up to score minus the usual score.
+
+    `usual`: the median of the training rows, or their most frequent level; `usual_low`, `usual_high`: their 10 and 90 %
+    quantiles, None for what is not a number, and from models of an earlier version.
+    """
 
     variable: str
     share: float
     value: float | str | None
     usual: float | str | None
     message: str
+    usual_low: float | None = None
+    usual_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,39 @@ class RecommendationResult:
 
 
 @dataclass(frozen=True)
+class EarlierAdvice:
+    """Advice that another one has replaced: in force from `since` on, with the risk of the instant at which it was replaced."""
+
+    since: datetime
+    until: datetime
+    risk: float
+    changes: tuple[Change, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class PresentAdvice:
+    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while the problem is expected.
+
+    `since`: from when on the platform has given this same advice. `earlier`: advice that it replaced, oldest first, bounded.
+    """
+
+    at: datetime
+    since: datetime
+    risk: float
+    threshold: float | None
+    model_version: int | None
+    contributions: tuple[Contribution, ...]
+    recommendation: RecommendationResult
+    earlier: tuple[EarlierAdvice, ...] = ()
+
+
+@dataclass(frozen=True)
 class Feedback:
-    """An operator's feedback on an episode; never overwritten."""
+    """An operator's feedback on an episode; never overwritten.
+
+    `recommendation_taken`: whether the operator changed what the recommendation said, in part, something else, or nothing.
+    """
 
     episode: str
     verdict: Verdict | None
@@ -125,6 +163,7 @@ class Feedback:
     actor: str
     at: datetime
     acted_at: datetime | None = None
+    recommendation_taken: RecommendationTaken | None = None
 
 
 @dataclass(frozen=True)
@@ -158,10 +197,11 @@ class Episode:
     change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
     `late_data_status`: found only in late data, or refuted by late data. `is_prediction`: raised before its problem, which is
-    expected in the prediction window.
+    expected in the prediction window. `contributions` and `recommendation` are those of the raise.
 
     Of a prediction: `happening_at`: when its problem was known to have come, None if it did not; `prediction_ended_at`: that
-    instant, or `valid_until`. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
+    instant, or `valid_until`; `present`: reasons and advice of its newest evaluated instant, None until there is one after the
+    raise. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
     """
 
     id: str
@@ -200,6 +240,7 @@ class Episode:
     is_prediction: bool = False
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
+    present: PresentAdvice | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -210,16 +251,16 @@ class Episode:
         return replace(self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes)
 
     @property
-    def severity_now(self) -> Severity:
-        """Return the present severity; of a closed episode, the severity at its end."""
-        return self.severity
-
-    @property
     def phase(self) -> Phase:
         """Return whether its problem is expected, happening or over. An open alarm that predicts nothing is happening."""
         if self.condition == "closed":
             return "over"
         return "expected" if self.is_prediction and self.happening_at is None else "happening"
+
+    @property
+    def advice(self) -> RecommendationResult | None:
+        """Return the newest advice: that of the raise, until it was computed again."""
+        return self.present.recommendation if self.present else self.recommendation
 
     @property
     def ended_at(self) -> datetime | None:

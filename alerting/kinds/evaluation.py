@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, Revision
+from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores
 from alerting.detection.evaluation import Evaluation
@@ -75,13 +75,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds, `row` and `model` only for model kinds."""
+    """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds."""
 
     value: float | None
     reading: ReadingInForce | None = None
     row: pd.DataFrame | None = None
     model: TrainedModel | None = None
     model_version: int | None = None
+    history: History | None = None
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """The newest scored instant of a prediction after its raise, at which its reasons and advice are computed again."""
+
+    at: datetime
+    values: Raise
+    definition: TrainedDefinition
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ class ScoredRows:
 class TargetEvaluation:
     """Result for one target: the state after, the steps on the way, the values at each raise, and why a severity changed.
 
-    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated.
+    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated. `refreshes`: of
+    predictions that were open in it, by the instant of their raise.
     """
 
     state: ConditionState
@@ -120,3 +131,4 @@ class TargetEvaluation:
     unknown: str | None = None
     unreadable: str | None = None
     history: History | None = None
+    refreshes: dict[datetime, Refresh] = field(default_factory=dict)

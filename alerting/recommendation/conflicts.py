@@ -9,7 +9,7 @@ from alerting.episodes.episode import Episode
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
     """Return, by episode id, a sentence for each other open alert of its asset that advises the opposite."""
     found: dict[str, list[str]] = {}
-    advising = [e for e in episodes if e.condition == "open" and e.recommendation is not None and e.recommendation.helps]
+    advising = [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps]
     for one, other in combinations(advising, 2):
         if one.asset == other.asset:
             directions, others = _directions(one), _directions(other)
@@ -22,7 +22,7 @@ def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
 
 def _directions(episode: Episode) -> dict[str, bool]:
     """Return whether the advice raises each number that it changes."""
-    changes = episode.recommendation.changes if episode.recommendation else ()
+    changes = episode.advice.changes if episode.advice else ()
     return {
         change.variable: change.after > change.before
         for change in changes

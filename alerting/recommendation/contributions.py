@@ -31,8 +31,9 @@ def contributions(
     """Return the share of each raw variable, event type or attribute in the score of one row, the largest first.
 
     Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
-    Variables without any share are left out. `value` and `usual` are the variable's level; the message describes the column with
-    the largest share. `explained`: the explanation of the row, computed if left out. Raises UserError if the row lacks columns.
+    Variables without any share are left out. `value`, `usual` and its range are the variable's level; the message describes the
+    column with the largest share. `explained`: the explanation of the row, computed if left out. Raises UserError if the row
+    lacks columns.
     """
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
@@ -79,12 +80,16 @@ def _contribution(
     share = float(shares[positions].sum())
     strongest = max(positions, key=lambda i: abs(shares[i]) if np.sign(shares[i]) == np.sign(share) else -1.0)
     level = _level(layout, positions, strongest)
+    low, high = model.usual_ranges.get(layout[level].name, (None, None))
+    usual, usual_range = model.usual[layout[strongest].name], model.usual_ranges.get(layout[strongest].name)
     return Contribution(
         variable=layout[strongest].source,
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        message=describe_contribution(asset, layout[strongest], values[strongest], model.usual[layout[strongest].name], share),
+        message=describe_contribution(asset, layout[strongest], values[strongest], usual, share, usual_range),
+        usual_low=low,
+        usual_high=high,
     )
 
 

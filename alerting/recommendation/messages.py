@@ -42,6 +42,13 @@ def quantity(value: float, unit_text: str | None = None) -> str:
     return f"{digits} {unit_text}" if unit_text else digits
 
 
+def usual_interval(low: float, high: float, unit_text: str | None = None) -> str:
+    """Format the usual range of a variable: `203 to 215 °C`, and one value where both ends read the same."""
+    ends = [quantity(end) for end in (low, high)]
+    text = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"{text} {unit_text}" if unit_text else text
+
+
 def setting(value: float, unit_text: str | None = None) -> str:
     """Format a set-point in full, as operators enter it: `1234.5 °C`."""
     return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
@@ -106,12 +113,20 @@ def column_value(asset: Asset, column: Column, value: float | str | None) -> str
 
 
 def describe_contribution(
-    asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float
+    asset: Asset,
+    column: Column,
+    value: float | str | None,
+    usual: float | str | None,
+    share: float,
+    usual_range: tuple[float, float] | None = None,
 ) -> str:
-    """Describe one contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, raises the risk by 31 points`."""
+    """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk by 31 points`.
+
+    `usual`: the median or most frequent level; `usual_range`: the 10 and 90 % quantiles of a number, where they are known.
+    """
     push = f"{'raises' if share > 0 else 'lowers'} the risk by {spoken_points(abs(share))}"
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
-        return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"
+        return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual, usual_range)}, {push}"
     shown, usually = column_value(asset, column, value), column_value(asset, column, usual)
     state = column.aggregation in ("last", "value")
     if shown == usually:
@@ -132,7 +147,15 @@ def _subject(asset: Asset, column: Column) -> str:
     return pattern.format(name=name, window=spoken_duration(timedelta(milliseconds=column.window_ms or 0)))
 
 
-def _against_usual(asset: Asset, column: Column, value: float, usual: float) -> str:
+def _against_usual(asset: Asset, column: Column, value: float, usual: float, usual_range: tuple[float, float] | None) -> str:
+    own = unit(asset, column.source)
+    if usual_range is not None:
+        low, high = usual_range
+        usually = f"its usual {usual_interval(low, high, own)}"
+        if low <= value <= high:
+            return f"{quantity(value, own)}, within {usually}"
+        beyond = f"{quantity(value - high, own)} above" if value > high else f"{quantity(low - value, own)} below"
+        return f"{beyond} {usually}"
     distance = value - usual
     if abs(distance) <= 1e-3 * max(abs(usual), 1e-9):
         return f"at its usual {quantity(usual, unit(asset, column.source))}"

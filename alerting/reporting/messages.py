@@ -16,6 +16,12 @@ OUTCOME_NAMES = {
 }
 NONE = "\u2013"
 VERDICT_NAMES = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsure"}
+TAKEN_NAMES = {
+    "yes": "followed the recommendation",
+    "partly": "followed it in part",
+    "other": "changed something else",
+    "no": "did not follow the recommendation",
+}
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
+from alerting.reporting.sentences import last_taken
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
@@ -65,7 +66,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """Verdicts of operators. Disagreements: with the data, or with each other."""
+    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether recommendations were followed."""
 
     notified: int
     response: Estimate
@@ -73,6 +74,7 @@ class VerdictMetrics:
     acted: int
     against_data: Estimate
     among_themselves: int
+    taken: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -287,6 +289,7 @@ def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
         acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
         against_data=share(against, len(checkable), "verdicts that data can check"),
         among_themselves=sum(disagree for _, _, disagree in answered),
+        taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
     )
 
 

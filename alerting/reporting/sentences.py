@@ -5,11 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from alerting.definitions.wording.spoken import spoken_about
-from alerting.episodes.episode import Contribution, Episode, Feedback, Transition, TransitionKind
+from alerting.definitions.wording.spoken import spoken_about, spoken_share
+from alerting.episodes.episode import (
+    Contribution,
+    Episode,
+    Feedback,
+    RecommendationResult,
+    RecommendationTaken,
+    Transition,
+    TransitionKind,
+)
 from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
-from alerting.reporting.messages import OUTCOME_NAMES, VERDICT_NAMES
+from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES
 
 REASONS_SHOWN = 3
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
@@ -110,16 +118,46 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the next step of an operator: the advice of the model where it helps, else the engineer's text."""
-    advice = episode.recommendation
-    if advice is not None and (advice.helps or "action" not in episode.guidance):
+    """Return the next step of an operator: the advice of the model where it helps, else the engineer's text.
+
+    Of an open episode it is the newest advice, which may be that no change is needed any more; of an ended one that of its raise.
+    """
+    advice = advice_shown(episode)
+    if advice is not None and (advice.helps or is_lower_now(episode) or "action" not in episode.guidance):
         return advice.message
     return episode.guidance.get("action")
 
 
+def advice_shown(episode: Episode) -> RecommendationResult | None:
+    """Return the newest advice of an open episode, of an ended one that of its raise."""
+    return episode.advice if episode.condition == "open" else episode.recommendation
+
+
+def is_lower_now(episode: Episode) -> bool:
+    """Return whether the risk of an expected problem is under the threshold again."""
+    present = episode.present if episode.phase == "expected" else None
+    return present is not None and present.threshold is not None and present.risk < present.threshold
+
+
+def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None) -> str | None:
+    """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
+
+    `taken`: what the readings show of the operator's changes.
+    """
+    present, at_raise = episode.present, episode.evaluation.value
+    if present is None or at_raise is None:
+        return None
+    course = f"risk {spoken_share(at_raise)} → {spoken_share(present.risk)}"
+    if taken in ("yes", "partly", "other"):
+        effect = "The change you made has taken effect" if present.risk < at_raise else "A change was made, without effect so far"
+        return f"{effect}: {course}"
+    return f"Since the raise: {course}"
+
+
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """Return the three strongest contributions, and the rest."""
-    ranked = sorted(episode.contributions, key=lambda c: -abs(c.share))
+    """Return the three strongest contributions, and the rest: the newest of an open episode, else those of the raise."""
+    newest = episode.present if episode.condition == "open" else None
+    ranked = sorted(newest.contributions if newest else episode.contributions, key=lambda c: -abs(c.share))
     return ranked[:REASONS_SHOWN], ranked[REASONS_SHOWN:]
 
 
@@ -159,6 +197,12 @@ def last_answer(episode: Episode, actor: str) -> Feedback | None:
     return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
 
 
+def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
+    """Return the last answer to whether the recommendation was followed: of a person, or of anyone; None without one."""
+    own = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
+    return next((f.recommendation_taken for f in own if f.recommendation_taken), None)
+
+
 def has_acted(episode: Episode, actor: str) -> bool:
     """Return whether a person has reported an action."""
     return any(f.acted for f in episode.feedback if f.actor == actor)
@@ -169,6 +213,8 @@ def answer(feedback: Feedback) -> str:
     parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
     if feedback.acted:
         parts.append(f"acted: {feedback.action}" if feedback.action else "acted")
+    if feedback.recommendation_taken:
+        parts.append(TAKEN_NAMES[feedback.recommendation_taken])
     text = ", ".join(parts)
     if not feedback.comment:
         return text

@@ -32,6 +32,7 @@ def _environment() -> Environment:
         interval=messages.interval,
         amount=lambda e: messages.amount(e.value, e.unit),
         outcome=lambda o: messages.OUTCOME_NAMES[o],
+        taken=lambda t: messages.TAKEN_NAMES[t],
         verdict=lambda v: messages.VERDICT_NAMES.get(v, "no verdict"),
     )
     return environment

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,8 +44,9 @@ class Task:
 
 def load(data: Path, kept: Path, name: str) -> list[Task]:
     """Return a task, or one for each fold. Write its matrix to a folder below `kept` unless it exists. Idempotent."""
-    loaders = {"azure": azure, "roasting": roasting, "ai4i": ai4i, "ai4i-folds": ai4i}
-    definition, dataset = loaders[name](data)
+    loader: Callable[[Path], tuple[ClassifierDefinition, Dataset]]
+    loader = azure if name == "azure" else roasting if name == "roasting" else ai4i
+    definition, dataset = loader(data)
     parts = stratified(dataset, FOLDS) if name == "ai4i-folds" else [dataset]
     return [_export(kept, name, number, definition, part) for number, part in enumerate(parts)]
 

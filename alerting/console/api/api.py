@@ -97,7 +97,10 @@ def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
 def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:
     """Record the feedback of a person on an episode; returns the episode with its outcome."""
     now, action, comment = platform.clock.now(), body.action or None, body.comment or None
-    return give_feedback(platform, Feedback(id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at))
+    taken = body.recommendation_taken
+    return give_feedback(
+        platform, Feedback(id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at, taken)
+    )
 
 
 @router.get("/definitions", tags=["definitions"])

@@ -20,7 +20,9 @@ from alerting.episodes.episode import (
     Outcome,
     OutcomeRecord,
     Phase,
+    PresentAdvice,
     RecommendationResult,
+    RecommendationTaken,
     Transition,
     Verdict,
 )
@@ -75,6 +77,7 @@ class EpisodeDetail(EpisodeSummary):
     inputs: dict[str, Any]
     contributions: tuple[Contribution, ...]
     recommendation: RecommendationResult | None
+    present: PresentAdvice | None
     guidance: dict[str, str]
     transitions: tuple[Transition, ...]
     notifications: tuple[Notification, ...]
@@ -90,7 +93,7 @@ class EpisodePage(View):
 
 
 class FeedbackBody(BaseModel):
-    """Feedback of an operator: at least a verdict, an action or a comment."""
+    """Feedback of an operator: at least a verdict, an action, a comment, or whether the recommendation was followed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -99,9 +102,16 @@ class FeedbackBody(BaseModel):
     action: Short | None = Field(None, description="The action; only together with acted.")
     comment: Text | None = Field(None, description="A comment.")
     acted_at: Instant | None = Field(None, description="Time of the action; now when left out.")
+    recommendation_taken: RecommendationTaken | None = Field(
+        None,
+        description="Whether the operator followed the recommendation: yes, partly, other (changed something else) or no. "
+        "All but no go together with acted.",
+    )
 
     @model_validator(mode="after")
     def _only_actor(self) -> Self:
+        if self.recommendation_taken in ("yes", "partly", "other") and not self.acted:
+            raise ValueError(f"recommendation_taken {self.recommendation_taken} goes together with acted: true")
         if (self.action or self.acted_at) and not self.acted:
             raise ValueError("action and acted_at go together with acted: true")
         return self
@@ -211,7 +221,7 @@ def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
-        "advice": episode.recommendation.message if episode.recommendation else None,
+        "advice": episode.advice.message if episode.advice else None,
         "message": sentences.message(episode),
         "outcome": determined.outcome if determined else None,
         "outcome_reason": determined.reason if determined else None,

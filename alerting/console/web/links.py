@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from alerting.adapters.platform import Platform
@@ -13,8 +14,10 @@ from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
 from alerting.console.web.rendering import render
 from alerting.notifications.links import LinkRefused
+from alerting.usecases.episodes.recognition import all_advice, recommendation_taken
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
+Taken = Annotated[Literal["yes", "partly", "other", "no", ""], Form()]
 _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 
 
@@ -39,12 +42,12 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
         return _page(request, platform, token, done=False)
 
     @routes.post(LINKS + "{token}", response_class=HTMLResponse)
-    def act(token: str, request: Request, platform: Served, confirm: FormField = "") -> Response:
+    def act(token: str, request: Request, platform: Served, confirm: FormField = "", taken: Taken = "") -> Response:
         check(request, platform, token)
         if confirm != "yes":
             raise HTTPException(422, "open the link and confirm on its page")
         try:
-            use_link(platform, token, platform.clock.now())
+            use_link(platform, token, platform.clock.now(), taken or None)
         except LinkRefused as refusal:
             raise HTTPException(410, str(refusal)) from refusal
         return _page(request, platform, token, done=True)
@@ -58,7 +61,18 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     except LinkRefused as refusal:
         raise HTTPException(410, str(refusal)) from refusal
     answered = done or has_answered(grant, episode)
+    now = platform.clock.now()
+    asks = grant.purpose == "acted" and not answered and any(one.changes for one in all_advice(episode))
+    seen = recommendation_taken(platform, episode, now) if asks else None
     page = render(
-        "link.html", request, e=episode, grant=grant, answer=LABELS[grant.purpose], answered=answered, now=platform.clock.now()
+        "link.html",
+        request,
+        e=episode,
+        grant=grant,
+        answer=LABELS[grant.purpose],
+        answered=answered,
+        asks=asks,
+        taken=seen.taken if seen and seen.changes else None,
+        now=now,
     )
     return HTMLResponse(page, headers=_HEADERS)

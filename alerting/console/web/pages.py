@@ -21,9 +21,12 @@ from alerting.definitions.wording.fault_messages import fault_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.recommendation.conflicts import opposite_advice
+from alerting.recommendation.recognition import Recognition
 from alerting.reporting import messages, sentences
+from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart
 from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.episodes.recognition import recommendation_taken
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
@@ -106,9 +109,17 @@ def say(
     acted: FormField = "",
     action: FormText = "",
     comment: FormText = "",
+    taken: FormField = "",
 ) -> Response:
-    """Record feedback from the page through the use case of the API."""
-    body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
+    """Record feedback from the page through the use case of the API. Who changed something for the alarm has acted on it."""
+    has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
+    body = _body(
+        verdict=verdict or None,
+        acted=has_acted,
+        action=action or None,
+        comment=comment or None,
+        recommendation_taken=taken or None,
+    )
     try:
         record_feedback(platform, id, body, person)
     except UserError as refusal:
@@ -150,7 +161,7 @@ def episode_page(
     found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
-    reached = watermark_of(platform, found)
+    reached, seen = watermark_of(platform, found), _recognition(platform, found, now)
     return render(
         "episode.html",
         request,
@@ -160,6 +171,13 @@ def episode_page(
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,
+        advice=sentences.advice_shown(found),
+        course=sentences.risk_since_raise(found, seen.taken if seen else None),
+        seen=seen,
+        taken=sentences.last_taken(found, person.name) or (seen.taken if seen and seen.changes else None),
+        risk_steps=risk_steps(found),
+        waterfall=reasons_waterfall(found, asset),
+        caveat=CAVEAT,
         scale=max((abs(c.share) for c in strongest), default=1.0) or 1.0,
         chart=None if chart is None else chart_shape(chart, request.app.state.zone),
         own=sentences.last_answer(found, person.name),
@@ -173,6 +191,15 @@ def episode_page(
         closing=closing,
         now=now,
     )
+
+
+def _recognition(platform: Platform, episode: Episode, now: datetime) -> Recognition | None:
+    """Return what the readings show of the recommendation; None if they cannot be read."""
+    try:
+        return recommendation_taken(platform, episode, now)
+    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # caused by data that people wrote
+        logging.getLogger(__name__).exception("no look at the set-points of episode %s", episode.id)
+        return None
 
 
 def _chart(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:

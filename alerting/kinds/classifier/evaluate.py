@@ -28,6 +28,7 @@ from alerting.kinds.classifier.open_prediction import (
     read_from,
     state_at_end,
 )
+from alerting.kinds.classifier.refresh import courses_of, refreshes_of
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
 from alerting.learning.features.build import build_features, grid
@@ -87,10 +88,14 @@ def _evaluate_interval(
         if step.kind == "raised" and rows is not None:
             row = int(np.searchsorted(at, to_millis(step.at)))
             serving = None if model is None else model.serving(step.at)
-            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], serving, part.model_version)
+            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], serving, part.model_version, history)
         elif step.kind == "happening":
             problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
             steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
+    refreshes = dict(result.refreshes)
+    if model is not None and rows is not None and raising.problem == definition.problem:
+        courses = courses_of(result.state, steps, of_open, rule)
+        refreshes |= refreshes_of(courses, definition, model, part.model_version, at, score, rows, history)
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
@@ -102,6 +107,7 @@ def _evaluate_interval(
         scored,
         NO_MODEL if model is None else str(unknown[-1]) or None if len(at) else None,
         history=history,
+        refreshes=refreshes,
     )
 
 

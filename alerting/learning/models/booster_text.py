@@ -48,7 +48,7 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
     first_leaf = np.cumsum([0, *(n + 1 for n in inner)])
     nodes = int(first[-1])
     parent, is_left = np.full(nodes + int(first_leaf[-1]), -1), np.zeros(nodes + int(first_leaf[-1]), np.bool_)
-    words_of, words = np.zeros((nodes, 2), np.int64), [np.empty(0, np.int64)]
+    bits_of, bits = np.zeros((nodes, 2), np.int64), [np.empty(0, np.int64)]
     threshold = np.concatenate([np.empty(0), *(_numbers(tree["threshold"]) for tree in trees)])
     decision = np.concatenate([np.empty(0), *(_numbers(tree["decision_type"]) for tree in trees)]).astype(np.int64)
     for number, tree in enumerate(trees):
@@ -58,10 +58,10 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
             parent[below], is_left[below] = first[number] + np.arange(len(child)), side == "left_child"
         if tree.get("num_cat", "0") != "0":
             own = first[number] + np.flatnonzero(decision[first[number] : first[number + 1]] & _CATEGORICAL)
-            bounds = _numbers(tree["cat_boundaries"]).astype(np.int64) + sum(map(len, words))
+            bounds = _numbers(tree["cat_boundaries"]).astype(np.int64) + sum(map(len, bits))
             chosen = threshold[own].astype(np.int64)
-            words_of[own] = np.column_stack([bounds[chosen], bounds[chosen + 1]])
-            words.append(_numbers(tree["cat_threshold"]).astype(np.int64))
+            bits_of[own] = np.column_stack([bounds[chosen], bounds[chosen + 1]])
+            bits.append(_numbers(tree["cat_threshold"]).astype(np.int64))
     return Trees(
         feature=np.concatenate([np.empty(0), *(_numbers(tree["split_feature"]) for tree in trees)]).astype(np.int64),
         threshold=threshold,
@@ -70,8 +70,8 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
         is_left=is_left,
         value=np.concatenate([_numbers(tree["leaf_value"]) for tree in trees]) / len(texts),
         first_leaf=first_leaf[:-1],
-        words=np.concatenate(words),
-        words_of=words_of,
+        bits=np.concatenate(bits),
+        bits_of=bits_of,
     )
 
 

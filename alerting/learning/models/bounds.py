@@ -28,8 +28,8 @@ class Trees:
 
     Of each inner node: `feature`, `threshold` (left: at most this), `decision` (bits as in LightGBM's model text). `parent`,
     `is_left`: of each inner node and then of each leaf, the inner node above it (-1 for a root), and the side. `value`: of each
-    leaf, its addend to the margin; `first_leaf`: of each tree. `words`, `words_of`: the categories that go left, as bits, and the
-    start and end in `words` of each node. `single`: values are compared as 32-bit numbers.
+    leaf, its addend to the margin; `first_leaf`: of each tree. `bits`, `bits_of`: the categories that go left, as bits, and the
+    start and end in `bits` of each node. `single`: values are compared as 32-bit numbers.
     """
 
     feature: Ints
@@ -39,8 +39,8 @@ class Trees:
     is_left: BoolArray
     value: Floats
     first_leaf: Ints
-    words: Ints
-    words_of: Ints
+    bits: Ints
+    bits_of: Ints
     single: bool = False
 
     @cached_property
@@ -75,10 +75,10 @@ class Trees:
     def _chosen(self, nodes: Ints, value: Floats) -> BoolArray:
         """Return whether the category at each of these nodes is among those that go left; a missing one is not."""
         code = np.where(np.isnan(value) | (value < 0), -1, value).astype(np.int64)
-        word = self.words_of[nodes, 0] + code // 32
-        known = (code >= 0) & (word < self.words_of[nodes, 1])
-        bits = self.words[np.where(known, word, 0)] if len(self.words) else np.zeros(len(nodes), np.int64)
-        return np.asarray(known & ((bits >> (code % 32)) & 1 == 1))
+        word = self.bits_of[nodes, 0] + code // 32
+        known = (code >= 0) & (word < self.bits_of[nodes, 1])
+        chosen = self.bits[np.where(known, word, 0)] if len(self.bits) else np.zeros(len(nodes), np.int64)
+        return np.asarray(known & ((chosen >> (code % 32)) & 1 == 1))
 
 
 class BoxBound(Protocol):
@@ -208,7 +208,7 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
         plain = ends[0], ends[1]
     if not encoding.pairs.of:
         return plain
-    combined = _pair_box(low, high, encoding.pairs.of)
+    combined = _combine_box(low, high, encoding.pairs.of)
     return np.hstack([plain[0], combined[0]]), np.hstack([plain[1], combined[1]])
 
 
@@ -219,7 +219,7 @@ def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
     return np.where(fixed[:, None], chosen, 0.0), np.where(fixed[:, None], chosen, 1.0)
 
 
-def _pair_box(low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
+def _combine_box(low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
     """Return the intervals of the products and then the differences of pairs of columns."""
     a, b = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
     with np.errstate(invalid="ignore"):

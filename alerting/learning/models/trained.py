@@ -30,7 +30,8 @@ class TrainedModel:
 
     `definition`, `revision`: the definition of the model. `training_cutoff`: the last label instant that was used in any way; no
     instant at or before it may be evaluated. `usual`: by column, the median (or most frequent level) of the training rows, None
-    where they are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows.
+    where they are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows;
+    `usual_ranges`: the 10 and 90 % quantiles (empty in models of an earlier version).
     `params`: parameters of the family, or the members of a blend, from which the model can be fitted again.
     `refit`: the same parameters fitted on all mature rows, with this model's plan, calibration and threshold. It serves after its
     own training cutoff; this model is its twin, to which all printed figures belong. `normal`: a sample of the training rows
@@ -52,6 +53,7 @@ class TrainedModel:
     hash: str
     params: Mapping[str, Any] = field(default_factory=dict)
     refit: "TrainedModel | None" = None
+    usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     normal: NormalRows | None = None
 
     @property

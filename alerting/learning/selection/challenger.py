@@ -37,6 +37,7 @@ from alerting.readings.history import from_millis, millis
 
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
+USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def finish_challenger(
         gap=definition.gap,
         usual=usual_values(dataset.plan, dataset.rows[train]),
         ranges=ordinary_ranges(dataset.plan, dataset.rows[train]),
+        usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[train], USUAL),
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
         normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
@@ -281,8 +283,10 @@ def _usual(values: pd.Series) -> float | str | None:
     return float(np.median(present.to_numpy(np.float64)))
 
 
-def ordinary_ranges(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Return, by number column, the range of nearly all rows; columns that are always missing are absent."""
+def ordinary_ranges(
+    plan: FeaturePlan, rows: pd.DataFrame, quantiles: tuple[float, float] = ORDINARY
+) -> dict[str, tuple[float, float]]:
+    """Return, by number column, two quantiles, of nearly all rows by default; columns that are always missing are absent."""
     ranges = {}
     for name in plan.columns:
         if name in plan.levels:
@@ -290,6 +294,6 @@ def ordinary_ranges(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, tuple[fl
         values = rows[name].to_numpy(np.float64)
         values = values[np.isfinite(values)]
         if len(values):
-            low, high = np.quantile(values, ORDINARY)
+            low, high = np.quantile(values, quantiles)
             ranges[name] = (float(low), float(high))
     return ranges

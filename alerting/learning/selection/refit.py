@@ -13,7 +13,7 @@ from alerting.learning.data.row_limit import THINNED
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.selection.challenger import fit_rows, ordinary_ranges, training_cutoff, usual_values
+from alerting.learning.selection.challenger import USUAL, fit_rows, ordinary_ranges, training_cutoff, usual_values
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision, compare
 from alerting.readings.history import History
 
@@ -37,6 +37,7 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
         as_of=dataset.as_of,
         usual=usual_values(dataset.plan, dataset.rows[rows]),
         ranges=ordinary_ranges(dataset.plan, dataset.rows[rows]),
+        usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[rows], USUAL),
         hash=model_hash(estimator, twin.calibration, twin.threshold, twin.plan),
         refit=None,
         normal=sample_normal(dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed),

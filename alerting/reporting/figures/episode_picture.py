@@ -1,6 +1,7 @@
 """The chart of an episode as one small PNG for e-mail, readable on a phone, on white, without other text."""
 
 import io
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 import matplotlib
@@ -9,25 +10,33 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import from_millis
+from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, lines, value_range
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
 WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
+BAR_PX, TITLE_PX = 30, 60
+GOOD = "#12805c"
+_COLOURS = {"usual": MUTED, "up": CHOSEN, "down": GOOD, "risk": MAIN, "after": GOOD}
 _STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}
 
 
-def episode_image(chart: EpisodeChart, zone: tzinfo) -> bytes:
-    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded."""
-    height = HEIGHT_PX * (1 if len(chart.panels) == 1 else 1.6)
+def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = ()) -> bytes:
+    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below them the bars."""
+    heights = [HEIGHT_PX * (0.4 + 0.6 * len(chart.panels)), *(TITLE_PX + BAR_PX * len(one.bars) for one in bars)]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH_PX / DPI, height / DPI), dpi=DPI, layout="constrained", facecolor="white")
-        axes = figure.subplots(len(chart.panels), sharex=True, squeeze=False)[:, 0]
+        figure = Figure(figsize=(WIDTH_PX / DPI, sum(heights) / DPI), dpi=DPI, layout="constrained", facecolor="white")
+        parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        axes = parts[0].subplots(len(chart.panels), sharex=True, squeeze=False)[:, 0]
         for axis, panel in zip(axes, chart.panels, strict=True):
             _draw(axis, panel, chart)
+        for part, one in zip(parts[1:], bars, strict=True):
+            _draw_bars(part.subplots(), one)
         axes[-1].xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
         axes[-1].xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
         axes[-1].set_xlabel(f"{chart.raised_at.astimezone(zone):%Z}", loc="right", color=MUTED, fontsize=6)
@@ -54,6 +63,25 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart) -> None:
     axis.set_title("Risk, %" if panel.share else panel.heading)
     axis.set_ylim(low * scale, high * scale)
     axis.set_xlim(*_days([chart.start, chart.end]))
+
+
+def _draw_bars(axis: Axes, chart: BarChart) -> None:
+    places = range(len(chart.bars))
+    widths = [bar.end - bar.start for bar in chart.bars]
+    axis.barh(
+        places, widths, left=[bar.start for bar in chart.bars], color=[_COLOURS[bar.kind] for bar in chart.bars], height=0.6
+    )
+    if chart.threshold is not None:
+        axis.axvline(chart.threshold, color=INK, linewidth=1, linestyle="--")
+    for place, bar in zip(places, chart.bars, strict=True):
+        axis.annotate(bar.text, (bar.end, place), (2, 0), textcoords="offset points", va="center", fontsize=6)
+    axis.set_yticks(places, [f"{bar.label[:1].upper()}{bar.label[1:]}" for bar in chart.bars])
+    axis.set_xlim(chart.low, chart.high + 0.16 * (chart.high - chart.low))
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    alarm = "" if chart.threshold is None else f"; alarm at {spoken_share(chart.threshold)}"
+    axis.set_title(f"{chart.title}{alarm}")
 
 
 def _days(instants: list[datetime]) -> list[float]:

@@ -8,6 +8,7 @@ advanced are left to it, and the others are composed again from what is stored n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.kinds.evaluation import TargetEvaluation
+from alerting.kinds.evaluation import Refresh, TargetEvaluation
 from alerting.ports import Conflict
 from alerting.ports.logs import id_logger
 from alerting.readings.ragged import Flags
@@ -55,7 +56,14 @@ class EvaluatedTarget:
     @property
     def changes_episodes(self) -> bool:
         """Return whether an episode, or its outcome, may differ from what is stored."""
-        return bool(self.since.steps) or self.may_correct or self.may_change_outcomes
+        return bool(self.since.steps or self.refreshes) or self.may_correct or self.may_change_outcomes
+
+    @property
+    def refreshes(self) -> dict[datetime, Refresh]:
+        """Return where to compute reasons and advice again: in the new times, else, after late data, at the old watermark."""
+        still_open = self.reprocessed.state.raised_at
+        earlier = {at: refresh for at, refresh in self.reprocessed.refreshes.items() if at == still_open and self.is_reprocessed}
+        return earlier | self.since.refreshes
 
     @property
     def may_change_outcomes(self) -> bool:
@@ -156,7 +164,7 @@ def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> 
     corrected = Composed(one.reprocessed.state)
     if one.may_correct:
         corrected = compose_reprocessed(target, one.reprocessed, one.since, one.evaluated_from)
-    live = compose_live(target, one.since)
+    live = compose_live(target, replace(one.since, refreshes=one.refreshes))
     request = run.requests.get((one.revision.name, one.asset.name))
     if request is not None and one.may_change_outcomes:
         make_outcomes_due(changes, one.revision, one.asset.name, request.start, live.state.watermark)

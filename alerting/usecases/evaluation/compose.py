@@ -10,10 +10,10 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.reconciliation import link_continuation
-from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Refresh, TargetEvaluation, VersionInterval
 from alerting.ports import EvaluationPorts
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
+from alerting.usecases.evaluation.new_episodes import new_episodes, with_refresh, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import change_notifications, raise_notifications, worse_notifications
 
@@ -48,7 +48,13 @@ class Composed:
 
 
 def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
-    """Add raised episodes, and new steps to open ones. Of several raised at once after an outage only the last is announced."""
+    """Add raised episodes, and new steps and advice to open ones.
+
+    Of several raised at once after an outage only the last is announced.
+    """
+    for raised_at, refresh in evaluation.refreshes.items():
+        if raised_at not in evaluation.raises:
+            _refresh_episode(target, evaluation, raised_at, refresh)
     for id, steps in _steps_of_earlier(target, evaluation).items():
         _continue_episode(target, evaluation, id, steps)
     episodes = [*new_episodes(evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False).values()]
@@ -125,6 +131,17 @@ def _continue_episode(
     stored_id = _stored_id(target, id)
     if stored_id is not None:
         target.changes.update(stored_id, add_steps)
+
+
+def _refresh_episode(target: Composition, evaluation: TargetEvaluation, raised_at: datetime, refresh: Refresh) -> None:
+    """Add reasons and advice of the newest scored instant to an earlier episode."""
+    id = episode_id(target.revision.name, target.asset.name, raised_at)
+    if target.changes.get(id) is None:
+        open_one = target.changes.live_open(target.revision.name, target.asset.name)
+        if open_one is None or raised_at != evaluation.state.raised_at:
+            return
+        id = open_one.id  # late data have moved its raise
+    target.changes.update(id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset))
 
 
 def announce_end(target: Composition, episode: Episode) -> None:

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, Revision, Severity
+from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Refresh, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.usecases.definitions.versions import describe_answer
 
@@ -26,13 +27,29 @@ def new_episodes(
             found[key] = replace(raised, backfilled=backfilled)
         elif key in found:
             found[key] = with_step(found[key], step, part, result)
+    if not backfilled:  # past times have no operator who could follow later advice
+        for raised_at, refresh in result.refreshes.items():
+            if (key := episode_id(revision.name, asset.name, raised_at)) in found:
+                found[key] = with_refresh(found[key], refresh, asset)
     return found
+
+
+def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
+    """Return the episode with reasons and advice of the newest scored instant; as it is if the model cannot give them."""
+    definition, values = refresh.definition, refresh.values
+    step = Step("raised", refresh.at, episode.raised_at, "")
+    found = kind_of(definition).explain(definition, asset, step, values, values.history)
+    if found.recommendation is None or found.evaluation.value is None:
+        return episode
+    risk, threshold = found.evaluation.value, found.evaluation.threshold
+    version = values.model_version
+    return with_present_advice(episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation)
 
 
 def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime) -> Episode:
     definition, at_raise = revision.definition, result.raises[step.at]
     window = definition.gap + definition.horizon
-    evidence = kind_of(definition).explain(definition, asset, step, at_raise, result.history)
+    evidence = kind_of(definition).explain(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
     return Episode(
         id=episode_id(revision.name, asset.name, step.at),

@@ -11,6 +11,7 @@ from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Picture, Readings, Wanted
 from alerting.readings.history import to_millis
+from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
 from alerting.reporting.sentences import about
 
@@ -26,13 +27,19 @@ def draw_episode(platform: ChartPorts, episode: Episode, now: datetime) -> Pictu
     from alerting.reporting.figures.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now)
-    return None if chart is None else Picture(episode_image(chart, platform.zone), describe(chart, platform.zone))
+    if chart is None:
+        return None
+    found = (risk_steps(episode), reasons_waterfall(episode, platform.assets.get(episode.asset)))
+    bars = [one for one in found if one is not None]
+    description = ". ".join([describe(chart, platform.zone), *(one.description for one in bars)])
+    return Picture(episode_image(chart, platform.zone, bars), description)
 
 
 def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeChart | None:
     """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
-    For a model's episode: the risk with its threshold, and the variable of the problem with its limit. The number of readings is
+    For a model's episode: the risk with its threshold, the variable of the problem with its limit, and each variable that the
+    advice changes with the advised value. The number of readings is
     bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
     revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
@@ -49,7 +56,19 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeCh
         panels.append(_risk(platform, episode, start, stop))
     if charted.variable is not None:
         panels.append(_readings(platform.readings, asset, charted.variable, start, stop, charted))
+    for variable, value in _advised(episode).items():
+        if variable != charted.variable:
+            advised = Charted(variable, (Level(value, "advised"),))
+            panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
     return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
+
+
+def _advised(episode: Episode) -> dict[str, float]:
+    """Return the advised values of numbers by variable: the newest advice with a change."""
+    for advice in (episode.advice, episode.recommendation):
+        if advice is not None and advice.changes:
+            return {c.variable: c.after for c in advice.changes if not isinstance(c.after, str)}
+    return {}
 
 
 def _over_at(episode: Episode) -> datetime | None:

@@ -181,7 +181,7 @@ def _message(current_round: _Round, notification: Notification, episode: Episode
 
 def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
     """Return sentences on open alerts of the asset with the opposite advice."""
-    if episode.recommendation is None or not episode.recommendation.helps:
+    if episode.advice is None or not episode.advice.helps:
         return ()
     return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 

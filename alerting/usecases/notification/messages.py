@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.episode import Change, Episode, RecommendationResult, TransitionKind
 from alerting.episodes.predictions import HORIZON_PASSED, UNIT_PASSED
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
@@ -15,6 +15,7 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.sentences import (
     about,
+    advice_shown,
     clock_time,
     distance,
     happening_reason,
@@ -145,6 +146,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
     if notification.transition != "repeated":
         strongest, weaker = reasons(episode)
         lines += [f"Why: {sentence(c.message)}" for c in strongest]
+        lines += ["(This is what the model used, not a proven cause.)"] if strongest else []
         if weaker:
             lines.append(f"{len(weaker)} weaker reason{'s' if len(weaker) > 1 else ''} on the page of the episode.")
         lines += [f"{name.capitalize()}: {episode.guidance[name]}" for name in _EXPLAINED if name in episode.guidance]
@@ -155,7 +157,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
 
 def _advice_lines(episode: Episode) -> list[str]:
     """Return the advice: the next step first, then the other advice of the model or the engineer."""
-    step, advice = what_to_do(episode), episode.recommendation
+    step, advice = what_to_do(episode), advice_shown(episode)
     lines = [f"What to do: {step}"] if step else []
     if advice is not None and advice.message != step:
         lines.append(f"The model: {advice.message}")
@@ -195,8 +197,27 @@ def _change_lines(episode: Episode, notification: Notification, now: datetime, z
     return lines
 
 
+def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
+    """Return a recommendation for programs: each change with its variable, settings and unit, and the risk before and after."""
+    return {
+        "message": advice.message,
+        "helps": advice.helps,
+        "risk_before": advice.risk_before,
+        "risk_after": advice.risk_after,
+        "changes": _change_payloads(advice.changes),
+        "alternatives": [
+            {"message": a.message, "risk_after": a.risk_after, "unusual": a.unusual, "changes": _change_payloads(a.changes)}
+            for a in advice.alternatives
+        ],
+    }
+
+
+def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [{"variable": c.variable, "from": c.before, "to": c.after, "unit": c.unit} for c in changes]
+
+
 def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
-    advice = episode.recommendation
+    advice = advice_shown(episode)
     return {
         "episode": episode.id,
         "definition": episode.definition,
@@ -215,6 +236,6 @@ def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in episode.contributions],
-        "recommendation": advice and {"message": advice.message, "helps": advice.helps},
+        "recommendation": advice and _advice_payload(advice),
         "guidance": episode.guidance,
     }

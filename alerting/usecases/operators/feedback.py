@@ -5,7 +5,7 @@ from dataclasses import replace
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import FeedbackLog, OperatorPorts
-from alerting.reporting.messages import VERDICT_NAMES
+from alerting.reporting.messages import TAKEN_NAMES, VERDICT_NAMES
 from alerting.usecases.episodes.changes import update
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode
@@ -19,10 +19,12 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     stored. Raises UserError for an empty answer, and NotFound for an unknown episode.
     """
     feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
-    if feedback.verdict is None and not feedback.acted and not feedback.comment:
-        raise UserError("the feedback is empty: give a verdict, an action or a comment")
+    if not (feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken):
+        raise UserError("the feedback is empty: give a verdict, an action, a comment, or whether you followed the recommendation")
     if feedback.action and not feedback.acted:
         raise UserError("an action is given without the mark that you acted; set acted (--acted)")
+    if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
+        raise UserError(f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted (--acted) too")
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
         raise UserError(f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}")
     stored = platform.feedback.append(feedback, once)
@@ -39,6 +41,7 @@ def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
     parts += ["acted"] * feedback.acted + ["commented"] * bool(feedback.comment)
+    parts += [TAKEN_NAMES[feedback.recommendation_taken]] if feedback.recommendation_taken else []
     transition = Transition("feedback", feedback.at, feedback.actor, " and ".join(parts))
     added = () if transition in episode.transitions else (transition,)
     return replace(episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from alerting.episodes.episode import Episode, Feedback
+from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
 from alerting.notifications.links import Grant, LinkRefused, Purpose
 from alerting.ports import OperatorPorts
 from alerting.usecases.episodes.store import find_episode
@@ -40,9 +40,10 @@ def has_answered(grant: Grant, episode: Episode) -> bool:
     return bool(verdicts) and verdicts[-1] == grant.purpose
 
 
-def use_link(platform: OperatorPorts, token: str, at: datetime) -> Episode:
+def use_link(platform: OperatorPorts, token: str, at: datetime, taken: RecommendationTaken | None = None) -> Episode:
     """Give the one answer of the link, or acknowledge. Idempotent.
 
+    `taken`: whether the recommendation was followed, in an answer that the recipient has acted.
     Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be acknowledged.
     """
     grant, episode = open_link(platform, token)
@@ -53,7 +54,9 @@ def use_link(platform: OperatorPorts, token: str, at: datetime) -> Episode:
     # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
     once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_answers_of(grant, episode))}"
     verdict = None if grant.purpose == "acted" else grant.purpose
-    return give_feedback(platform, Feedback(episode.id, verdict, verdict is None, None, None, _name(grant), at), once)
+    followed = taken if verdict is None else None
+    feedback = Feedback(episode.id, verdict, verdict is None, None, None, _name(grant), at, None, followed)
+    return give_feedback(platform, feedback, once)
 
 
 def revoke_links(

@@ -1,6 +1,7 @@
 """A dataset built from a small history."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,12 @@ def definition(**more):
         "features": {"stride": "1h", "windows": ["3h", "6h"], "attributes": ["line"]},
     }
     return ClassifierDefinition.model_validate(base | more)
+
+
+@cache
+def plain():
+    """Return the dataset of the definition and both ovens as they are; no test changes it."""
+    return built(definition())
 
 
 def built(definition_=None, histories=None, as_of=AS_OF):

@@ -1,19 +1,15 @@
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.assets import Variable
-from alerting.definitions.limits import severities
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
 from tests.builders import at, history, oven, threshold, with_quality
+from tests.helpers.threshold_in_chunks import BAD, expect_same_for_numbers, expect_same_for_states
 
 
 def spans(judged):
@@ -264,93 +260,49 @@ def test_a_sensor_that_never_spoke_is_missing_only_after_it_could_have():
     ]
 
 
-BAD = "bad"
-VALUES = [BAD, 200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
-GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])
-READINGS = st.lists(st.tuples(GAPS, st.sampled_from(VALUES)), min_size=5, max_size=25)
-CUTS = st.lists(st.integers(1, 60), max_size=6)
-CONDITIONS = st.sampled_from(
+NUMBERS = [
+    (1, 200.0),
+    (1, 220.0),
+    (2, 212.0),
+    (1, BAD),
+    (1, 235.0),
+    (9, 999.0),
+    (1, float("nan")),
+    (1, 209.0),
+    (2, 0.0),
+    (1, 216.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("condition", "fields"),
     [
-        {"clear_above_at": 210},
-        {"below": 200, "clear_below_at": 212},
-        {"above": None, "inside": {"low": 210, "high": 230}},
-        {"above": None, "inside": {"low": 210, "high": 215}, "clear_outside": {"low": 205, "high": 225}},
-        {"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}},
-        {"above": None, "equals": 212, "clear_outside": {"low": 200, "high": 220}},
-        {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
-        {"above": None, "equals": 0},
-        {"above": {"attribute": "limit"}},
-        {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215, "below": 0}, "critical": {"above": 230}}},
-        {"above": None, "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}}},
+        ({"clear_above_at": 210}, {"for": "3m", "clear_for": "4m", "stale_after": "7m"}),
+        ({"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}}, {"no_data": "alert"}),
+        ({"above": 5}, {"rate_per": "5m", "stale_after": "3h", "frozen_after": "13m"}),
+        (
+            {"above": None, "levels": {"medium": {"above": 210}, "critical": {"above": 230}}},
+            {"at_least": {"readings": 2, "of": 3}},
+        ),
+    ],
+)
+def test_live_in_chunks_gives_the_episodes_of_one_batch(condition, fields):
+    expect_same_for_numbers(NUMBERS, [2, 3, 5, 14, 31], condition, fields)
+
+
+@pytest.mark.parametrize(("policy", "counted"), [("hold", True), ("alert", False)])
+def test_states_in_chunks_give_the_episodes_of_one_batch(policy, counted):
+    states = [
+        (1, "running"),
+        (1, "stopped"),
+        (2, "stopped"),
+        (1, BAD),
+        (9, "stopped"),
+        (1, None),
+        (2, "stopped"),
+        (1, "cleaning"),
     ]
-)
-FIELDS = st.fixed_dictionaries(
-    {
-        "for": st.sampled_from(["0s", "3m", "12m"]),
-        "clear_for": st.sampled_from(["0s", "4m"]),
-        "stale_after": st.sampled_from(["1m", "7m", "3h"]),
-        "no_data": st.sampled_from(["hold", "alert"]),
-    },
-    optional={
-        "rate_per": st.sampled_from(["1m", "5m"]),
-        "at_least": st.sampled_from([{"readings": 2, "of": 3}, {"readings": 1, "of": 4}, {"readings": 5, "of": 5}]),
-        "frozen_after": st.sampled_from(["13m", "25m"]),
-    },
-)
-STATES = ["running", "stopped", "cleaning", None, BAD]
-
-
-def live(definition, data, instants):
-    """What is found when evaluated at these instants: statuses and steps; the state is kept in a database in between."""
-    state, statuses, found = ConditionState(at(0)), [], []
-    for start, end in pairwise(instants):
-        judged = evaluate_values(definition, data, state.carried, at(start), at(end))
-        assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
-        assert all(a.end == b.start for a, b in pairwise(judged.intervals))
-        state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
-        found += [(s, judged.reading_at(s.at)) for s in steps]
-        for s in judged.intervals:
-            if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
-                statuses.append((s.status, s.severity, s.fact, s.start))
-        state = from_document(ConditionState, to_document(replace(state, carried=judged.carried)))
-    return statuses, found, state
-
-
-@settings(max_examples=50, deadline=None)
-@given(READINGS, CUTS, CONDITIONS, FIELDS)
-def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, condition, fields):
-    if "equals" in condition:
-        fields = {k: v for k, v in fields.items() if k != "rate_per"}
-    definition = threshold(**condition, **fields)
-    gaps, values = zip(*readings, strict=True)
-    asset = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
-    numbers = [np.nan if value is BAD else value for value in values]
-    data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=numbers)
-    data = with_quality(data, "temperature", [BAD if value is BAD else None for value in values])
-    expect_same_however_cut(definition, data, cuts)
-
-
-def expect_same_however_cut(definition, data, cuts):
-    batch = live(definition, data, [0, 240])
-    assert live(definition, data, [0, *sorted(set(cuts)), 240]) == batch
-    assert live(definition, data, [*range(0, 60, 3), 240]) == batch
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    st.lists(st.tuples(GAPS, st.sampled_from(STATES)), min_size=5, max_size=20),
-    CUTS,
-    st.sampled_from(["hold", "alert", "ignore"]),
-    st.booleans(),
-)
-def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, policy, counted):
-    fields = {"at_least": {"readings": 2, "of": 3}} if counted else {"for": "3m"}
-    definition = threshold(variable="state", above=None, equals="stopped", no_data=policy, **fields)
-    gaps, values = zip(*readings, strict=True)
-    texts = [None if value is BAD else value for value in values]
-    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
-    data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
-    expect_same_however_cut(definition, data, cuts)
+    expect_same_for_states(states, [1, 3, 4, 16, 40], policy, counted)
 
 
 def test_a_condition_held_for_ever_is_raised_once():

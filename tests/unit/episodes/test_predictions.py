@@ -2,64 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
-from alerting.detection.counted_times import why_not_counted
-from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
+from alerting.detection.occurrences import KnownProblem
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import PredictionRule, advance_predictions, predicted_intervals, rearm
-from alerting.readings.instants import duration_millis, to_millis
+from alerting.episodes.predictions import advance_predictions
 from tests.builders import at
-
-STRIDE, WINDOW = timedelta(minutes=5), timedelta(minutes=30)
-END = 400
-
-
-class Line:
-    """A line whose moisture is beyond its limit in these minutes (start, end), and a model with these high scores."""
-
-    def __init__(self, high, *bad, hold=0, delay=0, recovery=0, state=False, every=1):
-        self.high, self.state = set(high), state
-        self.hold, self.delay, self.recovery = hold * 60_000, delay * 60_000, recovery * 60_000
-        self.samples = {m: any(a <= m < b for a, b in bad) for m in range(0, END, every)}
-
-    def rule(self, until, before=None):
-        """The rule by the samples up to an instant, as an evaluation reads them."""
-        known = [m for m in self.samples if m <= until]
-        bad = np.array([self.samples[m] for m in known], bool)
-        occurrences = occurrences_of_samples(instants(known), bad, self.hold, self.delay, before, self.recovery)
-        return PredictionRule(occurrences, duration_millis(WINDOW), duration_millis(WINDOW), self.state)
-
-    def score(self, grid, rule, recovered_at=None):
-        """The score at these minutes, and why it is unknown."""
-        reason = why_not_counted(instants(grid), rule.occurrences, not self.state, recovered_at)
-        score = np.array([float(m in self.high) for m in grid])
-        return np.where(reason == "", score, np.nan), dict(zip(grid, reason.tolist(), strict=True))
-
-    def evaluate(self, *cuts):
-        """The steps of an evaluation that is cut at these minutes, and why each instant does not count."""
-        state, found, reasons, rearm_at = ConditionState(at(0)), [], {}, 0
-        for start, end in pairwise([0, *cuts]):
-            grid = [m for m in range(0, END, 5) if start < m <= end]
-            rule = self.rule(end, KnownProblem(at(start), state.problem_since, is_first=start == 0))
-            score, why = self.score(grid, rule, rearm_at - rule.horizon_ms)
-            may_raise, rearm_at = rearm(instants(grid), score, 0.5, rule, to_millis(at(end)), rearm_at)
-            state, steps = advance_predictions(state, instants(grid), may_raise, rule, STRIDE, at(end))
-            state = replace(state, watermark=at(end), problem_since=rule.occurrences.since(at(end)))
-            found += steps
-            reasons |= why
-        return found, reasons
-
-    def advance(self, *cuts):
-        return self.evaluate(*cuts)[0]
-
-
-def instants(minutes):
-    return to_millis(at(0)) + np.array(minutes, np.int64) * 60_000
+from tests.helpers.prediction_line import END, STRIDE, Line, expect_same_however_cut, instants
 
 
 def told(steps):
@@ -146,32 +97,16 @@ def test_nothing_is_raised_in_the_recovery_also_without_an_episode_before_it():
     }
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=50),
-    st.lists(st.integers(1, END), max_size=8, unique=True).map(sorted),
-    st.sampled_from([0, 3, 7, 20]),
-    st.sampled_from([0, 4, 11, 45]),
-    st.sampled_from([0, 6, 40]),
-    st.booleans(),
-    st.sampled_from([1, 3, 10]),
-    st.lists(st.integers(1, END - 2), max_size=6, unique=True).map(sorted),
+@pytest.mark.parametrize("cuts", [(), (7, 12, 33), (34, 35, 36, 61, 62), tuple(range(4, 120, 9))])
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line({5, 35, 40, 90}, (12, 50), hold=3),
+        Line({5, 35}, (33, 60), delay=11),
+        Line(range(5, 200, 5), (12, 50), (90, 100), hold=7, recovery=40, every=3),
+        Line({20, 40, 60, 65}, (10, 50), (70, 80), state=True, delay=4),
+        Line({5, 30, 100, 300}, (33, 37), (120, 300), hold=20, delay=45, recovery=6, every=10),
+    ],
 )
-def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(
-    high, turns, hold, delay, recovery, state, every, cuts
-):
-    bad = zip(turns[::2], turns[1::2], strict=False)
-    line = Line(high, *bad, hold=hold, delay=delay, recovery=recovery, state=state, every=every)
-    whole, reasons = line.evaluate(END - 1)
-    assert line.evaluate(*cuts, END - 1) == (whole, reasons)
-    opened = None
-    for step in whole:  # never two at once, and each in the order expected, happening, over
-        assert (step.kind == "raised") == (opened is None)
-        opened = None if step.kind == "closed" else step.at
-    grid, rule = range(5, END, 5), line.rule(END)
-    score, same = line.score(grid, rule)
-    assert same == reasons
-    counted = predicted_intervals(instants(grid), score, 0.5, rule)
-    ended = [(to_millis(s.raised_at), to_millis(s.prediction_ended_at)) for s in whole if s.kind == "closed"]
-    assert counted[: len(ended)] == ended
-    assert [raised for raised, _ in counted] == [to_millis(s.at) for s in whole if s.kind == "raised"]
+def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(line, cuts):
+    expect_same_however_cut(line, cuts)

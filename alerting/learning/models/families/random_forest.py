@@ -142,8 +142,8 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
         is_left=is_left,
         value=np.concatenate([vote[:, 1] / vote.sum(axis=1) for vote in votes]) / len(trees),
         first_leaf=first_leaf[:-1],
-        words=np.empty(0, np.int64),
-        words_of=np.zeros((nodes, 2), np.int64),
+        bits=np.empty(0, np.int64),
+        bits_of=np.zeros((nodes, 2), np.int64),
         single=True,
     )
 

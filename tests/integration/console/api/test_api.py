@@ -103,7 +103,8 @@ def test_an_episode_is_shown_with_everything(client, platform):
     assert shown["reason"] == "218 °C is above 215 °C"
     assert shown["raised_at"] == "2026-01-05T00:01:00Z"
     assert shown["contributions"][0]["message"] == "zone 2 is 12 °C above its usual"
-    assert shown["recommendation"]["changes"][0] == {"variable": "zone_2", "before": 232.0, "after": 224.0, "unit": "°C"}
+    change = {"variable": "zone_2", "before": 232.0, "after": 224.0, "unit": "°C", "takes": None}
+    assert shown["recommendation"]["changes"][0] == change
     assert shown["transitions"][0]["reason"] == "the condition is met"
     assert shown["notifications"][0]["status"] == "sent"
     assert shown["inputs"] == {"zone_2": 232.0, "share": None}
@@ -191,9 +192,18 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
         "actor": "otto",
         "at": None,
         "acted_at": None,
+        "recommendation_taken": None,
     }
     [kept] = platform.feedback.of(episode(1).id)
     assert kept.at == platform.clock.now()
+
+
+@pytest.mark.parametrize(("taken", "acted"), [("yes", True), ("partly", True), ("other", True), ("no", False)])
+def test_whether_the_recommendation_was_followed_is_kept_and_said(client, platform, taken, acted):
+    platform.episodes.insert(episode(1))
+    answer = say(client, {"acted": acted, "recommendation_taken": taken})
+    assert answer.json()["feedback"][0]["recommendation_taken"] == taken
+    assert platform.feedback.of(episode(1).id)[0].recommendation_taken == taken
 
 
 def test_feedback_never_overwrites(client, platform):
@@ -212,6 +222,8 @@ def test_feedback_never_overwrites(client, platform):
         ({"verdikt": "true_alarm"}, "verdikt: there is no such field"),
         ({"acted": "yes"}, "acted: "),
         ({"verdict": "unsure", "action": "opened the damper"}, "body: action and acted_at go together with acted: true"),
+        ({"acted": True, "recommendation_taken": "perhaps"}, "recommendation_taken: "),
+        ({"recommendation_taken": "partly"}, "body: recommendation_taken partly goes together with acted: true"),
         ({"acted": True, "acted_at": "2026-01-05T00:00:00"}, "acted_at: "),
         ({"acted": True, "acted_at": "2031-01-05T00:00:00Z"}, "lies after now"),
         ({"comment": "x" * 2001}, "comment: "),

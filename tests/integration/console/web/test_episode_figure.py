@@ -111,6 +111,7 @@ def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [
         ("Risk", [risky.evaluation.threshold]),
         ("moisture", [4.5]),
+        ("Zone 2 temperature", [210.0]),
     ]
     assert chart.panels[0].values.max() < 0.75
     assert chart.window == (risky.raised_at, risky.valid_until)

@@ -63,7 +63,7 @@ def page_of(platform, **options):
 def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     page = page_of(hot_now())
     assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
-    drawing = re.search(r"<figure.*?</figure>", page, re.DOTALL)[0]
+    drawing = re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
     assert re.search(r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01', drawing)
     for words in ("limit 215 °C", "raised 09:00", "now 10:00"):
         assert words in text_of(f"<body>{drawing}")
@@ -100,7 +100,7 @@ def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with
     platform.scores.add("too-moist", "oven-1", [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)])
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
-    drawing = text_of("<body>" + re.search(r"<figure.*?</figure>", page, re.DOTALL)[0])
+    drawing = text_of("<body>" + re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0])
     for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time"):
         assert words in drawing
     assert page.count('class="plot"') == 2

@@ -10,7 +10,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.attempts import REQUESTS, RateLimit
 from tests.builders import at
-from tests.helpers.episodes import episode
+from tests.helpers.episodes import episode, full_episode
 from tests.pretended import HandClock, pretended_platform
 
 TOKENS = {"admin-token-0123456789": ("ada", "admin")}
@@ -71,3 +71,15 @@ def test_the_limit_counts_each_client_by_itself_and_does_not_grow_for_ever():
     for i in range(25_000):
         limit.allows(str(i), at(i))
     assert len(limit._times) <= 10_001
+
+
+def test_the_link_of_an_action_asks_whether_the_recommendation_was_followed(served):
+    client, _, _ = served
+    platform = client.app.state.platform
+    platform.episodes.insert(full := replace(full_episode(), asset="oven-2", condition="open", closed_at=None))
+    right, _, acted, *_ = platform.links.of(full.id, "anna")
+    assert 'name="taken"' not in client.get(right.url).text
+    assert 'name="taken"' in client.get(acted.url).text
+    assert client.post(acted.url, data={"confirm": "yes", "taken": "sometimes"}).status_code == 422
+    client.post(acted.url, data={"confirm": "yes", "taken": "partly"})
+    assert platform.feedback.of(full.id)[-1].recommendation_taken == "partly"

@@ -33,11 +33,14 @@ def documents(model, whole):
         key = field.alias or name
         for value in RUBBISH:
             yield {**whole, key: value}
+        takes = str(field.annotation)
         for inner in _models_in(field.annotation):
             for document in documents(inner, {}):
                 yield {**whole, key: document}
-                yield {**whole, key: [document]}
-                yield {**whole, key: {"temperature": document}}
+                if "tuple[" in takes or "list[" in takes:
+                    yield {**whole, key: [document]}
+                if "dict[" in takes or "Mapping[" in takes:
+                    yield {**whole, key: {"temperature": document}}
 
 
 def _models_in(annotation):

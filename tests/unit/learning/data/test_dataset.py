@@ -11,11 +11,11 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.readings.history import History, millis
-from tests.helpers.learning.dataset import AS_OF, HOURS, START, built, definition, hourly, oven
+from tests.helpers.learning.dataset import AS_OF, HOURS, START, built, definition, hourly, oven, plain
 
 
 def test_rows_labels_and_parts_stand_side_by_side():
-    dataset = built()
+    dataset = plain()
     n = len(dataset.rows)
     assert n == len(dataset.label) == len(dataset.asset) == len(dataset.at) == len(dataset.part) == len(dataset.persistence)
     assert tuple(dataset.rows.columns) == dataset.plan.columns
@@ -26,20 +26,20 @@ def test_rows_labels_and_parts_stand_side_by_side():
 
 
 def test_every_instant_of_the_grid_is_a_row_or_counted_as_dropped():
-    dataset = built()
+    dataset = plain()
     assert dataset.counts == {"immature": 6, "inside_problem": dataset.counts["inside_problem"]}
     assert (dataset.fit | dataset.measured).sum() + sum(dataset.counts.values()) == 2 * HOURS
 
 
 def test_observed_time_is_that_of_the_usable_rows():
-    dataset = built()
+    dataset = plain()
     rows = ((dataset.part == "test") & (dataset.asset == "oven-2")).sum()
     assert dataset.observed["test"]["oven-2"] == rows * 3600.0
     assert set(dataset.observed) == {"train", "validation", "test"}
 
 
 def test_labels_are_those_of_the_readings():
-    dataset = built()
+    dataset = plain()
     x = hourly(0)["x"].to_numpy()
     above = x > 2
     starts = np.flatnonzero(above & ~np.roll(above, 1))
@@ -51,7 +51,7 @@ def test_labels_are_those_of_the_readings():
 
 
 def test_persistence_is_the_newest_value():
-    dataset = built()
+    dataset = plain()
     np.testing.assert_array_equal(dataset.persistence, dataset.rows["x.last"])
 
 
@@ -80,7 +80,7 @@ def test_readings_before_the_period_are_not_used():
 
 
 def test_the_order_of_assets_and_the_process_do_not_matter_but_each_value_does():
-    dataset = built()
+    dataset = plain()
     assert built(histories=[oven("oven-2", 1), oven()]).hash == dataset.hash
     other = oven()
     other.readings.iloc[10, 0] += 1e-9
@@ -88,7 +88,7 @@ def test_the_order_of_assets_and_the_process_do_not_matter_but_each_value_does()
 
 
 def test_a_dataset_survives_its_files():
-    dataset = built()
+    dataset = plain()
     got = dataset_from_files(dataset_files(dataset))
     pd.testing.assert_frame_equal(got.rows, dataset.rows, check_exact=True)
     pd.testing.assert_frame_equal(got.problems, dataset.problems)
@@ -101,7 +101,7 @@ def test_a_dataset_survives_its_files():
 
 
 def test_files_that_do_not_belong_together_are_refused():
-    files = dataset_files(built())
+    files = dataset_files(plain())
     files["rows.parquet"] = dataset_files(built(as_of=AS_OF - timedelta(hours=1)))["rows.parquet"]
     with pytest.raises(UserError, match="was changed after it was written"):
         dataset_from_files(files)
@@ -117,7 +117,7 @@ def test_several_assets_with_delays_learn_the_state():
 
 
 def test_problems_carry_their_asset():
-    problems = built().problems
+    problems = plain().problems
     assert list(problems.columns) == ["asset", "start", "last", "end", "known_at", "uncounted"]
     assert set(problems["asset"]) == {"oven-1", "oven-2"}
     assert (millis(problems["start"]) <= millis(problems["known_at"])).all()
@@ -197,24 +197,3 @@ def test_a_horizon_shorter_than_the_stride_is_refused():
     text = refusal(definition(horizon="30m"))
     assert "the horizon 30m is shorter than the stride 1h" in text
     assert "lengthen horizon or shorten features.stride" in text
-
-
-def test_a_fleet_that_runs_to_failure_keeps_all_its_positives():
-    fleet, random = [], np.random.default_rng(0)
-    types = (EventType(name="failure", duration="instant"),)
-    for number in range(100):
-        life = 150 + number * 4
-        index = pd.date_range(START, periods=life, freq="h", name="ts", unit="ms")
-        end = pd.Series([index[-1]])
-        failure = pd.DataFrame({"type": pd.Series(["failure"], dtype=object), "start": end, "end": end})
-        readings = pd.DataFrame({"x": random.normal(0, 1, life)}, index=index)
-        fleet.append(History(Asset(name=f"oven-{number:03}", variables={"x": Variable()}), readings, failure, types))
-    wanted = definition(problem={"event": "failure"}, horizon="12h", features={"stride": "1h", "windows": ["3h"]})
-    dataset = built(wanted, fleet, START + timedelta(hours=2000))
-    assert len(dataset.problems) == 100
-    assert dataset.label[dataset.fit].sum() == 100 * 12
-    assert dataset.label[dataset.measured].sum() == 100 * 12
-    for part in ("train", "validation", "test"):
-        measured = dataset.label[dataset.measured & (dataset.part == part)]
-        assert measured.sum() >= 12
-        assert (measured == 0).any()

@@ -1,0 +1,100 @@
+"""Bars of a risk as numbers: how the variables lead to it, and what a change does to it.
+
+Pages draw them as SVG, e-mails as PNG.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.wording.spoken import spoken_points, spoken_share
+from alerting.episodes.episode import Contribution, Episode
+
+SHOWN = 6
+CAVEAT = (
+    "Contributions add up from the usual score of the training rows to this score. They say what the model used, "
+    "not what caused the problem."
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar from `start` to `end`, both shares. `kind`: a level of the risk, or a step of it up or down."""
+
+    label: str
+    start: float
+    end: float
+    kind: Literal["usual", "up", "down", "risk", "after"]
+    text: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Bars below each other on one axis from `low` to `high`. `threshold`: where the alarm is raised, None if not known."""
+
+    title: str
+    bars: tuple[Bar, ...]
+    low: float
+    high: float
+    threshold: float | None
+    description: str
+
+    def at(self, value: float) -> float:
+        """Return the position of a value in percent of the width."""
+        return round(100 * (value - self.low) / (self.high - self.low), 2)
+
+
+def reasons_waterfall(episode: Episode, asset: Asset | None) -> BarChart | None:
+    """Return how the variables lead to the risk: the newest one of an open prediction, else that of the raise."""
+    newest = episode.present if episode.condition == "open" else None
+    titles = {name: variable.title for name, variable in asset.variables.items() if variable.title} if asset else {}
+    why, score = (newest.contributions, newest.risk) if newest else (episode.contributions, episode.evaluation.value)
+    return waterfall(why, score, episode.evaluation.threshold, titles) if episode.is_prediction else None
+
+
+def waterfall(
+    contributions: Sequence[Contribution], score: float | None, threshold: float | None, titles: Mapping[str, str]
+) -> BarChart | None:
+    """Return the steps from the usual score to this one, the largest first; the smallest ones together. None without any.
+
+    `titles`: of variables, by name.
+    """
+    if score is None or not contributions:
+        return None
+    ranked = sorted(contributions, key=lambda c: -abs(c.share))
+    steps = [(titles.get(c.variable, c.variable), c.share) for c in ranked[:SHOWN]]
+    if others := ranked[SHOWN:]:
+        steps.append((f"{len(others)} others", sum(c.share for c in others)))
+    level = score - sum(share for _, share in steps)
+    bars = [Bar("Usual score", min(0.0, level), max(0.0, level), "usual", spoken_share(level))]
+    for title, share in steps:
+        text = f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}"
+        bars.append(Bar(title, min(level, level + share), max(level, level + share), "up" if share >= 0 else "down", text))
+        level += share
+    bars.append(Bar("Risk", 0.0, score, "risk", spoken_share(score)))
+    summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
+    return _chart("From the usual score to this risk", bars, threshold, summary)
+
+
+def risk_steps(episode: Episode) -> BarChart | None:
+    """Return the risk at the raise, now, and after the advised change, with the threshold; None without advice that lowers it."""
+    advice = episode.advice if episode.condition == "open" else episode.recommendation
+    at_raise, threshold = episode.evaluation.value, episode.evaluation.threshold
+    if at_raise is None or advice is None or not episode.is_prediction:
+        return None
+    bars = [Bar("At the raise", 0.0, at_raise, "risk", spoken_share(at_raise))]
+    if episode.present is not None and episode.condition == "open":
+        bars.append(Bar("Now", 0.0, episode.present.risk, "risk", spoken_share(episode.present.risk)))
+    if advice.changes and advice.risk_after < advice.risk_before:
+        bars.append(Bar("With this change", 0.0, advice.risk_after, "after", spoken_share(advice.risk_after)))
+    if len(bars) == 1:
+        return None
+    return _chart("Risk", bars, threshold, ", ".join(f"{bar.label.lower()} {bar.text}" for bar in bars))
+
+
+def _chart(title: str, bars: Sequence[Bar], threshold: float | None, summary: str) -> BarChart:
+    values = [value for bar in bars for value in (bar.start, bar.end)] + ([] if threshold is None else [threshold])
+    low, high = min(0.0, *values), max(*values, 1e-6)
+    alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
+    return BarChart(title, tuple(bars), low, high + 0.02 * (high - low), threshold, f"{title}: {summary}{alarm}")

@@ -1,0 +1,41 @@
+"""Read whether the recommendation of an episode was followed, to propose it to the operator who answers."""
+
+from datetime import datetime, timedelta
+
+from alerting.episodes.episode import Episode, RecommendationResult
+from alerting.ports import PlantPorts
+from alerting.recommendation.recognition import Recognition, recognise
+
+_BEFORE = timedelta(hours=1)  # in which a set-point that the model does not use must have been reported before the raise
+_MOST_VARIABLES = 50
+
+
+def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) -> Recognition | None:
+    """Return what the readings show from the raise to the end of the prediction, at most to now; None where nothing is known."""
+    asset = platform.assets.get(episode.asset)
+    if asset is None or not episode.is_prediction:
+        return None
+    advice = all_advice(episode)
+    names = {c.variable for result in advice for c in result.changes}
+    names |= {name for name, variable in asset.variables.items() if variable.controllable}
+    chosen = sorted(names & asset.variables.keys())[:_MOST_VARIABLES]
+    if not chosen:
+        return None
+    until = min(now, episode.ended_at or now)
+    readings = platform.readings.load(asset, episode.raised_at - _BEFORE, until, chosen).readings
+    before = readings.loc[: episode.raised_at]
+    at_raise = {name: before[name].dropna().iloc[-1] for name in chosen if name in before and before[name].notna().any()}
+    at_raise |= {name: episode.inputs[name] for name in chosen if episode.inputs.get(name) is not None}
+    at_raise |= {change.variable: change.before for change in (episode.recommendation.changes if episode.recommendation else ())}
+    return recognise(advice, asset, at_raise, readings.loc[readings.index > episode.raised_at])
+
+
+def all_advice(episode: Episode) -> list[RecommendationResult]:
+    """Return the advice of the raise, that of now, and the settings of the advice between them."""
+    present = episode.present
+    found = [episode.recommendation, present.recommendation if present else None]
+    found += [
+        RecommendationResult(e.changes, e.risk, e.risk, helps=False, message=e.message)
+        for e in (present.earlier if present else ())
+    ]
+    return [one for one in found if one is not None]

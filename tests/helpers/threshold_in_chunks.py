@@ -1,0 +1,62 @@
+"""The same episodes however the time is cut, for the readings and the limits of a threshold."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from alerting.adapters.mongo.documents import from_document, to_document
+from alerting.definitions.assets import Variable
+from alerting.definitions.limits import severities
+from alerting.detection.threshold import evaluate_values
+from alerting.episodes.lifecycle import ConditionState, advance
+from tests.builders import at, history, oven, threshold, with_quality
+
+BAD = "bad"
+
+
+def live(definition, data, instants):
+    """What is found when evaluated at these instants: statuses and steps; the state is kept in a database in between."""
+    state, statuses, found = ConditionState(at(0)), [], []
+    for start, end in pairwise(instants):
+        judged = evaluate_values(definition, data, state.carried, at(start), at(end))
+        assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
+        assert all(a.end == b.start for a, b in pairwise(judged.intervals))
+        state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
+        found += [(s, judged.reading_at(s.at)) for s in steps]
+        for s in judged.intervals:
+            if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
+                statuses.append((s.status, s.severity, s.fact, s.start))
+        state = from_document(ConditionState, to_document(replace(state, carried=judged.carried)))
+    return statuses, found, state
+
+
+def expect_same_however_cut(definition, data, cuts):
+    batch = live(definition, data, [0, 240])
+    assert live(definition, data, [0, *sorted(set(cuts)), 240]) == batch
+    assert live(definition, data, [*range(0, 60, 3), 240]) == batch
+
+
+def expect_same_for_numbers(readings, cuts, condition, fields):
+    """Expect it of readings (minutes since the one before, number or BAD)."""
+    if "equals" in condition:
+        fields = {k: v for k, v in fields.items() if k != "rate_per"}
+    definition = threshold(**condition, **fields)
+    gaps, values = zip(*readings, strict=True)
+    asset = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
+    numbers = [np.nan if value is BAD else value for value in values]
+    data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=numbers)
+    data = with_quality(data, "temperature", [BAD if value is BAD else None for value in values])
+    expect_same_however_cut(definition, data, cuts)
+
+
+def expect_same_for_states(readings, cuts, policy, counted):
+    """Expect it of readings (minutes since the one before, category, None or BAD)."""
+    fields = {"at_least": {"readings": 2, "of": 3}} if counted else {"for": "3m"}
+    definition = threshold(variable="state", above=None, equals="stopped", no_data=policy, **fields)
+    gaps, values = zip(*readings, strict=True)
+    texts = [None if value is BAD else value for value in values]
+    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
+    data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
+    expect_same_however_cut(definition, data, cuts)

@@ -1,0 +1,25 @@
+"""The course of predictions is the same live in any chunks, as a whole, and as training counts them, for any line and scores."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.helpers.prediction_line import END, Line, expect_same_however_cut
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=50),
+    st.lists(st.integers(1, END), max_size=8, unique=True).map(sorted),
+    st.sampled_from([0, 3, 7, 20]),
+    st.sampled_from([0, 4, 11, 45]),
+    st.sampled_from([0, 6, 40]),
+    st.booleans(),
+    st.sampled_from([1, 3, 10]),
+    st.lists(st.integers(1, END - 2), max_size=6, unique=True).map(sorted),
+)
+def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(
+    high, turns, hold, delay, recovery, state, every, cuts
+):
+    bad = zip(turns[::2], turns[1::2], strict=False)
+    line = Line(high, *bad, hold=hold, delay=delay, recovery=recovery, state=state, every=every)
+    expect_same_however_cut(line, cuts)

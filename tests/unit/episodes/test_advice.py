@@ -1,0 +1,54 @@
+"""The present advice of an episode: since when it is the same, what it replaced, and that it stays bounded."""
+
+from dataclasses import replace
+
+from alerting.episodes.advice import MOST_EARLIER, with_present_advice
+from alerting.episodes.episode import Change, RecommendationResult
+from tests.builders import at
+from tests.helpers.episodes import episode
+
+
+def advice(after=None, risk=0.8):
+    changes = () if after is None else (Change("belt", 8.0, after, "m/min"),)
+    return RecommendationResult(changes, risk, 0.2 if changes else risk, bool(changes), f"Set {after}")
+
+
+def advised(one, minute, recommendation, risk=0.8):
+    return with_present_advice(one, at(minute), risk, 0.5, 1, (), recommendation)
+
+
+RAISED = replace(episode(), raised_at=at(0), recommendation=advice(7.4), present=None)
+
+
+def test_the_same_advice_keeps_its_beginning():
+    one = advised(advised(RAISED, 1, advice(7.4)), 2, advice(7.4, risk=0.7), risk=0.7)
+    assert (one.present.at, one.present.since, one.present.risk, one.present.earlier) == (at(2), at(0), 0.7, ())
+    assert one.recommendation == RAISED.recommendation
+
+
+def test_other_advice_begins_now_and_what_it_replaced_is_kept():
+    one = advised(advised(RAISED, 1, advice(7.2), risk=0.7), 2, advice(risk=0.3), risk=0.3)
+    assert one.present.since == at(2)
+    assert [(e.since, e.until, e.risk, e.changes[0].after) for e in one.present.earlier] == [
+        (at(0), at(1), 0.8, 7.4),
+        (at(1), at(2), 0.7, 7.2),
+    ]
+
+
+def test_no_need_and_no_help_are_different_advice():
+    one = advised(advised(RAISED, 1, advice(risk=0.9)), 2, advice(risk=0.3))
+    assert one.present.since == at(2)
+
+
+def test_an_instant_before_the_present_one_changes_nothing_and_the_same_again_neither():
+    one = advised(RAISED, 3, advice(7.2))
+    assert advised(one, 2, advice(7.0)) == one
+    assert advised(one, 3, advice(7.2)) is one
+
+
+def test_the_replaced_advice_is_bounded():
+    one = RAISED
+    for minute in range(1, 3 * MOST_EARLIER):
+        one = advised(one, minute, advice(float(minute)))
+    assert len(one.present.earlier) == MOST_EARLIER
+    assert one.present.earlier[-1].changes[0].after == 3.0 * MOST_EARLIER - 2
