@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,11 +35,14 @@ class Forest:
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
+        return found[0, :, 1], float(self._explainer.expected_value[1])
+
+    @cached_property
+    def _explainer(self) -> Any:
         import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
 
-        explainer = shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
-        found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
-        return found[0, :, 1], float(explainer.expected_value[1])
+        return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
 
     def importance(self) -> Floats:
         """Return the mean decrease of impurity by each encoded column."""
