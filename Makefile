@@ -35,9 +35,7 @@ oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many rando
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q
 
 docs: $(MADE) ## Make the pages that come from code: definition reference, life cycle, commands
-	.venv/bin/python -c "from alerting.kinds.reference import reference_page; print(reference_page(), end='')" > docs/definition-reference.md
-	.venv/bin/python -c "from alerting.operators.state_table_page import life_cycle_page; print(life_cycle_page(), end='')" > docs/alarm-life-cycle.md
-	.venv/bin/python -c "from alerting.cli.main import app; from alerting.cli.printing.commands_page import commands_page; print(commands_page(app), end='')" > docs/commands.md
+	.venv/bin/python -m tools.pages
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .

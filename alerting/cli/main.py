@@ -10,6 +10,7 @@ from alerting.cli.demo import demo_group
 from alerting.cli.episodes import episode_group, episodes, feedback, why
 from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
+from alerting.cli.ingest.relations import asset_group
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
 from alerting.cli.printing.help import RootGroup
@@ -42,6 +43,7 @@ EVERYDAY: Commands = {
     "test": (test, "Run scenarios against definitions"),
 }
 MORE: Commands = {
+    "asset": (asset_group, "relations"),
     "definition": (definition_group, "export, retire"),
     "model": (model_group, "approve, reject, rollback"),
     "episode": (episode_group, "ack, close, confirm, comment, assign"),
@@ -57,7 +59,7 @@ MORE: Commands = {
     "backup": (backup, "Back up database, models and secrets"),
     "restore": (restore, "Restore a backup into an empty home"),
     "retain": (retain, "Delete what is older than its retention"),
-    "demo": (demo_group, "Show the simulated line, change its set-points"),
+    "demo": (demo_group, "Show the simulated line, change its set-points, try the advice"),
 }
 
 

@@ -19,6 +19,7 @@ from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, WEEKLY, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.costs import Costs
 from alerting.definitions.fields.learning import (
     Features,
     FeedbackUse,
@@ -37,6 +38,7 @@ __all__ = [
     "AssetPattern",
     "Band",
     "Condition",
+    "Costs",
     "Definition",
     "FeedbackUse",
     "FromAttribute",
@@ -145,6 +147,12 @@ class TrainedDefinition(Definition):
     periods: Periods = Field(default_factory=Periods, description="Split of history into training, validation and test.")
     learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
     operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Choice of the threshold.")
+    costs: Costs | None = Field(
+        None,
+        exclude_if=lambda costs: costs is None,
+        description="What misses, false alarms and interventions cost, for sums of money (`alerting demo trial`). It does not "
+        "choose the threshold: operating_point.cost_of_miss and cost_of_false_alarm do, and may differ.",
+    )
     feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="Effect of operators' feedback on training.")
     promotion: Promotion = Field(
         default_factory=Promotion, description="Conditions under which a challenger replaces the champion."

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     TRIMS = 6
     BATCHES = 7
     VALVES = 8
+    OPERATOR = 9
 
 
 @dataclass(frozen=True)

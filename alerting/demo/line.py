@@ -47,18 +47,19 @@ RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variab
 
 @dataclass(frozen=True)
 class SetPointChange:
-    """A set-point changed by a person, in force from `minute` on. `before` is the set-point until then."""
+    """A set-point changed by a person, in force from `minute` on for `hold` minutes. `before` is the set-point until then."""
 
     minute: int
     variable: str
     value: float
     before: float
     actor: str
+    hold: int = HOLD
 
     @property
     def until(self) -> int:
         """Return the first minute in which it is over, unless a person sets another value before."""
-        return self.minute + HOLD
+        return self.minute + self.hold
 
 
 @dataclass

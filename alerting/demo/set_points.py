@@ -33,6 +33,17 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     return rounded
 
 
+def nearest_permitted(asset: Asset, name: str, value: float, current: float) -> float:
+    """Return the setting nearest to a value that an operator can set at once: within limits and greatest change, on a step."""
+    variable = asset.variables[name]
+    change = float("inf") if variable.max_change is None else variable.max_change
+    low = max(-float("inf") if variable.min is None else variable.min, current - change)
+    high = min(float("inf") if variable.max is None else variable.max, current + change)
+    if low > high:  # the present setting is farther outside of the limits than one change
+        return _on_step(variable, current + change if current < low else current - change)
+    return _on_step(variable, min(high, max(low, value)))
+
+
 def present_setting(line: StoredLine, name: str) -> float:
     """Return the present set-point, or the last one requested since."""
     asked = [request.value for request in line.requests if request.variable == name]

@@ -251,11 +251,6 @@ class Episode:
         return replace(self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes)
 
     @property
-    def severity_now(self) -> Severity:
-        """Return the present severity; of a closed episode, the severity at its end."""
-        return self.severity
-
-    @property
     def phase(self) -> Phase:
         """Return whether its problem is expected, happening or over. An open alarm that predicts nothing is happening."""
         if self.condition == "closed":

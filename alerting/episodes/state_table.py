@@ -1,7 +1,7 @@
 """Condition states of many targets as columns, to advance all unchanged targets in one vectorised step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
@@ -44,6 +44,9 @@ class Condition:
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
+_OF_NUMBER = ("rate", "beyond", "recent", "bad")
+_SHARED = tuple(field.name for field in fields(Condition) if field.name not in (*_OF_NUMBER, "text"))
+"""The fields of a condition that are fields of its state."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +141,10 @@ class ConditionTable:
         condition = self.conditions[row]
         return ConditionState(
             watermark=from_millis(self.watermark[row]),
-            pending_since=condition.pending_since,
-            raised_at=condition.raised_at,
-            clearing_since=condition.clearing_since,
-            last_raised_at=condition.last_raised_at,
-            last_closed_at=condition.last_closed_at,
-            severity=condition.severity,
-            severity_peak=condition.severity_peak,
-            levels=condition.levels,
             carried=self._carried_reading(row, condition),
             unknown_count=int(self.unknown_count[row]),
             unknown_reason=self.unknown_reason[row],
-            raised_by=condition.raised_by,
-            happening_since=condition.happening_since,
-            problem_since=condition.problem_since,
-            rearm_at=condition.rearm_at,
+            **{name: getattr(condition, name) for name in _SHARED},
         )
 
     def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
@@ -178,25 +170,8 @@ class ConditionTable:
             self.value[row] = np.nan if carried_columns.value is None else carried_columns.value
             self.since[row] = NO_TIME if carried_columns.same_since is None else to_millis(carried_columns.same_since)
         number = carried_columns if text is None else None
-        condition = Condition(
-            pending_since=state.pending_since,
-            raised_at=state.raised_at,
-            clearing_since=state.clearing_since,
-            last_raised_at=state.last_raised_at,
-            last_closed_at=state.last_closed_at,
-            severity=state.severity,
-            severity_peak=state.severity_peak,
-            levels=state.levels,
-            rate=number.rate if number else None,
-            beyond=number.beyond if number else (),
-            recent=number.recent if number else (),
-            text=text,
-            bad=number.bad if number else False,
-            raised_by=state.raised_by,
-            happening_since=state.happening_since,
-            problem_since=state.problem_since,
-            rearm_at=state.rearm_at,
-        )
+        of_number = {name: getattr(number, name) for name in _OF_NUMBER} if number else {}
+        condition = Condition(text=text, **of_number, **{name: getattr(state, name) for name in _SHARED})
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:
             self._put_earlier(row, earlier)

@@ -45,10 +45,6 @@ class AirflowClient:
         ]
         return found
 
-    def unfinished_run(self, dag_id: str) -> str | None:
-        """Return the newest queued or running run."""
-        return next((str(run["dag_run_id"]) for run in self.runs(dag_id) if run["state"] in UNFINISHED), None)
-
     def start(self, dag_id: str, run_id: str) -> None:
         """Start the run with this id, unless it was started before. Idempotent. Raises AirflowSilent."""
         body = {"logical_date": None, "dag_run_id": run_id}

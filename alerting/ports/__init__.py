@@ -73,6 +73,7 @@ from alerting.ports.use_cases import (
     DeliveryPorts,
     EpisodePorts,
     EvaluationPorts,
+    FixedClock,
     IngestionPorts,
     InMemory,
     KindPorts,

@@ -31,6 +31,16 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+@dataclass(frozen=True)
+class FixedClock:
+    """Port `Clock` of which the time never changes."""
+
+    instant: datetime
+
+    def now(self) -> datetime:
+        return self.instant
+
+
 class Progress(Protocol):
     """Report of the progress of a long job to a waiting person."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Annotated, Any, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.alarm_budget import AlarmBudget
@@ -28,7 +28,6 @@ LOOPBACK = "127.0.0.1"
 THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
-T = TypeVar("T")
 _speed = positive_number(100_000, "is not a speed: give seconds of the line per second, above 0 and at most 100000")
 _mlflow_uri = address(
     {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"},
@@ -40,137 +39,6 @@ _webhook_url = address({"http", "https"}, "not a webhook address: it starts with
 _LONGEST_LATENCY = timedelta(hours=1)
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
 _rows = whole_number(1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000")
-
-
-class SettingsRefused(UserError):
-    """Error: the environment has faults; no process was started."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("the settings have faults:\n" + "\n".join(f"  - {f}" for f in faults))
-
-
-def usual_background_slots() -> int:
-    """Return how many tasks of trainings and reports may run at once: one a core, at most eight."""
-    return min(8, os.cpu_count() or 1)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings: each field is the environment variable `ALERTING_<FIELD>`; `read_settings` states the accepted values.
-
-    `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
-    `mlflow_uri` name servers of your own; without them the embedded ones are used. `airflow_uri`: of an Airflow that
-    `alerting up` does not start, over which `apply` starts trainings at once. The ports are those of the parts that
-    `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
-    time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
-    `background_slots` is the number of tasks of trainings and reports that run at the same time.
-    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
-    networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
-    values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
-    beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
-    `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
-    and task logs are.
-    `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
-    names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
-    """
-
-    home: Path
-    mongodb_uri: str | None = field(default=None, repr=False)
-    database: str = "alerting"
-    mlflow_uri: str | None = None
-    airflow_uri: str | None = None
-    mongodb_port: int = 27027
-    mlflow_port: int = 5050
-    airflow_port: int = 8080
-    api_port: int = 8000
-    demo_speed: float = 10.0
-    max_training_rows: int | None = None
-    background_slots: int = field(default_factory=usual_background_slots)
-    timezone: ZoneInfo = UTC
-    trusted_proxies: tuple[str, ...] = THIS_MACHINE
-    latency: timedelta = USUAL_LATENCY
-    webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    delivery: Delivery = field(default_factory=Delivery)
-    budget: AlarmBudget = field(default_factory=AlarmBudget)
-    health_limits: HealthLimits = field(default_factory=HealthLimits)
-    retention: Retention = field(default_factory=Retention)
-    airflow_last: timedelta = AIRFLOW_LAST
-
-    @property
-    def mlflow_database(self) -> str:
-        """Return the address of the embedded MLflow store, for use without its server."""
-        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
-
-    @property
-    def mlflow_artifacts(self) -> Path:
-        """Return the folder of the artifacts of the embedded MLflow."""
-        return self.home / "mlflow" / "artifacts"
-
-    @property
-    def location(self) -> str:
-        """Return a description, without passwords, of the location to which commands write."""
-        if self.mongodb_uri is None:
-            return f"the platform in {self.home}"
-        hosts = self.mongodb_uri.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        return f"the database {self.database} at {hosts}"
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """Return the ports that `alerting up` will listen on, by the name of their setting."""
-        ports = {"mlflow_port": self.mlflow_port, "airflow_port": self.airflow_port, "api_port": self.api_port}
-        if self.mongodb_uri is None:
-            ports["mongodb_port"] = self.mongodb_port
-        if self.mlflow_uri is not None:
-            del ports["mlflow_port"]
-        return ports
-
-
-def variable(setting: str) -> str:
-    """Return the environment variable of a setting: `api_port` gives `ALERTING_API_PORT`."""
-    return PREFIX + setting.upper()
-
-
-def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
-    """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises SettingsRefused naming every fault.
-
-    The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
-    """
-    variables = Variables(environ)
-    defaults = Settings(home=find_home(environ, Path.cwd(), last))
-
-    def read(setting: str, parse: Callable[[str], T], default: T) -> T:
-        return variables.read(variable(setting), parse, default)
-
-    settings = Settings(
-        home=defaults.home,
-        mongodb_uri=read("mongodb_uri", _mongodb_uri, None),
-        database=read("database", _database, defaults.database),
-        mlflow_uri=read("mlflow_uri", _mlflow_uri, None),
-        airflow_uri=read("airflow_uri", _airflow_uri, None),
-        mongodb_port=read("mongodb_port", port_number, defaults.mongodb_port),
-        mlflow_port=read("mlflow_port", port_number, defaults.mlflow_port),
-        airflow_port=read("airflow_port", port_number, defaults.airflow_port),
-        api_port=read("api_port", port_number, defaults.api_port),
-        demo_speed=read("demo_speed", _speed, defaults.demo_speed),
-        max_training_rows=read("max_training_rows", _rows, None),
-        background_slots=read("background_slots", _slots, defaults.background_slots),
-        timezone=read("timezone", _timezone, defaults.timezone),
-        trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
-        latency=read("latency", _latency, defaults.latency),
-        webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
-        webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
-        delivery=read_delivery(variables),
-        budget=read_alarm_budget(variables),
-        health_limits=read_health_limits(variables),
-        retention=read_retention(variables),
-        airflow_last=variables.read(variable("airflow_last"), lasting, AIRFLOW_LAST),
-    )
-    _check_ports(settings.ports, variables)
-    if variables.faults:
-        raise SettingsRefused(variables.faults)
-    return settings
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -209,6 +77,125 @@ def _mongodb_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("not a MongoDB address: it starts with mongodb:// or mongodb+srv://")
     return text
+
+
+class SettingsRefused(UserError):
+    """Error: the environment has faults; no process was started."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("the settings have faults:\n" + "\n".join(f"  - {f}" for f in faults))
+
+
+def usual_background_slots() -> int:
+    """Return how many tasks of trainings and reports may run at once: one a core, at most eight."""
+    return min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings: each field is the environment variable `ALERTING_<FIELD>`, read by the function in its annotation.
+
+    `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
+    `mlflow_uri` name servers of your own; without them the embedded ones are used. `airflow_uri`: of an Airflow that
+    `alerting up` does not start, over which `apply` starts trainings at once. The ports are those of the parts that
+    `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
+    time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
+    `background_slots` is the number of tasks of trainings and reports that run at the same time.
+    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
+    networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
+    values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
+    beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
+    `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
+    and task logs are.
+    `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
+    names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
+    """
+
+    home: Path
+    mongodb_uri: Annotated[str | None, _mongodb_uri] = field(default=None, repr=False)
+    database: Annotated[str, _database] = "alerting"
+    mlflow_uri: Annotated[str | None, _mlflow_uri] = None
+    airflow_uri: Annotated[str | None, _airflow_uri] = None
+    mongodb_port: Annotated[int, port_number] = 27027
+    mlflow_port: Annotated[int, port_number] = 5050
+    airflow_port: Annotated[int, port_number] = 8080
+    api_port: Annotated[int, port_number] = 8000
+    demo_speed: Annotated[float, _speed] = 10.0
+    max_training_rows: Annotated[int | None, _rows] = None
+    background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
+    timezone: Annotated[ZoneInfo, _timezone] = UTC
+    trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
+    latency: Annotated[timedelta, _latency] = USUAL_LATENCY
+    airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
+    webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    delivery: Delivery = field(default_factory=Delivery)
+    budget: AlarmBudget = field(default_factory=AlarmBudget)
+    health_limits: HealthLimits = field(default_factory=HealthLimits)
+    retention: Retention = field(default_factory=Retention)
+
+    @property
+    def mlflow_database(self) -> str:
+        """Return the address of the embedded MLflow store, for use without its server."""
+        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Return the folder of the artifacts of the embedded MLflow."""
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def location(self) -> str:
+        """Return a description, without passwords, of the location to which commands write."""
+        if self.mongodb_uri is None:
+            return f"the platform in {self.home}"
+        hosts = self.mongodb_uri.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return f"the database {self.database} at {hosts}"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Return the ports that `alerting up` will listen on, by the name of their setting."""
+        ports = {"mlflow_port": self.mlflow_port, "airflow_port": self.airflow_port, "api_port": self.api_port}
+        if self.mongodb_uri is None:
+            ports["mongodb_port"] = self.mongodb_port
+        if self.mlflow_uri is not None:
+            del ports["mlflow_port"]
+        return ports
+
+
+_HINTS = get_type_hints(Settings, include_extras=True)
+_PARSERS: dict[str, Callable[[str], Any]] = {n: h.__metadata__[0] for n, h in _HINTS.items() if get_origin(h) is Annotated}
+"""The function that reads the variable of a setting, for each setting that is one variable."""
+
+
+def variable(setting: str) -> str:
+    """Return the environment variable of a setting: `api_port` gives `ALERTING_API_PORT`."""
+    return PREFIX + setting.upper()
+
+
+def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
+    """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises SettingsRefused naming every fault.
+
+    The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
+    """
+    variables = Variables(environ)
+    defaults = Settings(home=find_home(environ, Path.cwd(), last))
+    plain = {name: variables.read(variable(name), parse, getattr(defaults, name)) for name, parse in _PARSERS.items()}
+    settings = Settings(
+        home=defaults.home,
+        **plain,
+        webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
+        webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
+        delivery=read_delivery(variables),
+        budget=read_alarm_budget(variables),
+        health_limits=read_health_limits(variables),
+        retention=read_retention(variables),
+    )
+    _check_ports(settings.ports, variables)
+    if variables.faults:
+        raise SettingsRefused(variables.faults)
+    return settings
 
 
 def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:

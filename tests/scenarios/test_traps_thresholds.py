@@ -135,7 +135,7 @@ def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
     plant.define(6, stale_after="1h", severity="critical")
     plant.run(10)
     (episode,) = plant.episodes()
-    assert (episode.severity_now, episode.severity_peak, episode.condition) == ("critical", "critical", "open")
+    assert (episode.severity, episode.severity_peak, episode.condition) == ("critical", "critical", "open")
     assert episode.transitions[-1].reason.startswith("medium → critical: Zone 2 temperature is 220 °C")
 
 
@@ -211,7 +211,7 @@ def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(st
         ("closed", at(10)),
     ]
     assert episode.transitions[1].reason == "medium → critical: Zone 2 temperature is 235 °C, above 230 °C"
-    assert (episode.severity_now, episode.severity_peak) == ("medium", "critical")
+    assert (episode.severity, episode.severity_peak) == ("medium", "critical")
     subjects = [m.subject for m in plant.mailbox.messages]
     assert subjects == [
         "MEDIUM: too-hot on oven-1",

@@ -1,6 +1,5 @@
 """A platform whose stores are all in memory."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from alerting.adapters.memory.arrivals import MemoryArrivals
@@ -20,16 +19,7 @@ from alerting.adapters.memory.operators import (
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.states import MemoryCheckpoints, MemoryEvaluationPlans, MemoryStates, MemoryUnitOfWork
 from alerting.adapters.platform import Platform
-
-
-@dataclass(frozen=True)
-class FixedClock:
-    """Port `Clock` of which the time never changes."""
-
-    instant: datetime
-
-    def now(self) -> datetime:
-        return self.instant
+from alerting.ports import FixedClock
 
 
 def memory_platform(*, backfilled: bool = False) -> Platform:

@@ -21,6 +21,7 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 
 _NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
+_STATED = ("definition", "revision", "predicts", "observed", "counts", "answers", "horizon_ms", "gap_ms", "purge_ms", "hash")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
@@ -33,20 +34,11 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
     document = {
-        "definition": dataset.definition,
-        "revision": dataset.revision,
+        **{name: getattr(dataset, name) for name in _STATED},
         "as_of": dataset.as_of.isoformat(),
         "plan": dataset.plan.to_document(),
-        "predicts": dataset.predicts,
-        "observed": dataset.observed,
-        "counts": dataset.counts,
-        "answers": dataset.answers,
         "findings": [asdict(finding) for finding in dataset.findings],
-        "horizon_ms": dataset.horizon_ms,
-        "gap_ms": dataset.gap_ms,
-        "purge_ms": dataset.purge_ms,
         "names": names,
-        "hash": dataset.hash,
     }
     rows = _parquet(columns)
     _give_back_memory()
@@ -74,23 +66,14 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
             f"the dataset of {document['definition']} was changed after it was written; train again from its beginning"
         )
     return Dataset(
-        definition=document["definition"],
-        revision=document["revision"],
+        **{name: document[name] for name in _STATED},
         as_of=datetime.fromisoformat(document["as_of"]),
         plan=plan,
         rows=rows,
         **beside,
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
-        predicts=document["predicts"],
-        observed=document["observed"],
-        counts=document["counts"],
-        answers=document["answers"],
         findings=findings_from(document["findings"]),
-        horizon_ms=document["horizon_ms"],
-        gap_ms=document["gap_ms"],
-        purge_ms=document["purge_ms"],
-        hash=document["hash"],
     )
 
 

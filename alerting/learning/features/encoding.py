@@ -1,17 +1,22 @@
 """Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers, stored as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import STORED, FeaturePlan
 
+MOST_COLUMNS = 200_000
+Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
+Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
+_Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 Floats = npt.NDArray[np.float64]
 FARTHEST = 10.0  # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 
@@ -71,12 +76,14 @@ class Dense:
     both are empty for estimators that need no scale, like trees.
     """
 
-    numbers: tuple[int, ...]
-    medians: tuple[float, ...]
-    flagged: tuple[int, ...]
-    categories: tuple[tuple[int, int], ...]  # position, number of levels
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
+    __pydantic_config__ = STORED
+    numbers: Positions
+    medians: _Numbers
+    flagged: Positions
+    categories: Annotated[tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...], Field(max_length=20_000)]
+    """Position and number of levels of each."""
+    mean: _Numbers
+    scale: _Numbers
 
     @staticmethod
     def fit(columns: Columns, matrix: Floats, scaled: bool) -> "Dense":
@@ -99,6 +106,11 @@ class Dense:
         spread = raw.std(axis=0)
         spread[(spread < 1e-12) | (np.arange(raw.shape[1]) >= len(numbers))] = 1.0
         return Dense(**(vars(plain) | {"mean": tuple(raw.mean(axis=0).tolist()), "scale": tuple(spread.tolist())}))
+
+    @property
+    def width(self) -> int:
+        """Return the number of encoded columns."""
+        return len(self.numbers) + len(self.flagged) + sum(count for _, count in self.categories)
 
     @property
     def origin(self) -> npt.NDArray[np.int64]:
@@ -125,16 +137,6 @@ class Dense:
         if not self.scale:
             return raw
         return np.asarray(np.clip((raw - np.asarray(self.mean)) / np.asarray(self.scale), -FARTHEST, FARTHEST), np.float64)
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the encoding as plain JSON values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> "Dense":
-        """Read the encoding that `to_document` wrote."""
-        values = {key: tuple(document[key]) for key in ("numbers", "medians", "flagged", "mean", "scale")}
-        return Dense(categories=tuple((int(i), int(n)) for i, n in document["categories"]), **values)
 
 
 @dataclass(frozen=True)
@@ -170,15 +172,6 @@ class ColumnPairs:
             for column in pair:
                 shares[column] += half
         return shares
-
-    def to_document(self) -> list[list[int]]:
-        """Return the pairs as plain JSON values."""
-        return [list(pair) for pair in self.of]
-
-    @staticmethod
-    def from_document(document: Sequence[Sequence[int]]) -> "ColumnPairs":
-        """Read the pairs that `to_document` wrote."""
-        return ColumnPairs(tuple((int(a), int(b)) for a, b in document))
 
 
 NO_PAIRS = ColumnPairs()
@@ -218,16 +211,9 @@ class Encoding:
 
     def to_document(self) -> dict[str, Any]:
         """Return the encoding as plain JSON values."""
-        dense = self.dense.to_document() if self.dense else None
+        dense = asdict(self.dense) if self.dense else None
         columns = None if self.columns is None else list(self.columns)
-        return {"dense": dense, "pairs": self.pairs.to_document(), "columns": columns}
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> "Encoding":
-        """Read the encoding that `to_document` wrote."""
-        dense = Dense.from_document(document["dense"]) if document["dense"] else None
-        columns = document["columns"]
-        return Encoding(dense, ColumnPairs.from_document(document["pairs"]), None if columns is None else tuple(columns))
+        return {"dense": dense, "pairs": [list(pair) for pair in self.pairs.of], "columns": columns}
 
 
 def _median(values: Floats) -> float:

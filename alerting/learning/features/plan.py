@@ -5,35 +5,48 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
 from math import gcd
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from alerting.definitions.durations import format_duration
 
+STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds of their annotations."""
+_TEN_YEARS = 3660 * 86_400_000
+_MOST_SOURCES = 20_000
 ColumnKind = Literal["variable", "event", "attribute"]
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]
+"""A length of time in ms."""
+_Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_SOURCES)]
 
 
 @dataclass(frozen=True)
 class NumberSource:
     """A number or boolean variable; `sampling_ms` is the usual time between two values, None when unknown."""
 
-    name: str
-    sampling_ms: int | None
+    __pydantic_config__ = STORED
+    name: Name
+    sampling_ms: Length | None
 
 
 @dataclass(frozen=True)
 class CategorySource:
     """A category, or a text attribute, with the levels seen in training; any other level is missing."""
 
-    name: str
-    levels: tuple[str, ...]
+    __pydantic_config__ = STORED
+    name: Name
+    levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
 
 
 @dataclass(frozen=True)
 class CarryForward:
     """A variable that is carried forward for another time than the longest window: `span_ms` from when the value became known."""
 
-    name: str
-    span_ms: int
+    __pydantic_config__ = STORED
+    name: Name
+    span_ms: Length
 
 
 @dataclass(frozen=True)
@@ -55,17 +68,18 @@ class FeaturePlan:
     `carried_forward`: the variables whose last value is carried forward longer, or less long, than the longest window.
     """
 
-    stride_ms: int
-    windows_ms: tuple[int, ...]
-    aggregations: tuple[str, ...]
-    numbers: tuple[NumberSource, ...] = ()
-    categories: tuple[CategorySource, ...] = ()
-    events: tuple[str, ...] = ()
-    number_attributes: tuple[str, ...] = ()
-    category_attributes: tuple[CategorySource, ...] = ()
-    delay_ms: int = 0
-    lags_ms: tuple[int, ...] = ()
-    carried_forward: tuple[CarryForward, ...] = ()
+    __pydantic_config__ = STORED
+    stride_ms: Annotated[Length, Field(ge=1)]
+    windows_ms: Annotated[tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)]
+    aggregations: Annotated[tuple[Name, ...], Field(max_length=50)]
+    numbers: Annotated[tuple[NumberSource, ...], Field(max_length=_MOST_SOURCES)] = ()
+    categories: Annotated[tuple[CategorySource, ...], Field(max_length=_MOST_SOURCES)] = ()
+    events: _Names = ()
+    number_attributes: _Names = ()
+    category_attributes: Annotated[tuple[CategorySource, ...], Field(max_length=_MOST_SOURCES)] = ()
+    delay_ms: Length = 0
+    lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
+    carried_forward: Annotated[tuple[CarryForward, ...], Field(max_length=_MOST_SOURCES)] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -195,23 +209,10 @@ class FeaturePlan:
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":
         """Read the plan that `to_document` wrote."""
+        return _PLAN.validate_python(document, strict=False)  # a list in JSON is a tuple here
 
-        def categories(key: str) -> tuple[CategorySource, ...]:
-            return tuple(CategorySource(c["name"], tuple(c["levels"])) for c in document[key])
 
-        return FeaturePlan(
-            stride_ms=document["stride_ms"],
-            windows_ms=tuple(document["windows_ms"]),
-            aggregations=tuple(document["aggregations"]),
-            numbers=tuple(NumberSource(n["name"], n["sampling_ms"]) for n in document["numbers"]),
-            categories=categories("categories"),
-            events=tuple(document["events"]),
-            number_attributes=tuple(document["number_attributes"]),
-            category_attributes=categories("category_attributes"),
-            delay_ms=document["delay_ms"],
-            lags_ms=tuple(document.get("lags_ms", ())),
-            carried_forward=tuple(CarryForward(h["name"], h["span_ms"]) for h in document.get("carried_forward", ())),
-        )
+_PLAN = TypeAdapter(FeaturePlan)
 
 
 def describe_window(span_ms: int) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from alerting.learning.features.plan import STORED
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -12,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 class Platt:
     """p = 1 / (1 + exp(-(slope * margin + intercept))), with slope > 0."""
 
+    __pydantic_config__ = STORED
     slope: float
     intercept: float
 

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import Columns, Encoding
+from alerting.learning.features.encoding import ColumnPairs, Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator, blend_of
 from alerting.learning.models.families.contract import ModelFamily
 from alerting.learning.models.families.registry import get_family
@@ -90,7 +89,7 @@ def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], Mode
 
 def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily]) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
-    plan = FeaturePlan.from_document(meta.plan.model_dump())
+    plan = meta.plan
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
     members = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
@@ -99,7 +98,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
         revision=meta.revision,
         plan=plan,
         estimator=blend_of(members, meta.weights),
-        calibration=Platt(meta.calibration.slope, meta.calibration.intercept),
+        calibration=meta.calibration,
         threshold=meta.threshold,
         training_cutoff=_utc(meta.training_cutoff),
         as_of=_utc(meta.as_of),
@@ -154,4 +153,4 @@ def _read_member(
         raise ModelRefused(f"{META} names a family that cannot be used here: {unknown}") from unknown
     columns = Columns.from_plan(plan)
     model = family.load({name: files[prefix + name] for name in meta.files}, meta.width(len(columns.names)))
-    return Estimator(meta.family, model, columns, Encoding.from_document(meta.model_dump()))
+    return Estimator(meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns))

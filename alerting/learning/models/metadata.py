@@ -3,110 +3,61 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.encoding import MOST_COLUMNS, Dense, Position, Positions
+from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
+from alerting.learning.models.calibration import Platt
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
 FORMAT = 4
 MOST_BYTES = 16 << 20
-MOST_COLUMNS = 200_000
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
-_TEN_YEARS = 3660 * 86_400_000
 
-Name = Annotated[str, Field(min_length=1, max_length=1000)]
-Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]
-Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
-Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
-Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
-Names = Annotated[tuple[Name, ...], Field(max_length=20_000)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(**STORED, frozen=True)
 
 
-class NumberMeta(_Closed):
-    """A variable that is a number."""
-
-    name: Name
-    sampling_ms: Length | None
-
-
-class CategoryMeta(_Closed):
-    """A text variable, with its levels."""
-
-    name: Name
-    levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
+def _check_plan(plan: FeaturePlan) -> FeaturePlan:
+    most = len(plan.numbers) * (len(plan.aggregations) * len(plan.windows_ms) + len(plan.lags_ms))
+    most += len(plan.events) * (len(plan.windows_ms) + 1)
+    if most > MOST_COLUMNS:
+        raise ValueError(f"it makes more than {MOST_COLUMNS} columns")
+    if list(plan.windows_ms) != sorted(set(plan.windows_ms)):
+        raise ValueError("windows must increase")
+    return plan
 
 
-class CarryForwardMeta(_Closed):
-    """A variable that is carried forward for a time of its own."""
-
-    name: Name
-    span_ms: Length
-
-
-class PlanMeta(_Closed):
-    """A feature plan."""
-
-    stride_ms: Annotated[Length, Field(ge=1)]
-    windows_ms: Annotated[tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)]
-    aggregations: Annotated[tuple[Name, ...], Field(max_length=50)]
-    numbers: Annotated[tuple[NumberMeta, ...], Field(max_length=20_000)]
-    categories: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
-    events: Names
-    number_attributes: Names
-    category_attributes: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
-    delay_ms: Length
-    lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
-    carried_forward: Annotated[tuple[CarryForwardMeta, ...], Field(max_length=20_000)] = ()
-
-    @model_validator(mode="after")
-    def _check_size(self) -> Self:
-        most = len(self.numbers) * (len(self.aggregations) * len(self.windows_ms) + len(self.lags_ms))
-        most += len(self.events) * (len(self.windows_ms) + 1)
-        if most > MOST_COLUMNS:
-            raise ValueError(f"it makes more than {MOST_COLUMNS} columns")
-        if list(self.windows_ms) != sorted(set(self.windows_ms)):
-            raise ValueError("windows must increase")
-        return self
-
-
-class DenseMeta(_Closed):
-    """Filling, flagging, expansion and scaling of columns."""
-
-    numbers: Positions
-    medians: Numbers
-    flagged: Positions
-    categories: Annotated[tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...], Field(max_length=20_000)]
-    mean: Numbers
-    scale: Numbers
-
-    @property
-    def width(self) -> int:
-        """Return the number of encoded columns."""
-        return len(self.numbers) + len(self.flagged) + sum(count for _, count in self.categories)
-
-    @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
-        if self.width > 4 * MOST_COLUMNS or len(self.medians) != len(self.numbers):
-            raise ValueError("numbers and medians do not fit")
-        if not len(self.mean) == len(self.scale) == (self.width if self.scale else 0):
-            raise ValueError(f"mean and scale are not {self.width}")
-        if any(scale <= 0 for scale in self.scale):
-            raise ValueError("scale must be above 0")
-        return self
+def _check_dense(dense: Dense) -> Dense:
+    if dense.width > 4 * MOST_COLUMNS or len(dense.medians) != len(dense.numbers):
+        raise ValueError("numbers and medians do not fit")
+    if not len(dense.mean) == len(dense.scale) == (dense.width if dense.scale else 0):
+        raise ValueError(f"mean and scale are not {dense.width}")
+    if any(scale <= 0 for scale in dense.scale):
+        raise ValueError("scale must be above 0")
+    return dense
 
 
 class EstimatorMeta(_Closed):
     """An estimator, and the names of its fitted files in the order in which its family reads them."""
 
     family: Family
-    dense: DenseMeta | None
+    dense: Annotated[Dense, AfterValidator(_check_dense)] | None
     pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)]
     columns: Annotated[Positions, Field(min_length=1)] | None
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=16)]
@@ -136,23 +87,16 @@ class EstimatorMeta(_Closed):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 
 
-class CalibrationMeta(_Closed):
-    """Platt's two numbers."""
-
-    slope: float
-    intercept: float
-
-
 class ModelMeta(_Closed):
     """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
 
     format: Literal[4]
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
-    plan: PlanMeta
+    plan: Annotated[FeaturePlan, AfterValidator(_check_plan)]
     weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)]
     members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
-    calibration: CalibrationMeta
+    calibration: Platt
     threshold: float
     params: dict[Name, JsonValue]
     training_cutoff: AwareDatetime

@@ -1,7 +1,7 @@
 """Champion against challenger on one unseen window: the decision, its reason, and its evidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -188,20 +188,12 @@ def _is_touched(definition: TrainedDefinition, at: Millis, windows: Sequence[tup
 class _View:
     """One way to count the acted rows, and its result."""
 
-    share: float | None  # of bootstrap samples in which the challenger is better
     challenger_ap: float | None
     champion_ap: float | None
-    interval: tuple[float, float] | None
+    difference_interval: list[float] | None
+    share_better: float | None
+    """Share of bootstrap samples in which the challenger is better."""
     samples: int
-
-    def to_document(self) -> dict[str, Any]:
-        return {
-            "challenger_ap": self.challenger_ap,
-            "champion_ap": self.champion_ap,
-            "difference_interval": list(self.interval) if self.interval else None,
-            "share_better": self.share,
-            "samples": self.samples,
-        }
 
 
 def _decide(
@@ -214,9 +206,10 @@ def _decide(
         counted = {"positive": np.where(window.acted, 1, window.label), "negative": np.where(window.acted, 0, window.label)}
         bounds = {name: _view(window, window.measured, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
     free = ~window.acted
+    models = {"challenger": challenger, "champion": champion}
+    scores = {"challenger": window.challenger, "champion": window.champion}
     events = {
-        "challenger": evaluate_threshold(window.observed, window.challenger[free], challenger.threshold, seed),
-        "champion": evaluate_threshold(window.observed, window.champion[free], champion.threshold, seed),
+        name: evaluate_threshold(window.observed, scores[name][free], model.threshold, seed) for name, model in models.items()
     }
     n_events = events["challenger"].n_events
     observed = window.observed
@@ -231,19 +224,12 @@ def _decide(
         "block": format_duration(timedelta(milliseconds=block_ms)),
         "seed": seed,
         "acted_rows": int((window.acted & window.measured).sum()),
-        "acted_left_out": left_out.to_document(),
-        "acted_as_positive": bounds["positive"].to_document(),
-        "acted_as_negative": bounds["negative"].to_document(),
-        "rows": {
-            "challenger": evaluate_rows(label, window.challenger[measured], blocks, seed),
-            "champion": evaluate_rows(label, window.champion[measured], blocks, seed),
-        },
+        "acted_left_out": asdict(left_out),
+        **{f"acted_as_{name}": asdict(view) for name, view in bounds.items()},
+        "rows": {name: evaluate_rows(label, scores[name][measured], blocks, seed) for name in models},
         "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
-        "thresholds": {"challenger": challenger.threshold, "champion": champion.threshold},
-        "training_cutoff": {
-            "challenger": challenger.training_cutoff.isoformat(),
-            "champion": champion.training_cutoff.isoformat(),
-        },
+        "thresholds": {name: model.threshold for name, model in models.items()},
+        "training_cutoff": {name: model.training_cutoff.isoformat() for name, model in models.items()},
     }
     return _verdict(definition, window, left_out, bounds, n_events, evidence)
 
@@ -261,18 +247,18 @@ def _verdict(
     if n_events < wanted.least_events:
         reason = f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The champion stays."
         return _undecided_decision("cannot_tell", reason, evidence)
-    if left_out.share is None:
+    if left_out.share_better is None:
         reason = f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are left out. The champion stays."
         return _undecided_decision("cannot_tell", reason, evidence)
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
-    verdicts = [way.share is not None and way.share >= wanted.confidence for way in ways]
+    verdicts = [way.share_better is not None and way.share_better >= wanted.confidence for way in ways]
     summary = (
         f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
         f"over {n_events} problems {period}; "
-        f"it is better in {left_out.share:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
+        f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
     )
     if len(set(verdicts)) > 1:
-        positive, negative = (_percent(bounds[name].share) for name in ("positive", "negative"))
+        positive, negative = (_percent(bounds[name].share_better) for name in ("positive", "negative"))
         reason = (
             f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
             f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
@@ -300,13 +286,10 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
     differences = paired_differences(label, mine, theirs, block, seed)
     challenger, champion = _WeightedAp(label, mine), _WeightedAp(label, theirs)
     ones = np.ones(len(label))
-    return _View(
-        share=float(np.mean(differences > 0)) if len(differences) else None,
-        challenger_ap=challenger.of(ones),
-        champion_ap=champion.of(ones),
-        interval=(float(np.quantile(differences, 0.025)), float(np.quantile(differences, 0.975))) if len(differences) else None,
-        samples=len(differences),
-    )
+    if not len(differences):
+        return _View(challenger.of(ones), champion.of(ones), None, None, 0)
+    interval, share = np.quantile(differences, [0.025, 0.975]).tolist(), float(np.mean(differences > 0))
+    return _View(challenger.of(ones), champion.of(ones), interval, share, len(differences))
 
 
 def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int) -> Floats:

@@ -5,7 +5,7 @@ the registry, or notify a person.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -14,7 +14,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
-from alerting.ports import BacktestPorts, Files, Models, NewestReading, ReadingColumns, Readings, Wanted
+from alerting.ports import BacktestPorts, Files, FixedClock, Models, NewestReading, ReadingColumns, Readings, Wanted
 from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.registry.registration import search_run
@@ -54,16 +54,6 @@ class ReadingsUntil:
         return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
 
 
-@dataclass(frozen=True)
-class Status:
-    """Port `Clock` with a fixed time."""
-
-    instant: datetime
-
-    def now(self) -> datetime:
-        return self.instant
-
-
 class Sandbox:
     """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of the last finished segment."""
 
@@ -85,7 +75,7 @@ class Sandbox:
         return replace(
             self.memory,
             readings=ReadingsUntil(live.readings, at),
-            clock=Status(at),
+            clock=FixedClock(at),
             limits=live.limits,
             budget=live.budget,
             latency=live.latency,

@@ -1,7 +1,7 @@
 """Walk one segment of a backtest: train at its start, evaluate to its end, store the results of both."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,9 +44,7 @@ def walk_segment(
         until = min(day + STEP, end)
         unknown = evaluate(sandbox.live_view(until), [name], until).unknown
     raised = sum(start < e.raised_at <= end for e in sandbox.memory.episodes.find())
-    figure = _FIGURE.validate_python(
-        {**asdict(trained), "episodes": raised, "unknown": tuple(f"{target}: {why}" for target, why in unknown.items())}
-    )
+    figure = replace(trained, episodes=raised, unknown=tuple(f"{target}: {why}" for target, why in unknown.items()))
     backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure))
     return figure
 
@@ -68,10 +66,8 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
     version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)
     sandbox.retain_only(version)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
-    return SegmentMetrics(
-        number=segment.number,
-        start=segment.start,
-        end=segment.end,
+    return replace(
+        segment,
         version=version,
         family=tags.get("family"),
         model_hash=tags.get("model_hash"),

@@ -20,6 +20,11 @@ from alerting.usecases.evaluation.new_episodes import close, new_episodes
 from alerting.usecases.evaluation.reconcile import stored_episodes
 
 _AT_ONCE, _ATTEMPTS = 500, 10
+_EVALUATED = (
+    *("revision", "severity", "severity_peak", "model_version", "evaluation", "closed_at", "valid_until", "is_prediction"),
+    *("happening_at", "prediction_ended_at", "contributions", "recommendation", "inputs"),
+)
+"""The fields of an episode that another evaluation may change."""
 
 
 def persist_past(
@@ -76,23 +81,7 @@ def _close_at_end(episode: Episode, end: datetime) -> Episode:
 
 def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     """Return the stored episode with the values of the new evaluation; identity, raise and feedback stay."""
-    updated = replace(
-        stored,
-        revision=evaluated.revision,
-        severity=evaluated.severity,
-        severity_peak=evaluated.severity_peak,
-        model_version=evaluated.model_version,
-        evaluation=evaluated.evaluation,
-        closed_at=evaluated.closed_at,
-        valid_until=evaluated.valid_until,
-        is_prediction=evaluated.is_prediction,
-        happening_at=evaluated.happening_at,
-        prediction_ended_at=evaluated.prediction_ended_at,
-        contributions=evaluated.contributions,
-        recommendation=evaluated.recommendation,
-        inputs=evaluated.inputs,
-        withdrawn=False,
-    )
+    updated = replace(stored, withdrawn=False, **{name: getattr(evaluated, name) for name in _EVALUATED})
     if updated == stored:
         return stored
     come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Literal, Protocol
+from typing import Literal
 
 from alerting.definitions.faults import Fault, UserError, shown
 from alerting.definitions.model import Definition, Severity
@@ -16,18 +16,6 @@ from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
 from alerting.ports import Document, RoutePorts, Routes
 from alerting.usecases.episodes.changes import EpisodeChanges
-
-
-class Existing(Protocol):
-    """Notifications so far: the stored ones together with those of a unit of work."""
-
-    def of_episode(self, id: str) -> tuple[Notification, ...]:
-        """Return the notifications of an episode."""
-        ...
-
-    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Return notifications of raises on this asset made after this instant."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ def recipients_now(
 
 
 def raise_notifications(
-    platform: RoutePorts, existing: Existing, definition: Definition, episode: Episode, reason: str, now: datetime
+    platform: RoutePorts, existing: EpisodeChanges, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
 
@@ -126,7 +114,7 @@ def raise_notifications(
 
 
 def worse_notifications(
-    platform: RoutePorts, existing: Existing, definition: Definition, episode: Episode, now: datetime
+    platform: RoutePorts, existing: EpisodeChanges, definition: Definition, episode: Episode, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
@@ -134,7 +122,7 @@ def worse_notifications(
 
 
 def change_notifications(
-    existing: Existing,
+    existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
     cause: Literal["happening", "closed", "corrected", "reopened"],
@@ -169,7 +157,7 @@ def _notifications_by_route(
     cause: Cause,
     reason: str,
     now: datetime,
-    existing: Existing | None = None,
+    existing: EpisodeChanges | None = None,
 ) -> tuple[Notification, ...]:
     return announcements(
         Situation(
@@ -187,7 +175,7 @@ def _notifications_by_route(
     )
 
 
-def _count_recent_alerts(existing: Existing, episode: Episode, recipient: Recipient, now: datetime) -> int:
+def _count_recent_alerts(existing: EpisodeChanges, episode: Episode, recipient: Recipient, now: datetime) -> int:
     if recipient.flood is None:
         return 0
     recent = existing.raised_since(episode.asset, now - recipient.flood.within)

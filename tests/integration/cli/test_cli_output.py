@@ -162,6 +162,8 @@ def every_command(plant, files, episode):
         ("notification", "revoke-links", "--all"),
         ("route", "remove", "night"),
         ("demo", "status"),
+        ("demo", "trial", "--weeks", "0"),
+        ("asset", "relations", "oven-1"),
         ("demo", "set", "belt_speed_setpoint", "8"),
         ("definition", "retire", "too-hot"),
         ("retain", "--dry-run"),

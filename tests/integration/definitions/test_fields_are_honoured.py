@@ -11,6 +11,8 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES
+from alerting.demo.trial.records import DayTotals, Findings, TrialArguments
+from alerting.demo.trial.result import summarise
 from alerting.detection.occurrences import Occurrences
 from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import PredictionRule
@@ -317,6 +319,12 @@ def advised(max_changes):
     return recommend(model, history, small_models.as_of(history) - timedelta(hours=7), max_changes)
 
 
+def priced(**changes):
+    day = DayTotals(metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, false_alarms=1)
+    findings = Findings(TrialArguments(1, 1), (), (), (), 0, (day,), (day,), (), (), 0, 0, 0, None)
+    return summarise([findings], small_models.definition(costs=changes).costs).metrics["cost_acted_upon"]
+
+
 def dag(**changes):
     sys.path.insert(0, str(DAGS))
     from alerting_tasks.training import training_options
@@ -404,6 +412,11 @@ CLASSIFIER = {
     "promotion.least_events": (promoted, {}, {"least_events": 1000}),
     "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
     "recommendation.max_changes": (advised, {"max_changes": 1}, {"max_changes": 2}),
+    "costs.currency": (priced, {"miss": 1}, {"miss": 1, "currency": "CHF"}),
+    "costs.miss": (priced, {}, {"miss": 1}),
+    "costs.miss_per_minute": (priced, {}, {"miss_per_minute": 1}),
+    "costs.false_alarm": (priced, {}, {"false_alarm": 1}),
+    "costs.intervention": (priced, {}, {"intervention": 1}),
     "schedule.retrain": (dag, {}, {"schedule": {"retrain": None}}),
     "schedule.timezone": (dag, {}, {"schedule": {"timezone": "Europe/Berlin"}}),
     "schedule.report": (reported, {}, {"report": "0 6 * * 2"}),

@@ -5,7 +5,6 @@ from jsonschema import Draft202012Validator
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
-from alerting.kinds.reference import reference_page
 from alerting.kinds.registry import definition_types, registered
 from alerting.kinds.schema import json_schema, mongo_revision_validator, mongo_validator
 from alerting.ports import ReadingRow
@@ -20,6 +19,7 @@ from alerting.usecases.operations.explain import why
 from alerting.usecases.operations.report import make_report
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
+from tools.pages.definition_reference import reference_page
 
 DOCUMENT = {
     "name": "apart",

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from alerting.cli.main import app
-from alerting.cli.printing.commands_page import commands_page
+from tools.pages.commands import commands_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 

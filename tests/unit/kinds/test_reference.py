@@ -5,8 +5,8 @@ from pydantic import BaseModel
 
 from alerting.definitions.assets import Asset
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.kinds.reference import reference_page
 from alerting.kinds.threshold.definition import ThresholdDefinition
+from tools.pages.definition_reference import reference_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "definition-reference.md"
 

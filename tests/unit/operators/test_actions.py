@@ -11,9 +11,9 @@ from alerting.notifications.notification import Notification
 from alerting.notifications.policy import is_muted_with
 from alerting.operators.actions import FLAGS, LONGEST_SHELF, ROLES, RULES, Flags, NotAllowed, isa_state, move, permit, refusal
 from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
-from alerting.operators.state_table_page import life_cycle_page
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
+from tools.pages.alarm_life_cycle import life_cycle_page
 
 STATES = [Flags(*values) for values in product((False, True), repeat=5)]
 ACTIONS = [rule.action for rule in RULES]

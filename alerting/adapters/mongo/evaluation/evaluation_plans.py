@@ -7,6 +7,7 @@ ignored.
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -33,21 +34,8 @@ _OTHER_SOURCES: list[Document] = [
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
-_PLAIN = (
-    "definition",
-    "asset",
-    "since",
-    "every",
-    "variable",
-    "type",
-    "lookback",
-    "latency",
-    "allowed_lateness",
-    "turn",
-    "revision",
-    "has_outcome",
-)
 _LISTS = ("severities", "also_reads", "events")
+_PLAIN = tuple(field.name for field in fields(EvaluationTarget) if field.name not in (*_LISTS, "limits"))
 
 
 class MongoEvaluationPlans:

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import optuna
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.model import Problem
 from alerting.detection.problems import risk_of
 from alerting.learning.features.encoding import Columns, Encoding, Floats
+from alerting.learning.features.plan import STORED
 from alerting.learning.models.calibration import fit_platt
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
@@ -29,12 +30,13 @@ class LastValue:
     a missing value, the median of the training rows. `expected`: the mean margin of the training rows.
     """
 
-    column: int
+    __pydantic_config__ = STORED
+    column: Annotated[int, Field(ge=0)]
     width: int
     above: float | None
     below: float | None
     missing: float
-    slope: float
+    slope: Annotated[float, Field(gt=0)]
     intercept: float
     equals: float | None = None
     expected: float = 0.0
@@ -63,20 +65,7 @@ class LastValue:
         return {FILE: json.dumps(asdict(self), separators=(",", ":")).encode()}
 
 
-class _File(BaseModel):
-    """The closed schema of the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    column: int = Field(ge=0)
-    width: int
-    above: float | None
-    below: float | None
-    missing: float
-    slope: float = Field(gt=0)
-    intercept: float
-    equals: float | None = None
-    expected: float
+_LAST_VALUE = TypeAdapter(LastValue)
 
 
 class Persistence(ModelFamily):
@@ -111,17 +100,17 @@ class Persistence(ModelFamily):
         width = len(columns.names)
         model = LastValue(column, width, missing=missing, slope=fitted.slope, intercept=fitted.intercept, **limits)
         expected = float(model.margin(rows.matrix).mean())
-        return Estimator(self.name, LastValue(**asdict(model) | {"expected": expected}), columns, Encoding())
+        return Estimator(self.name, replace(model, expected=expected), columns, Encoding())
 
     def load(self, files: Mapping[str, bytes], width: int) -> LastValue:
         """Read the fitted values, and check that they are for a row of this width."""
         try:
-            read = _File.model_validate_json(files[FILE])
+            read = _LAST_VALUE.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
             raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
         if not read.column < read.width == width:
             raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
-        return LastValue(**read.model_dump())
+        return read
 
 
 FAMILY = Persistence()

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.memory.platform import FixedClock, memory_platform
+from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
-from alerting.ports import Training
+from alerting.ports import FixedClock, Training
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.training.due import (

@@ -1,0 +1,17 @@
+"""What problems, alarms and interventions cost the plant."""
+
+from pydantic import Field
+
+from alerting.definitions.assets import Closed, Tag
+
+
+class Costs(Closed):
+    """Costs in one currency, for sums of money in a trial. They never choose the threshold: that is `operating_point`."""
+
+    currency: Tag = Field("EUR", description="Currency of all amounts, e.g. EUR; shown beside every sum.")
+    miss: float = Field(0.0, ge=0, description="Cost of each problem that happens, e.g. 900 for a blocked pallet.")
+    miss_per_minute: float = Field(
+        0.0, ge=0, description="Cost of each minute for which a problem lasts, added to miss, e.g. 150 for a minute of downtime."
+    )
+    false_alarm: float = Field(0.0, ge=0, description="Cost of each alert that no problem followed and nothing prevented.")
+    intervention: float = Field(0.0, ge=0, description="Cost of each intervention by an operator, needed or not.")

@@ -1,0 +1,87 @@
+"""A tiny trial: the same again, the same after an interruption, and refused for what cannot be tried."""
+
+import pytest
+
+from alerting.adapters.files.trial_folder import TrialFolder
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.faults import UserError
+from alerting.demo.trial import walk
+from alerting.demo.trial.records import TrialArguments
+from alerting.demo.trial.run import run_trial
+from alerting.kinds.validation import parse_definition
+
+HOURS = 10
+MOIST = parse_definition(
+    {
+        "name": "biscuits-too-moist",
+        "kind": "classifier",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 4.5, "for": "5m"},
+        "horizon": "30m",
+        "exclude": ["belt_speed", "zone_*_temperature"],
+        "features": {"stride": "10m", "windows": ["15m"], "aggregations": ["mean", "last"]},
+        "learning": {"candidates": ["logistic_regression"], "trials": 1, "folds": 2},
+        "operating_point": {"least_precision": 0.4},
+    }
+)
+ARGUMENTS = TrialArguments(weeks=3, seed=4, retrain=2, history=8)
+
+pytestmark = pytest.mark.slow
+
+
+class Interrupted(Exception):
+    """The process died here."""
+
+
+@pytest.fixture(autouse=True)
+def short_weeks(monkeypatch):
+    monkeypatch.setattr(walk, "WEEK", HOURS * 60)
+
+
+def run(folder, arguments=ARGUMENTS, progress=lambda *_: None):
+    return run_trial(arguments, MOIST, memory_platform, TrialFolder(folder), progress)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "WEEK", HOURS * 60)
+        return run(tmp_path_factory.mktemp("trial"))
+
+
+def test_the_line_that_is_acted_upon_differs_only_by_interventions(uninterrupted):
+    assert len(uninterrupted.problems) >= 3
+    assert uninterrupted.interventions
+    assert all(i.alert + 3 == i.acted < i.released for i in uninterrupted.interventions)
+    metres = [sum(day.metres for day in line) for line in (uninterrupted.left_alone, uninterrupted.acted_upon)]
+    assert metres[0] != metres[1]
+    before = [p for p in uninterrupted.problems if p.end < uninterrupted.interventions[0].acted]
+    assert all(p.happened and not p.intervened for p in before)
+
+
+def test_a_trial_in_which_nothing_is_followed_avoids_nothing(tmp_path):
+    found = run(tmp_path, TrialArguments(weeks=1, seed=4, follow=0.0, history=8))
+    assert found.interventions == ()
+    assert found.ignored == found.alerts > 0
+    assert all(p.happened for p in found.problems)
+    assert [d.metres for d in found.left_alone] == [d.metres for d in found.acted_upon]
+
+
+def test_an_interrupted_trial_continues_and_gives_the_same(uninterrupted, tmp_path):
+    def stop(step, done, total):
+        if step.startswith("week 3: training"):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(tmp_path, progress=stop)
+    steps = []
+    assert run(tmp_path, progress=lambda step, *_: steps.append(step)) == uninterrupted
+    assert not [step for step in steps if step.startswith(("week 1", "week 2"))]
+
+
+def test_a_folder_of_another_trial_and_impossible_arguments_are_refused(tmp_path):
+    TrialFolder(tmp_path).save("trial.json", b'{"trial": "another"}')
+    with pytest.raises(UserError, match="other arguments"):
+        run(tmp_path)
+    with pytest.raises(UserError, match=r"--weeks is 0.*--follow is 2"):
+        run(tmp_path, TrialArguments(weeks=0, seed=1, follow=2))

@@ -1,0 +1,14 @@
+"""Write the pages that come from code: definition reference, life cycle of an alarm, commands."""
+
+from pathlib import Path
+
+from alerting.cli.main import app
+from tools.pages.alarm_life_cycle import life_cycle_page
+from tools.pages.commands import commands_page
+from tools.pages.definition_reference import reference_page
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+(DOCS / "definition-reference.md").write_text(reference_page(), encoding="utf-8")
+(DOCS / "alarm-life-cycle.md").write_text(life_cycle_page(), encoding="utf-8")
+(DOCS / "commands.md").write_text(commands_page(app), encoding="utf-8")
