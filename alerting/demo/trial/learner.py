@@ -11,8 +11,7 @@ from alerting.demo.asset import EVENT_TYPES
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import trained_kind_of
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import BacktestPorts, Files, ModelUnavailable, Progress, Readings
-from alerting.usecases.backtest.sandbox import Status
+from alerting.ports import BacktestPorts, Files, FixedClock, ModelUnavailable, Progress, Readings
 from alerting.usecases.training.train import train
 
 NewPlatform = Callable[[], BacktestPorts]
@@ -42,7 +41,7 @@ class ModelShelf:
 
 def plant_view(platform: BacktestPorts, asset: Asset, readings: Readings, revision: Revision, at: datetime) -> BacktestPorts:
     """Return an empty platform in memory with this line, its readings and its definition, at an instant."""
-    view = replace(platform, readings=readings, clock=Status(at))
+    view = replace(platform, readings=readings, clock=FixedClock(at))
     view.assets.put([asset])
     view.assets.put_event_types(EVENT_TYPES)
     view.definitions.add_revision(revision)
