@@ -22,6 +22,7 @@ from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import BLEND, Blend, Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.column_sets import ColumnSets, family_params, take_part
@@ -145,6 +146,7 @@ def finish_challenger(
         usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[train], USUAL),
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
+        normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
     )
     return model, _evidence(dataset, candidate, estimator, choice, score, seed)
 
