@@ -25,14 +25,17 @@ class Explanation:
     usual_score: float
 
 
-def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple[Contribution, ...]:
+def contributions(
+    model: TrainedModel, row: pd.DataFrame, asset: Asset, explained: Explanation | None = None
+) -> tuple[Contribution, ...]:
     """Return the share of each raw variable, event type or attribute in the score of one row, the largest first.
 
     Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
     Variables without any share are left out. `value`, `usual` and its range are the variable's level; the message describes the
-    column with the largest share. Raises UserError if the row lacks columns.
+    column with the largest share. `explained`: the explanation of the row, computed if left out. Raises UserError if the row
+    lacks columns.
     """
-    explained = explain(model, row)
+    explained = explained or explain(model, row)
     values = _values(model.plan, row)
     by_source: dict[tuple[str, str], list[int]] = {}
     for i, column in enumerate(model.plan.layout):
@@ -47,8 +50,12 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
     Tree SHAP (Lundberg et al. 2020, path-dependent) for trees, weight times distance from the mean for the linear model.
     Scaling preserves the ratios of the shares, and makes them add up after calibration.
     """
-    matrix = model.estimator.columns.matrix(row)
-    shares, base = model.estimator.contributions(matrix)
+    return explain_matrix(model, model.estimator.columns.matrix(row)[0])
+
+
+def explain_matrix(model: TrainedModel, row: Floats) -> Explanation:
+    """Explain one row of the model's matrix."""
+    shares, base = model.estimator.contributions(row[None, :])
     margin = base + float(shares.sum())
     score, usual = (float(p) for p in model.calibration.probability(np.array([margin, base])))
     return Explanation(shares * model.calibration.slope_between(base, margin), score, usual)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.wording.spoken import inside_sentence, spoken_duration, spoken_points, spoken_share
-from alerting.episodes.episode import Change
+from alerting.episodes.episode import Change, Safety
 from alerting.learning.features.plan import Column
 from alerting.readings.history import from_millis
 
@@ -62,6 +62,23 @@ def describe_setting(asset: Asset, changes: Sequence[Change]) -> str:
 def risk_step(before: float, after: float) -> str:
     """Describe the effect of a change on the risk: `Risk 89 % → 26 %`."""
     return f"Risk {spoken_share(before)} → {spoken_share(after)}"
+
+
+def describe_safety(safety: Safety, aim: float) -> str:
+    """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed score."""
+    if safety == "threshold":
+        return f"Set exactly: it keeps the alarm away, but not the risk under {spoken_share(aim)} if a setting is missed."
+    return "Only just enough: if a setting is missed, the alarm may stay." if safety == "nominal" else ""
+
+
+def describe_unusual(unusual: float | None) -> str:
+    """Describe how unusual the line would be: `As unusual as 1 in 20 normal moments.`"""
+    if unusual is None:
+        return "Plausibility not known."
+    beyond = 1 - unusual
+    if beyond >= 0.5:
+        return "As usual as most normal moments."
+    return f"As unusual as 1 in {1 / beyond:.0f} normal moments." if beyond > 0 else "More unusual than any normal moment known."
 
 
 def _step(asset: Asset, change: Change) -> str:

@@ -35,7 +35,8 @@ from alerting.learning.features.build import build_features, grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable, PlantPorts, Readings
 from alerting.readings.history import History, Millis, duration_millis, to_millis, with_older
-from alerting.recommendation.contributions import contributions
+from alerting.recommendation.contributions import Explanation, contributions, explain
+from alerting.recommendation.levers import with_drivers
 from alerting.recommendation.whatif import recommend
 
 NO_MODEL = "no model is in service yet; train one"
@@ -136,11 +137,11 @@ def _read_history(
     model: TrainedModel | None,
     definitions: Sequence[TrainedDefinition],
 ) -> History:
-    """Return what problems and features of a model need from `start` to the end of a part: no other variables, no older events.
+    """Return what problems, features of a model and advice need from `start` to the end of a part: no other variables or events.
 
     Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
     """
-    names = {*(d.problem.variable for d in definitions), *(model.plan.variables if model else ())}
+    names = {*(d.problem.variable for d in definitions), *(with_drivers(asset, model.plan.variables) if model else ())}
     history = readings.load(asset, start, part.end, [name for name in asset.variables if name in names], events_since=start)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
@@ -223,13 +224,18 @@ def _explain(
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
     try:
         model, row = at_raise.model, at_raise.row
-        why = () if model is None or row is None else contributions(model, row, asset)
-        return why, _advice(definition, at_raise, history, at), ""
+        if model is None or row is None:
+            return (), None, ""
+        explained = explain(model, row)
+        why = contributions(model, row, asset, explained)
+        return why, None if history is None else advise(definition, model, history, at, explained), ""
     except Exception as fault:
         return (), None, f"; the model cannot explain it: {first_line(fault)}"
 
 
-def _advice(definition: TrainedDefinition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:
-    if at_raise.model is None or history is None:
-        return None
-    return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
+def advise(
+    definition: TrainedDefinition, model: TrainedModel, history: History, at: datetime, explained: Explanation | None = None
+) -> RecommendationResult:
+    """Return the recommendation at an instant, within the limits of the definition."""
+    wanted = definition.recommendation
+    return recommend(model, history, at, wanted.max_changes, wanted.variables, explained)

@@ -58,7 +58,7 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = _Readings(history)
     floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
-    span = max(moments.BUCKETS_AT_ONCE * plan.bucket_ms, WINDOWS_AT_ONCE * plan.longest_window_ms)
+    span = _chunk_span(plan)
     with ThreadPoolExecutor(THREADS) as threads:
         each = threads.map if floats.size > SMALL else map
         for part in _chunks(at, span):
@@ -68,19 +68,51 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
     return _frame(plan, floats, _categories(plan, readings, at))
 
 
-def build_features_many(plan: FeaturePlan, history: History, at: int, changes: Sequence[Mapping[str, Floats]]) -> pd.DataFrame:
-    """Return one row per what-if at one instant: the history with some number variables' values replaced.
+def build_features_many(
+    plan: FeaturePlan, history: History, at: int | Millis, changes: Sequence[Mapping[str, Floats]]
+) -> pd.DataFrame:
+    """Return one row per what-if: the history with some number variables' values replaced, at one instant or one for each.
 
     Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed again,
-    which makes hundreds of what-ifs cheap; each row equals that of `build_features` on the changed history.
+    those of all what-ifs of the same variables together, which makes thousands of them cheap; each row equals that of
+    `build_features` on the changed history. The instants lie whole buckets of the plan apart.
     """
-    instant = np.array([at], np.int64)
-    before = build_features(plan, history, instant)
-    floats = np.repeat(before[list(plan.columns[: len(before.columns) - len(plan.levels)])].to_numpy(), len(changes), axis=0)
+    instants = np.broadcast_to(np.asarray(at, np.int64), (len(changes),))
+    distinct, which = np.unique(instants, return_inverse=True)
+    before = build_features(plan, history, distinct)
+    floats = before[list(plan.columns[: len(before.columns) - len(plan.levels)])].to_numpy()[which]
+    by_names: dict[frozenset[str], list[int]] = {}
     for i, change in enumerate(changes):
-        _fill_numbers(plan, _Readings(history, change), instant, floats[i : i + 1], set(change) & set(plan.number_blocks), map)
-    codes = {name: np.repeat(before[name].cat.codes.to_numpy(), len(changes)) for name in plan.levels}
+        by_names.setdefault(frozenset(set(change) & set(plan.number_blocks)), []).append(i)
+    most = max(1, SMALL // max(1, len(history.readings)))
+    for names, members in by_names.items():
+        for first in range(0, len(members) if names else 0, most):
+            some = members[first : first + most]
+            tiled, seen = _tile(plan, history, instants[some], {n: [changes[i][n] for i in some] for n in sorted(names)})
+            part = floats[some]
+            for chunk in _chunks(seen, _chunk_span(plan)):
+                _fill_numbers(plan, _Readings(tiled), seen[chunk], part[chunk], names, map)
+            floats[some] = part
+    codes = {name: before[name].cat.codes.to_numpy()[which] for name in plan.levels}
     return _frame(plan, floats, codes)
+
+
+def _tile(plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]) -> tuple[History, Millis]:
+    """Return one history with all what-ifs one after another, so far apart that none sees another, and their instants."""
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+    carry = max((plan.carry_ms(name) for name in values), default=0)
+    delay = max((duration_millis(history.delay(name)) for name in values), default=0)
+    first, last = (int(ts[0]), int(ts[-1])) if len(ts) else (0, 0)
+    seen = last - int(at.min()) + plan.reach_ms + carry + 2 * delay
+    apart = (max(seen, last - first, int(at.max() - at.min())) // plan.bucket_ms + 1) * plan.bucket_ms
+    shift = np.arange(len(at), dtype=np.int64) * apart
+    index = pd.DatetimeIndex((ts[None, :] + shift[:, None]).ravel().astype("M8[ms]"), tz="UTC", name="ts")
+    columns = {name: np.concatenate([np.asarray(v, np.float64) for v in each]) for name, each in values.items()}
+    return History(history.asset, pd.DataFrame(columns, index=index)), at + shift
+
+
+def _chunk_span(plan: FeaturePlan) -> int:
+    return max(moments.BUCKETS_AT_ONCE * plan.bucket_ms, WINDOWS_AT_ONCE * plan.longest_window_ms)
 
 
 class _Readings:

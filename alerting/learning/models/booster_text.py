@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from alerting.learning.models.bounds import Trees
 from alerting.learning.models.trained import ModelRefused
 
 HEADER = ("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective", "feature_names")
@@ -37,6 +38,49 @@ def check_booster(data: bytes, features: int) -> str:
         return _check_text(data.decode("ascii"), features)
     except (ValueError, IndexError, OverflowError) as fault:
         raise ModelRefused(f"the LightGBM model is damaged: {fault}") from fault
+
+
+def trees_of_texts(texts: Sequence[str]) -> Trees:
+    """Return the trees of boosters of the same columns, whose margin is the mean of theirs."""
+    trees = [_fields(block.strip().split("\n")[1:]) for text in texts for block in _blocks(text)]
+    inner = [int(tree["num_leaves"]) - 1 for tree in trees]
+    first = np.cumsum([0, *inner])
+    first_leaf = np.cumsum([0, *(n + 1 for n in inner)])
+    nodes = int(first[-1])
+    parent, is_left = np.full(nodes + int(first_leaf[-1]), -1), np.zeros(nodes + int(first_leaf[-1]), np.bool_)
+    bits_of, bits = np.zeros((nodes, 2), np.int64), [np.empty(0, np.int64)]
+    threshold = np.concatenate([np.empty(0), *(_numbers(tree["threshold"]) for tree in trees)])
+    decision = np.concatenate([np.empty(0), *(_numbers(tree["decision_type"]) for tree in trees)]).astype(np.int64)
+    for number, tree in enumerate(trees):
+        for side in ("left_child", "right_child"):
+            child = _numbers(tree[side]).astype(np.int64)
+            below = np.where(child >= 0, first[number] + child, nodes + first_leaf[number] + ~child)
+            parent[below], is_left[below] = first[number] + np.arange(len(child)), side == "left_child"
+        if tree.get("num_cat", "0") != "0":
+            own = first[number] + np.flatnonzero(decision[first[number] : first[number + 1]] & _CATEGORICAL)
+            bounds = _numbers(tree["cat_boundaries"]).astype(np.int64) + sum(map(len, bits))
+            chosen = threshold[own].astype(np.int64)
+            bits_of[own] = np.column_stack([bounds[chosen], bounds[chosen + 1]])
+            bits.append(_numbers(tree["cat_threshold"]).astype(np.int64))
+    return Trees(
+        feature=np.concatenate([np.empty(0), *(_numbers(tree["split_feature"]) for tree in trees)]).astype(np.int64),
+        threshold=threshold,
+        decision=decision,
+        parent=parent,
+        is_left=is_left,
+        value=np.concatenate([_numbers(tree["leaf_value"]) for tree in trees]) / len(texts),
+        first_leaf=first_leaf[:-1],
+        bits=np.concatenate(bits),
+        bits_of=bits_of,
+    )
+
+
+def _blocks(text: str) -> Sequence[str]:
+    return ["Tree=" + block for block in text.partition("end of trees")[0].split("Tree=")[1:]]
+
+
+def _numbers(text: str) -> npt.NDArray[np.float64]:
+    return np.array(text.split(), np.float64)
 
 
 def _check_text(text: str, features: int) -> str:

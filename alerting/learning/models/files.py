@@ -19,7 +19,8 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.estimator import Estimator, blend_of
 from alerting.learning.models.families.contract import ModelFamily
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
+from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, NormalMeta, read_meta
+from alerting.learning.models.normal import NormalRows
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
 
@@ -41,12 +42,24 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "as_of": model.as_of.isoformat(),
         "horizon_ms": duration_millis(model.horizon),
         "gap_ms": duration_millis(model.gap),
+        "normal": None if model.normal is None else _normal_document(model.normal),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     for prefix, member in zip(_prefixes(len(model.estimator.members)), model.estimator.members, strict=True):
         files |= {prefix + name: data for name, data in member.model.files().items()}
     refit = {} if model.refit is None else model_files(model.refit)
     return files | {REFIT + name: data for name, data in refit.items()}
+
+
+def _normal_document(normal: NormalRows) -> dict[str, object]:
+    lists = {"rows": normal.rows.tolist(), "distances": normal.distances.tolist()}
+    return {"columns": normal.columns, "centre": normal.centre, "scale": normal.scale, **lists}
+
+
+def _read_normal(meta: NormalMeta) -> NormalRows:
+    return NormalRows(
+        meta.columns, meta.centre, meta.scale, np.array(meta.rows, np.float64), np.array(meta.distances, np.float64)
+    )
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
@@ -96,6 +109,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
         as_of=_utc(meta.as_of),
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
+        normal=None if meta.normal is None else _read_normal(meta.normal),
     )
     if model_hash(model.estimator, model.calibration, model.threshold, plan) != model.hash:
         raise ModelRefused(f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged")
@@ -121,7 +135,7 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
     if (
         len(columns_known) != len(plan.columns)
         or not columns_known
-        or not columns_known >= {*meta.usual, *meta.ranges, *meta.usual_ranges}
+        or not columns_known >= {*meta.usual, *meta.ranges, *meta.usual_ranges, *(meta.normal.columns if meta.normal else ())}
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
     for member in meta.members:

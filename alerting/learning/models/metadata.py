@@ -18,6 +18,7 @@ from pydantic import (
 from alerting.learning.features.encoding import MOST_COLUMNS, Dense, Position, Positions
 from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.models.calibration import Platt
+from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
@@ -25,6 +26,7 @@ FORMAT = 4
 MOST_BYTES = 16 << 20
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
 
+Row = Annotated[tuple[float, ...], Field(max_length=MOST_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 
@@ -87,6 +89,27 @@ class EstimatorMeta(_Closed):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 
 
+class NormalMeta(_Closed):
+    """A sample of normal rows."""
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    centre: Row
+    scale: Row
+    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_ROWS)]
+    distances: Annotated[Row, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        width = len(self.columns)
+        if len(self.distances) != len(self.rows) or list(self.distances) != sorted(self.distances):
+            raise ValueError("distances must increase, one for each row")
+        if any(len(part) != width for part in (self.centre, self.scale, *self.rows)) or width * len(self.rows) > MOST_VALUES:
+            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError("scale must be above 0")
+        return self
+
+
 class ModelMeta(_Closed):
     """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
 
@@ -107,6 +130,7 @@ class ModelMeta(_Closed):
     ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
     usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)] = {}
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    normal: NormalMeta | None = None
 
     @field_validator("training_cutoff", "as_of")
     @classmethod

@@ -15,6 +15,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.normal import NormalRows
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +34,8 @@ class TrainedModel:
     `usual_ranges`: the 10 and 90 % quantiles (empty in models of an earlier version).
     `params`: parameters of the family, or the members of a blend, from which the model can be fitted again.
     `refit`: the same parameters fitted on all mature rows, with this model's plan, calibration and threshold. It serves after its
-    own training cutoff; this model is its twin, to which all printed figures belong.
+    own training cutoff; this model is its twin, to which all printed figures belong. `normal`: a sample of the training rows
+    without a problem; None of models trained before it was kept.
     """
 
     definition: str
@@ -52,6 +54,7 @@ class TrainedModel:
     params: Mapping[str, Any] = field(default_factory=dict)
     refit: "TrainedModel | None" = None
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    normal: NormalRows | None = None
 
     @property
     def family(self) -> str:

@@ -11,6 +11,7 @@ from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.features.encoding import Columns
+from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.selection.challenger import USUAL, fit_rows, ordinary_ranges, training_cutoff, usual_values
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision, compare
@@ -39,6 +40,7 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
         usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[rows], USUAL),
         hash=model_hash(estimator, twin.calibration, twin.threshold, twin.plan),
         refit=None,
+        normal=sample_normal(dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed),
     )
     return replace(twin, refit=fitted)
 

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.wording.spoken import spoken_share
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.readings.history import to_millis
-from alerting.recommendation.whatif import MARGIN, Lever, levers, recommend
+from alerting.recommendation.levers import find_levers
+from alerting.recommendation.situation import base_row
+from alerting.recommendation.whatif import MARGIN, recommend
 from tests import small_models
 
 HISTORY = small_models.line()
@@ -53,7 +56,9 @@ def test_the_smallest_change_that_keeps_the_risk_under_the_threshold_is_recommen
     assert (change.variable, change.before, change.unit) == ("setpoint", PRESENT, "°C")
     assert change.after < PRESENT
     assert found.risk_after < MARGIN * made.threshold < made.threshold <= found.risk_before
-    assert risk_with(made, [replace(change, after=change.after + 1)]) >= MARGIN * made.threshold
+    assert (found.safety, found.search) == ("aim", "least")
+    assert risk_with(made, [replace(change, after=change.after + 1)]) < MARGIN * made.threshold, "missed by a step"
+    assert risk_with(made, [replace(change, after=change.after + 2)]) >= MARGIN * made.threshold, "one step less is not safe"
 
 
 def test_where_the_margin_is_out_of_reach_the_smallest_change_under_the_threshold_is_recommended(data):
@@ -79,8 +84,8 @@ def test_the_words_are_an_order_for_an_operator_with_the_risk_before_and_after(d
     made = replace(made, threshold=before(made) * 0.9)
     found = recommend(made, HISTORY, AT, max_changes=1)
     after = f"{found.changes[0].after:g}"
-    risk = f"{found.risk_before * 100:.0f} % → {found.risk_after * 100:.0f} %"
-    assert found.message == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}."
+    risk = f"{spoken_share(found.risk_before)} → {spoken_share(found.risk_after)}"
+    assert found.message == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}. Plausibility not known."
 
 
 def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_suffice(data):
@@ -115,18 +120,14 @@ def test_two_changes_are_combined_only_where_they_may_be(data):
 def test_cheap_changes_are_preferred(data):
     made = model(data, {"setpoint.last": 1.0, "belt.last": 1.0})
     made = replace(made, threshold=before(made) * 0.95)
-    dear = with_variables(setpoint=small_models.VARIABLES["setpoint"].model_copy(update={"cost": 1000.0}))
-    assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["belt"]
-    dear = with_variables(belt=small_models.VARIABLES["belt"].model_copy(update={"cost": 1000.0}))
-    assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["setpoint"]
+    for dear, cheap in (("setpoint", "belt"), ("belt", "setpoint")):
+        costs = {dear: {"cost": 1000.0, "tolerance": 0.0}, cheap: {"tolerance": 0.0}}
+        line = with_variables(**{n: small_models.VARIABLES[n].model_copy(update=changes) for n, changes in costs.items()})
+        assert [c.variable for c in recommend(made, line, AT, 1).changes] == [cheap]
 
 
-def test_every_setting_keeps_to_limits_step_and_largest_change():
-    lever = Lever("x", present=221.3, low=201.3, high=230.0, step=2.5, anchor=180.0, span=80.0, cost=2.0)
-    settings = lever.settings(lever.low, lever.high, 100)
-    assert settings == [202.5, 205.0, 207.5, 210.0, 212.5, 215.0, 217.5, 220.0, 222.5, 225.0, 227.5, 230.0]
-    assert lever.effort(211.3) == pytest.approx(0.25)
-    assert len(lever.settings(lever.low, lever.high, 4)) == 4
+def levers(made, history, at):
+    return find_levers(made, history, to_millis(at), base_row(made, history, to_millis(at)), {})
 
 
 def test_the_present_setting_limits_and_largest_change_bound_the_search(data):
@@ -134,8 +135,8 @@ def test_the_present_setting_limits_and_largest_change_bound_the_search(data):
     narrow = with_variables(
         setpoint=small_models.VARIABLES["setpoint"].model_copy(update={"min": PRESENT - 4, "max_change": 3.0})
     )
-    found = next(lever for lever in levers(made, narrow, to_millis(AT)) if lever.name == "setpoint")
-    assert (found.present, found.low, found.high) == (PRESENT, PRESENT - 3, PRESENT + 3)
+    found = next(lever for lever in levers(made, narrow, AT) if lever.name == "setpoint")
+    assert (found.present, found.settings) == (PRESENT, tuple(PRESENT + d for d in (-3, -2, -1, 1, 2, 3)))
 
 
 def test_settings_far_from_anything_seen_are_refused(data):
@@ -199,4 +200,4 @@ def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_hol
     needed = replace(held, readings=held.readings[(held.readings.index > start) | (held.readings.index == last)])
     assert recommend(replace(made, threshold=0.01), needed, at, max_changes=1) == whole
     expired = replace(held, readings=held.readings.assign(setpoint=changes[: small_models.START + timedelta(hours=1)]))
-    assert [lever.name for lever in levers(made, expired, to_millis(at))] == ["belt"]
+    assert [lever.name for lever in levers(made, expired, at)] == ["belt"]

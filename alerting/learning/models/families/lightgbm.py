@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import lightgbm
@@ -9,7 +10,8 @@ import numpy as np
 import optuna
 
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
-from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.booster_text import check_booster, trees_of_texts
+from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, threads_for
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ModelRefused
@@ -53,6 +55,14 @@ class BoosterMean:
     def files(self) -> dict[str, bytes]:
         """Return one text file for each booster."""
         return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
+
+    def bound(self, row: Floats, free: BoolArray) -> TreesBound:
+        """Return lower bounds of the margin over boxes in which only the free columns differ from the row."""
+        return TreesBound(self._trees, row, free)
+
+    @cached_property
+    def _trees(self) -> Trees:
+        return trees_of_texts([trees_text(booster) for booster in self.boosters])
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
         first, *others = [

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
+from alerting.learning.models.bounds import BoolArray, LinearBound
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
@@ -37,6 +38,11 @@ class Linear:
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
         return encoded[0] * self.fitted.coef_[0], float(self.fitted.intercept_[0])
+
+    def bound(self, row: Floats, free: BoolArray) -> LinearBound:
+        """Return the minimum of the log-odds over boxes."""
+        del row, free
+        return LinearBound(np.asarray(self.fitted.coef_[0], np.float64), float(self.fitted.intercept_[0]))
 
     def importance(self) -> Floats:
         """Return the absolute weight of each encoded column."""

@@ -1,7 +1,8 @@
 """Random forest: the mean vote of trees grown side by side."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
+from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
@@ -34,11 +36,22 @@ class Forest:
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
+        return found[0, :, 1], float(self._explainer.expected_value[1])
+
+    @cached_property
+    def _explainer(self) -> Any:
         import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
 
-        explainer = shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
-        found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
-        return found[0, :, 1], float(explainer.expected_value[1])
+        return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
+
+    def bound(self, row: Floats, free: BoolArray) -> TreesBound:
+        """Return lower bounds of the mean vote over boxes in which only the free columns differ from the row."""
+        return TreesBound(self._trees, row, free)
+
+    @cached_property
+    def _trees(self) -> Trees:
+        return _trees_of([tree.tree_ for tree in self.fitted.estimators_])
 
     def importance(self) -> Floats:
         """Return the mean decrease of impurity by each encoded column."""
@@ -107,6 +120,35 @@ class RandomForest(ModelFamily):
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest, and check the structure of every tree."""
         return Forest(load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
+
+
+def _trees_of(trees: Sequence[Any]) -> Trees:
+    """Return the nodes of all trees; a tree's leaf adds its share of positive votes over the number of trees."""
+    inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
+    leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
+    first, first_leaf = np.cumsum([0, *map(len, inner)]), np.cumsum([0, *map(len, leaves)])
+    nodes = int(first[-1])
+    parent, is_left = np.full(nodes + int(first_leaf[-1]), -1), np.zeros(nodes + int(first_leaf[-1]), np.bool_)
+    for number, tree in enumerate(trees):
+        position = np.empty(tree.node_count, np.int64)
+        position[inner[number]] = first[number] + np.arange(len(inner[number]))
+        position[leaves[number]] = nodes + first_leaf[number] + np.arange(len(leaves[number]))
+        for side, children in ((True, tree.children_left), (False, tree.children_right)):
+            below = position[children[inner[number]]]
+            parent[below], is_left[below] = position[inner[number]], side
+    votes = [tree.value[own, 0] for tree, own in zip(trees, leaves, strict=True)]
+    return Trees(
+        feature=np.concatenate([tree.feature[own] for tree, own in zip(trees, inner, strict=True)]).astype(np.int64),
+        threshold=np.concatenate([tree.threshold[own] for tree, own in zip(trees, inner, strict=True)]),
+        decision=np.zeros(nodes, np.int64),
+        parent=parent,
+        is_left=is_left,
+        value=np.concatenate([vote[:, 1] / vote.sum(axis=1) for vote in votes]) / len(trees),
+        first_leaf=first_leaf[:-1],
+        bits=np.empty(0, np.int64),
+        bits_of=np.zeros((nodes, 2), np.int64),
+        single=True,
+    )
 
 
 def _check_forest(forest: RandomForestClassifier, width: int) -> None:

@@ -1,0 +1,233 @@
+"""Lower bounds of a model's margin over boxes of feature values, by which a search excludes settings without scoring them.
+
+Trees: the sum over trees of the smallest leaf that a point of the box can reach. Linear models: the exact minimum over the box.
+A box gives the lowest and highest value of each column; an unknown value is the interval from -inf to inf.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.learning.features.encoding import FARTHEST, Encoding, Floats
+from alerting.learning.models.calibration import sigmoid
+from alerting.learning.models.estimator import Blend, Estimator
+
+Ints = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+ROUNDING = 1e-9  # of a margin: sums in another order differ in their last bits
+CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2, 4, 8  # bits of a LightGBM decision
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The nodes and leaves of all trees of a model, one tree after another.
+
+    Of each inner node: `feature`, `threshold` (left: at most this), `decision` (bits as in LightGBM's model text). `parent`,
+    `is_left`: of each inner node and then of each leaf, the inner node above it (-1 for a root), and the side. `value`: of each
+    leaf, its addend to the margin; `first_leaf`: of each tree. `bits`, `bits_of`: the categories that go left, as bits, and the
+    start and end in `bits` of each node. `single`: values are compared as 32-bit numbers.
+    """
+
+    feature: Ints
+    threshold: Floats
+    decision: Ints
+    parent: Ints
+    is_left: BoolArray
+    value: Floats
+    first_leaf: Ints
+    bits: Ints
+    bits_of: Ints
+    single: bool = False
+
+    @cached_property
+    def conditions(self) -> tuple[Ints, Ints, BoolArray]:
+        """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether the path goes left there."""
+        leaf, inner = np.arange(len(self.value)), len(self.feature)
+        below = leaf + inner
+        found = []
+        while len(leaf):
+            above = self.parent[below]
+            there = above >= 0
+            leaf, below, above = leaf[there], below[there], above[there]
+            found.append((leaf, above, self.is_left[below]))
+            below = above
+        parts = [np.concatenate([f[i] for f in found]) for i in range(3)]
+        return parts[0], parts[1], parts[2].astype(np.bool_)
+
+    def goes_left(self, row: Floats) -> BoolArray:
+        """Return where a row goes left, at each inner node."""
+        value = row[self.feature]
+        value = value.astype(np.float32).astype(np.float64) if self.single else value
+        missing = np.isnan(value)
+        if self.single:
+            return np.asarray(value <= self.threshold)
+        zero = (self.decision & 12) == ZERO_IS_MISSING
+        by_default = (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35))
+        left = np.where(by_default, (self.decision & DEFAULT_LEFT) != 0, np.where(missing, 0.0, value) <= self.threshold)
+        categorical = np.flatnonzero(self.decision & CATEGORICAL)
+        left[categorical] = self._chosen(categorical, value[categorical])
+        return np.asarray(left, np.bool_)
+
+    def _chosen(self, nodes: Ints, value: Floats) -> BoolArray:
+        """Return whether the category at each of these nodes is among those that go left; a missing one is not."""
+        code = np.where(np.isnan(value) | (value < 0), -1, value).astype(np.int64)
+        word = self.bits_of[nodes, 0] + code // 32
+        known = (code >= 0) & (word < self.bits_of[nodes, 1])
+        chosen = self.bits[np.where(known, word, 0)] if len(self.bits) else np.zeros(len(nodes), np.int64)
+        return np.asarray(known & ((chosen >> (code % 32)) & 1 == 1))
+
+
+class BoxBound(Protocol):
+    """Lower bounds of the margin over boxes."""
+
+    def least(self, low: Floats, high: Floats) -> Floats:
+        """Return a lower bound for each box (boxes x encoded columns)."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A fitted model that has lower bounds; one without them is searched without exclusion."""
+
+    def bound(self, row: Floats, free: BoolArray) -> BoxBound:
+        """Return the bounds over boxes in which only the `free` encoded columns differ from the encoded row."""
+
+
+class TreesBound:
+    """Bounds of trees in which only some columns are free: leaves that the fixed ones exclude are left out at once."""
+
+    def __init__(self, trees: Trees, row: Floats, free: BoolArray) -> None:
+        leaf, node, is_left = trees.conditions
+        is_free = free[trees.feature[node]]
+        excluded = np.zeros(len(trees.value), np.bool_)
+        fixed = ~is_free
+        excluded[leaf[fixed][trees.goes_left(row)[node[fixed]] != is_left[fixed]]] = True
+        tree = np.searchsorted(trees.first_leaf, np.arange(len(trees.value)), side="right") - 1
+        kept = np.flatnonzero(~excluded)
+        position = np.full(len(trees.value), -1)
+        position[kept] = np.arange(len(kept))
+        numeric = is_free & ~excluded[leaf] & (trees.decision[node] & (CATEGORICAL | ZERO_IS_MISSING) == 0)
+        leaf, node, is_left = position[leaf[numeric]], node[numeric], is_left[numeric]
+        self._columns, column = np.unique(trees.feature[node], return_inverse=True)
+        above = np.full((len(self._columns), len(kept)), -np.inf)
+        most = np.full((len(self._columns), len(kept)), np.inf)
+        np.maximum.at(above, (column[~is_left], leaf[~is_left]), trees.threshold[node[~is_left]])
+        np.minimum.at(most, (column[is_left], leaf[is_left]), trees.threshold[node[is_left]])
+        self._above, self._most, self._value = above, most, trees.value[kept]
+        self._starts = np.flatnonzero(np.append(True, np.diff(tree[kept]) != 0)[: len(kept)])
+        self._single = trees.single
+
+    def least(self, low: Floats, high: Floats) -> Floats:
+        """Return the sum over trees of the smallest leaf in reach of each box."""
+        low, high = low[:, self._columns], high[:, self._columns]
+        if self._single:
+            low, high = (v.astype(np.float32).astype(np.float64) for v in (low, high))
+        reached = np.ones((len(low), len(self._value)), np.bool_)
+        for k in range(len(self._columns)):
+            beyond = (high[:, k, None] > self._above[k]) | np.isposinf(high[:, k, None])  # a missing value lies beyond inf
+            reached &= beyond & (low[:, k, None] <= self._most[k])
+        smallest = np.minimum.reduceat(np.where(reached, self._value, np.inf), self._starts, axis=1)
+        return np.asarray(smallest.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class LinearBound:
+    """The exact minimum of a linear model over a box."""
+
+    weights: Floats
+    intercept: float
+
+    def least(self, low: Floats, high: Floats) -> Floats:
+        """Return the minimum over each box."""
+        return np.asarray(np.minimum(low * self.weights, high * self.weights).sum(axis=1) + self.intercept)
+
+
+class MarginBounds:
+    """Lower bounds of the margin of an estimator over boxes in which only some columns differ from a row."""
+
+    def __init__(self, estimator: Estimator | Blend, row: Floats, free: BoolArray) -> None:
+        self._estimator = estimator
+        found = [_member_bound(member, row, free) for member in estimator.members]
+        self._bounds = [bound for bound in found if bound is not None]
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether all families of the estimator have bounds."""
+        return len(self._bounds) == len(self._estimator.members)
+
+    def least(self, low: Floats, high: Floats) -> Floats:
+        """Return a lower bound of the margin for each box (boxes x columns of the matrix)."""
+        if not self.is_known:
+            return np.full(len(low), -np.inf)
+        members = self._estimator.members
+        boxes = [encode_box(member.encoding, low, high) for member in members]
+        found = [bound.least(*box) - ROUNDING for bound, box in zip(self._bounds, boxes, strict=True)]
+        if isinstance(self._estimator, Estimator):
+            return np.asarray(found[0], np.float64)
+        shares = [m if e.model.margin_is_probability else sigmoid(m) for m, e in zip(found, members, strict=True)]
+        return np.asarray(sum(w * s for w, s in zip(self._estimator.weights, shares, strict=True)) - ROUNDING, np.float64)
+
+
+def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound | None:
+    if not isinstance(member.model, Bounded):
+        return None
+    low, high = row.copy(), row.copy()
+    low[free], high[free] = -np.inf, np.inf
+    first, last = encode_box(member.encoding, low[None, :], high[None, :])
+    return member.model.bound(
+        member.encoding.encode(row[None, :])[0], np.asarray(first[0] != last[0]) & ~_both_missing(first, last)
+    )
+
+
+def _both_missing(low: Floats, high: Floats) -> BoolArray:
+    return np.asarray(np.isnan(low[0]) & np.isnan(high[0]))
+
+
+def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the boxes in an estimator's encoding. A fixed missing value stays NaN without `dense`."""
+    if encoding.columns is not None:
+        low, high = low[:, encoding.columns], high[:, encoding.columns]
+    dense = encoding.dense
+    if dense is None:
+        plain = low, high
+    else:
+        unknown = np.isinf(low) | np.isinf(high)
+        flags = [unknown[:, dense.flagged] | np.isnan(part[:, dense.flagged]) for part in (low, high)]
+        flag_low = np.where(unknown[:, dense.flagged], 0.0, flags[0])
+        low, high = dense.fill(low), dense.fill(high)
+        levels = [_level_box(low[:, i], high[:, i], count) for i, count in dense.categories]
+        ends = [
+            np.hstack([part[:, dense.numbers], flag, *(level[side] for level in levels)])
+            for side, (part, flag) in enumerate(((low, flag_low), (high, flags[1].astype(np.float64))))
+        ]
+        if dense.scale:
+            ends = [np.clip((e - np.asarray(dense.mean)) / np.asarray(dense.scale), -FARTHEST, FARTHEST) for e in ends]
+        plain = ends[0], ends[1]
+    if not encoding.pairs.of:
+        return plain
+    combined = _combine_box(low, high, encoding.pairs.of)
+    return np.hstack([plain[0], combined[0]]), np.hstack([plain[1], combined[1]])
+
+
+def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return the one-hot columns of a category: exact where it is fixed, 0 to 1 where it is free."""
+    fixed = (low == high) | np.isnan(low)
+    chosen = (low[:, None] == np.arange(count)).astype(np.float64)
+    return np.where(fixed[:, None], chosen, 0.0), np.where(fixed[:, None], chosen, 1.0)
+
+
+def _combine_box(low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
+    """Return the intervals of the products and then the differences of pairs of columns."""
+    a, b = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
+    with np.errstate(invalid="ignore"):
+        corners = np.stack([one[:, a] * other[:, b] for one in (low, high) for other in (low, high)])
+        ends = [corners.min(axis=0), corners.max(axis=0)]
+        differences = [low[:, a] - high[:, b], high[:, a] - low[:, b]]
+    free = (low != high) & ~(np.isnan(low) & np.isnan(high))
+    unknown = free[:, a] | free[:, b]
+    for end, part, infinite in ((0, ends, -np.inf), (1, ends, np.inf), (0, differences, -np.inf), (1, differences, np.inf)):
+        part[end] = np.where(unknown & np.isnan(part[end]), infinite, part[end])
+    return np.hstack([ends[0], differences[0]]), np.hstack([ends[1], differences[1]])

@@ -1,0 +1,109 @@
+"""Normal operation as a model has seen it: a sample of its training rows without a problem, and how far they lie apart.
+
+Joint plausibility of a row is its distance to normal operation: the mean distance to the five nearest normal rows, where the
+distance of two rows is the sum over variables of their difference in median absolute deviations. Its quantile among the distances
+of the normal rows themselves says how unusual the row is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.learning.features.plan import FeaturePlan
+
+Floats = npt.NDArray[np.float64]
+NEAREST = 5
+MOST_ROWS, MOST_VALUES = 1_000, 100_000
+DIGITS = 6  # significant ones that are stored
+_VALUES_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class NormalRows:
+    """A sample of normal training rows. `columns`: one level column of each number variable; `scale`: their deviations.
+
+    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the median. `distances`: of each
+    sampled row to the others, increasing.
+    """
+
+    columns: tuple[str, ...]
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    rows: Floats
+    distances: Floats
+
+    def distance(self, values: Floats) -> Floats:
+        """Return the mean distance of each row (rows x columns, in the variables' units) to the five nearest normal rows.
+
+        A missing value counts as the median.
+        """
+        return _mean_distance(self._scaled(values), self.rows, skip=0)
+
+    def unusual(self, distance: Floats) -> Floats:
+        """Return the share of the sampled rows that lie nearer to the others than this."""
+        return np.asarray(np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1))
+
+    def limit(self, share: float) -> float:
+        """Return the distance within which this share of the sampled rows lies."""
+        return float(np.quantile(self.distances, share))
+
+    def _scaled(self, values: Floats) -> Floats:
+        scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
+        return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int) -> NormalRows | None:
+    """Return a sample of the rows without a problem: at most 1,000 rows and 100,000 values; None with too few rows.
+
+    The seed decides the sample.
+    """
+    columns = level_columns(plan)
+    normal = np.flatnonzero(label == 0)
+    most = min(MOST_ROWS, MOST_VALUES // max(len(columns), 1))
+    if not columns or min(len(normal), most) <= NEAREST:
+        return None
+    if len(normal) > most:
+        normal = np.sort(np.random.default_rng(seed).choice(normal, most, replace=False))
+    values = rows[list(columns)].to_numpy(np.float64)[normal]
+    values = np.where(np.isfinite(values), values, np.nan)
+    known = [column[~np.isnan(column)] for column in values.T]
+    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in known]
+    scale = [_round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)]
+    empty = NormalRows(columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0))
+    scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
+    distances = np.array([_round(d) for d in np.sort(_mean_distance(scaled, scaled, skip=1))])
+    return NormalRows(columns, empty.centre, empty.scale, scaled, distances)
+
+
+def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return one column of each number variable that shows its level: the last value, or else the mean of the shortest window."""
+    found: dict[str, str] = {}
+    for aggregation in ("last", "mean"):
+        for column in plan.layout:
+            if column.kind == "variable" and column.aggregation == aggregation and column.name not in plan.levels:
+                found.setdefault(column.source, column.name)
+    return tuple(found[number.name] for number in plan.numbers if number.name in found)
+
+
+def _mean_distance(rows: Floats, normal: Floats, skip: int) -> Floats:
+    """Return the mean distance to the nearest rows after the first `skip`."""
+    wanted = min(NEAREST + skip, len(normal))
+    found = np.empty(len(rows))
+    at_once = max(1, _VALUES_AT_ONCE // max(normal.size, 1))
+    for first in range(0, len(rows), at_once):
+        apart = np.abs(rows[first : first + at_once, None, :] - normal[None, :, :]).sum(axis=2)
+        nearest = np.sort(np.partition(apart, wanted - 1, axis=1)[:, :wanted], axis=1)[:, skip:]
+        found[first : first + at_once] = nearest.mean(axis=1)
+    return found
+
+
+def _deviation(values: Floats, middle: float) -> float:
+    """Return the median absolute deviation; where it is 0 the mean one, and 1 where all values are equal."""
+    off = np.abs(values - middle)
+    return next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0) if len(off) else 1.0
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

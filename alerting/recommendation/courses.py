@@ -1,0 +1,117 @@
+"""Courses of variables in a what-if: a lever at another setting or on its ramp, and the variables that follow it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Relation
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.recommendation.levers import Lever, following, known_instants
+
+Floats = npt.NDArray[np.float64]
+MOST_ROWS = 500  # of the time after the instant, in which all else is held
+
+
+@dataclass(frozen=True)
+class Courses:
+    """The readings of an asset up to an instant, and after it with every variable held, in which levers are moved.
+
+    `interval_ms`: length of the interval before the end in which a setting without a ramp applies.
+    """
+
+    history: History
+    instant: int
+    interval_ms: int
+
+    def moved(self, levers: Sequence[Lever], values: Floats, ends: Millis) -> list[dict[str, Floats]]:
+        """Return, for each what-if, the values of every variable that differs, one per reading.
+
+        `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. A category is left out: it has no course.
+        """
+        numbers = [(lever, values[:, i]) for i, lever in enumerate(levers) if not lever.levels]
+        courses = {lever.name: self._course(lever, to, ends) for lever, to in numbers}
+        deltas = {name: self._delta(name, course, ends) for name, course in courses.items()}
+        for relation in following(self.history.asset, *courses):
+            drivers = [deltas.get(name, np.zeros((1, len(self._ts)))) for name in relation.drivers]
+            deltas[relation.variable] = self._follow(relation, drivers)
+            if relation.variable in self.history.readings:
+                own = self.history.readings[relation.variable].to_numpy(np.float64)
+                courses[relation.variable] = own + deltas[relation.variable]
+        return [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
+
+    @property
+    def _ts(self) -> Millis:
+        return millis(pd.DatetimeIndex(self.history.readings.index))
+
+    def _course(self, lever: Lever, to: Floats, ends: Millis) -> Floats:
+        """Return the lever's own values (what-ifs x readings)."""
+        present = np.repeat(self._own(lever.name)[None, :], len(to), axis=0)
+        if lever.rate is not None:
+            after = self._ts > self.instant
+            gone = lever.rate * (self._ts[after] - self.instant)
+            present[:, after] = lever.present + np.clip((to - lever.present)[:, None], -gone[None, :], gone[None, :])
+            return present
+        known_at = known_instants(self.history, lever.name)
+        there = ~np.isnan(present[0]) & (known_at <= ends[:, None])
+        recent = there & (known_at > ends[:, None] - self.interval_ms)
+        newest = there & (np.arange(len(known_at)) == np.where(there, np.arange(len(known_at)), -1).max(axis=1)[:, None])
+        applies = np.where(recent.any(axis=1)[:, None], recent, newest)
+        return np.where(applies, to[:, None], present)
+
+    def _delta(self, name: str, course: Floats, ends: Millis) -> Floats:
+        """Return by how much a variable in force differs from before, at each reading of the interval and after it."""
+        held = _carry(self._own(name)[None, :])
+        within = self._ts[None, :] > np.minimum(ends - self.interval_ms, self.instant)[:, None]
+        return np.where(within, np.nan_to_num(_carry(course) - held), 0.0)
+
+    def _follow(self, relation: Relation, drivers: Sequence[Floats]) -> Floats:
+        """Return the change of a follower: at once, as a difference, or as a first-order lag (exact for steps)."""
+        change = relation.gain * (drivers[0] if len(drivers) == 1 else drivers[0] - drivers[1])
+        if relation.time_constant is None:
+            return np.asarray(change)
+        kept = np.exp(-np.diff(self._ts) / duration_millis(relation.time_constant))
+        lagged = np.zeros_like(change)
+        first = int(change.any(axis=0).argmax())
+        for i in range(first + 1, change.shape[1]):
+            lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * kept[i - 1]
+        return lagged
+
+    def _own(self, name: str) -> Floats:
+        return self.history.readings[name].to_numpy(np.float64)
+
+
+def _carry(values: Floats) -> Floats:
+    """Return each row with its last known value carried forward."""
+    newest = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(values.shape[1])), axis=1)
+    return np.where(newest < 0, np.nan, np.take_along_axis(values, np.maximum(newest, 0), axis=1))
+
+
+def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]) -> History:
+    """Return the history with every variable held at its last value until an instant, at its usual sampling.
+
+    A variable without a usual sampling is carried forward as it is. Those in `always` have a value at every added reading.
+    """
+    sampling = {number.name: number.sampling_ms for number in plan.numbers}
+    step = min([s for s in sampling.values() if s] or [plan.stride_ms])
+    step = max(step, -(-(until - instant) // MOST_ROWS))
+    times = instant + np.arange(1, (until - instant) // step + 1, dtype=np.int64) * step
+    if not len(times) or times[-1] < until:
+        times = np.append(times, until)
+    columns = {}
+    for name, column in history.readings.items():
+        last = column.dropna()
+        value = last.iloc[-1] if len(last) else np.nan
+        every = step if name in always or name not in sampling else sampling[str(name)]
+        due = np.zeros(len(times), np.bool_)
+        if every:
+            due = (times - instant) // every != np.append(0, times[:-1] - instant) // every
+            due |= name in always
+        added = pd.Series([value if d else None for d in due], dtype=object)
+        columns[name] = added if column.dtype == object else pd.to_numeric(added).astype(column.dtype)
+    index = pd.DatetimeIndex(times.astype("M8[ms]"), name="ts").tz_localize("UTC")
+    more = pd.DataFrame({name: column.to_numpy() for name, column in columns.items()}, index=index)
+    return replace(history, readings=pd.concat([history.readings, more.astype(history.readings.dtypes.to_dict())]))

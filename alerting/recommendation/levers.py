@@ -1,0 +1,207 @@
+"""Levers: the controllable variables of an asset that a model reads, with the settings that operators may choose."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil, floor, inf, isfinite
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset, Relation, Variable, in_order
+from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.models.trained import TrainedModel
+from alerting.readings.history import History, Millis, duration_millis, millis
+
+Floats = npt.NDArray[np.float64]
+DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
+MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
+SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A controllable variable: its present setting and the allowed others, increasing.
+
+    `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the reference length of effort. `rate`:
+    largest change in a millisecond; None at once. `levels`: of a category, whose settings are positions in them. `thinned`: the
+    steps allow more settings.
+    """
+
+    name: str
+    present: float
+    settings: tuple[float, ...]
+    low: float
+    high: float
+    tolerance: float
+    span: float
+    cost: float
+    rate: float | None = None
+    levels: tuple[str, ...] = ()
+    thinned: bool = False
+
+    def effort(self, value: float) -> float:
+        """Return the effort of a setting: the share of the whole range, times the variable's cost."""
+        share = 1.0 if self.levels else abs(value - self.present) / self.span
+        return self.cost * share if value != self.present else 0.0
+
+    def ramp_ms(self, value: float) -> float:
+        """Return the milliseconds that it takes to reach a setting."""
+        return 0.0 if self.rate is None else abs(value - self.present) / self.rate
+
+    def ramp(self, value: float) -> timedelta | None:
+        """Return the time that it takes to reach a setting, in whole seconds; None at once."""
+        return None if self.rate is None else timedelta(seconds=ceil(self.ramp_ms(value) / 1000 - 1e-9))
+
+    def text(self, value: float) -> float | str:
+        """Return a setting as people see it: the level of a category, otherwise the number."""
+        return self.levels[int(value)] if self.levels else value
+
+
+def find_levers(
+    model: TrainedModel, history: History, instant: int, base: Floats, limits: Mapping[str, LeverLimits]
+) -> list[Lever]:
+    """Return the levers whose present setting is known and that have any limit, in the order of the asset's variables.
+
+    A controllable variable counts if the model reads it, or a variable that follows it. `base`: the row of the instant. `limits`:
+    narrower limits of a definition.
+    """
+    found = []
+    read = set(model.plan.variables)
+    for name, declared in history.asset.variables.items():
+        variable = narrow(declared, limits.get(name))
+        if not variable.controllable or not read & {name, *followers(history.asset, name)}:
+            continue
+        if variable.type == "category":
+            lever = _category_lever(model, name, variable, base)
+        else:
+            present = present_setting(history, name, instant, model.plan.carry_ms(name))
+            lever = None if present is None else _number_lever(model, name, variable, present)
+        if lever is not None:
+            found.append(lever)
+    return found
+
+
+def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
+    """Return a variable within the narrower limits of a definition."""
+    if limits is None:
+        return variable
+    directions = {d for d in (variable.direction, limits.direction) if d not in (None, "both")}
+    changed = {
+        "controllable": variable.controllable and limits.controllable is not False and len(directions) < 2,
+        "direction": next(iter(directions), "both"),
+        "min": _given("largest", variable.min, limits.min),
+        "max": _given("smallest", variable.max, limits.max),
+        "max_change": _given("smallest", variable.max_change, limits.max_change),
+        "rate": _given("smallest", variable.rate, limits.rate),
+        "values": tuple(v for v in variable.values if not limits.values or v in limits.values),
+    }
+    replaced = {name: getattr(limits, name) for name in ("step", "tolerance", "cost") if getattr(limits, name) is not None}
+    return variable.model_copy(update=changed | replaced)
+
+
+def followers(asset: Asset, name: str) -> tuple[str, ...]:
+    """Return the variables that follow one, directly or through others."""
+    return tuple(relation.variable for relation in following(asset, name))
+
+
+def following(asset: Asset, *names: str) -> list[Relation]:
+    """Return the relations by which variables follow these, directly or through others, each after those of its drivers."""
+    moved, found = set(names), []
+    for relation in in_order(asset.relations):
+        if moved & set(relation.drivers):
+            moved.add(relation.variable)
+            found.append(relation)
+    return found
+
+
+def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
+    """Return the variables, and those that they follow, directly or through others."""
+    found = set(names)
+    for relation in reversed(in_order(asset.relations)):
+        if relation.variable in found:
+            found.update(relation.drivers)
+    return found
+
+
+def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
+    """Return the value of a number in force at an instant, if it became known within the `longest` time before; else None."""
+    if name not in history.readings:
+        return None
+    values, known_at = history.readings[name].to_numpy(np.float64), known_instants(history, name)
+    usable = np.flatnonzero(~np.isnan(values) & (known_at <= instant) & (known_at > instant - longest))
+    return float(values[usable[-1]]) if len(usable) else None
+
+
+def known_instants(history: History, name: str) -> Millis:
+    """Return when the value of each reading of a variable is known."""
+    return millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(history.delay(name))
+
+
+def _given(which: Literal["largest", "smallest"], *values: float | None) -> float | None:
+    """Return the largest or smallest of the values that are given; None without any."""
+    there = [v for v in values if v is not None]
+    return (max(there) if which == "largest" else min(there)) if there else None
+
+
+def _category_lever(model: TrainedModel, name: str, variable: Variable, base: Floats) -> Lever | None:
+    """Return the lever of a category: the allowed values that training has seen; None if the present one is not known."""
+    levels = next((c.levels for c in model.plan.categories if c.name == name), ())
+    column = f"{name}.last"
+    present = float(base[model.plan.columns.index(column)]) if levels else np.nan
+    if np.isnan(present):
+        return None
+    allowed = sorted(float(levels.index(v)) for v in variable.values if v in levels)
+    settings = tuple(v for v in allowed if v != present)
+    return Lever(name, present, settings, present, present, 0.0, 1.0, variable.cost, levels=levels)
+
+
+def _number_lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
+    """Return the lever of a number or boolean; None without any limit: none of its own, and never seen in training."""
+    up, down = variable.direction != "down", variable.direction != "up"
+    if variable.type == "boolean":
+        other = 1.0 - present
+        allowed = up if other > present else down
+        return Lever(name, present, (other,) if allowed else (), 0.0, 1.0, 0.0, 1.0, variable.cost)
+    trained_low, trained_high = _trained_range(model, name)
+    low = _first_given(variable.min, variable.low, trained_low)
+    high = _first_given(variable.max, variable.high, trained_high)
+    if not (isfinite(low) and isfinite(high)):
+        return None
+    largest, slack = variable.max_change or inf, SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
+    span = max(high - low, variable.step or 1e-9)
+    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else present
+    highest = min(high, present + largest, max(trained_high + slack, present)) if up else present
+    step = variable.step or span / DIVISIONS
+    anchor = (variable.min if variable.min is not None else 0.0) if variable.step else present
+    settings, thinned = _settings(present, lowest, highest, step, anchor)
+    tolerance = step if variable.tolerance is None else variable.tolerance
+    rate = None if variable.rate is None else variable.rate / MINUTE_MS
+    return Lever(name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned)
+
+
+def _settings(present: float, low: float, high: float, step: float, anchor: float) -> tuple[tuple[float, ...], bool]:
+    """Return the settings within [low, high], whole steps from the anchor, without the present one; and whether thinned."""
+    first, last = ceil((low - anchor) / step - 1e-9), floor((high - anchor) / step + 1e-9)
+    if last < first:
+        return (), False
+    thinned = last - first + 1 > MOST_SETTINGS
+    whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
+    found = np.round(anchor + step * whole, 9).tolist()
+    return tuple(v for v in found if abs(v - present) > 1e-9 * max(1.0, high - low)), thinned
+
+
+def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
+    """Return the lowest and highest level of a variable in training."""
+    levels = [
+        c.name for c in model.plan.layout if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
+    ]
+    bounds = [model.ranges[level] for level in levels if level in model.ranges]
+    return (min(low for low, _ in bounds), max(high for _, high in bounds)) if bounds else (-inf, inf)
+
+
+def _first_given(*values: float | None) -> float:
+    return next(v for v in values if v is not None)

@@ -1,0 +1,225 @@
+"""The search for the answer of least effort among all allowed combinations of settings.
+
+Levers come in the order of their contributions, which excludes none. A combination that costs more than the best answer so far is
+not scored, nor one in a box of settings whose lower bound of the risk is too high. So the search ends when every cheaper
+combination is scored or excluded; where that takes too many scorings, it returns the best answer found so far and says so.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
+from math import inf, prod
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.episodes.episode import Safety
+from alerting.recommendation.situation import Situation
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+MOST_SCORINGS = 20_000  # of one search; of combinations whose features are all computed anew, a tenth
+MOST_BOXES = 4_000
+AT_ONCE = 64  # combinations scored together, in the order of their effort
+SMALL_BOX = 16  # combinations up to which scoring is as quick as a bound
+COARSE = 9  # settings of each lever, where only the largest effect is wanted
+EQUAL = 1e-9
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an answer must reach: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
+
+    `distance`: greatest distance from normal operation.
+    """
+
+    safety: Safety
+    nominal: float
+    missed: float | None
+    distance: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A combination: levers, positions in their grids, effort, risk, and its row of the matrix."""
+
+    members: tuple[int, ...]
+    at: tuple[int, ...]
+    effort: float
+    risk: float
+    row: Floats
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Some settings of each lever on one side of the present one, by effort: `sides`, from `start` to before `stop`."""
+
+    sides: tuple[Ints, ...]
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    @property
+    def positions(self) -> list[Ints]:
+        return [side[a:b] for side, a, b in zip(self.sides, self.start, self.stop, strict=True)]
+
+
+class Search:
+    """A search in one situation. `order`: the levers, in the order in which they are tried. `complete`: nothing was left out."""
+
+    def __init__(self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int) -> None:
+        self.situation, self.complete = situation, not any(situation.grids[i].lever.thinned for i in order)
+        self._order = [i for i in order if len(situation.grids[i].settings)]
+        self._shares, self._max_changes = shares, max_changes
+        self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
+
+    def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
+        """Return the answer of least effort that reaches the goal; of equals the one of fewest changes and first levers.
+
+        `avoid`: sets of levers; no combination that has all levers of one is tried.
+        """
+        self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
+        best = None
+        for members in self._subsets():
+            if not any(each <= set(members) for each in avoid):
+                best = self._least_of(members, goal, best)
+        return best
+
+    def lowest(self, distance: float) -> Answer | None:
+        """Return the combination of the lowest risk on a coarse grid, within a distance from normal operation."""
+        best = None
+        for members in self._subsets():
+            grids = [self.situation.grids[i] for i in members]
+            coarse = [g.settings[np.unique(np.linspace(0, len(g.settings) - 1, COARSE).round().astype(int))] for g in grids]
+            at = np.array(list(product(*coarse)), np.int64)
+            at = at[: self._budget(members, len(at))]
+            matrix = self.situation.rows(members, at)
+            near = self.situation.distance(matrix) <= distance
+            if near.any():
+                risk = np.where(near, self.situation.risk(matrix), inf)
+                efforts = self._efforts(members, at)
+                first = int(np.lexsort((efforts, risk))[0])
+                if best is None or risk[first] < best.risk - EQUAL:
+                    best = Answer(members, tuple(at[first].tolist()), float(efforts[first]), float(risk[first]), matrix[first])
+        return best
+
+    def _subsets(self) -> Iterator[tuple[int, ...]]:
+        """Return sets of levers, the small ones and those of the largest contributions first."""
+        for size in range(1, self._max_changes + 1):
+            of_size = list(combinations(self._order, size))
+            yield from sorted(of_size, key=lambda members: -sum(self._shares[i] for i in members)) if size > 1 else of_size
+
+    def _least_of(self, members: tuple[int, ...], goal: Goal, best: Answer | None) -> Answer | None:
+        """Return the least answer with exactly these levers if it takes less effort than the best one, which is else returned."""
+        waiting: list[tuple[float, int, _Box]] = []
+        count = 0
+        for sides in product(*(self._sides(i) for i in members)):
+            box = _Box(sides, (0,) * len(sides), tuple(map(len, sides)))
+            heapq.heappush(waiting, (self._least_effort(members, box), count, box))
+            count += 1
+        while waiting:
+            effort, _, box = heapq.heappop(waiting)
+            most = inf if best is None else best.effort - EQUAL
+            if effort >= most:
+                break
+            if self._left <= 0 or self._boxes <= 0:
+                self.complete = False
+                break
+            box = self._clip(members, box, most)
+            size = prod(map(len, box.positions))
+            if not size or (size > SMALL_BOX and self._excludes(members, box, goal)):
+                continue
+            if size <= AT_ONCE or len(members) == 1:
+                best = self._score(members, box, goal, best)
+                continue
+            for part in self._halves(members, box):
+                count += 1
+                heapq.heappush(waiting, (self._least_effort(members, part), count, part))
+        return best
+
+    def _score(self, members: tuple[int, ...], box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
+        """Score a box in the order of effort until an answer reaches the goal."""
+        at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
+        efforts = self._efforts(members, at)
+        order = np.argsort(efforts, kind="stable")
+        order = order[efforts[order] < (inf if best is None else best.effort - EQUAL)]
+        for first in range(0, len(order), AT_ONCE):
+            some = order[first : first + AT_ONCE]
+            some = some[: self._budget(members, len(some))]
+            if not len(some):
+                self.complete = False
+                return best
+            matrix = self.situation.rows(members, at[some])
+            risk = self.situation.risk(matrix)
+            under = np.flatnonzero(risk < goal.nominal)
+            under = under[self.situation.distance(matrix[under]) <= goal.distance]
+            for k in self._robust(members, at[some], under, goal):
+                return Answer(members, tuple(at[some[k]].tolist()), float(efforts[some[k]]), float(risk[k]), matrix[k])
+        return best
+
+    def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
+        """Return which of the combinations stay under the goal's risk whichever of their settings are missed."""
+        if goal.missed is None:
+            yield from under.tolist()
+            return
+        first, several = 0, 1
+        while first < len(under):
+            group = under[first : first + several]
+            missed = [self._misses(members, at[k]) for k in group]
+            ends = np.cumsum([0, *map(len, missed)])
+            self._left -= int(ends[-1])
+            at_risk = self.situation.risk(self.situation.rows(members, np.concatenate(missed))) if ends[-1] else np.empty(0)
+            stays = at_risk < goal.missed
+            yield from (k for k, (a, b) in zip(group.tolist(), pairwise(ends.tolist()), strict=True) if stays[a:b].all())
+            first, several = first + several, min(2 * several, SMALL_BOX)
+
+    def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
+        """Return all combinations in which some settings are missed, up or down."""
+        grids = [self.situation.grids[i] for i in members]
+        choices = [sorted({p, *g.misses[p].tolist()}) for g, p in zip(grids, at.tolist(), strict=True)]
+        return np.array([c for c in product(*choices) if c != tuple(at.tolist())] or np.empty((0, len(at))), np.int64)
+
+    def _budget(self, members: tuple[int, ...], wanted: int) -> int:
+        """Return how many combinations may still be scored, and count them; those built anew count ten times."""
+        weight = 1 if self.situation.is_glued(members) else 10
+        allowed = max(0, min(wanted, -(-self._left // weight)))
+        self._left -= weight * allowed
+        return allowed
+
+    def _excludes(self, members: tuple[int, ...], box: _Box, goal: Goal) -> bool:
+        if not self.situation.is_glued(members) or not self.situation.bounds.is_known:
+            return False
+        self._boxes -= 1
+        return bool(self.situation.least_risk(members, [box.positions])[0] >= goal.nominal)
+
+    def _sides(self, i: int) -> list[Ints]:
+        """Return the settings of a lever below and above the present one, each by effort; of a category each alone."""
+        grid = self.situation.grids[i]
+        if grid.lever.levels:
+            return [grid.settings[k : k + 1] for k in range(len(grid.settings))]
+        up = grid.values[grid.settings] > grid.lever.present
+        return [side for side in (grid.settings[~up][::-1], grid.settings[up]) if len(side)]
+
+    def _efforts(self, members: tuple[int, ...], at: Ints) -> Floats:
+        return np.asarray(sum(self.situation.grids[i].efforts[at[:, k]] for k, i in enumerate(members)), np.float64)
+
+    def _least_effort(self, members: tuple[int, ...], box: _Box) -> float:
+        return sum(float(self.situation.grids[i].efforts[p[0]]) for i, p in zip(members, box.positions, strict=True))
+
+    def _clip(self, members: tuple[int, ...], box: _Box, most: float) -> _Box:
+        """Return the box without the settings that cost `most` even with the least effort of the others."""
+        least, stops = self._least_effort(members, box), []
+        for i, side, start, stop in zip(members, box.sides, box.start, box.stop, strict=True):
+            efforts = self.situation.grids[i].efforts[side[start:stop]]
+            stops.append(start + int(np.searchsorted(efforts, most - (least - float(efforts[0])), side="left")))
+        return _Box(box.sides, box.start, tuple(stops))
+
+    def _halves(self, members: tuple[int, ...], box: _Box) -> list[_Box]:
+        """Return both halves of a box, cut across the lever whose settings differ most in effort."""
+        efforts = [self.situation.grids[i].efforts[p] for i, p in zip(members, box.positions, strict=True)]
+        k = max(range(len(efforts)), key=lambda j: (float(efforts[j][-1] - efforts[j][0]), len(efforts[j])))
+        middle = (box.start[k] + box.stop[k] + 1) // 2
+        return [
+            _Box(box.sides, box.start, (*box.stop[:k], middle, *box.stop[k + 1 :])),
+            _Box(box.sides, (*box.start[:k], middle, *box.start[k + 1 :]), box.stop),
+        ]
