@@ -102,12 +102,14 @@ def ended(processes, patience=40.0):
 def up(tmp_path_factory):
     require_real_server()
     started = Up(tmp_path_factory.mktemp("home"))
-    started.start()
-    started.wait_for("demo-line is ready", 300)
-    yield started
-    everything = started.processes()
-    started.process.send_signal(signal.SIGTERM)
-    code = started.process.wait(60)
+    try:
+        started.start()
+        started.wait_for("demo-line is ready", 300)
+        yield started
+    finally:
+        everything = started.processes()
+        started.process.send_signal(signal.SIGTERM)
+        code = started.process.wait(60)
     assert ended(everything)
     assert code == 0
 
