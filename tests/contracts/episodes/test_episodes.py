@@ -97,7 +97,7 @@ def test_the_size_of_an_episode_grows_with_its_transitions(stores):
 
 
 def replaced(stores, one):
-    """Whether the next version of an episode was written."""
+    """Write the next version of an episode; return False if it was refused."""
     try:
         with stores.unit_of_work.begin() as unit:
             stores.episodes.write([one], unit)
