@@ -19,7 +19,7 @@ from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, operate_pages, pages, quality, routes
+from alerting.console.web import links, model_pages, operate_pages, pages, quality, routes
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
@@ -57,8 +57,9 @@ def create_app(
     handle_problems(app)
     describe(app)
     programs = (api.router, operate_api.router, quality.api, routes.api, metrics_routes(platform))
-    people = (pages.router, quality.pages, routes.pages, operate_pages.router, links.link_routes(now), login_routes(entrance))
-    for router in (*programs, *people):
+    people = (pages.router, model_pages.router, quality.pages, routes.pages, operate_pages.router)
+    entrances = (links.link_routes(now), login_routes(entrance))
+    for router in (*programs, *people, *entrances):
         app.include_router(router)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Asset, EventType, Relation, Variable
 
 ASSET = "oven-1"
 MINUTE = timedelta(minutes=1)
@@ -38,8 +38,18 @@ def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
     )
 
 
+RELATIONS = (
+    *(
+        Relation(variable=f"zone_{z}_temperature", kind="lag", of=f"zone_{z}_setpoint", time_constant=timedelta(minutes=2))
+        for z in (1, 2, 3)
+    ),
+    Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
+)
+"""What follows a set-point: a zone's temperature within minutes, as far as its burner can, and the belt's speed."""
+
+
 def demo_asset() -> Asset:
-    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points."""
+    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which four others follow."""
     zones = {f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
     burners = {f"zone_{z}_burner_power": _measured_variable(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
     belt = Variable(
@@ -72,4 +82,5 @@ def demo_asset() -> Asset:
             "zone_3_setpoint": _zone_setpoint(3, 195, 235),
             "belt_speed_setpoint": belt,
         },
+        relations=RELATIONS,
     )

@@ -1,7 +1,7 @@
 """Client of Airflow's REST API: start trainings, and follow them."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class AirflowClient:
         state = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
         tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         done = [task for task in tasks if task["state"] in {"success", "skipped", "failed", "upstream_failed"}]
-        active = [task["rendered_map_index"] or task["task_id"] for task in tasks if task["state"] == "running"]
+        active = [_name(task) for task in tasks if task["state"] == "running"]
         return RunProgress(state, len(done), len(tasks), tuple(active))
 
     def _request(self, method: str, path: str, also_done: Collection[int] = (), **options: Any) -> Any:
@@ -82,3 +82,9 @@ class AirflowClient:
         answer = self._http.post("/auth/token", json={"username": "admin", "password": self._password})
         if answer.is_success:
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    """Return what a task works on; its own name until Airflow knows more than the number among its kind."""
+    index = task["rendered_map_index"]
+    return str(task["task_id"] if index is None or index.isdecimal() else index)

@@ -49,9 +49,13 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
 
 
 def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
+    reported = ""
     while (run := airflow.progress(dag_id, run_id)).state in UNFINISHED:
         doing = f": {', '.join(run.active)}" if run.active else ""
-        _report(f"{name}, task {run.done + 1} of {run.total}{doing}")
+        text = f"{name}, task {min(run.done + 1, run.total)} of {run.total}{doing}"
+        if text != reported:
+            _report(text)
+            reported = text
         time.sleep(POLL_S)
     return run.state
 

@@ -136,8 +136,9 @@ class Search:
                 break
             if bounds is not None and boxes:
                 self._boxes -= len(boxes)
-                least = bounds.least_risk([box.positions for box in boxes])
-                boxes = [box for box, risk in zip(boxes, least.tolist(), strict=True) if risk < goal.nominal]
+                positions = [box.positions for box in boxes]
+                good = (bounds.least_risk(positions) < goal.nominal) & (bounds.least_distance(positions) <= goal.distance + EQUAL)
+                boxes = [box for box, may in zip(boxes, good.tolist(), strict=True) if may]
             small = [box for box in boxes if box.size <= AT_ONCE or len(members) == 1]
             for part in (part for box in boxes if box not in small for part in self._halves(members, box)):
                 heapq.heappush(waiting, (self._least_effort(members, part), count, part))
@@ -161,9 +162,10 @@ class Search:
                 self.complete = False
                 return best
             matrix = self.situation.rows(members, at[some])
+            near = self.situation.distance(matrix) <= goal.distance
+            some, matrix = some[near], matrix[near]
             risk = self.situation.risk(matrix)
             under = np.flatnonzero(risk < goal.nominal)
-            under = under[self.situation.distance(matrix[under]) <= goal.distance]
             for k in self._robust(members, at[some], under, goal):
                 return Answer(members, tuple(at[some[k]].tolist()), float(efforts[some[k]]), float(risk[k]), matrix[k])
         return best

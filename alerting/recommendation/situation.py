@@ -81,6 +81,11 @@ class Situation:
         normal = self.model.normal
         return np.zeros(len(matrix)) if normal is None else normal.distance(matrix[:, self._normal_columns(normal)])
 
+    def length(self, offsets: Floats) -> Floats:
+        """Return how far each offset of rows leads, in the measure of `distance`."""
+        normal = self.model.normal
+        return np.zeros(len(offsets)) if normal is None else normal.length(offsets[:, self._normal_columns(normal)])
+
     def values_of(self, row: Floats, name: str) -> float | None:
         """Return the level of a variable in a row of the matrix; None if the model does not read it or it is missing."""
         for column in (f"{name}.last", *(c.name for c in self.model.plan.layout if c.source == name and c.aggregation == "mean")):
@@ -163,7 +168,7 @@ class SubsetBounds:
     """Lower bounds of the risk over boxes of the settings of some levers, with all others as they are."""
 
     def __init__(self, situation: Situation, members: Sequence[int]) -> None:
-        self._calibration, self._base = situation.model.calibration, situation.base
+        self._situation, self._calibration, self._base = situation, situation.model.calibration, situation.base
         self._grids = [situation.grids[i] for i in members]
         low, high = self._ends([[grid.settings for grid in self._grids]])
         self._bounds = situation.bounds.within(low[0], high[0])
@@ -171,6 +176,15 @@ class SubsetBounds:
     def least_risk(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
         """Return a lower bound of the risk in each box: positions in the grid of each lever."""
         return self._calibration.probability(self._bounds.least(*self._ends(boxes)))
+
+    def least_distance(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
+        """Return a lower bound of the distance from normal operation in each box.
+
+        The mean distance to the nearest rows changes by no more than the row moves, so it is at least that of the middle of the
+        box less the distance from there to a corner.
+        """
+        low, high = self._ends(boxes)
+        return np.asarray(self._situation.distance((low + high) / 2) - self._situation.length((high - low) / 2))
 
     def _ends(self, boxes: Sequence[Sequence[Ints]]) -> tuple[Floats, Floats]:
         low = np.repeat(self._base[None, :], len(boxes), axis=0)

@@ -17,7 +17,10 @@ from alerting.episodes.episode import Episode
 
 @dataclass(frozen=True)
 class ModelInService:
-    """A model in service during the period, from `since` until `until` (None: still)."""
+    """A model in service during the period, from `since` until `until` (None: still).
+
+    `importance`: of its most important variables, the mean size of their shares in a score; empty if it was not measured.
+    """
 
     version: int
     since: datetime
@@ -25,6 +28,7 @@ class ModelInService:
     provisional: bool
     run_id: str | None
     reason: str
+    importance: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def draw(metrics: ReportMetrics, scores: pd.DataFrame) -> dict[str, Markup]:
         "lead_times": charts.lead_times(metrics),
         "calibration": charts.calibration(rows) if rows else "",
         "precision_recall": charts.precision_recall(rows) if rows else "",
+        "importance": charts.importance(next((m.importance for m in reversed(metrics.models) if m.importance), {})),
     }
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - our own charts
 

@@ -1,6 +1,7 @@
 """Training of a classifier: families of models searched on one dataset, compared with chance, and blended."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.kinds.training import Challenger, Training
@@ -13,6 +14,7 @@ from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.choice import ChanceTest, choose
 from alerting.learning.selection.feedback_ablation import compare_without_feedback
+from alerting.learning.selection.importance import sample_shares
 from alerting.learning.selection.promotion import compare
 from alerting.learning.selection.refit import refit
 from alerting.ports import Files
@@ -33,6 +35,8 @@ class ClassifierTraining:
             return choice.chance, None
         taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
         model, evidence = finish_challenger(dataset, taken.candidate, definition, taken.estimator)
+        if (sample := sample_shares(model, dataset)) is not None:
+            evidence = replace(evidence, importance=sample.importance, shap=sample)
         difference = compare_without_feedback(dataset, taken.candidate, definition, model)
         return choice.chance, Challenger(taken.candidate, model, evidence, difference)
 

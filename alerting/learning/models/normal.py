@@ -17,7 +17,7 @@ from alerting.learning.features.plan import FeaturePlan
 
 Floats = npt.NDArray[np.float64]
 NEAREST = 5
-MOST_ROWS, MOST_VALUES = 1_000, 100_000
+MOST_ROWS, MOST_VALUES = 2_000, 100_000
 DIGITS = 6  # significant ones that are stored
 
 
@@ -43,6 +43,10 @@ class NormalRows:
         nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
         return np.asarray(nearest.mean(axis=1), np.float64)
 
+    def length(self, offsets: Floats) -> Floats:
+        """Return the distance that each offset (rows x columns, in the variables' units) leads; a missing one leads nowhere."""
+        return np.asarray(np.nan_to_num(np.abs(offsets) / np.asarray(self.scale)).sum(axis=1))
+
     def unusual(self, distance: Floats) -> Floats:
         """Return the share of the sampled rows that lie nearer to the others than this."""
         return np.asarray(np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1))
@@ -61,7 +65,7 @@ class NormalRows:
 
 
 def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int) -> NormalRows | None:
-    """Return a sample of the rows without a problem: at most 1,000 rows and 100,000 values; None with too few rows.
+    """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None with too few rows.
 
     The seed decides the sample.
     """

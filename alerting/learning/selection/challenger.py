@@ -26,6 +26,7 @@ from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.column_sets import ColumnSets, family_params, take_part
+from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     ThresholdChoice,
@@ -46,8 +47,9 @@ class Evidence:
 
     `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part without rows is absent.
     `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison alone.
-    `importance`: share by raw variable. `problems_in_recovery`: asset and start of the problems of the test period that began
-    in the recovery or hold-off after another one, so that they are in no metric.
+    `importance`: by raw variable, the mean size of its share in a score (`shap`), or its share of gain, impurity or weight.
+    `problems_in_recovery`: asset and start of the problems of the test period that began in the recovery or hold-off after
+    another one, so that they are in no metric.
     """
 
     threshold: ThresholdChoice
@@ -59,6 +61,7 @@ class Evidence:
     importance: Mapping[str, float]
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
+    shap: SampledShares | None = None
 
     @property
     def metrics(self) -> dict[str, float]:

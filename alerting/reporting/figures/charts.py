@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import matplotlib
@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from alerting.definitions.wording.spoken import spoken_points
 from alerting.reporting import messages
 from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
@@ -38,6 +39,7 @@ _STYLE = chart_style(COLOURS["ink"], COLOURS["muted"], COLOURS["rule"]) | {
     "grid.linewidth": 0.6,
 }
 LANES = 20
+MOST_VARIABLES = 15
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
@@ -133,6 +135,24 @@ def precision_recall(rows: RowMetrics) -> str:
         axes.set(xlabel="recall (share of risky rows found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
 
     return _svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
+
+
+def importance(shares: Mapping[str, float]) -> str:
+    """Draw the mean size of each variable's share in a score, the largest on top; empty without any."""
+    ranked = sorted(((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1])[-MOST_VARIABLES:]
+    if not ranked:
+        return ""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        bars = axes.barh([name.replace("_", " ") for name, _ in ranked], [share for _, share in ranked], color=COLOURS["score"])
+        axes.bar_label(bars, [spoken_points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
+        axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+
+    return _svg("importance", "Importance of each variable for the model", (WIDTH, 0.6 + 0.32 * len(ranked)), draw)
 
 
 def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> None:

@@ -162,7 +162,9 @@ def _models(decisions: Decisions, name: str, start: datetime, end: datetime, sco
         version = decision.challenger_version
         served = decision.at < end and (until is None or until > start)
         if version is not None and (served or version in evaluated_versions):
-            models.append(ModelInService(version, decision.at, until, decision.provisional, decision.run_id, decision.reason))
+            importance = decision.evidence.get("importance", {}).get("variables", {})
+            run, why = decision.run_id, decision.reason
+            models.append(ModelInService(version, decision.at, until, decision.provisional, run, why, importance))
     return models
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
@@ -20,6 +21,7 @@ from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.reporting.figures import training_charts
+from alerting.reporting.figures.shap_plots import shap_plots
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.evaluation.target import ModelCache
@@ -32,6 +34,7 @@ from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
 
 _log = id_logger(__name__)
+_MOST_IMPORTANT = 20
 _FINDS_NOTHING = (
     " Its threshold finds no problem in the validation period, so it goes into service only if a person approves: "
     "`alerting model approve`."
@@ -91,7 +94,7 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
         refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=challenger.evidence.summary if challenger else {},
-        evidence={"chance": chance.to_document(), **decision.evidence},
+        evidence={"chance": chance.to_document(), **_importance(challenger, decision), **decision.evidence},
         importance=challenger.evidence.importance if challenger else {},
         dataset=profile(dataset),
         findings=dataset.findings,
@@ -107,6 +110,17 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     record_waiting(platform.platform_alerts, name, proposal.reason if proposal.waiting else None, platform.clock.now())
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
+
+
+def _importance(challenger: _Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
+    """Return the importance of the challenger's most important variables for the record of the decision.
+
+    Nothing if it was not measured, or if the refitted champion goes into service instead.
+    """
+    if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
+        return {}
+    rows, ranked = len(challenger.evidence.shap.shares), list(challenger.evidence.importance.items())[:_MOST_IMPORTANT]
+    return {"importance": {"rows": rows, "variables": dict(ranked)}}
 
 
 def _register(
@@ -171,6 +185,8 @@ def _charts(
     names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
     charts = training_charts.evidence_charts(documents, names)
+    if evidence.shap is not None:
+        charts |= shap_plots(evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names)
     compared = training_charts.comparison(decision.evidence)
     return charts | ({"comparison.png": compared} if compared else {})
 

@@ -1,4 +1,4 @@
-"""What people may edit straight in the database: rubbish in a document is told and left out, and the good ones go on."""
+"""Documents edited straight in the database: rubbish in one is reported and left out, and the good ones go on."""
 
 from contextlib import contextmanager
 

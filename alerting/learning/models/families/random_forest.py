@@ -36,11 +36,14 @@ class Forest:
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
+        return found[0, :, 1], float(self._explainer.expected_value[1])
+
+    @cached_property
+    def _explainer(self) -> Any:
         import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
 
-        explainer = shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
-        found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
-        return found[0, :, 1], float(explainer.expected_value[1])
+        return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
         """Return lower bounds of the mean vote over boxes in which only the free columns differ from the row."""

@@ -25,6 +25,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
+from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
 from tests.helpers.stores import states_of
 from tests.pretended import Mailbox, pretended_platform
@@ -137,6 +138,20 @@ def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
     assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
     assert report.metrics["rows"]["ap"] > 0.6
     assert "too-moist" in report.page
+    assert 'aria-label="Importance of each variable for the model"' in report.page
+
+
+def test_what_the_model_uses_is_measured_on_validation_rows_and_shown_on_its_page(trained):
+    platform, result = trained
+    measured = platform.decisions.of("too-moist")[0].evidence["importance"]
+    assert max(measured["variables"], key=measured["variables"].get) in ("humidity", "moisture")
+    assert 0 < measured["rows"] <= 200
+    assert result.importance == pytest.approx(measured["variables"])
+    browser = browser_of(platform)
+    page = browser.get("/models/too-moist").text
+    assert 'class="barplot"' in page
+    assert "Air humidity" in page
+    assert browser.get("/models/nothing").status_code == 404
 
 
 def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trained):

@@ -1,0 +1,43 @@
+"""Page of the models of a definition: versions, decisions, and what the model in service uses."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.parameters import Id
+from alerting.console.web.rendering import render
+from alerting.ports import DecisionRecord
+from alerting.reporting.figures.bars import importance_bars
+from alerting.usecases.episodes.store import NotFound
+
+router = APIRouter(include_in_schema=False)
+_DECISIONS_SHOWN = 20
+
+
+@router.get("/models/{name}", response_class=HTMLResponse)
+def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of a definition's models."""
+    revision = platform.definitions.newest_revision(name)
+    if revision is None:
+        raise NotFound(f"there is no definition {name!r}")
+    assets = platform.assets.all()
+    titles = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
+    decisions = platform.decisions.of(name)
+    measured = newest_importance(decisions)
+    return render(
+        "models.html",
+        request,
+        name=name,
+        title=revision.definition.title or name,
+        importance=importance_bars(measured.evidence["importance"]["variables"], titles) if measured else None,
+        measured=measured,
+        decisions=list(reversed(decisions))[:_DECISIONS_SHOWN],
+        now=platform.clock.now(),
+    )
+
+
+def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
+    """Return the newest decision that put a model with a measured importance into service; None without one."""
+    return next((d for d in reversed(decisions) if d.promoted and d.evidence.get("importance", {}).get("variables")), None)
