@@ -427,6 +427,10 @@ CLASSIFIER_ELSEWHERE = {
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",
     **{
+        f"recommendation.variables.{name}": "tests/unit/recommendation/test_search.py"
+        for name in ("controllable", "min", "max", "step", "max_change", "direction", "rate", "tolerance", "values", "cost")
+    },
+    **{
         field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
     },
     **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
