@@ -1,6 +1,6 @@
 """Recommendations on AI4I 2020 (`ALERTING_REAL_DATA`) beside DiCE 0.12 and the nearest normal row, in the same run.
 
-A LightGBM model; every predicted failure of a test part of 30 %. Speed, torque, tool wear and process temperature may be set
+A LightGBM model; every predicted failure (.5 or more) of 30 %. Speed, torque, tool wear and process temperature may be set
 within their observed range, type and air temperature may not. Truly safe: none of the failures HDF, PWF and OSF by the rules of
 the data set. `ALERTING_BENCH_DICE` names the interpreter of an environment with DiCE (pip install dice-ml==0.12).
 """
@@ -21,7 +21,6 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.fields.learning import OperatingPoint
 from alerting.episodes.episode import RecommendationResult
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
@@ -57,22 +56,22 @@ def run() -> dict[str, Any]:
     alarmed = np.flatnonzero((dataset.part == "test") & (model.score(dataset.rows) >= model.threshold))
     measure = _Measure(model, dataset, table, alarmed)
     ours, results, seconds = _ours(model, dataset, alarmed, answers=3)
-    single, _, of_single = _ours(model, dataset, alarmed, answers=1)
+    single, of_one, of_single = _ours(model, dataset, alarmed, answers=1)
     systems = {
-        "ours": {**measure(ours, seconds), "peak_mib": peak_mib(), **_searches(results)},
-        "ours, one answer": measure(single, of_single),
+        "ours, up to three answers": {**measure(ours, seconds), "peak_mib": peak_mib(), **_searches(results)},
+        "ours, one answer": {**measure(single, of_single), **_searches(of_one)},
         "nearest normal row": measure(*_nearest(measure)),
     }
     if DICE:
         for method in ("genetic", "random"):
             rows, taken, peak = _dice(method, model, measure)
             systems[f"DiCE {method}"] = {**measure(rows, taken), "peak_mib": peak}
-    best, peer = systems["ours"], systems.get("DiCE genetic")
+    best, peer = systems["ours, one answer"], systems.get("DiCE genetic")
     met = all(best[k] >= v if k in ("valid", "truly_safe") else best[k] <= v for k, v in AIMS.items())
     return {
         "benchmark": "recommend",
         "figure": best["seconds"],
-        "unit": f"s a recommendation with up to three answers, median of {len(alarmed)} predicted failures",
+        "unit": f"s for one answer, as the peer gives, median of {len(alarmed)} predicted failures",
         "peer": "DiCE genetic, one answer",
         "peer_figure": peer and peer["seconds"],
         "ratio": peer and round(peer["seconds"] / best["seconds"], 2),
@@ -86,7 +85,6 @@ def run() -> dict[str, Any]:
 def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
     """Return the model, its dataset split without regard to time with equal shares of failures, and the raw table."""
     definition, dataset = public_data.ai4i(data)
-    definition = definition.model_copy(update={"operating_point": OperatingPoint(least_precision=0.8)})
     rest, test = train_test_split(np.arange(len(dataset.label)), test_size=0.3, stratify=dataset.label, random_state=SEED)
     _, held = train_test_split(rest, test_size=0.2, stratify=dataset.label[rest], random_state=SEED)
     part = np.full(len(dataset.label), "train", dtype=object)
@@ -95,7 +93,8 @@ def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
     params = {**get_family("lightgbm").defaults, "pairs": 6}
     candidate = Candidate("lightgbm", params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
-    return finish_challenger(dataset, candidate, definition)[0], dataset, table
+    model = finish_challenger(dataset, candidate, definition)[0]
+    return replace(model, threshold=0.5), dataset, table
 
 
 class _Measure:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import socket
+from contextlib import contextmanager
 
 import mongomock
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import create_indexes
-from alerting.adapters.mongo.transactions import SequentialUnitOfWork
+from alerting.adapters.mongo.transactions import MongoUnit
 from tests.taught_mongomock import teach_mongomock
 
 
@@ -18,6 +19,14 @@ def pretended_database() -> MongoDatabase:
     """Return a new in-memory database, which supports indexes but no validators."""
     teach_mongomock()
     return mongomock.MongoClient(tz_aware=True)["alerting"]
+
+
+class SequentialUnitOfWork:
+    """Port `UnitOfWork` for mongomock, which has no sessions: each write takes effect at once, also those before a conflict."""
+
+    @contextmanager
+    def begin(self, attempt=0):
+        yield MongoUnit()
 
 
 def ensured_pretence() -> MongoStores:

@@ -49,7 +49,7 @@ STRIDE = "10m"
 ANSWERED_AFTER = 2
 """Minutes from the alert to the crew's hand on the panel."""
 HELP = {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0}
-"""What the crew does; it prevents nine of ten problems (docs/demo-line.md)."""
+"""The action of the crew; it prevents nine of ten problems (docs/demo-line.md)."""
 WAYS = {
     "by the data alone": ({}, False),
     "answered alerts left out (default)": ({}, True),

@@ -4,7 +4,6 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 """
 
 from alerting.ports.definitions import (
-    NO_DAGS,
     NOT_EDITED,
     Assets,
     Dags,

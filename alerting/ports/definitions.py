@@ -40,14 +40,6 @@ class Dags(Protocol):
         """Have the DAGs of a definition read again soon, after it has changed. Never fails: they are read again anyway later."""
 
 
-class NoDags:
-    """Platform without DAGs."""
-
-    def read_again(self, definition: Definition) -> None:
-        """Do nothing."""
-
-
-NO_DAGS = NoDags()
 NOT_EDITED = NoDocuments()
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import HealthLimits, Retention
-from alerting.ports.definitions import NO_DAGS, NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
+from alerting.ports.definitions import NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
@@ -83,7 +83,7 @@ class DefinitionPorts:
     audit: Audit
     platform_alerts: PlatformAlerts
     documents: Documents = NOT_EDITED
-    dags: Dags = NO_DAGS
+    dags: Dags | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

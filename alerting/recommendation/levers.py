@@ -18,6 +18,7 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 Floats = npt.NDArray[np.float64]
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
+MOST_PARTS = 4
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000
 
@@ -28,7 +29,7 @@ class Lever:
 
     `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the reference length of effort. `rate`:
     largest change in a millisecond; None at once. `levels`: of a category, whose settings are positions in them. `thinned`: the
-    steps allow more settings.
+    steps allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`.
     """
 
     name: str
@@ -42,6 +43,13 @@ class Lever:
     rate: float | None = None
     levels: tuple[str, ...] = ()
     thinned: bool = False
+    parts: int = 1
+
+    @property
+    def misses(self) -> tuple[float, ...]:
+        """Return the distances by which a setting may be missed: the tolerance, and the steps on the way to it."""
+        each = [self.tolerance * k / self.parts for k in range(1, self.parts + 1)] if self.tolerance else []
+        return tuple(sign * distance for distance in each for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
         """Return the effort of a setting: the share of the whole range, times the variable's cost."""
@@ -180,7 +188,8 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
-    return Lever(name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned)
+    parts = min(max(round(tolerance / step), 1), MOST_PARTS)
+    return Lever(name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned, parts=parts)
 
 
 def _settings(present: float, low: float, high: float, step: float, anchor: float) -> tuple[tuple[float, ...], bool]:

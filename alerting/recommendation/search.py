@@ -22,7 +22,8 @@ Ints = npt.NDArray[np.int64]
 MOST_SCORINGS = 20_000  # of one search; of combinations whose features are all computed anew, a tenth
 MOST_BOXES = 4_000
 AT_ONCE = 64  # combinations scored together, in the order of their effort
-SMALL_BOX = 16  # combinations up to which scoring is as quick as a bound
+BOXES_AT_ONCE = 8  # whose lower bounds are computed together
+MOST_MISSED_AT_ONCE = 16  # combinations
 COARSE = 9  # settings of each lever, where only the largest effect is wanted
 EQUAL = 1e-9
 
@@ -51,7 +52,7 @@ class Answer:
     row: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Box:
     """Some settings of each lever on one side of the present one, by effort: `sides`, from `start` to before `stop`."""
 
@@ -62,6 +63,10 @@ class _Box:
     @property
     def positions(self) -> list[Ints]:
         return [side[a:b] for side, a, b in zip(self.sides, self.start, self.stop, strict=True)]
+
+    @property
+    def size(self) -> int:
+        return prod(b - a for a, b in zip(self.start, self.stop, strict=True))
 
 
 class Search:
@@ -117,29 +122,36 @@ class Search:
             box = _Box(sides, (0,) * len(sides), tuple(map(len, sides)))
             heapq.heappush(waiting, (self._least_effort(members, box), count, box))
             count += 1
+        bounds = self.situation.bounds_of(members) if count else None
         while waiting:
-            effort, _, box = heapq.heappop(waiting)
             most = inf if best is None else best.effort - EQUAL
-            if effort >= most:
+            boxes: list[_Box] = []
+            while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
+                boxes.append(self._clip(members, heapq.heappop(waiting)[2], most))
+            boxes = [box for box in boxes if box.size]
+            if not boxes and (not waiting or waiting[0][0] >= most):
                 break
             if self._left <= 0 or self._boxes <= 0:
                 self.complete = False
                 break
-            box = self._clip(members, box, most)
-            size = prod(map(len, box.positions))
-            if not size or (size > SMALL_BOX and self._excludes(members, box, goal)):
-                continue
-            if size <= AT_ONCE or len(members) == 1:
-                best = self._score(members, box, goal, best)
-                continue
-            for part in self._halves(members, box):
-                count += 1
+            if bounds is not None and boxes:
+                self._boxes -= len(boxes)
+                positions = [box.positions for box in boxes]
+                good = (bounds.least_risk(positions) < goal.nominal) & (bounds.least_distance(positions) <= goal.distance + EQUAL)
+                boxes = [box for box, may in zip(boxes, good.tolist(), strict=True) if may]
+            small = [box for box in boxes if box.size <= AT_ONCE or len(members) == 1]
+            for part in (part for box in boxes if box not in small for part in self._halves(members, box)):
                 heapq.heappush(waiting, (self._least_effort(members, part), count, part))
+                count += 1
+            if small:
+                best = self._score(members, small, goal, best)
         return best
 
-    def _score(self, members: tuple[int, ...], box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
-        """Score a box in the order of effort until an answer reaches the goal."""
-        at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
+    def _score(self, members: tuple[int, ...], boxes: Sequence[_Box], goal: Goal, best: Answer | None) -> Answer | None:
+        """Score boxes in the order of effort until an answer reaches the goal."""
+        at = np.concatenate(
+            [np.stack(np.meshgrid(*b.positions, indexing="ij"), axis=-1).reshape(-1, len(members)) for b in boxes]
+        )
         efforts = self._efforts(members, at)
         order = np.argsort(efforts, kind="stable")
         order = order[efforts[order] < (inf if best is None else best.effort - EQUAL)]
@@ -150,9 +162,10 @@ class Search:
                 self.complete = False
                 return best
             matrix = self.situation.rows(members, at[some])
+            near = self.situation.distance(matrix) <= goal.distance
+            some, matrix = some[near], matrix[near]
             risk = self.situation.risk(matrix)
             under = np.flatnonzero(risk < goal.nominal)
-            under = under[self.situation.distance(matrix[under]) <= goal.distance]
             for k in self._robust(members, at[some], under, goal):
                 return Answer(members, tuple(at[some[k]].tolist()), float(efforts[some[k]]), float(risk[k]), matrix[k])
         return best
@@ -171,7 +184,7 @@ class Search:
             at_risk = self.situation.risk(self.situation.rows(members, np.concatenate(missed))) if ends[-1] else np.empty(0)
             stays = at_risk < goal.missed
             yield from (k for k, (a, b) in zip(group.tolist(), pairwise(ends.tolist()), strict=True) if stays[a:b].all())
-            first, several = first + several, min(2 * several, SMALL_BOX)
+            first, several = first + several, min(2 * several, MOST_MISSED_AT_ONCE)
 
     def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
         """Return all combinations in which some settings are missed, up or down."""
@@ -185,12 +198,6 @@ class Search:
         allowed = max(0, min(wanted, -(-self._left // weight)))
         self._left -= weight * allowed
         return allowed
-
-    def _excludes(self, members: tuple[int, ...], box: _Box, goal: Goal) -> bool:
-        if not self.situation.is_glued(members) or not self.situation.bounds.is_known:
-            return False
-        self._boxes -= 1
-        return bool(self.situation.least_risk(members, [box.positions])[0] >= goal.nominal)
 
     def _sides(self, i: int) -> list[Ints]:
         """Return the settings of a lever below and above the present one, each by effort; of a category each alone."""

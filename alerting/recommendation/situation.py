@@ -25,7 +25,7 @@ class Grid:
     """The values of one lever, increasing: allowed settings, and where the line may end up if it misses them.
 
     `features`: the model's columns in `columns` that follow from each value alone. `settings`: positions of the allowed settings
-    that are plausible by themselves. `misses`: positions of what each value becomes if missed (values x 2).
+    that are plausible by themselves. `misses`: positions of what each value becomes if missed (values x misses).
     """
 
     lever: Lever
@@ -81,6 +81,11 @@ class Situation:
         normal = self.model.normal
         return np.zeros(len(matrix)) if normal is None else normal.distance(matrix[:, self._normal_columns(normal)])
 
+    def length(self, offsets: Floats) -> Floats:
+        """Return how far each offset of rows leads, in the measure of `distance`."""
+        normal = self.model.normal
+        return np.zeros(len(offsets)) if normal is None else normal.length(offsets[:, self._normal_columns(normal)])
+
     def values_of(self, row: Floats, name: str) -> float | None:
         """Return the level of a variable in a row of the matrix; None if the model does not read it or it is missing."""
         for column in (f"{name}.last", *(c.name for c in self.model.plan.layout if c.source == name and c.aggregation == "mean")):
@@ -97,27 +102,18 @@ class Situation:
             free[grid.columns] = True
         return MarginBounds(self.model.estimator, self.base, free)
 
-    def least_risk(self, members: Sequence[int], boxes: Sequence[Sequence[Ints]]) -> Floats:
-        """Return a lower bound of the risk in each box: positions in the grid of each lever."""
-        low = np.repeat(self.base[None, :], len(boxes), axis=0)
-        high = low.copy()
-        for b, box in enumerate(boxes):
-            for i, positions in zip(members, box, strict=True):
-                grid = self.grids[i]
-                features = grid.features[positions]
-                unknown = np.isnan(features).any(axis=0)
-                low[b, grid.columns] = np.where(unknown, -np.inf, features.min(axis=0))
-                high[b, grid.columns] = np.where(unknown, np.inf, features.max(axis=0))
-        return self.model.calibration.probability(self.bounds.least(low, high))
+    def bounds_of(self, members: Sequence[int]) -> "SubsetBounds | None":
+        """Return lower bounds of the risk where only some levers differ; None without: their columns cannot be combined."""
+        if not self.is_glued(members) or not self.bounds.is_known:
+            return None
+        return SubsetBounds(self, members)
 
     def _grid(self, lever: Lever, values: Floats) -> Grid:
         columns = self._columns_of(lever)
         features = self._built([lever], values[:, None])[:, columns] if len(values) else np.empty((0, len(columns)))
         allowed = np.isin(values, np.array(lever.settings)) & self._plausible(columns, features)
-        missed = np.clip(values[:, None] + np.array([-lever.tolerance, lever.tolerance]), lever.low, lever.high)
-        misses = (
-            np.searchsorted(values, np.round(missed, 9)) if lever.tolerance else np.repeat(np.arange(len(values))[:, None], 2, 1)
-        )
+        missed = np.clip(values[:, None] + np.array([0.0, *lever.misses]), lever.low, lever.high)
+        misses = np.searchsorted(values, np.round(missed, 9)) if lever.misses else np.arange(len(values))[:, None]
         return Grid(lever, values, features, columns, np.flatnonzero(allowed), np.minimum(misses, len(values) - 1))
 
     def _columns_of(self, lever: Lever) -> Ints:
@@ -168,6 +164,38 @@ class Situation:
         return [position[name] for name in normal.columns]
 
 
+class SubsetBounds:
+    """Lower bounds of the risk over boxes of the settings of some levers, with all others as they are."""
+
+    def __init__(self, situation: Situation, members: Sequence[int]) -> None:
+        self._situation, self._calibration, self._base = situation, situation.model.calibration, situation.base
+        self._grids = [situation.grids[i] for i in members]
+        low, high = self._ends([[grid.settings for grid in self._grids]])
+        self._bounds = situation.bounds.within(low[0], high[0])
+
+    def least_risk(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
+        """Return a lower bound of the risk in each box: positions in the grid of each lever."""
+        return self._calibration.probability(self._bounds.least(*self._ends(boxes)))
+
+    def least_distance(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
+        """Return a lower bound of the distance from normal operation in each box.
+
+        The mean distance to the nearest rows changes by no more than the row moves, so it is at least that of the middle of the
+        box less the distance from there to a corner.
+        """
+        low, high = self._ends(boxes)
+        return np.asarray(self._situation.distance((low + high) / 2) - self._situation.length((high - low) / 2))
+
+    def _ends(self, boxes: Sequence[Sequence[Ints]]) -> tuple[Floats, Floats]:
+        low = np.repeat(self._base[None, :], len(boxes), axis=0)
+        high = low.copy()
+        for b, box in enumerate(boxes):
+            for grid, positions in zip(self._grids, box, strict=True):
+                features = grid.features[positions]
+                low[b, grid.columns], high[b, grid.columns] = features.min(axis=0), features.max(axis=0)
+        return low, high
+
+
 def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
     """Return the matrix row of an instant as it is."""
     rows = build_features(model.plan, history, np.array([instant], np.int64))
@@ -177,7 +205,7 @@ def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
 def _values(lever: Lever) -> Floats:
     """Return the settings of a lever and what they become if missed, increasing; nearly equal ones once."""
     settings = np.array(lever.settings)
-    missed = [np.clip(settings + off, lever.low, lever.high) for off in (-lever.tolerance, lever.tolerance) if lever.tolerance]
+    missed = [np.clip(settings + off, lever.low, lever.high) for off in lever.misses]
     return np.unique(np.round(np.concatenate([settings, *missed]), 9))
 
 

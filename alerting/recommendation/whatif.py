@@ -25,7 +25,8 @@ from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
-PLAUSIBLE = 0.95  # of the normal rows lie as near to the others as an answer, unless the line is farther off already
+# shares of the normal rows that lie as near to the others as an answer: wanted; needed, unless the line is farther off already
+USUAL, PLAUSIBLE = 0.8, 0.95
 ANSWERS = 3
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -42,11 +43,12 @@ def recommend(
     """Find the least effort of at most `max_changes` changes that would have brought the risk safely under the threshold.
 
     Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its tolerance, and no farther from
-    normal operation than `PLAUSIBLE` of the normal training rows, or than the line is now. If no answer is, then the least effort
-    that stays under the threshold whichever setting is missed; then one under the threshold as it is set; otherwise the greatest
-    reduction is returned with `helps` False. Every feature is computed again with the setting over the last interval (the
-    horizon, or the shortest window if that is longer) before `at`; a variable with a rate is moved from `at` on, all else held,
-    and the risk is that at the end of its ramp.
+    normal operation than `USUAL` of the normal training rows. If no answer is, then the same no farther than `PLAUSIBLE` of them,
+    or than the line is now; then the least effort that stays under the threshold whichever setting is missed; then one under the
+    threshold as it is set; otherwise the greatest reduction is returned with `helps` False.
+
+    Every feature is computed again with the setting over the last interval (the horizon, or the shortest window if longer)
+    before `at`; a variable with a rate is moved from `at` on, all else held, and the risk is that at the end of its ramp.
 
     `limits`: narrower limits of the definition by variable. `explained`: contributions of the row at `at`, computed if left out.
     `answers`: number of answers with different variables. `history` needs readings back to `model.plan.lookback` before `at`, and
@@ -96,7 +98,7 @@ class _Advice:
             best = search.least(goal)
             if best is not None:
                 return self._result(best, goal.safety, search, order, shares, self._others(search, best, goal, answers))
-        lowest = search.lowest(goals[0].distance)
+        lowest = search.lowest(goals[-1].distance)
         if lowest is None or lowest.risk >= self.risk:
             message = f"No permitted change lowers the risk ({spoken_share(self.risk)}; alarm at {self._alarm_at})."
             return _none(self.risk, message)
@@ -110,11 +112,13 @@ class _Advice:
         """Return what an answer must reach, from the best to the least."""
         normal, threshold = self.situation.model.normal, self.situation.model.threshold
         now = float(self.situation.distance(self.situation.base[None, :])[0])
-        distance = inf if normal is None else max(normal.limit(PLAUSIBLE), now)
+        usual, plausible = (inf, inf) if normal is None else (normal.limit(USUAL), max(normal.limit(PLAUSIBLE), now))
+        aim = MARGIN * threshold
         return [
-            Goal("aim", MARGIN * threshold, MARGIN * threshold, distance),
-            Goal("threshold", threshold, threshold, distance),
-            Goal("nominal", threshold, None, distance),
+            *([] if usual == plausible else [Goal("aim", aim, aim, usual)]),
+            Goal("aim", aim, aim, plausible),
+            Goal("threshold", threshold, threshold, plausible),
+            Goal("nominal", threshold, None, plausible),
         ]
 
     def _others(self, search: Search, best: Answer, goal: Goal, answers: int) -> tuple[Alternative, ...]:

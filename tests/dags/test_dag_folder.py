@@ -1,4 +1,4 @@
-"""What Airflow sees of the definitions."""
+"""The definitions as Airflow sees them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def hashes(parsed):
-    """What decides whether Airflow makes a new version of a DAG."""
+    """Return the hash of each DAG: Airflow makes a new version when it changes."""
     return {dag_id: dag["hash"] for dag_id, dag in parsed["dags"].items()}
 
 

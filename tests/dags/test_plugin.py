@@ -1,4 +1,4 @@
-"""What Airflow's pages show of the platform, in a process that loads its plugins as the API server does."""
+"""The platform on Airflow's pages, in a process that loads its plugins as the API server does."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the tasks share, called outside of a scheduler."""
+"""The code that the tasks share, called outside of a scheduler."""
 
 import os
 import sys

@@ -78,7 +78,7 @@ COLLECT = """<script>addEventListener('load', () => {
 
 
 def look(folder, pages, width, dark):
-    """What the browser made of each page: its width, texts that are too dim or cut off, heights of the drawings; by name."""
+    """Return how the browser shows each page, by name: its width, texts too dim or cut off, heights of the drawings."""
     frames = [FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width) for page in pages.values()]
     file = folder / "page.html"
     file.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{COLLECT}</body>", encoding="utf-8")
@@ -132,7 +132,7 @@ REPORTS = {
 
 
 def routes_pages(platform, browser):
-    """Who is told, as an engineer sees it: routes, a faulty one, dead letters, what waits; and as an operator does."""
+    """Return the page of routes as an engineer sees it, with a faulty one, dead letters and a queue; and as an operator does."""
     faulty = {"name": "odd", "channels": []}
     plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
     gone = Notification(
@@ -199,7 +199,7 @@ def console():
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory, console):
-    """What the browser sees of every page, by name, at a width of the window, in light or dark."""
+    """Return the measures of every page, by name, at a width of the window, in light or dark."""
     pages = {name: report(make()) for name, make in REPORTS.items()}
     pages |= {"backtest": backtest_page(good_material())} | console
 

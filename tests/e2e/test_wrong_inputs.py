@@ -1,4 +1,4 @@
-"""What people get wrong: one clear message, exit code 1 or 2, no traceback, and nothing changed."""
+"""Mistakes of people: each gives one clear message, exit code 1 or 2, no traceback, and changes nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What came of it: episodes and notifications of the stormy run against the calm one, and what each receiver wrote down."""
+"""Comparison of the runs: episodes and notifications of the stormy one against the calm one, and the notes of each receiver."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -152,7 +152,7 @@ def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
 
 
 def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger) -> None:
-    """What a transition causes is made in both runs; what time brings (repeats, escalation) depends on the instants of rounds."""
+    """Compare the notifications of transitions; those of time (repeats, escalation) depend on when rounds run."""
     a, b = (set(_caused(ledger)) for ledger in (calm, stormy))
     missing = {key: of_storm.reason(key) for key in a - b}
     account.counts["notifications expected"] = len(a)

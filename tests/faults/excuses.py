@@ -77,7 +77,7 @@ class Excuses:
         return "happening and over in one catch-up"
 
     def is_told(self, n: Notification) -> bool:
-        """Whether its recipient has it: delivered by itself, or listed in a digest or summary that was delivered."""
+        """Return whether its recipient has it: delivered by itself, or listed in a digest or summary that was delivered."""
         if n.status == "sent":
             return True
         return n.status == "grouped" and any(

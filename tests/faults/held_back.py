@@ -1,4 +1,4 @@
-"""What is held back in the fault test on purpose: floods on a channel of their own, and pairs that are shelved from the start.
+"""Notifications held back on purpose: floods on a channel of their own, and targets that are shelved from the start.
 
 When they are told depends on when somebody looked, which differs in the storm. That they are told, and when not, does not.
 """
@@ -20,7 +20,7 @@ SHELVED = {
     ("shaking", "oven-10"): timedelta(minutes=60),
     ("low-pressure", "oven-9"): timedelta(minutes=60),
 }
-"""How long, from the start of the plant on."""
+"""Length of these shelves, from the start of the plant on."""
 _ANN = Actor("ann", "engineer")
 
 
@@ -31,7 +31,7 @@ def put_on_shelves(platform: Platform, start: datetime) -> None:
 
 
 def is_held_back(episode: Episode, notice: Notification) -> bool:
-    """Whether it depends on the time of looking how this is told."""
+    """Return whether the form of a notification depends on when the round runs."""
     return notice.channel == CROWD or (episode.definition, episode.asset) in SHELVED
 
 

@@ -137,7 +137,7 @@ def _moist(random: np.random.Generator, steps: int, every_s: int, period_s: int,
 
 
 def _history(seed: int) -> Iterator[ReadingRow]:
-    """What the model learns from."""
+    """Yield the readings that the model learns from."""
     steps = HISTORY_DAYS * 86400 // HISTORY_EVERY_S
     for n in range(1, WITH_MODEL + 1):
         random = np.random.default_rng([seed, 100 + n])

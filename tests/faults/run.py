@@ -123,7 +123,7 @@ def _is_judged(world: World, end: datetime) -> bool:
 
 
 def _has_looked(world: World, since: float) -> bool:
-    """Whether a whole round of notifications was made after this."""
+    """Return whether a whole round of notifications was made after an instant."""
     return sum(n["what"] == "round" and n["t"] > since for n in world.notes("notifier-1", "notifier-2")) >= 3
 
 
@@ -145,7 +145,7 @@ def _report(world: World, parts: Sequence[Part], account: Account, minutes: floa
 
 
 def _not_reached(account: Account, minutes: float, speed: float, kills: int) -> list[str]:
-    """What a run of this length must have met and did not: a test that never gets there proves nothing of it."""
+    """Return the situations that a run of this length must meet and did not: without them the test proves nothing."""
     wanted = {
         "digests delivered": bool(_outage_s(minutes, speed)),
         "claims that were taken over": kills >= KILLS_FOR_A_CLAIM,

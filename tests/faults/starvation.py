@@ -1,4 +1,4 @@
-"""How long work stood still although everything it needs was up: starvation, as opposed to an outage."""
+"""Measure how long work stood still although everything it needs was up: starvation, as opposed to an outage."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

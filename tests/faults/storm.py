@@ -1,4 +1,4 @@
-"""What is done to the parts: something every few seconds, drawn from a seed."""
+"""Attacks on the parts: one every few seconds, drawn from a seed."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""What the processes of the fault test share: where things are, how fast time goes, and the log of each."""
+"""Folder, speed of time and logs that the processes of the fault test share."""
 
 import json
 import os
@@ -85,7 +85,7 @@ class World:
             os.close(log)
 
     def notes(self, *parts: str) -> list[Mapping[str, Any]]:
-        """What these parts noted, in order of time."""
+        """Return the notes of these parts, in order of time."""
         return sorted(self._notes(parts), key=lambda n: n["t"])
 
     def last_note(self, part: str) -> Mapping[str, Any]:

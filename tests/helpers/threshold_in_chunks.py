@@ -17,7 +17,7 @@ BAD = "bad"
 
 
 def live(definition, data, instants):
-    """What is found when evaluated at these instants: statuses and steps; the state is kept in a database in between."""
+    """Return statuses, steps and state of evaluations at these instants; in between the state is stored as in a database."""
     state, statuses, found = ConditionState(at(0)), [], []
     for start, end in pairwise(instants):
         judged = evaluate_values(definition, data, state.carried, at(start), at(end))

@@ -16,7 +16,7 @@ def columns(series):
 
 
 def one_by_one(ts, values, begin, end):
-    """What a window comes to, looked at reading by reading; None for no readings."""
+    """Return the summary of a window, computed reading by reading; None for no readings."""
     inside = [(t, v) for t, v in zip(ts.tolist(), values.tolist(), strict=True) if begin <= t < end and not np.isnan(v)]
     if not inside:
         return None

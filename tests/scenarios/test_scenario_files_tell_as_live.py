@@ -1,4 +1,4 @@
-"""What a scenario file says about who is told when is what happens on a live platform, evaluated each minute."""
+"""The notifications that a scenario file states are those of a live platform, evaluated each minute."""
 
 import pytest
 

@@ -88,7 +88,7 @@ def demanded(spells, is_in_time):
 
 
 def mismatches(seed, number, size=AT_ONCE):
-    """What differs in one batch, as texts that say how to see it again."""
+    """Return the differences in one batch, as texts that state how to repeat them."""
     batch = random_batch(Random(f"{seed} {number}"), size)
     plant, found, wrong = Plant(batch), [], set()
     for cut in batch.cuts:

@@ -1,4 +1,4 @@
-"""What the compose file promises, and how a service meets its secrets."""
+"""The compose file, and how a service gets its secrets."""
 
 import os
 import re

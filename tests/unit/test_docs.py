@@ -102,7 +102,7 @@ def texts():
 
 
 def unknown_command(group, first, second):
-    """Whether these words name no command of the tree; a group needs the second word."""
+    """Return whether these words name no command of the tree; a group needs the second word."""
     command = group.commands.get(first)
     return command is None or (hasattr(command, "commands") and second is not None and second not in command.commands)
 

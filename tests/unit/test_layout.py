@@ -58,7 +58,7 @@ def statements(block):
 
 
 def has_long_block(source):
-    """Whether more lines than a function may have stand between two of the first column: only then is it parsed."""
+    """Return whether a block at the first column has more lines than a function may have: only then the file is parsed."""
     starts = [number for number, line in enumerate(source.splitlines()) if line.startswith(("def ", "class ", "async def "))]
     return any(after - start > MOST_LINES_OF_FUNCTION for start, after in pairwise([*starts, source.count("\n")]))
 

@@ -1,4 +1,4 @@
-"""Units of work in MongoDB: transactions, or writes in sequence where a database has no sessions."""
+"""Units of work in MongoDB: transactions."""
 
 import time
 from collections.abc import Iterator
@@ -44,18 +44,6 @@ class MongoUnitOfWork:
         except Conflict:
             time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
             raise
-
-
-class SequentialUnitOfWork:
-    """Port `UnitOfWork` for a database without sessions (mongomock): each write takes effect at once.
-
-    A conflict leaves what was written before it.
-    """
-
-    @contextmanager
-    def begin(self, attempt: int = 0) -> Iterator[Unit]:  # noqa: ARG002 - the port's signature
-        """Begin a unit whose writes are not composed."""
-        yield MongoUnit()
 
 
 def session_of(unit: Unit | None) -> ClientSession | None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from alerting.adapters.files.rows import Layout
-    from alerting.adapters.platform import Platform
     from alerting.readings.inference import BadLine
     from alerting.usecases.ingestion.sources import Reject
     from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings
@@ -222,28 +221,23 @@ def _duration(text: str, option: str) -> "timedelta":
 
 
 def _import(check: "Check", reject: "Reject | None", dry_run: bool, as_json: bool) -> None:
-    """Check a whole file, then write it. `check`: `check_readings` or `check_events` of the file."""
+    """Check a whole file, print its profile, write its rows unless this is a dry run, and print the changes.
+
+    `check`: `check_readings` or `check_events` of the file.
+    """
     with platform() as p:
         with progress() as report:
             checked = check(p, reject=reject, progress=report)
-        _write(checked, p, reject, dry_run, as_json)
-
-
-def _write(
-    checked: "CheckedReadings | CheckedEvents", p: "Platform", reject: "Reject | None", dry_run: bool, as_json: bool
-) -> None:
-    """Print the profile of the file, write its rows unless this is a dry run, and print the changes."""
-    if not as_json:
-        print_understood(checked.understood)
-    if dry_run:
-        if as_json:
+        if not as_json:
+            print_understood(checked.understood)
+        if dry_run and as_json:
             print_json({"dry_run": True, "understood": checked.understood})
-        else:
+        elif dry_run:
             console.print("dry run: nothing was written")
-        return
-    with progress() as report:
-        result = checked.write(now=p.clock.now(), actor=user(), progress=report)
-    print_result(result, reject, as_json)
+        else:
+            with progress() as report:
+                result = checked.write(now=p.clock.now(), actor=user(), progress=report)
+            print_result(result, reject, as_json)
 
 
 def _parse_rename(text: str) -> tuple[str, str]:

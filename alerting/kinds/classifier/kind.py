@@ -43,7 +43,9 @@ class ClassifierKind:
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable
             return Charted(variable, problem_levels(definition.problem), scored=True)
-        usual = (Level(float(strongest.usual), "usual"),) if isinstance(strongest.usual, int | float) else ()
+        usual: tuple[Level, ...] = (Level(float(strongest.usual), "usual"),) if isinstance(strongest.usual, int | float) else ()
+        if strongest.usual_low is not None and strongest.usual_high is not None:
+            usual = (Level(strongest.usual_low, "usual from"), Level(strongest.usual_high, "usual to"))
         return Charted(strongest.variable, usual, scored=True)
 
     def data_gaps(self, definition: ClassifierDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:

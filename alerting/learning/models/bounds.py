@@ -5,6 +5,7 @@ A box gives the lowest and highest value of each column; an unknown value is the
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -18,6 +19,7 @@ from alerting.learning.models.estimator import Blend, Estimator
 
 Ints = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+MOST = float(np.finfo(np.float64).max)  # instead of inf as a threshold: beyond it lie missing values alone
 ROUNDING = 1e-9  # of a margin: sums in another order differ in their last bits
 CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2, 4, 8  # bits of a LightGBM decision
 
@@ -87,6 +89,9 @@ class BoxBound(Protocol):
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return a lower bound for each box (boxes x encoded columns)."""
 
+    def within(self, low: Floats, high: Floats) -> "BoxBound":
+        """Return the same bounds, quicker, for boxes inside of one box."""
+
 
 @runtime_checkable
 class Bounded(Protocol):
@@ -105,7 +110,6 @@ class TreesBound:
         excluded = np.zeros(len(trees.value), np.bool_)
         fixed = ~is_free
         excluded[leaf[fixed][trees.goes_left(row)[node[fixed]] != is_left[fixed]]] = True
-        tree = np.searchsorted(trees.first_leaf, np.arange(len(trees.value)), side="right") - 1
         kept = np.flatnonzero(~excluded)
         position = np.full(len(trees.value), -1)
         position[kept] = np.arange(len(kept))
@@ -116,21 +120,42 @@ class TreesBound:
         most = np.full((len(self._columns), len(kept)), np.inf)
         np.maximum.at(above, (column[~is_left], leaf[~is_left]), trees.threshold[node[~is_left]])
         np.minimum.at(most, (column[is_left], leaf[is_left]), trees.threshold[node[is_left]])
-        self._above, self._most, self._value = above, most, trees.value[kept]
-        self._starts = np.flatnonzero(np.append(True, np.diff(tree[kept]) != 0)[: len(kept)])
+        self._above, self._most, self._value = np.where(np.isposinf(above), MOST, above), most, trees.value[kept]
+        self._tree = np.searchsorted(trees.first_leaf, kept, side="right") - 1
+        self._starts = np.flatnonzero(np.append(True, np.diff(self._tree) != 0)[: len(kept)])
         self._single = trees.single
 
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return the sum over trees of the smallest leaf in reach of each box."""
-        low, high = low[:, self._columns], high[:, self._columns]
-        if self._single:
-            low, high = (v.astype(np.float32).astype(np.float64) for v in (low, high))
+        if not len(self._columns):
+            return np.full(len(low), float(np.minimum.reduceat(self._value, self._starts).sum()))
+        smallest = np.minimum.reduceat(np.where(self._reached(low, high), self._value, np.inf), self._starts, axis=1)
+        return np.asarray(smallest.sum(axis=1))
+
+    def within(self, low: Floats, high: Floats) -> "TreesBound":
+        """Return the same bounds with the leaves alone that a box reaches, and the columns that still tell them apart."""
+        kept = np.flatnonzero(self._reached(low[None, :], high[None, :])[0])
+        above, most = self._above[:, kept], self._most[:, kept]
+        low, high = self._rounded(low[self._columns]), self._rounded(high[self._columns])
+        wide = (low[:, None] <= above) | (high[:, None] > most)
+        tells = np.flatnonzero(wide.any(axis=1))
+        part = copy(self)
+        part._columns, part._above, part._most, part._value = self._columns[tells], above[tells], most[tells], self._value[kept]
+        part._tree = self._tree[kept]
+        part._starts = np.flatnonzero(np.append(True, np.diff(part._tree) != 0)[: len(kept)])
+        return part
+
+    def _rounded(self, values: Floats) -> Floats:
+        return values.astype(np.float32).astype(np.float64) if self._single else values
+
+    def _reached(self, low: Floats, high: Floats) -> BoolArray:
+        """Return which leaves each box reaches (boxes x leaves)."""
+        low, high = self._rounded(low[:, self._columns]), self._rounded(high[:, self._columns])
         reached = np.ones((len(low), len(self._value)), np.bool_)
         for k in range(len(self._columns)):
-            beyond = (high[:, k, None] > self._above[k]) | np.isposinf(high[:, k, None])  # a missing value lies beyond inf
-            reached &= beyond & (low[:, k, None] <= self._most[k])
-        smallest = np.minimum.reduceat(np.where(reached, self._value, np.inf), self._starts, axis=1)
-        return np.asarray(smallest.sum(axis=1))
+            reached &= high[:, k, None] > self._above[k]
+            reached &= low[:, k, None] <= self._most[k]
+        return reached
 
 
 @dataclass(frozen=True)
@@ -143,6 +168,11 @@ class LinearBound:
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return the minimum over each box."""
         return np.asarray(np.minimum(low * self.weights, high * self.weights).sum(axis=1) + self.intercept)
+
+    def within(self, low: Floats, high: Floats) -> "LinearBound":
+        """Return these bounds."""
+        del low, high
+        return self
 
 
 class MarginBounds:
@@ -158,17 +188,31 @@ class MarginBounds:
         """Return whether all families of the estimator have bounds."""
         return len(self._bounds) == len(self._estimator.members)
 
+    def within(self, low: Floats, high: Floats) -> "MarginBounds":
+        """Return the same bounds, quicker, for boxes inside of one box."""
+        part = copy(self)
+        low, high = _known_box(low[None, :], high[None, :])
+        boxes = [encode_box(member.encoding, low, high) for member in self._estimator.members]
+        part._bounds = [bound.within(a[0], b[0]) for bound, (a, b) in zip(self._bounds, boxes, strict=self.is_known)]
+        return part
+
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return a lower bound of the margin for each box (boxes x columns of the matrix)."""
         if not self.is_known:
             return np.full(len(low), -np.inf)
         members = self._estimator.members
+        low, high = _known_box(low, high)
         boxes = [encode_box(member.encoding, low, high) for member in members]
         found = [bound.least(*box) - ROUNDING for bound, box in zip(self._bounds, boxes, strict=True)]
         if isinstance(self._estimator, Estimator):
             return np.asarray(found[0], np.float64)
         shares = [m if e.model.margin_is_probability else sigmoid(m) for m, e in zip(found, members, strict=True)]
         return np.asarray(sum(w * s for w, s in zip(self._estimator.weights, shares, strict=True)) - ROUNDING, np.float64)
+
+
+def _known_box(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the boxes with the interval of an unknown value where it is missing."""
+    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 
 
 def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound | None:

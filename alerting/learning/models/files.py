@@ -25,29 +25,23 @@ from alerting.learning.models.trained import ModelRefused, TrainedModel, model_h
 from alerting.readings.history import duration_millis
 
 REFIT = "refit-"
+_AS_THEY_ARE = ("definition", "revision", "threshold", "params", "usual", "ranges", "usual_ranges", "hash")
 _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")  # of a refit the same as its twin's
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return the model and its refit as files by name; equal models give equal hashes, though skops files may differ in bytes."""
     meta = {
+        **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
-        "definition": model.definition,
-        "revision": model.revision,
         "plan": model.plan.to_document(),
         "weights": list(model.estimator.weights),
         "members": [_describe(member) for member in model.estimator.members],
         "calibration": asdict(model.calibration),
-        "threshold": model.threshold,
-        "params": dict(model.params),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
         "horizon_ms": duration_millis(model.horizon),
         "gap_ms": duration_millis(model.gap),
-        "usual": dict(model.usual),
-        "ranges": {name: list(bounds) for name, bounds in model.ranges.items()},
-        "usual_ranges": {name: list(bounds) for name, bounds in model.usual_ranges.items()},
-        "hash": model.hash,
         "normal": None if model.normal is None else _normal_document(model.normal),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
@@ -107,21 +101,14 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
     prefixes = _prefixes(len(meta.members))
     members = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
     model = TrainedModel(
-        definition=meta.definition,
-        revision=meta.revision,
+        **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
         estimator=blend_of(members, meta.weights),
         calibration=meta.calibration,
-        threshold=meta.threshold,
         training_cutoff=_utc(meta.training_cutoff),
         as_of=_utc(meta.as_of),
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
-        usual=meta.usual,
-        ranges=meta.ranges,
-        usual_ranges=meta.usual_ranges,
-        hash=meta.hash,
-        params=meta.params,
         normal=None if meta.normal is None else _read_normal(meta.normal),
     )
     if model_hash(model.estimator, model.calibration, model.threshold, plan) != model.hash:

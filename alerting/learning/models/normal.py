@@ -6,18 +6,19 @@ of the normal rows themselves says how unusual the row is.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from alerting.learning.features.plan import FeaturePlan
 
 Floats = npt.NDArray[np.float64]
 NEAREST = 5
-MOST_ROWS, MOST_VALUES = 1_000, 100_000
+MOST_ROWS, MOST_VALUES = 2_000, 100_000
 DIGITS = 6  # significant ones that are stored
-_VALUES_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,12 @@ class NormalRows:
 
         A missing value counts as the median.
         """
-        return _mean_distance(self._scaled(values), self.rows, skip=0)
+        nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
+        return np.asarray(nearest.mean(axis=1), np.float64)
+
+    def length(self, offsets: Floats) -> Floats:
+        """Return the distance that each offset (rows x columns, in the variables' units) leads; a missing one leads nowhere."""
+        return np.asarray(np.nan_to_num(np.abs(offsets) / np.asarray(self.scale)).sum(axis=1))
 
     def unusual(self, distance: Floats) -> Floats:
         """Return the share of the sampled rows that lie nearer to the others than this."""
@@ -49,13 +55,17 @@ class NormalRows:
         """Return the distance within which this share of the sampled rows lies."""
         return float(np.quantile(self.distances, share))
 
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.rows)
+
     def _scaled(self, values: Floats) -> Floats:
         scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
         return np.where(np.isnan(scaled), 0.0, scaled)
 
 
 def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int) -> NormalRows | None:
-    """Return a sample of the rows without a problem: at most 1,000 rows and 100,000 values; None with too few rows.
+    """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None with too few rows.
 
     The seed decides the sample.
     """
@@ -73,7 +83,8 @@ def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.i
     scale = [_round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)]
     empty = NormalRows(columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0))
     scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
-    distances = np.array([_round(d) for d in np.sort(_mean_distance(scaled, scaled, skip=1))])
+    nearest, _ = cKDTree(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
+    distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
     return NormalRows(columns, empty.centre, empty.scale, scaled, distances)
 
 
@@ -85,18 +96,6 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
             if column.kind == "variable" and column.aggregation == aggregation and column.name not in plan.levels:
                 found.setdefault(column.source, column.name)
     return tuple(found[number.name] for number in plan.numbers if number.name in found)
-
-
-def _mean_distance(rows: Floats, normal: Floats, skip: int) -> Floats:
-    """Return the mean distance to the nearest rows after the first `skip`."""
-    wanted = min(NEAREST + skip, len(normal))
-    found = np.empty(len(rows))
-    at_once = max(1, _VALUES_AT_ONCE // max(normal.size, 1))
-    for first in range(0, len(rows), at_once):
-        apart = np.abs(rows[first : first + at_once, None, :] - normal[None, :, :]).sum(axis=2)
-        nearest = np.sort(np.partition(apart, wanted - 1, axis=1)[:, :wanted], axis=1)[:, skip:]
-        found[first : first + at_once] = nearest.mean(axis=1)
-    return found
 
 
 def _deviation(values: Floats, middle: float) -> float:

@@ -95,7 +95,7 @@ def risk_steps(episode: Episode) -> BarChart | None:
 
 def importance_bars(importance: Mapping[str, float], titles: Mapping[str, str]) -> BarChart | None:
     """Return the mean size of each variable's share in a score, the largest first; None without any."""
-    ranked = sorted(importance.items(), key=lambda item: -item[1])
+    ranked = sorted(((name, share) for name, share in importance.items() if share > 0), key=lambda item: -item[1])
     bars = [Bar(titles.get(name, name), 0.0, share, "risk", spoken_points(share)) for name, share in ranked]
     summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
     return _chart("Mean size of each variable's contribution to the score", bars, None, summary) if bars else None

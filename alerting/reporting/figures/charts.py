@@ -139,9 +139,9 @@ def precision_recall(rows: RowMetrics) -> str:
 
 def importance(shares: Mapping[str, float]) -> str:
     """Draw the mean size of each variable's share in a score, the largest on top; empty without any."""
-    if not shares:
+    ranked = sorted(((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1])[-MOST_VARIABLES:]
+    if not ranked:
         return ""
-    ranked = sorted(shares.items(), key=lambda item: item[1])[-MOST_VARIABLES:]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -84,7 +84,8 @@ def _add_revision(
         last_number = platform.definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
         if platform.definitions.add_revision(revision):
-            platform.dags.read_again(definition)
+            if platform.dags is not None:
+                platform.dags.read_again(definition)
             return revision, before
 
 

@@ -2,17 +2,20 @@
 
 from datetime import datetime, timedelta
 
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode, RecommendationResult
-from alerting.ports import PlantPorts
+from alerting.ports import EpisodePorts
+from alerting.recommendation.levers import narrow
 from alerting.recommendation.recognition import Recognition, recognise
 
 _BEFORE = timedelta(hours=1)  # in which a set-point that the model does not use must have been reported before the raise
 _MOST_VARIABLES = 50
 
 
-def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) -> Recognition | None:
+def recommendation_taken(platform: EpisodePorts, episode: Episode, now: datetime) -> Recognition | None:
     """Return what the readings show from the raise to the end of the prediction, at most to now; None where nothing is known."""
-    asset = platform.assets.get(episode.asset)
+    asset = _asset(platform, episode)
     if asset is None or not episode.is_prediction:
         return None
     advice = all_advice(episode)
@@ -28,6 +31,17 @@ def recommendation_taken(platform: PlantPorts, episode: Episode, now: datetime) 
     at_raise |= {name: episode.inputs[name] for name in chosen if episode.inputs.get(name) is not None}
     at_raise |= {change.variable: change.before for change in (episode.recommendation.changes if episode.recommendation else ())}
     return recognise(advice, asset, at_raise, readings.loc[readings.index > episode.raised_at])
+
+
+def _asset(platform: EpisodePorts, episode: Episode) -> Asset | None:
+    """Return the asset of an episode, its variables within the narrower limits of the definition."""
+    asset = platform.assets.get(episode.asset)
+    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):
+        return asset
+    limits = revision.definition.recommendation.variables
+    variables = {name: narrow(variable, limits.get(name)) for name, variable in asset.variables.items()}
+    return asset.model_copy(update={"variables": variables})
 
 
 def all_advice(episode: Episode) -> list[RecommendationResult]:

@@ -7,7 +7,13 @@ import pytest
 
 from alerting.episodes.episode import (
     ActorStamp,
+    Alternative,
+    Change,
+    EarlierAdvice,
     Episode,
+    LeverReport,
+    PresentAdvice,
+    RecommendationResult,
 )
 from alerting.episodes.extract import alarm_of
 from alerting.ports import Conflict
@@ -19,8 +25,19 @@ def following(one: Episode, **changes) -> Episode:
     return replace(one, version=one.version + 1, **changes)
 
 
+def refreshed() -> Episode:
+    """An episode with advice of now, its alternatives, and the advice before."""
+    raised = replace(full_episode(), id="r" * 24, asset="oven-3")
+    ramp = Change("recipe", "rye", "oat", None, timedelta(minutes=3))
+    other = Alternative((ramp,), 0.2, "Set it", 0.5, 0.9, "aim", (Change("temperature", 210.0, 205.0, "°C"),))
+    lever = LeverReport("temperature", 0.3, 12, "")
+    newest = RecommendationResult((ramp,), 0.7, 0.1, True, "m", 0.1, 0.4, "aim", (), (other,), "least", 40, (lever,))
+    earlier = EarlierAdvice(at(1), at(4), 0.8, raised.recommendation.changes, "lower it")
+    return replace(raised, present=PresentAdvice(at(5), at(4), 0.7, 0.3, 4, raised.contributions, newest, (earlier,)))
+
+
 def test_an_episode_comes_back_equal(stores):
-    for one in (episode(asset="oven-2"), full_episode()):
+    for one in (episode(asset="oven-2"), full_episode(), refreshed()):
         assert stores.episodes.insert(one)
         assert stores.episodes.get(one.id) == one
     assert stores.episodes.get("nothing") is None
@@ -80,7 +97,7 @@ def test_the_size_of_an_episode_grows_with_its_transitions(stores):
 
 
 def replaced(stores, one):
-    """Whether the next version of an episode was written."""
+    """Write the next version of an episode; return False if it was refused."""
     try:
         with stores.unit_of_work.begin() as unit:
             stores.episodes.write([one], unit)

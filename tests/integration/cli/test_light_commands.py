@@ -64,7 +64,7 @@ def plant(real_server, tmp_path_factory):
 
 
 def run(commands, environ):
-    """What each command printed and what was loaded after it; every one of them must succeed."""
+    """Return the output of each command, and the modules loaded after it; every one of them must succeed."""
     given = [sys.executable, "-c", RUN, json.dumps(commands)]
     done = subprocess.run(given, check=False, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

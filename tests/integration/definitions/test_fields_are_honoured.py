@@ -51,7 +51,7 @@ HOT = dict(enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [1
 
 
 def day(**changes):
-    """What people are told and what is kept of an hour with a hot and a cold spell, dough that gets moist, and a stop."""
+    """Return messages and stored results of an hour with a hot and a cold spell, dough that gets moist, and a stop."""
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = pretended_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
@@ -426,6 +426,10 @@ CLASSIFIER = {
 CLASSIFIER_ELSEWHERE = {
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",
+    **{
+        f"recommendation.variables.{name}": "tests/unit/recommendation/test_search.py"
+        for name in ("controllable", "min", "max", "step", "max_change", "direction", "rate", "tolerance", "values", "cost")
+    },
     **{
         field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
     },

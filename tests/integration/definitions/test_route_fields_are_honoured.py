@@ -24,7 +24,7 @@ NIGHT = {"from": "00:00", "to": "01:00"}
 
 
 def told(**changes):
-    """Who hears what and when, in three hours with six alerts of one oven, one of another, and nobody who answers."""
+    """Return the deliveries of three hours with six alerts of one oven, one of another, and no answer."""
     return _told(json.dumps(changes))
 
 

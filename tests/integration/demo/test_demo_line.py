@@ -88,7 +88,7 @@ def kept_readings(stores: MongoStores) -> dict[datetime, dict[str, float]]:
 
 
 def computed_readings(state: LineState) -> dict[datetime, dict[str, float]]:
-    """What one undisturbed run from the line's first minute gives."""
+    """Return the readings of one undisturbed run from the line's first minute."""
     return {r.ts: r.values for r in simulate(new_line(state.seed, state.origin, state.live_from // 1440), state.minute).rows}
 
 
@@ -242,7 +242,7 @@ def _first_alarm(model: TrainedModel, history: History, state: LineState) -> tup
 
 
 def _too_moist(problem: Problem, history: History, state: LineState, raised: int, changes: tuple[Change, ...]) -> bool:
-    """Whether the problem begins within the half hour after a warning, if these changes are made two minutes after it."""
+    """Return whether the problem begins within half an hour after a warning, if these changes are made two minutes after it."""
     acted = simulate(state, state.minute + raised + 2).state
     requests = [SetPointRequest(c.variable, c.variable, c.after, "anna") for c in changes]
     rows = simulate(take_over(acted, requests), state.minute + raised + 40).rows

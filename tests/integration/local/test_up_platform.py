@@ -85,7 +85,7 @@ class Up:
         )
 
     def episodes(self):
-        """When each of the episodes was raised, by id."""
+        """Return the raise of each episode, by id."""
         return {episode["id"]: episode["raised_at"] for episode in self.get("/episodes")["items"]}
 
     def airflow(self):
@@ -93,7 +93,7 @@ class Up:
 
 
 def ended(processes, patience=40.0):
-    """Whether all of them have ended in time."""
+    """Return whether all processes have ended in time."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
     return [p.cmdline() for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 

@@ -1,4 +1,4 @@
-"""How much of a period was evaluated: intervals, rates over them, and the sentence that says so."""
+"""The evaluated part of a period: intervals, rates over them, and the sentence on it."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo

@@ -38,7 +38,7 @@ def run(*words):
 
 
 def said(*words):
-    """What a refused command says, without the frame around it."""
+    """Return the message of a refused command, without the frame around it."""
     done = run(*words)
     assert done.exit_code == 2
     return " ".join(done.output.replace("│", " ").split())

@@ -1,4 +1,4 @@
-"""What people may write about suppression by design, and what they are told when it cannot be."""
+"""Suppression by design as people may write it, and the messages on faults in it."""
 
 import pytest
 

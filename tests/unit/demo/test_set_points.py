@@ -1,4 +1,4 @@
-"""What a person may set, and when it takes effect."""
+"""Set-points that a person may change, and when a change takes effect."""
 
 from datetime import UTC, datetime
 

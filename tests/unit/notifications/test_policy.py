@@ -26,7 +26,7 @@ def situation(episode=EPISODE, recipient=PAGER, cause="raised", minute=0, sent=(
 
 
 def told(recipient=PAGER):
-    """What the recipients have after the raise was told and delivered."""
+    """Return the notifications of a recipient after the raise was delivered."""
     notices = announcements([situation(recipient=recipient)])
     return tuple(replace(n, status="sent", delivered_at=n.next_attempt_at) for n in notices)
 

@@ -1,4 +1,4 @@
-"""What may be reached: nothing inside a network by surprise."""
+"""The guard of connections: no message reaches a host inside the network by surprise."""
 
 import socket
 

@@ -32,7 +32,7 @@ MESSAGE = Message(
 
 
 class Inbox:
-    """What the server took; `refusal` is what it says instead."""
+    """Mails that the server has taken; `refusal` is its answer instead."""
 
     def __init__(self):
         self.mails, self.refusal, self.rejected = [], None, None

@@ -161,7 +161,7 @@ def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
 
 
 def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server):
-    """What a client that was connected before gets in the first moments after a restart with access control."""
+    """A client that was connected before gets this error in the first moments after a restart with access control."""
     started = OperationFailure("No keys found for HMAC that is valid for time", 211)
     with pytest.raises(DatabaseDown, match="has just started"), open_database(real_server, "not_ready"):
         raise started

@@ -1,4 +1,4 @@
-"""What operators do, through the REST API and by the buttons of the page."""
+"""Actions of operators, through the REST API and by the buttons of the page."""
 
 import pytest
 from fastapi.testclient import TestClient

@@ -1,4 +1,4 @@
-"""What the API declares it can answer, compared with what it answers: operation by operation, status by status."""
+"""The statuses that the API declares, compared with those that it answers, operation by operation."""
 
 import json
 from dataclasses import replace

@@ -34,7 +34,7 @@ ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 def text_of(page):
-    """What a person reads: without tags, attributes and what is hidden."""
+    """Return the text that a person reads: without tags, attributes and hidden parts."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page.partition("<body>")[2])).split())
 
 

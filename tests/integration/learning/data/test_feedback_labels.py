@@ -1,4 +1,4 @@
-"""What operators' answers change in training: never a silent negative, never a label against the data."""
+"""Effect of operators' answers on training: never a silent negative, never a label against the data."""
 
 from dataclasses import replace
 from datetime import timedelta

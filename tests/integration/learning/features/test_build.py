@@ -232,7 +232,7 @@ def plans(draw):
 
 
 def newest_before(history, plan_, start):
-    """What the store adds to a slice that begins after `start`: the newest value of what is held longer."""
+    """Return the rows that the store adds to a slice after `start`: the newest value of each variable carried forward longer."""
     before = History(history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start])
     found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.carried_longer}
     return pd.DataFrame(found)

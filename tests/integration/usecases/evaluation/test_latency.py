@@ -1,4 +1,4 @@
-"""How long evaluation waits for readings under way, and that what arrives within this time is not late."""
+"""Evaluation waits for readings under way, and a reading that arrives within this time is not late."""
 
 from dataclasses import replace
 from datetime import timedelta

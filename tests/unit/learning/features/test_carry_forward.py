@@ -1,4 +1,4 @@
-"""How long the last value of a variable holds, and what a row sees of it."""
+"""The last value of a variable is carried forward for a time, and a row shows it until then."""
 
 from datetime import timedelta
 

@@ -1,0 +1,76 @@
+"""A plant of a few variables whose risk is a table of trees or weights, for tests of recommendations."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.learning.features.encoding import Columns, Encoding
+from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.learning.models.calibration import Platt
+from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.trained import TrainedModel
+from alerting.readings.history import History
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MINUTE = 60_000
+
+
+class Formula:
+    """A fitted model without bounds: the margin is any function of the columns."""
+
+    margin_is_probability = True
+
+    def __init__(self, risk: Callable[..., Any]) -> None:
+        self.risk = risk
+
+    def margin(self, encoded: Any, rounds: int | None = None) -> Any:
+        return np.array([self.risk(*row) for row in encoded], np.float64)
+
+    def contributions(self, encoded: Any) -> tuple[Any, float]:
+        return np.zeros(encoded.shape[1]), float(self.margin(encoded)[0])
+
+
+def plan(names: Sequence[str], aggregations: Sequence[str] = ("last",), categories: Sequence[CategorySource] = ()) -> FeaturePlan:
+    numbers = tuple(NumberSource(name, MINUTE) for name in names)
+    return FeaturePlan(MINUTE, (10 * MINUTE,), tuple(aggregations), numbers=numbers, categories=tuple(categories))
+
+
+def model_of(fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: NormalRows | None = None) -> TrainedModel:
+    if callable(fitted):
+        fitted = Formula(fitted)
+    probability = fitted.margin_is_probability
+    columns = Columns.from_plan(of_plan)
+    calibration = SimpleNamespace(probability=np.asarray, slope_between=lambda *_: 1.0) if probability else Platt(1.0, 0.0)
+    return TrainedModel(
+        definition="d",
+        revision=1,
+        plan=of_plan,
+        estimator=Estimator("formula", fitted, columns, Encoding()),
+        calibration=calibration,  # type: ignore[arg-type] - the identity
+        threshold=threshold,
+        training_cutoff=AT,
+        as_of=AT,
+        horizon=timedelta(minutes=10),
+        gap=timedelta(0),
+        usual=dict.fromkeys(of_plan.columns, 0.0),
+        ranges={},
+        hash="",
+        normal=normal,
+    )
+
+
+def lever(**changes: Any) -> Variable:
+    return Variable(**{"controllable": True, "min": 0.0, "max": 10.0, "step": 1.0, "tolerance": 0.0} | changes)
+
+
+def history(variables: dict[str, Variable], present: dict[str, Any], minutes: int = 20, **asset: Any) -> History:
+    """Return readings once a minute, all at their present value."""
+    index = pd.date_range(AT - timedelta(minutes=minutes - 1), AT, freq="min", name="ts").as_unit("ms")
+    columns = {n: np.array([v] * minutes, dtype=object if isinstance(v, str) else np.float64) for n, v in present.items()}
+    return History(Asset(name="line", variables=variables, **asset), pd.DataFrame(columns, index=index))

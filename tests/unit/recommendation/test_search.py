@@ -1,0 +1,218 @@
+"""The search for the answer of least effort: what it may answer, and that no cheaper answer exists."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+
+import lightgbm
+import numpy as np
+import pytest
+
+from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.features.plan import CategorySource
+from alerting.learning.models.families.lightgbm import BoosterMean
+from alerting.learning.models.normal import NormalRows
+from alerting.recommendation.contributions import Explanation
+from alerting.recommendation.whatif import MARGIN, recommend
+from tests.helpers.advice import AT, history, lever, model_of, plan
+
+
+def changes(found):
+    return {change.variable: change.after for change in found.changes}
+
+
+def advise(risk, variables, present, threshold=0.5, limits=None, max_changes=2, **asset):
+    made = model_of(risk, plan(list(present)), threshold)
+    return recommend(made, history(variables, present, **asset), AT, max_changes, limits or {})
+
+
+def test_two_levers_that_help_only_together_are_found():
+    found = advise(lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9, {"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0})
+    assert (changes(found), found.search) == ({"a": 7.0, "b": 2.0}, "least")
+    assert found.effort == pytest.approx(0.5)
+    alone = advise(
+        lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9, {"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0}, max_changes=1
+    )
+    assert not alone.helps
+
+
+def test_the_order_of_levers_changes_scorings_but_no_answer():
+    def risk(a, b, c):
+        return 0.1 if b >= 7 else 0.9
+
+    line = history(dict.fromkeys("abc", lever()), dict.fromkeys("abc", 5.0))
+    made = model_of(risk, plan("abc"))
+    guided, other = (recommend(made, line, AT, 2, explained=Explanation(np.array(s), 0.9, 0.5)) for s in ([0, 1, 0], [1, 0, 1]))
+    assert guided.changes == other.changes
+    assert [report.variable for report in guided.levers] == ["b", "a", "c"]
+    assert guided.scorings <= other.scorings
+
+
+def test_an_answer_holds_when_each_lever_is_missed_by_its_tolerance():
+    def risk(a):
+        return 0.1 if a == 6 or a >= 8 else 0.9  # 6 is an island of one setting
+
+    found = {t: advise(risk, {"a": lever(tolerance=t)}, {"a": 5.0}) for t in (None, 0.0, 2.0)}
+    assert {t: f.changes[0].after for t, f in found.items()} == {None: 9.0, 0.0: 6.0, 2.0: 10.0}
+    assert found[2.0].safety == "aim", "a limit of the machine cannot be passed"
+
+
+def test_what_cannot_be_reached_safely_falls_back_and_says_so():
+    island = advise(lambda a: 0.1 if a == 6 else 0.9, {"a": lever(tolerance=1.0)}, {"a": 5.0})
+    assert (island.helps, island.safety, changes(island)) == (True, "nominal", {"a": 6.0})
+    assert "Only just enough: if a setting is missed, the alarm may stay." in island.message
+    half = advise(lambda a: 0.4 if a >= 7 else 0.9, {"a": lever(tolerance=1.0)}, {"a": 5.0})
+    assert (half.safety, changes(half)) == ("threshold", {"a": 8.0})
+    assert "Set exactly" in half.message
+
+
+@pytest.mark.parametrize(
+    ("changed", "limits", "after"),
+    [
+        ({}, None, 3.0),
+        ({"direction": "up"}, None, 8.0),
+        ({}, LeverLimits(direction="up"), 8.0),
+        ({"max": 7.0, "direction": "up"}, None, None),
+        ({"direction": "up"}, LeverLimits(max=7.0), None),
+        ({"max_change": 1.0}, None, None),
+        ({}, LeverLimits(max_change=1.0), None),
+        ({"min": 4.0}, None, 8.0),
+        ({}, LeverLimits(min=4.0), 8.0),
+        ({"step": 4.0}, None, 8.0),
+        ({}, LeverLimits(step=4.0), 8.0),
+        ({"direction": "up"}, LeverLimits(direction="down"), None),
+        ({}, LeverLimits(controllable=False), None),
+        ({"tolerance": 1.0}, None, 2.0),
+        ({}, LeverLimits(tolerance=1.0), 2.0),
+    ],
+)
+def test_no_answer_leaves_the_limits_of_asset_and_definition(changed, limits, after):
+    found = advise(
+        lambda a: 0.1 if a <= 3 or a >= 8 else 0.9, {"a": lever(**changed)}, {"a": 5.0}, limits={"a": limits} if limits else {}
+    )
+    assert (changes(found).get("a") if found.helps else None) == after
+
+
+def test_costs_of_asset_and_definition_choose_the_lever():
+    def chosen(cost=1.0, **limits):
+        variables = {"a": lever(cost=cost), "b": lever()}
+        return advise(lambda a, b: 0.1 if a >= 6 or b >= 7 else 0.9, variables, {"a": 5.0, "b": 5.0}, limits=limits)
+
+    assert (changes(chosen()), changes(chosen(3.0)), changes(chosen(a=LeverLimits(cost=3.0)))) == (
+        {"a": 6.0},
+        {"b": 7.0},
+        {"b": 7.0},
+    )
+    (other,) = chosen().alternatives
+    assert [c.variable for c in other.changes] == ["b"]
+    assert other.effort == pytest.approx(0.2)
+
+
+def test_a_rate_makes_a_ramp_from_now_whose_end_is_scored():
+    made = model_of(lambda last, mean: 0.1 if mean >= 7 else 0.9, plan("a", ("last", "mean")))
+    ramped = recommend(made, history({"a": lever(rate=0.5)}, {"a": 5.0}), AT, 1)
+    (change,) = ramped.changes
+    assert change.takes == timedelta(minutes=(change.after - 5.0) / 0.5)
+    end = int(change.takes / timedelta(minutes=1))
+    course = 5.0 + 0.5 * np.maximum(np.arange(end - 9, end + 1), 0)
+    assert (change.after, course.mean() >= 7) == (10.0, True), "the first setting whose ramp lasts long enough"
+    assert f"over {end} min now" in ramped.message
+    faster = recommend(made, history({"a": lever(rate=0.5)}, {"a": 5.0}), AT, 1, {"a": LeverLimits(rate=0.25)})
+    assert not faster.helps or faster.changes[0].takes > change.takes
+    assert recommend(made, history({"a": lever()}, {"a": 5.0}), AT, 1).changes[0].after == 7.0, "at once: the whole window"
+
+
+def test_a_ramp_holds_all_else_at_its_last_value():
+    made = model_of(lambda a, b: 0.1 if a >= 8 and b == 3 else 0.9, plan("ab"))
+    found = recommend(made, history({"a": lever(rate=0.1), "b": lever(controllable=False)}, {"a": 5.0, "b": 3.0}), AT, 1)
+    assert (changes(found), found.changes[0].takes) == ({"a": 8.0}, timedelta(minutes=30))
+
+
+def test_a_category_may_become_another_of_its_allowed_values():
+    made = model_of(lambda code: 0.9 if code == 0 else 0.1, plan([], categories=[CategorySource("recipe", ("A", "B", "C"))]))
+    recipe = {"type": "category", "controllable": True}
+
+    def found(limits=None, **values):
+        return recommend(made, history({"recipe": lever(**recipe | values)}, {"recipe": "A"}), AT, 1, limits or {})
+
+    assert changes(found(values=("A", "C", "unknown"))) == {"recipe": "C"}
+    assert found(values=("A", "C")).message.startswith("Set recipe from A to C now.")
+    assert not found().helps
+    assert not found({"recipe": LeverLimits(values=("B",))}, values=("C",)).helps
+
+
+@pytest.mark.parametrize(
+    ("relation", "last"),
+    [
+        ({"kind": "equal"}, 3.0),
+        ({"kind": "equal", "gain": 2.0}, 5.0),
+        ({"kind": "lag", "time_constant": "5m"}, 1 + 2 * (1 - np.exp(-9 / 5))),
+        ({"kind": "difference", "minus": "other"}, 3.0),
+    ],
+)
+def test_a_variable_that_follows_moves_with_its_driver(relation, last):
+    variables = {"set": lever(max=3.0, max_change=2.0), "zone": lever(controllable=False), "other": lever(controllable=False)}
+    seen = []
+    made = model_of(lambda zone: seen.append(zone) or 0.9 - zone / 100, plan(["zone"]))
+    line = history(variables, {"set": 1.0, "zone": 1.0, "other": 7.0}, relations=[{"variable": "zone", "of": "set"} | relation])
+    found = recommend(made, line, AT, 1)
+    assert max(seen) == pytest.approx(last)
+    assert [(m.variable, m.after) for m in found.moves] == [("zone", pytest.approx(last))]
+    assert not recommend(made, replace(line, asset=line.asset.model_copy(update={"relations": ()})), AT, 1).changes
+
+
+def test_levers_that_move_the_same_variable_are_computed_together():
+    variables = {"a": lever(), "b": lever(), "gap": lever(controllable=False)}
+    relations = [{"variable": "gap", "kind": "difference", "of": "a", "minus": "b"}]
+    line = history(variables, {"a": 5.0, "b": 5.0, "gap": 0.0}, relations=relations)
+    found = recommend(model_of(lambda gap: 0.1 if gap >= 6 else 0.9, plan(["gap"])), line, AT, 2)
+    after = changes(found)
+    assert (found.helps, after["a"] - after["b"], set(after)) == (True, 6.0, {"a", "b"})
+
+
+def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
+    diagonal = np.repeat(np.arange(0.0, 10.5, 0.5), 2)[:, None].repeat(2, 1)
+    normal = NormalRows(("a.last", "b.last"), (0.0, 0.0), (1.0, 1.0), diagonal, np.full(len(diagonal), 1.5))
+    made = model_of(lambda a, b: 0.1 if a >= 8 else 0.9, plan("ab"))
+    line = history({"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0})
+    assert changes(recommend(made, line, AT, 2)) == {"a": 8.0}
+    together = recommend(replace(made, normal=normal), line, AT, 2)
+    assert together.changes[0].after >= 8
+    assert together.changes[1].after >= 7
+    assert together.unusual is not None
+    assert "Plausibility not known." in recommend(made, line, AT, 2).message
+
+
+def test_without_a_lever_there_is_no_answer():
+    fixed = {"a": lever(controllable=False)}
+    found = advise(lambda a: 0.9, fixed, {"a": 5.0})
+    assert (found.helps, found.changes, found.alternatives, found.levers) == (False, (), (), ())
+
+
+@pytest.fixture(scope="module")
+def boosted():
+    """Trees of three columns with interactions and missing values."""
+    random = np.random.default_rng(4)
+    rows = random.integers(0, 11, (600, 3)).astype(np.float64)
+    label = ((rows[:, 0] > 6) & (rows[:, 1] > 4)) | (rows[:, 2] * rows[:, 0] > 50)
+    rows[random.random(rows.shape) < 0.05] = np.nan
+    settings = {"objective": "binary", "verbosity": -1, "num_leaves": 6, "num_threads": 1, "min_data_in_leaf": 5}
+    return BoosterMean((lightgbm.train(settings, lightgbm.Dataset(rows, label), 12),))
+
+
+@pytest.mark.parametrize("present", [(9.0, 9.0, 9.0), (8.0, 5.0, 2.0), (7.0, 10.0, np.nan), (10.0, 1.0, 6.0)])
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.25])
+def test_no_cheaper_answer_exists_than_the_least_one(boosted, present, share):
+    made = model_of(boosted, plan("abc"))
+    names = [n for n, v in zip("abc", present, strict=True) if not np.isnan(v)]
+    line = history({n: lever(cost=1 + i) for i, n in enumerate("abc")}, dict(zip("abc", present, strict=True)))
+    before = 1 / (1 + np.exp(-boosted.margin(np.array([present]))[0]))
+    found = recommend(replace(made, threshold=before * share / MARGIN if share < MARGIN else before), line, AT, 3, answers=1)
+    threshold = before * share / MARGIN if share < MARGIN else before
+    grid = np.array(list(product(*(np.arange(11.0) if n in names else [np.nan] for n in "abc"))))
+    risk = 1 / (1 + np.exp(-boosted.margin(grid)))
+    effort = np.nansum(np.abs(grid - present) / 10 * np.array([1, 2, 3]), axis=1)
+    under = effort[(risk < MARGIN * threshold) & (effort > 0)]
+    if len(under) and threshold <= before:
+        assert (found.search, found.effort) == ("least", pytest.approx(under.min()))
+    assert recommend(replace(made, threshold=threshold), line, AT, 3, answers=1) == found, "the same inputs, the same answer"
