@@ -179,7 +179,8 @@ def _trial_definition(file: Path | None) -> "TrainedDefinition":
         raise UserError(f"{file}: a trial takes one definition with a trained model")
     if file is not None:
         return parsed
-    return parsed.model_copy(update={"learning": parsed.learning.model_copy(update={"candidates": ("lightgbm",), "trials": 1})})
+    fewer = {"candidates": parsed.learning.candidates[-1:], "trials": 1}
+    return parsed.model_copy(update={"learning": parsed.learning.model_copy(update=fewer)})
 
 
 def _duration(text: str, option: str) -> timedelta:

@@ -23,23 +23,20 @@ class SeverityState:
     clearing_since: datetime | None = None
 
 
-@dataclass(frozen=True)
-class ConditionState:
-    """State of one target between two evaluations.
+@dataclass(frozen=True, kw_only=True)
+class LastingState:
+    """Part of a target's state that new readings seldom change.
 
-    `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a condition whose
-    episode is not open yet. `raised_at`: of the open episode. `clearing_since`: first clear instant while open.
-    `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of the open episode, now; `severity_peak`: the worst
-    that it had; both None for models. `levels`: the conditions of the severities above the least, if there are several.
-    `carried`: the last evaluated reading, carried forward until the next reading or until it is stale. `unknown_count`:
-    evaluations in a row that ended unknown, `unknown_reason` why.
+    `pending_since`: first triggered instant of a condition whose episode is not open yet. `raised_at`: of the open episode.
+    `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of
+    the open episode, now; `severity_peak`: the worst that it had; both None for models. `levels`: the conditions of the
+    severities above the least, if there are several.
 
     Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its problem was known to have
     come; `problem_since`: start of the problem's condition that goes on at the watermark; `rearm_at`: until when nothing is
     raised after a problem, unless a lower score comes first (1970 without such a problem, None before the first evaluation).
     """
 
-    watermark: datetime
     pending_since: datetime | None = None
     raised_at: datetime | None = None
     clearing_since: datetime | None = None
@@ -48,13 +45,24 @@ class ConditionState:
     severity: Severity | None = None
     severity_peak: Severity | None = None
     levels: tuple[SeverityState, ...] = ()
-    carried: Carried | None = None
-    unknown_count: int = 0
-    unknown_reason: str | None = None
     raised_by: int | None = None
     happening_since: datetime | None = None
     problem_since: datetime | None = None
     rearm_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ConditionState(LastingState):
+    """State of one target between two evaluations.
+
+    `watermark`: evaluated up to and including this instant. `carried`: the last evaluated reading, carried forward until the next
+    reading or until it is stale. `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
+    """
+
+    watermark: datetime
+    carried: Carried | None = None
+    unknown_count: int = 0
+    unknown_reason: str | None = None
 
 
 @dataclass(frozen=True)

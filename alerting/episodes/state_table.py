@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 
 import numpy as np
 
 from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
-from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
 from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
@@ -17,36 +16,23 @@ TargetKey = tuple[str, str]  # a definition and an asset, by name
 
 
 @dataclass(frozen=True)
-class Condition:
+class Condition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is unchanged.
 
     `rate`, `beyond`, `recent`, `bad`: of the carried reading. `text`: the carried reading itself, where it is a text.
     """
 
-    pending_since: datetime | None = None
-    raised_at: datetime | None = None
-    clearing_since: datetime | None = None
-    last_raised_at: datetime | None = None
-    last_closed_at: datetime | None = None
-    severity: Severity | None = None
-    severity_peak: Severity | None = None
-    levels: tuple[SeverityState, ...] = ()
     rate: float | None = None
     beyond: tuple[str, ...] = ()
     recent: tuple[int, ...] = ()
     text: Carried | None = None
     bad: bool = False
-    raised_by: int | None = None
-    happening_since: datetime | None = None
-    problem_since: datetime | None = None
-    rearm_at: datetime | None = None
 
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
 _OF_NUMBER = ("rate", "beyond", "recent", "bad")
-_SHARED = tuple(field.name for field in fields(Condition) if field.name not in (*_OF_NUMBER, "text"))
-"""The fields of a condition that are fields of its state."""
+_LASTING = tuple(field.name for field in fields(LastingState))
 
 
 @dataclass(frozen=True)
@@ -144,7 +130,7 @@ class ConditionTable:
             carried=self._carried_reading(row, condition),
             unknown_count=int(self.unknown_count[row]),
             unknown_reason=self.unknown_reason[row],
-            **{name: getattr(condition, name) for name in _SHARED},
+            **{name: getattr(condition, name) for name in _LASTING},
         )
 
     def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
@@ -171,7 +157,7 @@ class ConditionTable:
             self.since[row] = NO_TIME if carried_columns.same_since is None else to_millis(carried_columns.same_since)
         number = carried_columns if text is None else None
         of_number = {name: getattr(number, name) for name in _OF_NUMBER} if number else {}
-        condition = Condition(text=text, **of_number, **{name: getattr(state, name) for name in _SHARED})
+        condition = Condition(text=text, **of_number, **{name: getattr(state, name) for name in _LASTING})
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:
             self._put_earlier(row, earlier)

@@ -25,6 +25,7 @@ from tests.pretended import HandClock, Mailbox, platform_on
 from tests.rubbish import NAMES, rubbish
 
 ASSET = to_document(oven().model_copy(update={"attributes": {"model": "M-3"}, "parent": "hall", "title": "Oven"}))
+del ASSET["relations"]  # empty here; KINDS fills it
 TYPE = {"name": "stop", "duration": "lasting"}
 ROUTE = {
     "name": "r", "channels": ["mail"], "timezone": "UTC", "match": {"assets": ["*"]}, "repeat": "1h",
@@ -50,7 +51,11 @@ def _revision(definition):
 
 
 KINDS = {
-    "assets": ("assets", ASSET, ("variables.temperature.latency", "variables.a", "attributes.x", "variables.temperature")),
+    "assets": (
+        "assets",
+        ASSET,
+        ("variables.temperature.latency", "variables.a", "attributes.x", "variables.temperature", "relations"),
+    ),
     "event_types": ("event_types", TYPE, ("duration.x",)),
     "routes": ("routes", ROUTE, ("match.assets", "escalation.after", "quiet.from", "flood.within")),
     "shelves": ("shelves", SHELF, ("notifications", "until", "since")),
