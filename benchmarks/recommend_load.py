@@ -98,7 +98,7 @@ def _history() -> History:
 def _model(plan: FeaturePlan, rows: pd.DataFrame, at: Any) -> TrainedModel:
     random = np.random.default_rng(1)
     risk = rows["v0.mean.1h"] + rows["v1.mean.1h"] + rows["v5.last"] + 0.5 * rows["v2.last"] * rows["v6.last"]
-    label = (risk + 0.3 * random.standard_normal(len(rows)) > 1.5).to_numpy(np.int8)
+    label = (risk + 0.3 * random.standard_normal(len(rows)) > 1.5).to_numpy().astype(np.int8)
     columns = Columns.from_plan(plan)
     matrix = columns.matrix(rows)
     settings = {"objective": "binary", "verbosity": -1, "num_leaves": 31, "learning_rate": 0.03, "num_threads": 1, "seed": 0}
