@@ -6,6 +6,9 @@ from alerting.reporting.templates import render
 
 TITLES = {
     "avoidable_avoided": "avoidable problems that were avoided",
+    "avoided_before_retraining": "the same before the first retraining",
+    "avoided_after_retraining": "the same after it",
+    "avoided_by_timely_advice": "the same, of those that a change at the alert could still avoid",
     "avoidable": "problems that were avoidable",
     "needless_per_day": "needless interventions",
     "interventions_per_day": "interventions",

@@ -103,8 +103,12 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
     left = [d for f in found for d in f.left_alone]
     acted = [d for f in found for d in f.acted_upon]
     later = [p for f in found for p in f.problems if f.retrained_after is not None and p.start >= f.retrained_after]
+    earlier = [p for f in found for p in f.problems if f.retrained_after is None or p.start < f.retrained_after]
     metrics = {
         "avoidable_avoided": share([p.avoided for p in avoidable]),
+        "avoided_before_retraining": share([p.avoided for p in earlier if p.avoidable]),
+        "avoided_after_retraining": share([p.avoided for p in later if p.avoidable]),
+        "avoided_by_timely_advice": share([p.avoided for p in avoidable if p.intervened and not p.too_late]),
         "avoidable": share([p.avoidable for p in problems]),
         "needless_per_day": mean([float(d.needless) for d in acted], "a day"),
         "interventions_per_day": mean([float(d.interventions) for d in acted], "a day"),

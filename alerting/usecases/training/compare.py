@@ -186,7 +186,10 @@ def _charts(
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
     charts = training_charts.evidence_charts(documents, names)
     if evidence.shap is not None:
-        charts |= shap_plots(evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names)
+        try:
+            charts |= shap_plots(evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names)
+        except Exception as fault:  # a plot of another library must not stop a training
+            _log.warning("no plots by SHAP: %s", fault, definition=definition.name)
     compared = training_charts.comparison(decision.evidence)
     return charts | ({"comparison.png": compared} if compared else {})
 

@@ -131,7 +131,8 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform.models.shown = True
     run = train(platform, NAME, at(6 * DAY)).run_id
     pictures = {name: data for name, data in platform.models.files(run, "evidence").items() if name.endswith(".png")}
-    assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"}
+    shap = {"shap_beeswarm.png", "shap_bar.png"}
+    assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"} | shap
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
     text = platform.models.files(run, "decision")["decision.md"].decode()
     assert text.startswith(

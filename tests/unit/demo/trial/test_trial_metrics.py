@@ -117,6 +117,8 @@ def test_several_trials_are_summarised_together():
     metrics = result.metrics
     assert result.seeds == (1, 2)
     assert metrics["avoidable_avoided"].value == pytest.approx(4 / 6)
+    assert metrics["avoided_before_retraining"].value is None
+    assert metrics["avoided_after_retraining"].value == pytest.approx(4 / 6)
     assert metrics["needless_per_day"].value == 1.0
     assert metrics["cause_in_first_three"].value == 0.5
     assert metrics["belt_metres_change"].value == pytest.approx(-5.0)
@@ -127,6 +129,13 @@ def test_several_trials_are_summarised_together():
     assert result.counts["not_avoidable"] == 2
     assert result.why_not == {"the change was too small or a wrong one": 2}
     assert result.ranks["fast-belt"] == {"1": 0, "2": 0, "3": 0, "later": 2}
+
+
+def test_a_problem_that_came_too_late_for_any_change_is_not_held_against_the_advice():
+    late = replace(findings(1), problems=(AVOIDED, replace(HAPPENED, too_late=True), MISSED))
+    metrics = summarise([late], None).metrics
+    assert metrics["avoidable_avoided"].value == pytest.approx(1 / 3)
+    assert metrics["avoided_by_timely_advice"].value == 1.0
 
 
 def test_without_costs_there_is_no_money():
