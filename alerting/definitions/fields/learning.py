@@ -218,5 +218,8 @@ class Recommendation(Closed):
 
     max_changes: int = Field(2, ge=1, le=4, description="Most variables changed at once.")
     variables: dict[VariableName, LeverLimits] = Field(
-        default_factory=dict, max_length=1000, description="Narrower limits of some variables for this definition, by name."
+        default_factory=dict,
+        exclude_if=lambda limits: not limits,
+        max_length=1000,
+        description="Narrower limits of some variables for this definition, by name.",
     )

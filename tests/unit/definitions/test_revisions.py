@@ -24,3 +24,9 @@ def test_the_past_is_judged_by_the_revision_in_force_there():
     assert in_force([first, second], at(-1)) is None
     assert in_force([first, second], at(59)) == first
     assert in_force([first, second], at(60)) == second
+
+
+def test_fields_that_were_added_later_do_not_change_the_hash_of_a_definition_without_them():
+    assert "costs" not in classifier().model_dump(mode="json")
+    assert "variables" not in classifier().recommendation.model_dump(mode="json")
+    assert definition_hash(classifier(costs={"miss": 900})) != definition_hash(classifier())
