@@ -252,6 +252,6 @@ def _guidance(model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int
         shuffled = replace(explained, shares=random.permutation(explained.shares))
         guided, unguided = (recommend(model, history, at, 3, explained=e, answers=1) for e in (explained, shuffled))
         counts.append((guided.scorings, unguided.scorings))
-        same += guided.effort == unguided.effort
+        same += guided.effort is not None and unguided.effort is not None and abs(guided.effort - unguided.effort) < 1e-9
     guided_mean, random_mean = (round(float(mean), 1) for mean in np.mean(counts, axis=0))
     return {"scorings": guided_mean, "scorings_random_order": random_mean, "same_effort": same, "rows": len(alarmed)}
