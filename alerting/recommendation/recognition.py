@@ -31,6 +31,11 @@ class Recognition:
     taken: RecommendationTaken
     changes: tuple[SettingChange, ...]
 
+    @property
+    def proposed(self) -> RecommendationTaken | None:
+        """Return the answer to mark; None for other changes, which crews make for many reasons, and without any change."""
+        return self.taken if self.taken in ("yes", "partly") else None
+
 
 def recognise(
     advice: Sequence[RecommendationResult], asset: Asset, at_raise: Mapping[str, Setting | None], readings: pd.DataFrame

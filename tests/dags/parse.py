@@ -16,7 +16,7 @@ HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "
 
 
 def first_run(dag: object) -> str | None:
-    """When the scheduler would start the first run of a DAG that it has just met."""
+    """Return the instant at which the scheduler would start the first run of a DAG that it has just met."""
     timetable = decode_timetable(encode_timetable(dag.timetable))
     info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False))
     return info and info.run_after.isoformat()

@@ -301,7 +301,7 @@ def _attempts(world: World) -> Mapping[str, list[Attempt]]:
 
 
 def _cause(attempts: Sequence[Attempt]) -> str | None:
-    """Why there was another one after the first of these."""
+    """Return the reason for another one after the first of these."""
     earlier = sorted(attempts, key=lambda a: a.begun)[:-1] or attempts
     kinds = {a.what for a in earlier}
     if "done" in kinds:

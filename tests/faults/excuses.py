@@ -1,4 +1,4 @@
-"""Why a notification that one run made may be missing in the other, each reason verified against what the run left."""
+"""Reasons why a notification of one run may be missing in the other, each verified against what the run left."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ class Excuses:
     looked: Looked
 
     def reason(self, key: str) -> str | None:
-        """Why the run has no notification of this key; None where nothing excuses it."""
+        """Return the reason why the run has no notification of this key; None where nothing excuses it."""
         id, transition, channel = _parts(key)
         episode = self.episodes.get(id)
         if episode is None:

@@ -39,7 +39,7 @@ HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
 LEASE_S = 4.0
 MODELS = "models.json"
 FIRST_HUMID_S = 60
-"""When the first oven's air becomes humid: early, so that a run of any length raises an episode of the model."""
+"""Instant at which the first oven's air becomes humid: early, so that a run of any length raises an episode of the model."""
 DEFINITIONS = [
     too_hot(
         assets=["oven-*"],

@@ -30,7 +30,7 @@ def longest_delivery_s(attempts: int, speed: float, ahead: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Health:
-    """When each process was neither killed nor frozen (s since 1970), from what the storm noted."""
+    """Return the spans in which each process was neither killed nor frozen (s since 1970), from what the storm noted."""
 
     up: Mapping[str, Intervals]
 

@@ -64,7 +64,7 @@ def one_by_one(definition, data, state, start, end):
 
 
 def together(definition, data, states, start, end):
-    """Which of these states stay as they are over the stretch, and the states after it."""
+    """Return which of these states stay as they are over the stretch, and the states after it."""
     spells, rows = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
     for row, state in enumerate(states):
         spells.put(row, state)

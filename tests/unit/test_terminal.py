@@ -1,4 +1,4 @@
-"""What commands print: whatever a document holds, the terminal gets no commands from it."""
+"""Commands print nothing that commands the terminal, whatever a document holds."""
 
 import io
 

@@ -72,7 +72,7 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
         answer=LABELS[grant.purpose],
         answered=answered,
         asks=asks,
-        taken=seen.taken if seen and seen.changes else None,
+        taken=seen.proposed if seen else None,
         now=now,
     )
     return HTMLResponse(page, headers=_HEADERS)

@@ -174,7 +174,7 @@ def episode_page(
         advice=sentences.advice_shown(found),
         course=sentences.risk_since_raise(found, seen.taken if seen else None),
         seen=seen,
-        taken=sentences.last_taken(found, person.name) or (seen.taken if seen and seen.changes else None),
+        taken=sentences.last_taken(found, person.name) or (seen.proposed if seen else None),
         risk_steps=risk_steps(found),
         waterfall=reasons_waterfall(found, asset),
         caveat=CAVEAT,

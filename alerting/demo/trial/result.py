@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from alerting.definitions.fields.costs import Costs
 from alerting.demo.trial.records import DayTotals, Findings, Problem
+from alerting.learning.metrics.confidence import wilson_interval
 
 Floats = npt.NDArray[np.float64]
 SAMPLES = 2000
@@ -49,11 +50,12 @@ class TrialResult:
 
 
 def share(hits: Sequence[bool]) -> Interval:
-    """Return the share of hits, with the interval of draws of the cases themselves."""
+    """Return the share of hits, with the interval of draws of the cases; of Wilson (1927) where all cases are equal."""
     values = np.array(hits, np.float64)
     if not len(values):
         return Interval(None, None, None, 0, "%")
-    low, high = _bounds(values)
+    count = float(values.sum())
+    low, high = _bounds(values) if 0 < count < len(values) else wilson_interval(count, len(values))
     return Interval(float(values.mean()), low, high, len(values), "%")
 
 

@@ -7,13 +7,16 @@ of the normal rows themselves says how unusual the row is.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from alerting.learning.features.plan import FeaturePlan
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Floats = npt.NDArray[np.float64]
 NEAREST = 5
@@ -56,12 +59,18 @@ class NormalRows:
         return float(np.quantile(self.distances, share))
 
     @cached_property
-    def _tree(self) -> cKDTree:
-        return cKDTree(self.rows)
+    def _tree(self) -> "cKDTree":
+        return _tree_of(self.rows)
 
     def _scaled(self, values: Floats) -> Floats:
         scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
         return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+def _tree_of(rows: Floats) -> "cKDTree":
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - commands that score nothing load no library of models
+
+    return cKDTree(rows)
 
 
 def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int) -> NormalRows | None:
@@ -83,7 +92,7 @@ def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.i
     scale = [_round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)]
     empty = NormalRows(columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0))
     scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
-    nearest, _ = cKDTree(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
+    nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
     distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
     return NormalRows(columns, empty.centre, empty.scale, scaled, distances)
 

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.learning.models import files as model_files
 from alerting.usecases.evaluation import new_episodes
@@ -82,6 +84,23 @@ def test_one_catch_up_gives_the_advice_of_every_step(end, late):
     at_once.run(end + late)
     assert [content(e) for e in step_by_step.episodes] == [content(e) for e in at_once.episodes]
     assert any(e.present for e in at_once.episodes)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    ticks=st.sets(st.integers(1, END - 2), max_size=12),
+    humid=st.lists(st.sampled_from([NORMAL, CRITICAL]), min_size=8, max_size=8),
+    moist=st.lists(st.sampled_from([4.0, 4.0, 5.5]), min_size=8, max_size=8),
+)
+def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
+    live, at_once = Line(), Line()
+    for made in (live, at_once):
+        for minute in range(1, END):
+            values = {"humidity": humid[minute // 10], "moisture": moist[minute // 10], "setpoint": HOT}
+            made.feed([minute], **values)
+    live.run(*sorted(ticks), END - 1)
+    at_once.run(END - 1)
+    assert [content(e) for e in live.episodes] == [content(e) for e in at_once.episodes]
 
 
 def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(monkeypatch):

@@ -1,4 +1,4 @@
-"""When models are trained again: as stated, else spread over the nights of a week."""
+"""Times at which models are trained again: as stated, else spread over the nights of a week."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""When a definition is suppressed by design: states of the line and the calendar, as spans of time."""
+"""Suppression of a definition by design: states of the line and the calendar, as spans of time."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Which stored episode a re-evaluated one is."""
+"""A re-evaluated episode is recognised among the stored ones."""
 
 from dataclasses import replace
 

@@ -67,3 +67,12 @@ def test_the_advice_that_was_followed_best_counts():
 def test_nothing_is_proposed_where_nothing_is_known():
     assert recognise([advice()], OVEN, AT_RAISE, readings(belt=[8.0])) is None
     assert recognise([advice(belt=7.4)], OVEN, {"belt": None}, readings(belt=[7.4])) is None
+
+
+@pytest.mark.parametrize(
+    ("belt", "proposed"),
+    [([7.4], "yes"), ([7.7], "partly"), ([8.4], None), ([8.0], None)],
+    ids=["as advised", "towards it", "the other way", "as it was"],
+)
+def test_only_a_change_towards_the_advice_is_proposed_as_an_answer(belt, proposed):
+    assert recognise([advice(belt=7.4)], OVEN, AT_RAISE, readings(belt=belt)).proposed == proposed

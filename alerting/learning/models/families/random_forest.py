@@ -20,6 +20,7 @@ from alerting.learning.models.trained import ModelRefused
 
 MOST_TREES = 10_000
 MOST_THREADS = 64
+MOST_PER_SPLIT = 32  # columns looked at for one split: with more, fits on hundreds of columns take longer and are no better
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ class RandomForest(ModelFamily):
         settings = {key: value for key, value in params.items() if key != "pairs"}
         if params["class_weight"] == "balanced":
             settings["class_weight"] = {0: total / (2 * (total - positive)), 1: total / (2 * positive)}
-        forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=False), pairs)
-        forest.fit(encoding.encode(rows.matrix), label, weight)
+        encoded = encoding.encode(rows.matrix)
+        if isinstance(share := params["max_features"], float):
+            settings["max_features"] = min(max(1, int(share * encoded.shape[1])), MOST_PER_SPLIT)
+        forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
+        forest.fit(encoded, label, weight)
         # one thread from here: several would add up the votes in any order, and the last bits would differ
         return Estimator(self.name, Forest(forest.set_params(n_jobs=1)), columns, encoding)
 

@@ -1,4 +1,4 @@
-"""Which trainings are due: what follows from the questions and the newest training of each."""
+"""Trainings that are due, by the questions and the newest training of each."""
 
 from dataclasses import replace
 
