@@ -28,6 +28,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
         yield Fault("features.windows", "every window must be longer than 0s")
     yield from _period_faults(definition.periods)
     yield from _operating_point_faults(definition.operating_point)
+    for name, limits in definition.recommendation.variables.items():
+        if limits.min is not None and limits.max is not None and limits.min > limits.max:
+            yield Fault(f"recommendation.variables.{name}", f"min {limits.min:g} is above max {limits.max:g}")
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
@@ -102,6 +105,7 @@ def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], even
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
                 yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
+    yield from _lever_faults(definition, targets)
     yield from event_faults("features.events", definition.features.events, event_types)
     attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:
@@ -109,3 +113,15 @@ def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], even
             yield Fault(
                 "features.attributes", f"none of the matched assets has an attribute {name!r}", nearest(name, attributes, "known")
             )
+
+
+def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[Fault]:
+    """Return a fault for each variable with limits of advice that no matched asset has, or that operators can set in none."""
+    declared = [(name, variable.controllable) for asset in targets for name, variable in asset.variables.items()]
+    names, can_be_set = {name for name, _ in declared}, {name for name, controllable in declared if controllable}
+    for name, limits in definition.recommendation.variables.items():
+        path = f"recommendation.variables.{name}"
+        if name not in names:
+            yield Fault(path, "none of the matched assets has this variable", nearest(name, can_be_set, "controllable variables"))
+        elif name not in can_be_set and limits.controllable is None:
+            yield Fault(path, "operators can set it in none of the matched assets", "declare it controllable: true in the asset")

@@ -216,3 +216,21 @@ def test_event_types_and_attributes_are_held_against_what_is_known():
     known = [EventType(name="failure-comp1", duration="instant")]
     faults = faults_against_assets(definition, [Asset(name="oven-1", attributes={"model": "m1"})], known)
     assert [f.path for f in faults] == ["features.events", "features.attributes"]
+
+
+def test_limits_of_advice_are_held_against_variables_that_can_be_set():
+    asset = oven(belt_speed=Variable(controllable=True), moisture=Variable())
+    limits = {"belt_sped": {"max": 8}, "moisture": {"min": 1}, "belt_speed": {"rate": 0.1}}
+    definition = classifier(recommendation={"variables": limits})
+    assert [str(f) for f in faults_against_assets(definition, [asset], [])] == [
+        "recommendation.variables.belt_sped: none of the matched assets has this variable (did you mean belt_speed?)",
+        "recommendation.variables.moisture: operators can set it in none of the matched assets "
+        "(declare it controllable: true in the asset)",
+    ]
+    left_alone = classifier(recommendation={"variables": {"moisture": {"controllable": False}}})
+    assert faults_against_assets(left_alone, [asset], []) == []
+
+
+def test_limits_of_advice_leave_something_between_them():
+    with pytest.raises(DefinitionRefused, match=r"recommendation.variables.belt_speed: min 9 is above max 8"):
+        classifier(recommendation={"variables": {"belt_speed": {"min": 9, "max": 8}}})
