@@ -10,10 +10,9 @@ import pandas as pd
 from alerting.definitions.assets import Relation
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.recommendation.levers import Lever, following, known_instants
+from alerting.recommendation.levers import MOST_ROWS, Lever, following, known_instants, usual_step
 
 Floats = npt.NDArray[np.float64]
-MOST_ROWS = 500  # of the time after the instant, in which all else is held
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Courses:
         for relation in following(self.history.asset, *courses):
             drivers = [deltas.get(name, np.zeros((1, len(self._ts)))) for name in relation.drivers]
             deltas[relation.variable] = self._follow(relation, drivers)
-            if relation.variable in self.history.readings:
+            if relation.variable in self.history.readings and self.history.asset.variables[relation.variable].type != "category":
                 own = self.history.readings[relation.variable].to_numpy(np.float64)
                 courses[relation.variable] = own + deltas[relation.variable]
         return [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
@@ -96,8 +95,7 @@ def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: 
     A variable without a usual sampling is carried forward as it is. Those in `always` have a value at every added reading.
     """
     sampling = {number.name: number.sampling_ms for number in plan.numbers}
-    step = min([s for s in sampling.values() if s] or [plan.stride_ms])
-    step = max(step, -(-(until - instant) // MOST_ROWS))
+    step = max(usual_step(plan), -(-(until - instant) // MOST_ROWS))
     times = instant + np.arange(1, (until - instant) // step + 1, dtype=np.int64) * step
     if not len(times) or times[-1] < until:
         times = np.append(times, until)
