@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.faults import Fault, UserError, nearest
+from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.ports import IngestionPorts
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
@@ -51,12 +51,13 @@ def import_assets(
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
     Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
-    twice, a parent that is not known, or a new type for a variable of an asset that has readings.
+    twice, a parent that is not known, a relation of what is no number of the asset, or a new type for a variable with readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
     merged = {} if faults else {str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given}
     faults += _parent_faults(given, {*existing, *merged})
+    faults += [fault for asset in merged.values() for fault in _relation_faults(asset)]
     faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
         raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
@@ -100,7 +101,7 @@ def _faults(given: GivenAsset) -> list[Fault]:
     try:
         Asset.model_validate(dict(given.document))
     except ValidationError as error:
-        return [_fault(given.origin, e) for e in error.errors()]
+        return [_fault(given.origin, e) for e in merge_alternatives(error.errors())]
     return []
 
 
@@ -125,6 +126,20 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
         for asset in given
         if (parent := asset.document.get("parent")) and parent not in names
     ]
+
+
+def _relation_faults(asset: Asset) -> list[Fault]:
+    faults = []
+    for i, relation in enumerate(asset.relations):
+        for field, name in (("variable", relation.variable), ("of", relation.of), ("minus", relation.minus)):
+            where, declared = f"{asset.name}.relations.{i}.{field}", asset.variables.get(name or "")
+            if name is not None and declared is None:
+                faults.append(
+                    Fault(where, f"the asset has no variable {name!r}", nearest(name, asset.variables, "its variables"))
+                )
+            elif declared is not None and declared.type == "category":
+                faults.append(Fault(where, f"{name!r} is a category, which cannot follow or be followed", "name a number"))
+    return faults
 
 
 def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fault]:
