@@ -28,6 +28,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
         yield Fault("features.windows", "every window must be longer than 0s")
     yield from _period_faults(definition.periods)
     yield from _operating_point_faults(definition.operating_point)
+    for name, limits in definition.recommendation.variables.items():
+        if limits.min is not None and limits.max is not None and limits.min > limits.max:
+            yield Fault(f"recommendation.variables.{name}", f"min {limits.min} must not be greater than max {limits.max}")
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
@@ -96,12 +99,16 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
 
 
 def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
-    """Return the faults of the names of variables, attributes and event types that features use."""
+    """Return the faults of the names of variables, attributes and event types that features and advice use."""
     types = {name for asset in targets for name in asset.variables}
     for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
                 yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
+    for name in definition.recommendation.variables:
+        if name not in types:
+            hint = nearest(name, types, "known variables")
+            yield Fault(f"recommendation.variables.{name}", "none of the matched assets has this variable", hint)
     yield from event_faults("features.events", definition.features.events, event_types)
     attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:

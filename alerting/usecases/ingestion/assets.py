@@ -1,6 +1,6 @@
 """Import of assets: given fields replace stored ones, the other fields stay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Fault, UserError
+from alerting.definitions.faults import Fault, UserError, nearest
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.ports import IngestionPorts
 
@@ -51,12 +51,14 @@ def import_assets(
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
     Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
-    twice, a parent that is not known, or a new type for a variable of an asset that has readings.
+    twice, a parent that is not known, a relation of variables that are no numbers of the asset, or a new type for a variable of
+    an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
     merged = {} if faults else {str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given}
     faults += _parent_faults(given, {*existing, *merged})
+    faults += [fault for asset in merged.values() for fault in _relation_faults(asset)]
     faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
         raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
@@ -143,6 +145,16 @@ def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fau
         )
         for name, old, new in changed
     ]
+
+
+def _relation_faults(asset: Asset) -> Iterator[Fault]:
+    for number, relation in enumerate(asset.relations):
+        for name in (relation.variable, *relation.drivers):
+            where = f"{asset.name}.relations.{number}"
+            if name not in asset.variables:
+                yield Fault(where, f"the asset declares no variable {name!r}", nearest(name, asset.variables, "known variables"))
+            elif asset.variables[name].type == "category":
+                yield Fault(where, f"{name!r} is a category; only numbers follow others")
 
 
 def _document(asset: Asset) -> dict[str, Any]:

@@ -57,6 +57,10 @@ def test_five_lines_make_a_definition(document):
             "problem.recovery: with horizon: 0s every unit counts (remove recovery)",
         ),
         (
+            too_moist(recommendation={"variables": {"belt": {"min": 9, "max": 8}}}),
+            "recommendation.variables.belt: min 9.0 must not be greater than max 8.0",
+        ),
+        (
             too_moist(features={"stride": "1h"}),
             "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten features.stride)",
         ),
@@ -209,6 +213,15 @@ def test_an_unknown_asset_is_answered_with_the_known_ones():
 def test_a_category_has_no_limit():
     asset = oven(temperature=Variable(type="category"))
     assert "a limit needs a number" in str(faults_against_assets(threshold(), [asset], [])[0])
+
+
+def test_limits_of_advice_for_a_variable_that_no_asset_has_are_refused():
+    """Otherwise a spelling mistake would let advice move what its author has excluded."""
+    definition = classifier(recommendation={"variables": {"belt_sped": {"controllable": False}, "belt_speed": {"max": 9}}})
+    faults = faults_against_assets(definition, [oven(belt_speed=Variable(controllable=True))], [])
+    assert [str(f) for f in faults] == [
+        "recommendation.variables.belt_sped: none of the matched assets has this variable (did you mean belt_speed?)"
+    ]
 
 
 def test_event_types_and_attributes_are_held_against_what_is_known():
