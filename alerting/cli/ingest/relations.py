@@ -1,4 +1,4 @@
-"""`alerting asset`: what the history of an asset says about it."""
+"""`alerting asset`: relations of an asset's variables, estimated from its history."""
 
 from datetime import timedelta
 from typing import Annotated
