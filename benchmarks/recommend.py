@@ -162,7 +162,7 @@ def _ours(
     for k, row in enumerate(alarmed.tolist()):
         history = _history(dataset, matrix, row)
         started = time.perf_counter()
-        found = recommend(model, history, from_millis(int(dataset.at[row])), 3, answers=answers)
+        found = recommend(model, history, from_millis(int(dataset.at[row])), 2, answers=answers)
         seconds.append(time.perf_counter() - started)
         results.append(found)
         if found.helps:
@@ -178,7 +178,9 @@ def _history(dataset: Dataset, matrix: Floats, row: int) -> History:
     for i, name in enumerate(dataset.plan.columns):
         short = name.removesuffix(".last")
         low, high = (float(f(matrix[dataset.part == "train", i])) for f in (np.min, np.max))
-        setting = {"controllable": True, "min": low, "max": high, "step": STEPS[name]} if name in STEPS else {}
+        middle = np.median(train := matrix[dataset.part == "train", i])
+        cost = (high - low) / float(np.median(np.abs(train - middle)) or 1.0)  # effort in median absolute deviations
+        setting = {"controllable": True, "min": low, "max": high, "step": STEPS[name], "cost": cost} if name in STEPS else {}
         variables[short] = Variable(type="category") if name == TYPE else Variable(**setting)
     readings = dataset.rows.iloc[[row]].rename(columns=lambda name: name.removesuffix(".last"))
     readings["Type"] = readings["Type"].astype(object)
@@ -250,7 +252,7 @@ def _guidance(model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int
         history, at = _history(dataset, matrix, row), from_millis(int(dataset.at[row]))
         explained = explain_matrix(model, matrix[row])
         shuffled = replace(explained, shares=random.permutation(explained.shares))
-        guided, unguided = (recommend(model, history, at, 3, explained=e, answers=1) for e in (explained, shuffled))
+        guided, unguided = (recommend(model, history, at, 2, explained=e, answers=1) for e in (explained, shuffled))
         counts.append((guided.scorings, unguided.scorings))
         same += guided.effort is not None and unguided.effort is not None and abs(guided.effort - unguided.effort) < 1e-9
     guided_mean, random_mean = (round(float(mean), 1) for mean in np.mean(counts, axis=0))

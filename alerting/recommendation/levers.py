@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
+ANY_CHANGE = 0.08  # effort of changing a variable at all, as a share of its range: one larger change before two small ones
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000
 
@@ -52,9 +53,9 @@ class Lever:
         return tuple(sign * distance for distance in each for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
-        """Return the effort of a setting: the share of the whole range, times the variable's cost."""
+        """Return the effort of a setting: the share of the whole range and that of any change, times the variable's cost."""
         share = 1.0 if self.levels else abs(value - self.present) / self.span
-        return self.cost * share if value != self.present else 0.0
+        return self.cost * (share + ANY_CHANGE) if value != self.present else 0.0
 
     def ramp_ms(self, value: float) -> float:
         """Return the milliseconds that it takes to reach a setting."""

@@ -26,7 +26,7 @@ from alerting.recommendation.situation import Situation, base_row
 
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
 # shares of the normal rows that lie as near to the others as an answer: wanted; needed, unless the line is farther off already
-USUAL, PLAUSIBLE = 0.8, 0.95
+USUAL, PLAUSIBLE = 0.79, 0.95
 ANSWERS = 3
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 

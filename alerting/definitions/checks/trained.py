@@ -30,7 +30,7 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     yield from _operating_point_faults(definition.operating_point)
     for name, limits in definition.recommendation.variables.items():
         if limits.min is not None and limits.max is not None and limits.min > limits.max:
-            yield Fault(f"recommendation.variables.{name}", f"min {limits.min} must not be greater than max {limits.max}")
+            yield Fault(f"recommendation.variables.{name}", f"min {limits.min:g} is above max {limits.max:g}")
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
@@ -99,16 +99,13 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
 
 
 def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
-    """Return the faults of the names of variables, attributes and event types that features and advice use."""
+    """Return the faults of the names of variables, attributes and event types that features use."""
     types = {name for asset in targets for name in asset.variables}
     for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
                 yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
-    for name in definition.recommendation.variables:
-        if name not in types:
-            hint = nearest(name, types, "known variables")
-            yield Fault(f"recommendation.variables.{name}", "none of the matched assets has this variable", hint)
+    yield from _lever_faults(definition, targets)
     yield from event_faults("features.events", definition.features.events, event_types)
     attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:
@@ -116,3 +113,15 @@ def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], even
             yield Fault(
                 "features.attributes", f"none of the matched assets has an attribute {name!r}", nearest(name, attributes, "known")
             )
+
+
+def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[Fault]:
+    """Return a fault for each variable with limits of advice that no matched asset has, or that operators can set in none."""
+    declared = [(name, variable.controllable) for asset in targets for name, variable in asset.variables.items()]
+    names, can_be_set = {name for name, _ in declared}, {name for name, controllable in declared if controllable}
+    for name, limits in definition.recommendation.variables.items():
+        path = f"recommendation.variables.{name}"
+        if name not in names:
+            yield Fault(path, "none of the matched assets has this variable", nearest(name, can_be_set, "controllable variables"))
+        elif name not in can_be_set and limits.controllable is None:
+            yield Fault(path, "operators can set it in none of the matched assets", "declare it controllable: true in the asset")

@@ -57,10 +57,6 @@ def test_five_lines_make_a_definition(document):
             "problem.recovery: with horizon: 0s every unit counts (remove recovery)",
         ),
         (
-            too_moist(recommendation={"variables": {"belt": {"min": 9, "max": 8}}}),
-            "recommendation.variables.belt: min 9.0 must not be greater than max 8.0",
-        ),
-        (
             too_moist(features={"stride": "1h"}),
             "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten features.stride)",
         ),
@@ -215,17 +211,26 @@ def test_a_category_has_no_limit():
     assert "a limit needs a number" in str(faults_against_assets(threshold(), [asset], [])[0])
 
 
-def test_limits_of_advice_for_a_variable_that_no_asset_has_are_refused():
-    """Otherwise a spelling mistake would let advice move what its author has excluded."""
-    definition = classifier(recommendation={"variables": {"belt_sped": {"controllable": False}, "belt_speed": {"max": 9}}})
-    faults = faults_against_assets(definition, [oven(belt_speed=Variable(controllable=True))], [])
-    assert [str(f) for f in faults] == [
-        "recommendation.variables.belt_sped: none of the matched assets has this variable (did you mean belt_speed?)"
-    ]
-
-
 def test_event_types_and_attributes_are_held_against_what_is_known():
     definition = classifier(problem={"event": "failure-*"}, features={"events": ["error*"], "attributes": ["age"]})
     known = [EventType(name="failure-comp1", duration="instant")]
     faults = faults_against_assets(definition, [Asset(name="oven-1", attributes={"model": "m1"})], known)
     assert [f.path for f in faults] == ["features.events", "features.attributes"]
+
+
+def test_limits_of_advice_are_held_against_variables_that_can_be_set():
+    asset = oven(belt_speed=Variable(controllable=True), moisture=Variable())
+    limits = {"belt_sped": {"max": 8}, "moisture": {"min": 1}, "belt_speed": {"rate": 0.1}}
+    definition = classifier(recommendation={"variables": limits})
+    assert [str(f) for f in faults_against_assets(definition, [asset], [])] == [
+        "recommendation.variables.belt_sped: none of the matched assets has this variable (did you mean belt_speed?)",
+        "recommendation.variables.moisture: operators can set it in none of the matched assets "
+        "(declare it controllable: true in the asset)",
+    ]
+    left_alone = classifier(recommendation={"variables": {"moisture": {"controllable": False}}})
+    assert faults_against_assets(left_alone, [asset], []) == []
+
+
+def test_limits_of_advice_leave_something_between_them():
+    with pytest.raises(DefinitionRefused, match=r"recommendation.variables.belt_speed: min 9 is above max 8"):
+        classifier(recommendation={"variables": {"belt_speed": {"min": 9, "max": 8}}})

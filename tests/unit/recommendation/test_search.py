@@ -14,6 +14,7 @@ from alerting.learning.features.plan import CategorySource
 from alerting.learning.models.families.lightgbm import BoosterMean
 from alerting.learning.models.normal import NormalRows
 from alerting.recommendation.contributions import Explanation
+from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import MARGIN, recommend
 from tests.helpers.advice import AT, history, lever, model_of, plan
 
@@ -30,7 +31,7 @@ def advise(risk, variables, present, threshold=0.5, limits=None, max_changes=2, 
 def test_two_levers_that_help_only_together_are_found():
     found = advise(lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9, {"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0})
     assert (changes(found), found.search) == ({"a": 7.0, "b": 2.0}, "least")
-    assert found.effort == pytest.approx(0.5)
+    assert found.effort == pytest.approx(0.5 + 2 * ANY_CHANGE)
     alone = advise(
         lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9, {"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0}, max_changes=1
     )
@@ -114,7 +115,7 @@ def test_costs_of_asset_and_definition_choose_the_lever():
     )
     (other,) = chosen().alternatives
     assert [c.variable for c in other.changes] == ["b"]
-    assert other.effort == pytest.approx(0.2)
+    assert other.effort == pytest.approx(0.2 + ANY_CHANGE)
 
 
 def test_a_rate_makes_a_ramp_from_now_whose_end_is_scored():
@@ -220,7 +221,7 @@ def test_no_cheaper_answer_exists_than_the_least_one(boosted, present, share):
     threshold = before * share / MARGIN if share < MARGIN else before
     grid = np.array(list(product(*(np.arange(11.0) if n in names else [np.nan] for n in "abc"))))
     risk = 1 / (1 + np.exp(-boosted.margin(grid)))
-    effort = np.nansum(np.abs(grid - present) / 10 * np.array([1, 2, 3]), axis=1)
+    effort = np.nansum((np.abs(grid - present) / 10 + ANY_CHANGE * (grid != present)) * np.array([1, 2, 3]), axis=1)
     under = effort[(risk < MARGIN * threshold) & (effort > 0)]
     if len(under) and threshold <= before:
         assert (found.search, found.effort) == ("least", pytest.approx(under.min()))
