@@ -120,7 +120,7 @@ def trial(
     ] = 2,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Seed of the line; given several times: one trial each, and figures over all. 1 by default."),
+        typer.Option(min=0, help="Seed of the line; given several times: one trial each, and metrics over all. 1 by default."),
     ] = None,
     follow: Annotated[float, typer.Option(help="Share of the alerts that the operator follows, 0 to 1.")] = 1.0,
     delay: Annotated[str, typer.Option(help="Time from an alert to the change of the set-points.")] = "3m",
@@ -153,6 +153,8 @@ def trial(
     chosen = _trial_definition(definition)
     minutes = int(_duration(delay, "--delay") / timedelta(minutes=1))
     target = out or Path("demo-trial.html")
+    if not target.suffix or target.is_dir():
+        raise typer.BadParameter(f"{target} is not a file name with an ending, such as demo-trial.html", param_hint="--out")
     found = []
     with progress() as report_progress:
         for number in dict.fromkeys(seed or [1]):
@@ -195,7 +197,7 @@ def _print_trial(result: "TrialResult", target: Path) -> None:
 
     rows = [
         {
-            "figure": TITLES[name],
+            "metric": TITLES[name],
             "value": amount(i),
             "unit": "" if i.unit == "%" else i.unit,
             "95 %": interval(i),
@@ -203,7 +205,7 @@ def _print_trial(result: "TrialResult", target: Path) -> None:
         }
         for name, i in result.metrics.items()
     ]
-    show(rows, ["figure", "value", "unit", "95 %", "cases"], False, "")
+    show(rows, ["metric", "value", "unit", "95 %", "cases"], False, "")
     for why, count in result.why_not.items():
         console.print(f"not avoided, {count} times: {why}")
     console.print(f"{headline(result)} Page: {target}")

@@ -150,7 +150,7 @@ class TrainedDefinition(Definition):
     costs: Costs | None = Field(
         None,
         exclude_if=lambda costs: costs is None,
-        description="What misses, false alarms and interventions cost, for sums of money (`alerting demo trial`). It does not "
+        description="Costs of misses, false alarms and interventions, for sums of money (`alerting demo trial`). It does not "
         "choose the threshold: operating_point.cost_of_miss and cost_of_false_alarm do, and may differ.",
     )
     feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="Effect of operators' feedback on training.")

@@ -45,7 +45,7 @@ RELATIONS = (
     ),
     Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
 )
-"""What follows a set-point: a zone's temperature within minutes, as far as its burner can, and the belt's speed."""
+"""Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the belt's speed."""
 
 
 def demo_asset() -> Asset:

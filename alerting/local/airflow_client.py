@@ -72,7 +72,7 @@ class AirflowClient:
                 elif answer.is_success or answer.status_code in also_done:
                     return answer.json()
                 problem = f"{answer.status_code} {answer.text[:200]}"
-            except httpx.TransportError as fault:
+            except (httpx.HTTPError, ValueError, KeyError, TypeError) as fault:  # away, or another server's answer
                 problem = str(fault)
             if time.monotonic() + POLL_S > deadline:
                 raise AirflowSilent(f"{method} {path}: {problem}")

@@ -184,6 +184,9 @@ class Decisions(Protocol):
     def of(self, definition: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, oldest first."""
 
+    def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
+        """Return the decisions on each of these definitions without their evidence, oldest first; one without any is absent."""
+
     def newest(self, definition: str, count: int) -> list[DecisionRecord]:
         """Return the last decisions on a definition without their evidence, oldest first."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from alerting.definitions.assets import Relation
 from alerting.learning.features.plan import FeaturePlan
@@ -37,9 +38,8 @@ class Courses:
         for relation in following(self.history.asset, *courses):
             drivers = [deltas.get(name, np.zeros((1, len(self._ts)))) for name in relation.drivers]
             deltas[relation.variable] = self._follow(relation, drivers)
-            if relation.variable in self.history.readings and self.history.asset.variables[relation.variable].type != "category":
-                own = self.history.readings[relation.variable].to_numpy(np.float64)
-                courses[relation.variable] = own + deltas[relation.variable]
+            if self._is_number(relation.variable):
+                courses[relation.variable] = self._own(relation.variable) + deltas[relation.variable]
         return [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
 
     @property
@@ -78,6 +78,9 @@ class Courses:
         for i in range(first + 1, change.shape[1]):
             lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * kept[i - 1]
         return lagged
+
+    def _is_number(self, name: str) -> bool:
+        return name in self.history.readings and is_numeric_dtype(self.history.readings[name].dtype)
 
     def _own(self, name: str) -> Floats:
         return self.history.readings[name].to_numpy(np.float64)

@@ -80,7 +80,7 @@ def _best_driver(name: str, follower: Floats, drivers: Mapping[str, Floats], int
 
 
 def _fit(name: str, follower: Floats, of: str, driver: Floats, interval: timedelta) -> SuggestedRelation | None:
-    """Return the relation of the best lag; None if the set-point hardly changes, or explains too little."""
+    """Return the relation of the best lag, in whole seconds; None if the set-point hardly changes, or explains too little."""
     present = ~np.isnan(driver)
     if not present.any():
         return None
@@ -95,7 +95,7 @@ def _fit(name: str, follower: Floats, of: str, driver: Floats, interval: timedel
     if best is None or best.explained < LEAST_SHARE:
         return None
     at_once = fits[0] if fits[0] in possible and best.explained - fits[0].explained < SIMPLER else best
-    constant = interval * at_once.lag if at_once.lag else None
+    constant = timedelta(seconds=max(1, round((interval * at_once.lag).total_seconds()))) if at_once.lag else None
     return SuggestedRelation(name, of, _rounded(at_once.gain), constant, at_once.explained, at_once.described, changes)
 
 

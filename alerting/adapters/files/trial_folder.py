@@ -17,7 +17,10 @@ class TrialFolder:
 
     def load(self, name: str) -> bytes | None:
         file = self._folder / name
-        return file.read_bytes() if file.exists() else None
+        try:
+            return file.read_bytes() if file.exists() else None
+        except OSError as error:
+            raise UserError(f"{file}: cannot be read ({error.strerror})") from error
 
     def save(self, name: str, content: bytes) -> None:
         partial = self._folder / f"{name}.partial"

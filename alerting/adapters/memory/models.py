@@ -35,6 +35,9 @@ class MemoryDecisions:
     def of(self, definition: str) -> list[DecisionRecord]:
         return [d for d in self._decisions if d.definition == definition]
 
+    def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
+        return {name: [replace(d, evidence={}) for d in made] for name in definitions if (made := self.of(name))}
+
     def newest(self, definition: str, count: int) -> list[DecisionRecord]:
         return [replace(d, evidence={}) for d in self.of(definition)[-count:]]
 

@@ -1,15 +1,23 @@
-"""`alerting asset`: what the history of an asset says about it."""
+"""`alerting asset`: relations of an asset's variables, estimated from its history."""
 
-from datetime import timedelta
-from typing import Annotated
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerting.cli.printing.output import console, print_json
+from alerting.cli.printing.output import console, print_json, short
 from alerting.cli.support import Json, command, command_group, platform
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.spoken import spoken_share
+
+if TYPE_CHECKING:
+    from alerting.definitions.assets import Asset
+    from alerting.ports import Readings
+    from alerting.readings.history import History
+
+SHORTEST = timedelta(hours=1)
 
 asset_group = command_group("Assets: which variables follow which set-points.")
 
@@ -18,7 +26,7 @@ asset_group = command_group("Assets: which variables follow which set-points.")
 @command
 def relations(
     name: Annotated[str, typer.Argument(help="Name of the asset.")],
-    last: Annotated[str, typer.Option(help="Estimate from the last so many days, e.g. 30d.")] = "30d",
+    last: Annotated[str, typer.Option(help="Estimate from the last so many days, e.g. 30d, of at most 50,000 instants.")] = "30d",
     as_json: Json = False,
 ) -> None:
     """Suggest which variables follow which set-points, estimated from history, as YAML to confirm.
@@ -28,7 +36,7 @@ def relations(
     """
     import yaml
 
-    from alerting.recommendation.relations import suggest_relations
+    from alerting.recommendation.relations import MOST_ROWS, suggest_relations
 
     try:
         length = parse_duration(last)
@@ -41,15 +49,15 @@ def relations(
         span = p.readings.span(name)
         if span is None:
             raise UserError(f"{name} has no readings yet: relations are estimated from history")
-        history = p.readings.load(asset, span[1] - max(length, timedelta(hours=1)), span[1])
+        history = load_newest(p.readings, asset, span[1], max(length, SHORTEST), MOST_ROWS)
     found = suggest_relations(history)
     if as_json:
         print_json([{**s.to_document(), "explained": s.explained, "described": s.described, "changes": s.changes} for s in found])
         return
     if not found:
-        console.print(f"# no variable of {name} follows one of its set-points clearly in the last {last}")
+        console.print(f"# no variable of {name} follows one of its set-points clearly {_period(history)}")
         return
-    console.print(f"# estimated from the last {last} of {name}; confirm each before use. R²: share of the variance explained")
+    console.print(f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the variance explained")
     console.print("relations:")
     for s in found:
         entry = yaml.safe_dump(s.to_document(), default_flow_style=True, sort_keys=False, width=200).strip()
@@ -59,3 +67,22 @@ def relations(
             markup=False,
             highlight=False,
         )
+
+
+def load_newest(readings: "Readings", asset: "Asset", until: datetime, length: timedelta, rows: int) -> "History":
+    """Return the last `rows` instants of an asset's numbers, of at most `length` before `until`.
+
+    They are read in lengths that grow fourfold, so that a fast line is not read for a month of which seconds are used.
+    """
+    numbers = [name for name, variable in asset.variables.items() if variable.type == "number"]
+    period = min(length, SHORTEST)
+    while True:
+        history = readings.load(asset, until - period, until, numbers, events_since=until)
+        if len(history.readings) >= rows or period >= length:
+            return replace(history, readings=history.readings.iloc[-rows:])
+        period = min(length, 4 * period)
+
+
+def _period(history: "History") -> str:
+    at = history.readings.index
+    return f"from {len(at)} instants, {short(at[0])} to {short(at[-1])}" if len(at) else "without readings of numbers"

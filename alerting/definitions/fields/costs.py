@@ -1,4 +1,4 @@
-"""What problems, alarms and interventions cost the plant."""
+"""Costs of problems, alarms and interventions to the plant."""
 
 from pydantic import Field
 

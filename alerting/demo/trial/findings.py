@@ -1,4 +1,4 @@
-"""From two walked lines to findings: what became of each problem, what each intervention was for, and totals by day."""
+"""Compare two walked lines: each problem, avoided or not; each intervention, needed or not; totals by day."""
 
 from collections.abc import Sequence
 from datetime import timedelta

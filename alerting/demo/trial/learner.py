@@ -18,7 +18,7 @@ NewPlatform = Callable[[], BacktestPorts]
 
 
 @dataclass
-class ModelShelf:
+class TrialModels:
     """Port `Models` of an evaluation: the models of a trial by their version, from 1 on."""
 
     definition: Definition

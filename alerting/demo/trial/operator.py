@@ -56,7 +56,7 @@ def release_at(schedule: Schedule, alert: int, window: int) -> int:
 
 
 def with_changes(state: LineState, changes: Sequence[SetPointChange], release: int) -> LineState:
-    """Return the line with further changes; what stood before of the operator stays until the same release."""
+    """Return the line with further changes; earlier changes of the operator that are in force stay until the same release."""
     extended = tuple(
         replace(c, hold=release - c.minute) if c.actor == ACTOR and state.minute < c.until < release else c for c in state.changes
     )

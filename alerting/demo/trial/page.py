@@ -43,14 +43,14 @@ def render_trial(result: TrialResult, title: str) -> str:
     return render("trial.html", r=result, title=title, titles=TITLES, headline=headline(result), none=messages.NONE)
 
 
-def amount(figure: Interval) -> str:
-    """Format the value of a figure without its unit; shares as percent."""
-    return messages.percent(figure.value) if figure.unit == "%" else messages.number(figure.value)
+def amount(metric: Interval) -> str:
+    """Format the value of a metric without its unit; shares as percent."""
+    return messages.percent(metric.value) if metric.unit == "%" else messages.number(metric.value)
 
 
-def interval(figure: Interval) -> str:
-    """Format the interval of a figure; empty without one."""
-    if figure.low is None or figure.high is None:
+def interval(metric: Interval) -> str:
+    """Format the interval of a metric; empty without one."""
+    if metric.low is None or metric.high is None:
         return ""
-    written = messages.percent if figure.unit == "%" else messages.number
-    return f"{written(figure.low)} to {written(figure.high)}"
+    written = messages.percent if metric.unit == "%" else messages.number
+    return f"{written(metric.low)} to {written(metric.high)}"

@@ -1,4 +1,4 @@
-"""What a trial records week by week, and what it finds in the end. Times are minutes of the line."""
+"""Records of a trial, week by week, and its findings at the end. Times are minutes of the line."""
 
 from dataclasses import dataclass, field
 

@@ -31,7 +31,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """Figures of one or several trials. `why_not`: avoidable problems that happened or came without help, by reason."""
+    """Metrics of one or several trials. `why_not`: avoidable problems that no intervention avoided, by reason."""
 
     seeds: tuple[int, ...]
     weeks: int

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import datetime
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -21,6 +22,10 @@ from alerting.ports import EventRow, Files, Progress, silent
 
 RULES = 1
 """Version of the trial's rules: weeks that were stored under others do not count."""
+MOST_WEEKS = 520
+MOST_SEED = (1 << 63) - 1
+_DAMAGE = (ValueError, KeyError, AttributeError, EOFError, BadZipFile)
+_START_AGAIN = "delete the folder, and run the trial again"
 _ARGUMENTS = "trial.json"
 _CHECKPOINT = TypeAdapter(Checkpoint)
 _EVENTS = TypeAdapter(list[EventRow])
@@ -45,15 +50,19 @@ def run_trial(
 ) -> Findings:
     """Walk all weeks and compare both lines. Weeks that the store holds are restored, not walked again.
 
-    Raises UserError for impossible arguments, a store of another trial, or if no model could be trained.
+    Raises UserError for impossible arguments, a store of another trial or a damaged one, or if no model could be trained.
     """
     _check(arguments, definition)
     _claim(store, arguments, definition)
     progress("simulating the history", 0, arguments.weeks)
     lines = begin(arguments, definition)
     for number in range(1, arguments.weeks + 1):
-        if not _restore(lines, store, number):
-            start, models = lines.left.until, len(lines.shelf.files)
+        try:
+            restored = _restore(lines, store, number)
+        except _DAMAGE as damage:
+            raise UserError(f"week {number} in the folder of this trial cannot be read: {_START_AGAIN}") from damage
+        if not restored:
+            start, models = lines.left.until, len(lines.models.files)
             checkpoint = walk_week(lines, new_platform, progress)
             _store(lines, store, number, start, models, checkpoint)
     return find(lines, progress)
@@ -61,14 +70,21 @@ def run_trial(
 
 def _check(arguments: TrialArguments, definition: TrainedDefinition) -> None:
     faults = []
-    if arguments.weeks < 1:
-        faults.append(f"--weeks is {arguments.weeks}; a trial takes at least 1")
+    if not 1 <= arguments.weeks <= MOST_WEEKS:
+        faults.append(f"--weeks is {arguments.weeks}; a trial takes at least 1 and at most {MOST_WEEKS}")
+    if not 0 <= arguments.seed <= MOST_SEED:
+        faults.append(f"--seed is {arguments.seed}; it is a whole number from 0 to {MOST_SEED}")
     if not 0 <= arguments.follow <= 1:
         faults.append(f"--follow is {arguments.follow:g}; it is a share of the alerts, 0 to 1")
     if arguments.delay < 1:
         faults.append(f"--delay is {arguments.delay} min; an operator needs at least 1m")
-    if definition.problem.variable is None:
-        faults.append(f"{definition.name}: the problem is an event; a trial needs a problem by a variable of the line")
+    if arguments.retrain < 0:
+        faults.append(f"--retrain is {arguments.retrain}; it is a number of weeks, or 0 for never")
+    if definition.problem.variable != "moisture" or definition.problem.above is None:
+        faults.append(
+            f"{definition.name}: a trial knows the physics of too moist biscuits only; "
+            "write problem: {variable: moisture, above: …}"
+        )
     if faults:
         raise UserError("; ".join(faults))
 
@@ -81,14 +97,18 @@ def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefi
     trial = hashlib.sha256(whole.encode()).hexdigest()[:16]
     if stored is None:
         return store.save(_ARGUMENTS, json.dumps({"trial": trial}).encode())
-    if json.loads(stored).get("trial") != trial:
+    try:
+        found = json.loads(stored).get("trial")
+    except _DAMAGE as damage:
+        raise UserError(f"{_ARGUMENTS} in the folder of this trial cannot be read: {_START_AGAIN}") from damage
+    if found != trial:
         raise UserError("the folder of this trial holds one with other arguments or another definition: name another --out")
     return None
 
 
 def _store(lines: Lines, store: TrialStore, number: int, start: datetime, models: int, checkpoint: Checkpoint) -> None:
     """Write models and readings of a week first, and its checkpoint last: a week counts once its checkpoint exists."""
-    for version, files in enumerate(lines.shelf.files[models:], start=models + 1):
+    for version, files in enumerate(lines.models.files[models:], start=models + 1):
         store.save(f"model-{version}.npz", _pack_files(files))
     store.save(f"week-{number:02}-left.npz", _pack_readings(lines.left_readings, start))
     store.save(f"week-{number:02}-acted.npz", _pack_readings(lines.acted_readings, start))
@@ -101,8 +121,8 @@ def _restore(lines: Lines, store: TrialStore, number: int) -> bool:
     if stored is None:
         return False
     point = _CHECKPOINT.validate_json(stored)
-    for version in range(len(lines.shelf.files) + 1, point.models + 1):
-        lines.shelf.add(_unpack_files(_require(store, f"model-{version}.npz")))
+    for version in range(len(lines.models.files) + 1, point.models + 1):
+        lines.models.add(_unpack_files(_require(store, f"model-{version}.npz")))
     _unpack_readings(_require(store, f"week-{number:02}-left.npz"), lines.left_readings)
     _unpack_readings(_require(store, f"week-{number:02}-acted.npz"), lines.acted_readings)
     lines.left, lines.acted, lines.conditions = point.left, point.acted, point.conditions
@@ -116,7 +136,7 @@ def _restore(lines: Lines, store: TrialStore, number: int) -> bool:
 def _require(store: TrialStore, name: str) -> bytes:
     content = store.load(name)
     if content is None:
-        raise UserError(f"the folder of this trial has lost {name}: delete the folder, and run the trial again")
+        raise UserError(f"the folder of this trial has lost {name}: {_START_AGAIN}")
     return content
 
 

@@ -1,4 +1,4 @@
-"""What the simulation knows: the cause behind a problem, the variables that show it, and whether an action could prevent it."""
+"""Truth of the simulation: the cause behind a problem, the variables that show it, and whether an action could prevent it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -10,7 +10,7 @@ from alerting.definitions.revisions import next_revision
 from alerting.demo.asset import demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.line import LineState, new_line, simulate
-from alerting.demo.trial.learner import ModelShelf, NewPlatform, plant_view, train_model
+from alerting.demo.trial.learner import NewPlatform, TrialModels, plant_view, train_model
 from alerting.demo.trial.operator import ACTOR, Operator, changes_of, found_cause, release_at, with_changes
 from alerting.demo.trial.readings import LineReadings
 from alerting.demo.trial.records import Checkpoint, Conditions, Intervention, Pending, Raised, TrialArguments, Week
@@ -42,7 +42,7 @@ class Lines:
     acted: LineState
     left_readings: LineReadings
     acted_readings: LineReadings
-    shelf: ModelShelf
+    models: TrialModels
     conditions: Conditions
     serving: int = 0
     serving_naively: int = 0
@@ -79,7 +79,7 @@ def begin(arguments: TrialArguments, definition: TrainedDefinition) -> Lines:
         acted=simulated.state,
         left_readings=left,
         acted_readings=acted,
-        shelf=ModelShelf(definition),
+        models=TrialModels(definition),
         conditions=Conditions(state, state, state),
     )
 
@@ -102,7 +102,7 @@ def walk_week(lines: Lines, new_platform: NewPlatform, progress: Progress) -> Ch
         pending=lines.pending,
         snapshots=tuple(of_week),
         episodes=tuple(lines.episodes[known:]),
-        models=len(lines.shelf.files),
+        models=len(lines.models.files),
         serving=lines.serving,
         serving_naively=lines.serving_naively,
     )
@@ -121,7 +121,7 @@ def _train(lines: Lines, new_platform: NewPlatform, number: int, progress: Progr
     def trained(episodes: list[Episode]) -> tuple[int, str]:
         view = plant_view(new_platform(), lines.asset, lines.acted_readings, lines.revision, at)
         files, reason = train_model(view, name, episodes, at, of_trial)
-        return lines.shelf.add(files), reason
+        return lines.models.add(files), reason
 
     lines.serving, reason = trained(lines.episodes)
     if number == 1:
@@ -133,7 +133,7 @@ def _train(lines: Lines, new_platform: NewPlatform, number: int, progress: Progr
 
 def _evaluate(view: BacktestPorts, lines: Lines, state: ConditionState, until: datetime, version: int) -> TargetEvaluation:
     interval = VersionInterval(state.watermark, until, lines.revision, version)
-    return evaluate_parts(view, lines.shelf, lines.asset, state, [interval], named=True)
+    return evaluate_parts(view, lines.models, lines.asset, state, [interval], named=True)
 
 
 def _walk_left(lines: Lines, new_platform: NewPlatform, week: Week) -> Week:

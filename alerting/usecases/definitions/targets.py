@@ -47,7 +47,8 @@ def answering_revisions(platform: PlanPorts, revisions: Sequence[Revision]) -> l
     """Return every revision in service with the one that evaluates: another one while its question has no champion yet."""
     edited = [r.name for r in revisions if r.number > 1 and isinstance(r.definition, TrainedDefinition)]
     histories = platform.definitions.histories(edited) if edited else {}
-    answers = {name: present_answer(of_name, platform.decisions.of(name)).revision for name, of_name in histories.items()}
+    made = platform.decisions.histories(edited) if edited else {}
+    answers = {name: present_answer(of_name, made.get(name, [])).revision for name, of_name in histories.items()}
     return [(revision, answers.get(revision.name) or revision) for revision in revisions]
 
 

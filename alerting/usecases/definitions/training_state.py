@@ -20,10 +20,11 @@ def describe_trainings(
     trained = [r for r in newest if isinstance(r.definition, TrainedDefinition) and r.definition.state == "active"]
     names = [r.name for r in trained]
     histories = definitions.histories(names) if names else {}
+    made = decisions.histories(names) if names else {}
     by_question = {(t.definition, t.question): t for t in trainings.of(names)}
     found = {}
     for revision in trained:
-        answer = present_answer(histories.get(revision.name, [revision]), decisions.of(revision.name))
+        answer = present_answer(histories.get(revision.name, [revision]), made.get(revision.name, []))
         training = by_question.get((revision.name, question_of(revision) or ""))
         serves = answer.version is not None and answer.awaited is None
         state = describe_training(training, serves, zone)

@@ -1,6 +1,6 @@
 """Import of assets: given fields replace stored ones, the other fields stay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -51,7 +51,8 @@ def import_assets(
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
     Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
-    twice, a parent that is not known, a relation of what is no number of the asset, or a new type for a variable with readings.
+    twice, a parent that is not known, a relation of variables that are no numbers of the asset, or a new type for a variable of
+    an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
@@ -128,20 +129,6 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     ]
 
 
-def _relation_faults(asset: Asset) -> list[Fault]:
-    faults = []
-    for i, relation in enumerate(asset.relations):
-        for field, name in (("variable", relation.variable), ("of", relation.of), ("minus", relation.minus)):
-            where, declared = f"{asset.name}.relations.{i}.{field}", asset.variables.get(name or "")
-            if name is not None and declared is None:
-                faults.append(
-                    Fault(where, f"the asset has no variable {name!r}", nearest(name, asset.variables, "its variables"))
-                )
-            elif declared is not None and declared.type == "category":
-                faults.append(Fault(where, f"{name!r} is a category, which cannot follow or be followed", "name a number"))
-    return faults
-
-
 def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fault]:
     changed = [
         (name, existing.type, after.variables[name].type)
@@ -158,6 +145,16 @@ def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fau
         )
         for name, old, new in changed
     ]
+
+
+def _relation_faults(asset: Asset) -> Iterator[Fault]:
+    for number, relation in enumerate(asset.relations):
+        for name in (relation.variable, *relation.drivers):
+            where = f"{asset.name}.relations.{number}"
+            if name not in asset.variables:
+                yield Fault(where, f"the asset declares no variable {name!r}", nearest(name, asset.variables, "known variables"))
+            elif asset.variables[name].type == "category":
+                yield Fault(where, f"{name!r} is a category; only numbers follow others")
 
 
 def _document(asset: Asset) -> dict[str, Any]:

@@ -50,10 +50,10 @@ def _live(platform: MaterialPorts, revisions: Sequence[Revision], end: datetime)
 def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]) -> dict[str, datetime]:
     """Return when live evaluation of each definition began; one that was never in service is absent."""
     histories = definitions.histories({r.name for r in revisions if r.number > 1})
+    made = decisions.histories([r.name for r in revisions if isinstance(r.definition, TrainedDefinition)])
     found = {}
     for revision in revisions:
-        made = decisions.of(revision.name) if isinstance(revision.definition, TrainedDefinition) else []
-        since = live_from(histories.get(revision.name, [revision]), made)
+        since = live_from(histories.get(revision.name, [revision]), made.get(revision.name, []))
         if since is not None:
             found[revision.name] = since
     return found

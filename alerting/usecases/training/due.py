@@ -52,13 +52,13 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
     histories = platform.definitions.histories(names) if names else {}
     newest = [of_name[-1] for of_name in histories.values() if of_name]
     trainings = {(t.definition, t.question): t for t in platform.trainings.of(names)}
+    asked = [(r, question) for r in newest if r.definition.state == "active" and (question := question_of(r)) is not None]
+    untrained = [revision.name for revision, question in asked if (revision.name, question) not in trainings]
+    decisions = platform.decisions.histories(untrained) if untrained else {}
     due = []
-    for revision in sorted(newest, key=lambda r: r.at, reverse=True):
-        question = question_of(revision)
-        if question is None or revision.definition.state != "active":
-            continue
+    for revision, question in sorted(asked, key=lambda found: found[0].at, reverse=True):
         training = trainings.get((revision.name, question))
-        if training is None and last_promotion(platform.decisions.of(revision.name), question) is not None:
+        if training is None and last_promotion(decisions.get(revision.name, []), question) is not None:
             continue  # trained by an earlier release, or registered by hand
         attempt = next_attempt(revision.number, training, now)
         if attempt is not None:

@@ -11,7 +11,7 @@ from alerting.learning.models.files import model_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import ModelUnavailable, silent
+from alerting.ports import DecisionRecord, ModelUnavailable, silent
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
 from alerting.usecases.evaluation.target import ModelCache
@@ -187,6 +187,22 @@ def test_the_history_shows_champion_leaderboard_and_what_waits_and_survives_the_
     assert (history["champion"], history["training"]["run_id"], history["training"]["waiting"]) == (1, waiting, True)
     assert history["training"]["leaderboard"][0].family == "lightgbm"
     assert [v["alias"] for v in history["versions"]] == ["champion", "challenger"]
+
+
+def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without_their_evidence(stores):
+    second, first = (
+        DecisionRecord("moist", at(minute), 1, None, None, False, False, "keep", "why", {"rows": 9}, f"run-{minute}", "platform")
+        for minute in (20, 10)
+    )
+    other = replace(first, definition="dry", at=at(15), run_id="run-dry")
+    for decision in (second, first, other, replace(other, definition="left-out", run_id="run-left")):
+        stores.decisions.add(decision)
+    found = stores.decisions.histories(["moist", "dry", "unknown"])
+    assert found == {
+        "moist": [replace(first, evidence={}), replace(second, evidence={})],
+        "dry": [replace(other, evidence={})],
+    }
+    assert stores.decisions.histories([]) == {}
 
 
 # platform alerts

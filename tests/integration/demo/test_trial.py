@@ -1,9 +1,13 @@
 """A tiny trial: the same again, the same after an interruption, and refused for what cannot be tried."""
 
+import shutil
+
 import pytest
+from typer.testing import CliRunner
 
 from alerting.adapters.files.trial_folder import TrialFolder
 from alerting.adapters.memory.platform import memory_platform
+from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 from alerting.demo.trial import walk
 from alerting.demo.trial.records import TrialArguments
@@ -43,10 +47,15 @@ def run(folder, arguments=ARGUMENTS, progress=lambda *_: None):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def trial_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("trial")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(trial_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "WEEK", HOURS * 60)
-        return run(tmp_path_factory.mktemp("trial"))
+        return run(trial_folder)
 
 
 def test_the_line_that_is_acted_upon_differs_only_by_interventions(uninterrupted):
@@ -83,5 +92,28 @@ def test_a_folder_of_another_trial_and_impossible_arguments_are_refused(tmp_path
     TrialFolder(tmp_path).save("trial.json", b'{"trial": "another"}')
     with pytest.raises(UserError, match="other arguments"):
         run(tmp_path)
-    with pytest.raises(UserError, match=r"--weeks is 0.*--follow is 2"):
-        run(tmp_path, TrialArguments(weeks=0, seed=1, follow=2))
+    with pytest.raises(UserError, match=r"--weeks is 0.*--seed is -1.*--follow is 2.*--retrain is -3"):
+        run(tmp_path, TrialArguments(weeks=0, seed=-1, follow=2, retrain=-3))
+
+
+@pytest.mark.parametrize("damaged", ["trial.json", "week-01.json", "week-01-left.npz", "model-1.npz"])
+def test_a_damaged_folder_is_refused(uninterrupted, trial_folder, tmp_path, damaged):
+    folder = shutil.copytree(trial_folder, tmp_path / "copy")
+    (folder / damaged).write_bytes(b"[1")
+    with pytest.raises(UserError, match="cannot be read: delete the folder"):
+        run(folder)
+
+
+def test_a_page_that_is_no_file_is_refused_before_the_trial_runs(tmp_path):
+    """A name without an ending is that of the folder of weeks; the refusal would come after hours."""
+    for name in ("", str(tmp_path / "trial"), str(tmp_path)):
+        done = CliRunner().invoke(app, ["demo", "trial", "--out", name])
+        assert (done.exit_code, "--out" in done.stderr) == (2, True), done.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_problem_whose_physics_a_trial_does_not_know_is_refused(tmp_path):
+    """Avoidable means: drier biscuits would have prevented it. Of a problem below a limit that would be wrong."""
+    too_dry = MOIST.model_copy(update={"problem": MOIST.problem.model_copy(update={"above": None, "below": 3.0})})
+    with pytest.raises(UserError, match="too moist biscuits only"):
+        run_trial(ARGUMENTS, too_dry, memory_platform, TrialFolder(tmp_path))

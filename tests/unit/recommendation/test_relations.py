@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Asset, Relation, Variable
 from alerting.readings.history import History
 from alerting.recommendation.relations import lagged, suggest_relations
 
 MINUTES = 1200
 
 
-def history(follower: np.ndarray, setpoint: np.ndarray) -> History:
-    index = pd.date_range(datetime(2026, 1, 1, tzinfo=UTC), periods=len(setpoint), freq="min", name="ts").as_unit("ms")
+def history(follower: np.ndarray, setpoint: np.ndarray, every: str = "1min") -> History:
+    index = pd.date_range(datetime(2026, 1, 1, tzinfo=UTC), periods=len(setpoint), freq=every, name="ts").as_unit("ms")
     variables = {"setpoint": Variable(controllable=True), "other": Variable(controllable=True), "temperature": Variable()}
     other = np.repeat(np.random.default_rng(9).normal(0, 1, len(setpoint) // 40), 40)
     readings = pd.DataFrame({"setpoint": setpoint, "other": other, "temperature": follower}, index=index)
@@ -47,6 +47,14 @@ def test_a_variable_that_follows_with_a_lag_is_found_beside_noise_and_a_fault():
         "gain": 0.5,
         "time_constant": "10m",
     }
+
+
+@pytest.mark.parametrize(("every", "stated"), [("50ms", "1s"), ("250ms", "2s"), ("1s", "10s")])
+def test_the_lag_of_a_fast_line_is_stated_in_whole_seconds_as_an_asset_accepts_it(every, stated):
+    noise = np.random.default_rng(2).normal(0, 0.3, MINUTES)
+    (found,) = suggest_relations(history(lagged(setpoint(), 10.0) + noise, setpoint(), every))
+    assert Relation(**found.to_document()).time_constant == found.time_constant
+    assert found.to_document()["time_constant"] == stated
 
 
 def test_a_variable_that_is_the_setpoint_is_equal():

@@ -8,6 +8,7 @@ import lightgbm
 import numpy as np
 import pytest
 
+from alerting.definitions.assets import Relation, Variable
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource
 from alerting.learning.models.families.lightgbm import BoosterMean
@@ -35,6 +36,14 @@ def test_two_levers_that_help_only_together_are_found():
         lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9, {"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0}, max_changes=1
     )
     assert not alone.helps
+
+
+def test_a_relation_of_a_category_moves_nothing_and_stops_no_advice():
+    follows = Relation(variable="recipe", kind="equal", of="a")
+    variables = {"a": lever(), "recipe": Variable(type="category")}
+    made = model_of(lambda a: 0.1 if a >= 7 else 0.9, plan(["a"]))
+    line = history(variables, {"a": 5.0, "recipe": "crisp"}, relations=(follows,))
+    assert changes(recommend(made, line, AT, 2)) == {"a": 7.0}
 
 
 def test_the_order_of_levers_changes_scorings_but_no_answer():

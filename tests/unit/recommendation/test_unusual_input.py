@@ -6,7 +6,6 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Relation, Variable
 from alerting.learning.features.plan import NumberSource
 from alerting.learning.models.normal import NormalRows
 from alerting.recommendation import search
@@ -47,13 +46,6 @@ def test_a_ramp_changes_no_share_of_missing_values():
     often = replace(plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),))  # once a second, in fact once a minute
     made = model_of(lambda last, missing: 0.9 if missing > 0.5 else 0.1, often)
     assert not recommend(made, history({"a": lever(rate=1.0)}, {"a": 5.0}), AT, 1).helps
-
-
-def test_a_category_that_should_follow_a_number_stays_as_it_is():
-    recipe = {"a": lever(), "recipe": Variable(type="category")}
-    follows = (Relation(variable="recipe", kind="equal", of="a"),)
-    found = advise(lambda a: 0.9 if a > 7 else 0.1, recipe, {"a": 9.0, "recipe": "soft"}, relations=follows)
-    assert found.changes[0].after == 7.0
 
 
 def test_models_are_compared_without_their_normal_rows():

@@ -1,12 +1,16 @@
 """Promotion decisions in MongoDB."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import groupby
+from typing import Any
 
 from pymongo import DESCENDING
 
 from alerting.adapters.mongo.documents import MongoDatabase, from_document, insert_new, to_document, upsert
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
+
+_WITHOUT_EVIDENCE = {"evidence": False}
 
 
 class MongoDecisions:
@@ -31,9 +35,15 @@ class MongoDecisions:
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(DecisionRecord, document) for document in found]
 
+    def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
+        found = self._decisions.find({"definition": {"$in": list(definitions)}}, _WITHOUT_EVIDENCE)
+        ordered = sorted(found, key=lambda document: (document["definition"], document["at"], document["_id"]))
+        by_name = groupby(ordered, key=lambda document: str(document["definition"]))
+        return {name: [_without_evidence(document) for document in made] for name, made in by_name}
+
     def newest(self, definition: str, count: int) -> list[DecisionRecord]:
-        last = self._decisions.find({"definition": definition}, {"evidence": False}).sort([("at", -1), ("_id", -1)]).limit(count)
-        return [from_document(DecisionRecord, {**document, "evidence": {}}) for document in reversed([*last])]
+        last = self._decisions.find({"definition": definition}, _WITHOUT_EVIDENCE).sort([("at", -1), ("_id", -1)]).limit(count)
+        return [_without_evidence(document) for document in reversed([*last])]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
@@ -51,6 +61,10 @@ class MongoDecisions:
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
         found = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         return [] if found is None else [dict(tried) for tried in found["tries"]]
+
+
+def _without_evidence(document: Mapping[str, Any]) -> DecisionRecord:
+    return from_document(DecisionRecord, {**document, "evidence": {}})
 
 
 def _files_id(definition: str, run_id: str) -> str:

@@ -41,6 +41,15 @@ def test_a_document_becomes_an_asset_with_all_that_it_says(tmp_path):
     assert oven.variables["set_point"].controllable
 
 
+def test_relations_of_variables_that_cannot_follow_are_refused(tmp_path):
+    relations = "relations: [{variable: temperatur, kind: equal, of: set_point}, {variable: recipe, kind: equal, of: set_point}]"
+    content = f"{YAML}    recipe: {{type: category}}\n  {relations}\n"
+    with pytest.raises(UserError) as refusal:
+        bring(Plant(), load(tmp_path, content))
+    assert "oven-1.relations.0: the asset declares no variable 'temperatur' (did you mean temperature?)" in str(refusal.value)
+    assert "oven-1.relations.1: 'recipe' is a category; only numbers follow others" in str(refusal.value)
+
+
 def test_given_fields_win_and_everything_else_stays(tmp_path):
     stored = Asset(
         name="oven-1",
@@ -154,17 +163,6 @@ def test_a_faulty_table_is_refused_with_its_line(tmp_path, content, message):
 def test_a_file_that_holds_no_assets_is_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, content)
-
-
-def test_a_relation_of_what_is_no_number_of_the_asset_is_refused_with_its_place(tmp_path):
-    plant = Plant(Assets(Asset(name="oven-1", variables={"zone_2": Variable(), "recipe": Variable(type="category")})))
-    relations = "[{variable: zone2, kind: equal, of: recipe}, {variable: zone_2, kind: equal, of: set_point}]"
-    with pytest.raises(UserError) as refusal:
-        bring(plant, load(tmp_path, f"oven-1: {{variables: {{set_point: {{controllable: true}}}}, relations: {relations}}}"))
-    assert str(refusal.value).splitlines()[1:] == [
-        "  - oven-1.relations.0.variable: the asset has no variable 'zone2' (did you mean zone_2?)",
-        "  - oven-1.relations.0.of: 'recipe' is a category, which cannot follow or be followed (name a number)",
-    ]
 
 
 def test_a_wrong_attribute_is_one_fault_at_its_place(tmp_path):

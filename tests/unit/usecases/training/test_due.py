@@ -1,14 +1,17 @@
 """Trainings that are due, by the questions and the newest training of each."""
 
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 
+from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.definitions.training_state import describe_trainings
+from alerting.usecases.operations.evaluated_times import evaluated_times
 from alerting.usecases.training.due import (
     PAUSES,
     NotDue,
@@ -174,3 +177,33 @@ def test_a_queued_run_ends_if_its_question_was_trained_by_another_run_meanwhile(
     with pytest.raises(NotDue, match="has been trained by the run scheduled__2026-01-05 since"):
         begin_training(platform, revision, run)
     assert due(platform, 2) == []
+
+
+class CountedDecisions(MemoryDecisions):
+    """Decisions that record how they are read."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = []
+
+    def of(self, definition):
+        self.reads.append(definition)
+        return []
+
+    def histories(self, definitions):
+        self.reads.append("all")
+        return {}
+
+
+def test_a_plant_with_many_classifiers_reads_their_decisions_at_once(platform):
+    def reads():
+        counted = replace(platform, decisions=CountedDecisions())
+        find_due_trainings(counted, at(3))
+        describe_trainings(counted.definitions, counted.decisions, counted.trainings, counted.definitions.latest(), UTC)
+        evaluated_times(counted, at(0), at(3))
+        return counted.decisions.reads
+
+    for minute, horizon in enumerate(["30m", "40m"], 1):
+        documents = [too_moist(name=f"moist-{n}", horizon=horizon) for n in range(8)]
+        apply(platform, documents, "engineer", at(minute), "test")
+    assert set(reads()) == {"all"}
