@@ -97,12 +97,13 @@ class LeverReport:
 class RecommendationResult:
     """Result of a model's what-if: the change, and the risk before and after; or why there is none.
 
-    `effort`: sum over changes of the share of the range, times the cost. `unusual`: share of the normal training rows that are
-    less unusual than the line after the change (0.95: as unusual as 1 in 20 of them); None if the model does not know.
-    `safety`: stays under the aimed score if each setting is missed by its tolerance (aim), under the threshold (threshold), or
-    only as set (nominal). `moves`: variables that follow the change, with their last value. `alternatives`: up to two more
-    answers, by effort. `search`: no answer has less effort among the allowed settings (least), or the search was too large to
-    know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of the search.
+    `effort`: sum over changes of the share of the range, and 0.08 for changing it at all, times the cost. `unusual`: share of the
+    normal training rows that are less unusual than the line after the change (0.95: as unusual as 1 in 20 of them); None if the
+    model does not know. `safety`: stays under the aimed score if each setting is missed by its tolerance (aim), under the
+    threshold (threshold), or only as set (nominal). `moves`: variables that follow the change, with their last value.
+    `alternatives`: up to two more answers, by effort. `search`: no answer has less effort among the allowed settings (least), or
+    the search was too large to know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of
+    the search.
     """
 
     changes: tuple[Change, ...]

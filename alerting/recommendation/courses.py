@@ -112,7 +112,8 @@ def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: 
             due = (times - instant) // every != np.append(0, times[:-1] - instant) // every
             due |= name in always
         added = pd.Series([value if d else None for d in due], dtype=object)
-        columns[name] = added if column.dtype == object else pd.to_numeric(added).astype(column.dtype)
+        is_number = pd.api.types.is_numeric_dtype(column.dtype)
+        columns[name] = pd.to_numeric(added).astype(column.dtype) if is_number else added
     index = pd.DatetimeIndex(times.astype("M8[ms]"), name="ts").tz_localize("UTC")
     more = pd.DataFrame({name: column.to_numpy() for name, column in columns.items()}, index=index)
     return replace(history, readings=pd.concat([history.readings, more.astype(history.readings.dtypes.to_dict())]))

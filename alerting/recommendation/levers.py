@@ -14,6 +14,7 @@ from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
+from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 
 Floats = npt.NDArray[np.float64]
@@ -141,11 +142,11 @@ def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
-    """Return the value of a number in force at an instant, if it became known within the `longest` time before; else None."""
+    """Return the value of a number in force at an instant, if it became known within the `longest` time (ms) before; else None."""
     if name not in history.readings:
         return None
-    values, known_at = history.readings[name].to_numpy(np.float64), known_instants(history, name)
-    usable = np.flatnonzero(~np.isnan(values) & (known_at <= instant) & (known_at > instant - longest))
+    values, known_at = in_range(history.asset, name, history.readings[name].to_numpy(np.float64)), known_instants(history, name)
+    usable = np.flatnonzero(np.isfinite(values) & (known_at <= instant) & (known_at > instant - longest))
     return float(values[usable[-1]]) if len(usable) else None
 
 

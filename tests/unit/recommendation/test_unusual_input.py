@@ -6,7 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.learning.features.plan import NumberSource
+from alerting.definitions.assets import Variable
+from alerting.learning.features.plan import CategorySource, NumberSource
 from alerting.learning.models.normal import NormalRows
 from alerting.recommendation import search
 from alerting.recommendation.whatif import recommend
@@ -46,6 +47,19 @@ def test_a_ramp_changes_no_share_of_missing_values():
     often = replace(plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),))  # once a second, in fact once a minute
     made = model_of(lambda last, missing: 0.9 if missing > 0.5 else 0.1, often)
     assert not recommend(made, history({"a": lever(rate=1.0)}, {"a": 5.0}), AT, 1).helps
+
+
+def test_a_ramp_holds_a_text_at_its_last_value():
+    made = model_of(
+        lambda a, code: 0.1 if a >= 7 and code == 1 else 0.9, plan("a", categories=[CategorySource("recipe", ("soft", "crisp"))])
+    )
+    line = history({"a": lever(rate=1.0), "recipe": Variable(type="category")}, {"a": 5.0, "recipe": "crisp"})
+    assert recommend(made, line, AT, 1).changes[0].after == 7.0
+
+
+def test_a_present_setting_outside_the_engineering_range_is_not_known():
+    found = advise(lambda a: 0.9, {"a": lever(low=0.0, high=10.0)}, {"a": 50.0})
+    assert found.message.endswith("whose present setting is known.")
 
 
 def test_models_are_compared_without_their_normal_rows():
