@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.suppression import Suppression
-from alerting.ports import Models, ModelUnavailable, Training, Trainings, UpkeepPorts
+from alerting.ports import Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.operations.platform_conditions import (
@@ -19,6 +19,7 @@ from alerting.usecases.operations.platform_conditions import (
     platform_conditions,
 )
 from alerting.usecases.operations.platform_metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.training.due import newest_trainings
 
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
@@ -34,11 +35,12 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = read_inventory(platform)
     revisions = active(platform.definitions)
-    trained = [r.name for r in revisions if isinstance(r.definition, TrainedDefinition)]
+    by_model = [r for r in revisions if isinstance(r.definition, TrainedDefinition)]
+    trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
         readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}),
-        trainings=_newest_trainings(platform.trainings, trained),
+        trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
         disks=platform.disks(),
         registry_fault=_registry_fault(platform.models, trained),
@@ -64,11 +66,6 @@ def _by_hours(suppressions: Collection[Suppression | None]) -> tuple[Suppression
     """Return the suppressions of all definitions on an asset; none if one has no hours, because it is evaluated at all times."""
     found = tuple(s for s in suppressions if s is not None and s.windows)
     return found if len(found) == len(suppressions) else ()
-
-
-def _newest_trainings(trainings: Trainings, trained: Sequence[str]) -> list[Training]:
-    """Return the newest training of each definition, of whichever question."""
-    return list({training.definition: training for training in trainings.of(trained)}.values())
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:

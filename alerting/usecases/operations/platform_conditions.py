@@ -59,7 +59,7 @@ class AssetReadings:
 class PlatformFacts:
     """Facts at one instant.
 
-    `lags`: of the most overdue definitions. `trainings`: the newest of each trained definition in service; `decisions`: its last
+    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of each; `decisions`: its last
     `REFUSALS`, oldest first. `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of open
     platform alerts.
     """
