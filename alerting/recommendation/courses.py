@@ -11,10 +11,9 @@ from pandas.api.types import is_numeric_dtype
 from alerting.definitions.assets import Relation
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.recommendation.levers import Lever, following, known_instants
+from alerting.recommendation.levers import MOST_ROWS, Lever, following, known_instants, usual_step
 
 Floats = npt.NDArray[np.float64]
-MOST_ROWS = 500  # of the time after the instant, in which all else is held
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: 
     A variable without a usual sampling is carried forward as it is. Those in `always` have a value at every added reading.
     """
     sampling = {number.name: number.sampling_ms for number in plan.numbers}
-    step = min([s for s in sampling.values() if s] or [plan.stride_ms])
-    step = max(step, -(-(until - instant) // MOST_ROWS))
+    step = max(usual_step(plan), -(-(until - instant) // MOST_ROWS))
     times = instant + np.arange(1, (until - instant) // step + 1, dtype=np.int64) * step
     if not len(times) or times[-1] < until:
         times = np.append(times, until)

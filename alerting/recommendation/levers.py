@@ -12,6 +12,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, millis
 
@@ -20,8 +21,11 @@ DIVISIONS = 40  # of the range of a variable without a step: its settings, and i
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
 ANY_CHANGE = 0.08  # effort of changing a variable at all, as a share of its range: one larger change before two small ones
+SAME = 1e-3  # of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000
+MOST_ROWS = 500  # of the time of a ramp, in which all else is held
+ROWS_IN_WINDOW = 10  # least number of them in the shortest window of the model
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,16 @@ def known_instants(history: History, name: str) -> Millis:
     return millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(history.delay(name))
 
 
+def usual_step(plan: FeaturePlan) -> int:
+    """Return the shortest usual time (ms) between two readings of a variable, the stride where none is known."""
+    return min([n.sampling_ms for n in plan.numbers if n.sampling_ms] or [plan.stride_ms])
+
+
+def longest_ramp(plan: FeaturePlan) -> int:
+    """Return the longest time (ms) of a ramp whose readings are close enough for every window of the model."""
+    return MOST_ROWS * max(usual_step(plan), plan.windows_ms[0] // ROWS_IN_WINDOW)
+
+
 def _given(which: Literal["largest", "smallest"], *values: float | None) -> float | None:
     """Return the largest or smallest of the values that are given; None without any."""
     there = [v for v in values if v is not None]
@@ -185,10 +199,15 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
     lowest = max(low, present - largest, min(trained_low - slack, present)) if down else present
     highest = min(high, present + largest, max(trained_high + slack, present)) if up else present
     step = variable.step or span / DIVISIONS
+    rate = None if variable.rate is None else variable.rate / MINUTE_MS
+    if rate is not None:
+        lowest, highest = (
+            max(lowest, present - rate * longest_ramp(model.plan)),
+            min(highest, present + rate * longest_ramp(model.plan)),
+        )
     anchor = (variable.min if variable.min is not None else 0.0) if variable.step else present
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
-    rate = None if variable.rate is None else variable.rate / MINUTE_MS
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
     return Lever(name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned, parts=parts)
 
@@ -201,7 +220,7 @@ def _settings(present: float, low: float, high: float, step: float, anchor: floa
     thinned = last - first + 1 > MOST_SETTINGS
     whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
     found = np.round(anchor + step * whole, 9).tolist()
-    return tuple(v for v in found if abs(v - present) > 1e-9 * max(1.0, high - low)), thinned
+    return tuple(v for v in found if abs(v - present) > SAME * step), thinned
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:

@@ -92,7 +92,7 @@ def _step(asset: Asset, change: Change) -> str:
 
 
 def _decimals(value: float) -> int:
-    text = setting(value)
+    text = f"{value:.7g}"  # a value of 32 bits has no more digits: 7.4 is stored as 7.400000095
     return 0 if "e" in text else len(text.partition(".")[2])
 
 

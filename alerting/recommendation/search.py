@@ -86,14 +86,19 @@ class Search:
         self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
         best = None
         for members in self._subsets():
+            if self._left <= 0 or self._boxes <= 0:
+                self.complete = False
+                break
             if not any(each <= set(members) for each in avoid):
                 best = self._least_of(members, goal, best)
         return best
 
     def lowest(self, distance: float) -> Answer | None:
         """Return the combination of the lowest risk on a coarse grid, within a distance from normal operation."""
-        best = None
+        self._left, best = MOST_SCORINGS, None
         for members in self._subsets():
+            if self._left <= 0:
+                break
             grids = [self.situation.grids[i] for i in members]
             coarse = [g.settings[np.unique(np.linspace(0, len(g.settings) - 1, COARSE).round().astype(int))] for g in grids]
             at = np.array(list(product(*coarse)), np.int64)

@@ -125,12 +125,16 @@ class Situation:
         return np.array([i for i, c in enumerate(layout) if c.kind == "variable" and c.source in names], np.int64)
 
     def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
-        """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again."""
+        """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again but those of missing readings."""
         ramps = np.array([[lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)] for row in values.tolist()])
         ends = self._instant + np.array([self._whole_buckets(r) for r in ramps.max(axis=1)], np.int64)
         changes = self._courses.moved(levers, values, ends)
         rows = build_features_many(self.model.plan, self._courses.history, ends, changes)
         matrix = self.model.estimator.columns.matrix(rows)
+        quality = [
+            i for i, c in enumerate(self.model.plan.layout) if c.kind == "variable" and c.aggregation in ("missing", "age")
+        ]
+        matrix[:, quality] = self.base[quality]
         for k, lever in enumerate(levers):
             if lever.levels:
                 matrix[:, self.model.plan.columns.index(f"{lever.name}.last")] = values[:, k]

@@ -63,6 +63,8 @@ def recommend(
     levers = find_levers(model, view, instant, base, limits)
     if not levers:
         return _none(risk, "No advice: the model uses no variable that operators can set and whose present setting is known.")
+    if not any(lever.settings for lever in levers):
+        return _none(risk, "No advice: limits, steps and directions leave no setting but the present one.")
     situation = Situation(model, view, instant, base, levers)
     if not any(len(grid.settings) for grid in situation.grids):
         return _none(risk, "No advice: every permitted setting is far from the training data of the model.")
@@ -100,9 +102,12 @@ class _Advice:
                 return self._result(best, goal.safety, search, order, shares, self._others(search, best, goal, answers))
         lowest = search.lowest(goals[-1].distance)
         if lowest is None or lowest.risk >= self.risk:
-            message = f"No permitted change lowers the risk ({spoken_share(self.risk)}; alarm at {self._alarm_at})."
+            message = f"{self._none_of(search)} lowers the risk ({spoken_share(self.risk)}; alarm at {self._alarm_at})."
             return _none(self.risk, message)
         return self._result(lowest, None, search, order, shares, ())
+
+    def _none_of(self, search: Search) -> str:
+        return "No permitted change" if search.complete else "No change that was tried"
 
     @property
     def _alarm_at(self) -> str:
@@ -150,7 +155,7 @@ class _Advice:
         changes, unusual = self._changes(answer), self._unusual(answer)
         parts = [f"{describe_setting(self.asset, changes)}. {risk_step(self.risk, answer.risk)}."]
         if safety is None:
-            parts.insert(0, f"No permitted change is enough (alarm at {self._alarm_at}). The largest effect:")
+            parts.insert(0, f"{self._none_of(search)} is enough (alarm at {self._alarm_at}). The largest effect:")
         else:
             parts += [describe_safety(safety, MARGIN * self.situation.model.threshold), describe_unusual(unusual)]
         return RecommendationResult(

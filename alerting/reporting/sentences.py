@@ -142,13 +142,13 @@ def is_lower_now(episode: Episode) -> bool:
 def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None) -> str | None:
     """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
 
-    `taken`: what the readings show of the operator's changes.
+    `taken`: what the readings show of the advised changes; other changes of set-points may have another reason.
     """
     present, at_raise = episode.present, episode.evaluation.value
     if present is None or at_raise is None:
         return None
     course = f"risk {spoken_share(at_raise)} → {spoken_share(present.risk)}"
-    if taken in ("yes", "partly", "other"):
+    if taken in ("yes", "partly"):
         effect = "The change you made has taken effect" if present.risk < at_raise else "A change was made, without effect so far"
         return f"{effect}: {course}"
     return f"Since the raise: {course}"

@@ -12,9 +12,10 @@ from alerting.console.api.api import Served
 from alerting.console.api.parameters import FormField
 from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
+from alerting.console.web.pages import recognition_of
 from alerting.console.web.rendering import render
 from alerting.notifications.links import LinkRefused
-from alerting.usecases.episodes.recognition import all_advice, recommendation_taken
+from alerting.usecases.episodes.recognition import all_advice
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
 Taken = Annotated[Literal["yes", "partly", "other", "no", ""], Form()]
@@ -63,7 +64,7 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     answered = done or has_answered(grant, episode)
     now = platform.clock.now()
     asks = grant.purpose == "acted" and not answered and any(one.changes for one in all_advice(episode))
-    seen = recommendation_taken(platform, episode, now) if asks else None
+    seen = recognition_of(platform, episode, now) if asks else None
     page = render(
         "link.html",
         request,

@@ -39,5 +39,9 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the newest decision that put a model with a measured importance into service; None without one."""
-    return next((d for d in reversed(decisions) if d.promoted and d.evidence.get("importance", {}).get("variables")), None)
+    """Return the decision that measured the importance of the version in service, else of the newest one; None without."""
+    promoted = [d for d in reversed(decisions) if d.promoted]
+    measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
+    return next(
+        (d for d in measured if d.challenger_version == promoted[0].challenger_version), measured[0] if measured else None
+    )

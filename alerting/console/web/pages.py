@@ -111,7 +111,7 @@ def say(
     comment: FormText = "",
     taken: FormField = "",
 ) -> Response:
-    """Record feedback from the page through the use case of the API. Who changed something for the alarm has acted on it."""
+    """Record feedback from the page through the use case of the API. A change because of the alarm implies an action."""
     has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
     body = _body(
         verdict=verdict or None,
@@ -161,7 +161,7 @@ def episode_page(
     found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
-    reached, seen = watermark_of(platform, found), _recognition(platform, found, now)
+    reached, seen = watermark_of(platform, found), recognition_of(platform, found, now)
     return render(
         "episode.html",
         request,
@@ -172,7 +172,7 @@ def episode_page(
         strongest=strongest,
         weaker=weaker,
         advice=sentences.advice_shown(found),
-        course=sentences.risk_since_raise(found, seen.taken if seen else None),
+        course=sentences.risk_since_raise(found, seen.proposed if seen else None),
         seen=seen,
         taken=sentences.last_taken(found, person.name) or (seen.proposed if seen else None),
         risk_steps=risk_steps(found),
@@ -193,7 +193,7 @@ def episode_page(
     )
 
 
-def _recognition(platform: Platform, episode: Episode, now: datetime) -> Recognition | None:
+def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recognition | None:
     """Return what the readings show of the recommendation; None if they cannot be read."""
     try:
         return recommendation_taken(platform, episode, now)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.spoken import spoken_points
+from alerting.recommendation.messages import describe_unusual
 from alerting.reporting import messages, sentences
 
 
@@ -55,6 +56,7 @@ def _environment() -> Environment:
         state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,
         signed=lambda share: f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}",
+        unusual=describe_unusual,
         outcome=lambda o: messages.OUTCOME_NAMES[o],
         verdict=lambda v: messages.VERDICT_NAMES[v],
     )

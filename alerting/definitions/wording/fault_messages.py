@@ -30,7 +30,24 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
     """Return the errors of pydantic as faults. `fields`: names that a field of the document itself may have."""
-    return [_model_fault(error, fields) for error in errors]
+    return [_model_fault(error, fields) for error in merge_alternatives(errors)]
+
+
+def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the errors of pydantic with one for each attribute, which may be of several types, instead of one for each type."""
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for error in errors:
+        place, given, changed = tuple(error["loc"]), error.get("input"), {}
+        if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
+            if not isinstance(given, str | float):
+                message = f"should be text, a number, or true or false, not {shown(given)}"
+                changed = {"type": "value_error", "msg": message}
+            elif place[2] == "bool" or (place[2] == "float") != isinstance(given, float):
+                continue
+            place = place[:2]
+        merged = {**error, **changed, "loc": place}
+        found.setdefault((*place, merged["type"]), merged)
+    return [*found.values()]
 
 
 def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:

@@ -24,7 +24,7 @@ MOST_ROWS, MOST_VALUES = 2_000, 100_000
 DIGITS = 6  # significant ones that are stored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NormalRows:
     """A sample of normal training rows. `columns`: one level column of each number variable; `scale`: their deviations.
 

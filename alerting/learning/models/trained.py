@@ -54,7 +54,7 @@ class TrainedModel:
     params: Mapping[str, Any] = field(default_factory=dict)
     refit: "TrainedModel | None" = None
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    normal: NormalRows | None = None
+    normal: NormalRows | None = field(default=None, compare=False)
 
     @property
     def family(self) -> str:

@@ -1,4 +1,4 @@
-"""Style that all charts share: no frame, a light grid, titles on the left."""
+"""Style that all charts share: no frame, a light grid, titles on the left, names as they are written."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ def chart_style(ink: str, muted: str, rule: str) -> dict[str, Any]:
         "axes.titlelocation": "left",
         "grid.color": rule,
         "legend.frameon": False,
+        "text.parse_math": False,
         "text.color": ink,
         "xtick.color": rule,
         "xtick.labelcolor": muted,

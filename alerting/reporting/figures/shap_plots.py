@@ -33,7 +33,7 @@ def _png(plot: Callable[[], object], label: str) -> bytes:
     """Return what a plot of SHAP draws; its plots go through pyplot, whose figure is closed again."""
     from matplotlib import pyplot  # noqa: PLC0415 - chooses a backend at import
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context({"text.parse_math": False}):
         pyplot.switch_backend("agg")
         figure = pyplot.figure(facecolor="white")
         try:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Fault, UserError, nearest
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.ports import IngestionPorts
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
@@ -102,7 +102,7 @@ def _faults(given: GivenAsset) -> list[Fault]:
     try:
         Asset.model_validate(dict(given.document))
     except ValidationError as error:
-        return [_fault(given.origin, e) for e in error.errors()]
+        return [_fault(given.origin, e) for e in merge_alternatives(error.errors())]
     return []
 
 

@@ -217,7 +217,7 @@ def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 
 def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
-    advice = advice_shown(episode)
+    advice, (strongest, weaker) = advice_shown(episode), reasons(episode)
     return {
         "episode": episode.id,
         "definition": episode.definition,
@@ -235,7 +235,7 @@ def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
         "evaluation": episode.evaluation.reason,
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
-        "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in episode.contributions],
+        "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in (*strongest, *weaker)],
         "recommendation": advice and _advice_payload(advice),
         "guidance": episode.guidance,
     }

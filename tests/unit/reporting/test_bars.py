@@ -6,6 +6,7 @@ import pytest
 
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
 from alerting.reporting.figures.bars import SHOWN, risk_steps, waterfall
+from alerting.reporting.figures.charts import importance
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -49,3 +50,7 @@ def test_the_risk_before_now_and_after_the_change():
     now = replace(raised, present=PresentAdvice(at(5), at(0), 0.7, 0.31, 1, (), advice))
     assert [b.label for b in risk_steps(now).bars] == ["At the raise", "Now", "With this change"]
     assert risk_steps(replace(raised, recommendation=None)) is None
+
+
+def test_names_with_signs_of_formulas_are_drawn_as_they_are_written():
+    assert "cost $a{$" in importance({"cost $a{$": 0.2})

@@ -163,3 +163,12 @@ def test_a_faulty_table_is_refused_with_its_line(tmp_path, content, message):
 def test_a_file_that_holds_no_assets_is_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, content)
+
+
+def test_a_wrong_attribute_is_one_fault_at_its_place(tmp_path):
+    with pytest.raises(UserError) as refusal:
+        bring(Plant(), load(tmp_path, "oven-1: {attributes: {model: [m3], age: .nan}}"))
+    assert [line.partition("oven-1: ")[2] for line in str(refusal.value).splitlines()[1:]] == [
+        "attributes.model: should be text, a number, or true or false, not a list",
+        "attributes.age: should be a finite number",
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.assets import Asset, AssetRefused, EventType, parse_asset
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.fault_messages import fault_of
@@ -93,3 +93,17 @@ def test_a_document_that_is_rubbish_is_refused_and_never_raises_anything_else():
         if isinstance(value, Mapping):
             with pytest.raises(DefinitionRefused):
                 parse_definition(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("a\x07", "attributes.float: holds the control character U+0007; remove it"),
+        ([1], "attributes.float: should be text, a number, or true or false, not a list"),
+        (float("nan"), "attributes.float: should be a finite number"),
+    ],
+)
+def test_a_wrong_attribute_is_one_fault_at_its_place(value, fault):
+    with pytest.raises(AssetRefused) as refusal:
+        parse_asset({"name": "oven", "attributes": {"float": value, "model": "m1"}})
+    assert str(refusal.value).splitlines()[1:] == [f"  - {fault}"]
