@@ -120,5 +120,5 @@ def _explain_alerts(
             row = rows[own[int(np.searchsorted(at[own], raised))]]
             ranked = [c.variable for c in contributions(model, dataset.rows.iloc[[row]], Asset(name=name))]
             sensors, right = [v for v in ranked if v in SENSORS.values()], SENSORS[followed[0]]
-            places = [names.index(right) if right in names else len(names) for names in (sensors, ranked)]
-            found.append({"sensor": right, "among_sensors": places[0], "among_all": places[1], "at": from_millis(raised)})
+            ranks = [names.index(right) if right in names else len(names) for names in (sensors, ranked)]
+            found.append({"sensor": right, "among_sensors": ranks[0], "among_all": ranks[1], "at": from_millis(raised)})

@@ -89,9 +89,10 @@ def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str],
         console.print(f"  {line}")
     for c in sentences.reasons(episode)[0]:
         console.print(f"  why: {c.message}")
-    if episode.recommendation:
-        console.print(f"  what-if: {episode.recommendation.message}")
-    if episode.present and episode.present.recommendation.message != episode.recommendation.message:
+    at_raise = episode.recommendation.message if episode.recommendation else None
+    if at_raise:
+        console.print(f"  what-if: {at_raise}")
+    if episode.present and episode.present.recommendation.message != at_raise:
         console.print(f"  now ({short(episode.present.at)}): {episode.present.recommendation.message}")
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}")

@@ -19,10 +19,12 @@ def backup(
     The database is read as of one instant while the platform goes on. The folder holds secrets; it is readable by its owner
     alone. Not included: Airflow's history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
     """
+    from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.save import save_backup
     from alerting.settings.environment import read_settings
 
-    with progress() as report_progress:
+    unfinished = f"the backup in {folder} is not complete"
+    with progress() as report_progress, disk_errors(unfinished, "delete it, and name a new folder with room that you may write"):
         settings = read_settings(os.environ)
         made = save_backup(settings, folder, progress=report_progress)
     documents = sum(made.database.values())
@@ -39,11 +41,13 @@ def restore(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder o
     Every hash is compared before anything is read. Then start the platform: evaluation goes on from its watermarks, and nothing
     that was sent is sent again.
     """
+    from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.restore import restore_backup
     from alerting.settings.environment import read_settings
 
     settings = read_settings(os.environ, last=False)
-    with progress() as report_progress:
+    unfinished = f"{settings.location} is not restored"
+    with progress() as report_progress, disk_errors(unfinished, "delete it, and restore into a home with room"):
         made = restore_backup(settings, folder, report_progress)
     missing = [name for name in made.variables if name not in os.environ]
     text = f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} documents"

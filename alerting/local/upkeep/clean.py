@@ -86,17 +86,23 @@ def delete_older(folder: Path, before: float) -> int:
 
 
 def shorten(log: Path) -> None:
-    """Keep the end of a long log as `<name>.1`, and empty it. Its writers append, so they go on at its beginning."""
+    """Keep the end of a long log as `<name>.1`, and empty it. Its writers append, so they go on at its beginning.
+
+    It is emptied first, because its end may be all that the disk has no room for. A log that cannot be changed stays as it is.
+    """
     try:
         size = log.stat().st_size
         if size <= LONGEST_LOG:
             return
         with log.open("rb") as file:
             file.seek(size - SHORTENED_LOG)
-            log.with_name(f"{log.name}.1").write_bytes(file.read())
+            end = file.read()
         os.truncate(log, 0)
+        log.with_name(f"{log.name}.1").write_bytes(end)
     except FileNotFoundError:
         return
+    except OSError as fault:
+        _log.warning("%s could not be shortened: %s", log, fault.strerror)
 
 
 def main() -> int:

@@ -54,6 +54,16 @@ class Manifest:
         return sum(file.bytes for file in self.files.values())
 
 
+@contextmanager
+def disk_errors(action: str, remedy: str) -> Iterator[None]:
+    """Raise UserError, in one sentence, for an error of a block from a disk: full, read-only, or not permitted."""
+    try:
+        yield
+    except OSError as fault:
+        where = f"{fault.filename}: " if fault.filename else ""
+        raise UserError(f"{action}: {where}{fault.strerror or fault}; {remedy}") from fault
+
+
 class BackupWriter:
     """Writer of the files of a backup into a new or empty folder. Raises UserError for any other."""
 

@@ -12,6 +12,7 @@ from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.operations.platform_conditions import is_refused
 from alerting.usecases.operations.platform_metrics import Inventory, read_inventory
+from alerting.usecases.training.due import newest_trainings
 
 ModelState = Literal["not trained", "training", "failed", "waiting", "refused", "trained"]
 
@@ -32,8 +33,7 @@ class LastRuns:
 def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     evaluated = _evaluated(platform, read_inventory(platform))
-    trained = [r.name for r in revisions if isinstance(r.definition, TrainedDefinition)]
-    trainings = {training.definition: training for training in platform.trainings.of(trained)}
+    trainings = newest_trainings(platform.trainings, [r for r in revisions if isinstance(r.definition, TrainedDefinition)])
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
     for revision in revisions:

@@ -1,11 +1,13 @@
 """Check the platform itself: gather facts, and raise or resolve the platform alerts that follow from them."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
-from alerting.ports import Models, ModelUnavailable, Training, Trainings, UpkeepPorts
+from alerting.definitions.suppression import Suppression
+from alerting.ports import Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.operations.platform_conditions import (
@@ -17,6 +19,7 @@ from alerting.usecases.operations.platform_conditions import (
     platform_conditions,
 )
 from alerting.usecases.operations.platform_metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.training.due import newest_trainings
 
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
@@ -31,11 +34,13 @@ def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
 def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = read_inventory(platform)
-    trained = [r.name for r in active(platform.definitions) if isinstance(r.definition, TrainedDefinition)]
+    revisions = active(platform.definitions)
+    by_model = [r for r in revisions if isinstance(r.definition, TrainedDefinition)]
+    trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
-        readings=_readings(platform, inventory),
-        trainings=_newest_trainings(platform.trainings, trained),
+        readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}),
+        trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
         disks=platform.disks(),
         registry_fault=_registry_fault(platform.models, trained),
@@ -43,21 +48,24 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     )
 
 
-def _readings(platform: UpkeepPorts, inventory: Inventory) -> list[AssetReadings]:
+def _readings(platform: UpkeepPorts, inventory: Inventory, suppressions: Mapping[str, Suppression | None]) -> list[AssetReadings]:
     newest = platform.readings.newest_readings()
     assets = platform.assets.all()
-    used = {target.asset for target in inventory.targets}
+    used = defaultdict[str, set[Suppression | None]](set)
+    for target in inventory.targets:
+        used[target.asset].add(suppressions.get(target.definition))
     parents = {asset.name: asset.parent for asset in assets}
     return [
-        AssetReadings(asset.name, _line(asset.name, parents), newest[asset.name], _fastest(asset))
+        AssetReadings(asset.name, _line(asset.name, parents), newest[asset.name], _fastest(asset), _by_hours(used[asset.name]))
         for asset in assets
         if asset.name in used and asset.name in newest
     ]
 
 
-def _newest_trainings(trainings: Trainings, trained: Sequence[str]) -> list[Training]:
-    """Return the newest training of each definition, of whichever question."""
-    return list({training.definition: training for training in trainings.of(trained)}.values())
+def _by_hours(suppressions: Collection[Suppression | None]) -> tuple[Suppression, ...]:
+    """Return the suppressions of all definitions on an asset; none if one has no hours, because it is evaluated at all times."""
+    found = tuple(s for s in suppressions if s is not None and s.windows)
+    return found if len(found) == len(suppressions) else ()
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:

@@ -4,7 +4,7 @@ This follows from what is stored, not from an event, so that no edit is lost whi
 definition's DAG yet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -65,6 +65,15 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
             abandoned = training.run if training is not None and training.ended_at is None else None
             due.append(DueTraining(revision.name, question, attempt, abandoned))
     return due
+
+
+def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dict[str, Training]:
+    """Return the newest training of the question that each revision asks, by definition; one without a training is absent.
+
+    A training of another question says nothing about the present one, for example after an edit was taken back.
+    """
+    questions = {revision.name: question_of(revision) for revision in revisions}
+    return {t.definition: t for t in trainings.of(questions) if t.question == questions[t.definition]}
 
 
 def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:

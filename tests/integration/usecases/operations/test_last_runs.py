@@ -2,9 +2,10 @@
 
 import pytest
 
+from alerting.definitions.question import question_of
 from alerting.ports import DecisionRecord, ReadingRow, Training
 from alerting.usecases.definitions.platform_alerts import record_waiting
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.last_runs import LastRuns, last_runs
@@ -52,7 +53,8 @@ def decided(verdict):
     ],
 )
 def test_the_state_of_a_model_follows_its_last_training(platform, ended, failure, verdict, waits, state):
-    platform.trainings.begin(Training("too-moist", "q", "run", 1, at(7), ended, failure))
+    question = question_of(require_revision(platform.definitions, "too-moist"))
+    platform.trainings.begin(Training("too-moist", question, "run", 1, at(7), ended, failure))
     if verdict:
         platform.decisions.add(decided(verdict))
     record_waiting(platform.platform_alerts, "too-moist", "it is better" if waits else None, at(9))

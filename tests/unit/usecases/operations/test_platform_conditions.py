@@ -4,15 +4,20 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.suppression import Suppression
 from alerting.definitions.upkeep import HealthLimits
-from alerting.ports import DecisionRecord, Disk, NewestReading, Training
+from alerting.ports import DecisionRecord, Disk, NewestReading, ReadingRow, Training
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.operations.platform_check import read_facts
 from alerting.usecases.operations.platform_conditions import AssetReadings, PlatformFacts, platform_conditions
 from alerting.usecases.operations.platform_metrics import DefinitionLag
-from tests.builders import at
+from tests.builders import at, oven, too_hot
 
 GIB = 1 << 30
 LIMITS = HealthLimits()
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = at(10_000)
 
 
@@ -57,6 +62,39 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
 )
 def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
     assert found(PlatformFacts({}, readings=[reading])) == ([("source stale", "line-1")] if stale else [])
+
+
+WEEKEND = Suppression(windows=({"days": ["sat", "sun"], "from": "00:00", "to": "24:00"},))
+NIGHT = Suppression(windows=({"from": "22:00", "to": "06:00"},))
+MIDNIGHT = at(0).replace(hour=0, minute=0)  # of a Monday
+
+
+@pytest.mark.parametrize(
+    ("suppressions", "last", "now", "stale"),
+    [
+        ((WEEKEND,), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
+        ((WEEKEND,), -2 * DAY - HOUR, MINUTE, True),  # Monday 00:01: an hour of Friday and a minute
+        ((), -2 * DAY - HOUR, -HOUR, True),
+        ((WEEKEND, NIGHT), -DAY, -DAY + 6 * HOUR, False),  # Sunday until 06:00: both
+        ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is evaluated and notified
+        ((WEEKEND,), -7 * DAY, -6 * DAY, True),  # a Monday
+    ],
+)
+def test_hours_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(suppressions, last, now, stale):
+    newest = NewestReading(MIDNIGHT + last, MIDNIGHT + last)
+    facts = PlatformFacts({}, readings=[AssetReadings("oven", "line-1", newest, None, suppressions)])
+    assert found(facts, MIDNIGHT + now) == ([("source stale", "line-1")] if stale else [])
+
+
+def test_a_line_at_rest_is_known_by_the_hours_of_all_its_definitions():
+    platform = memory_platform()
+    platform.assets.put([oven()])
+    hours = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
+    add_readings(platform, [ReadingRow("oven-1", at(0), {"temperature": 200.0})], at(0))
+    apply(platform, [too_hot(**hours), too_hot(name="second", **hours)], "engineer", at(0), "test")
+    assert [r.suppressions for r in read_facts(platform, at(1)).readings] == [(WEEKEND,)]
+    apply(platform, [too_hot(name="second")], "engineer", at(1), "test")
+    assert [r.suppressions for r in read_facts(platform, at(2)).readings] == [()]
 
 
 def test_the_stopped_assets_of_a_line_are_one_fault():

@@ -12,6 +12,8 @@ from alerting.ports import FixedClock, Training
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.operations.evaluated_times import evaluated_times
+from alerting.usecases.operations.last_runs import last_runs
+from alerting.usecases.operations.platform_check import check_platform
 from alerting.usecases.training.due import (
     PAUSES,
     NotDue,
@@ -177,6 +179,21 @@ def test_a_queued_run_ends_if_its_question_was_trained_by_another_run_meanwhile(
     with pytest.raises(NotDue, match="has been trained by the run scheduled__2026-01-05 since"):
         begin_training(platform, revision, run)
     assert due(platform, 2) == []
+
+
+def test_a_failure_of_a_question_that_was_taken_back_is_no_fault_of_the_platform(platform):
+    def faults(minute):
+        return [f.kind for f in check_platform(platform, at(minute)) if f.kind == "training failed"]
+
+    edit(platform, 0)
+    succeed(platform, 1)
+    edit(platform, 2, horizon="45m")
+    fail(platform, 3)
+    assert faults(4) == ["training failed"]
+    edit(platform, 5)
+    assert due(platform, 6) == []
+    assert faults(6) == []
+    assert last_runs(platform, platform.definitions.latest())[NAME].model != "failed"
 
 
 class CountedDecisions(MemoryDecisions):
