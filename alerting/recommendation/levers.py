@@ -142,7 +142,7 @@ def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
-    """Return the value of a number in force at an instant, if it became known within the `longest` time (ms) before; else None."""
+    """Return the value of a number in force at an instant, if it became known within `longest` (ms) before; else None."""
     if name not in history.readings:
         return None
     values, known_at = in_range(history.asset, name, history.readings[name].to_numpy(np.float64)), known_instants(history, name)
