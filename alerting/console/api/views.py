@@ -216,12 +216,12 @@ def episode_detail(episode: Episode, notifications: tuple[Notification, ...]) ->
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
     """Return the fields of a view that have the name of a field of the episode, and those that are derived."""
-    determined = episode.outcome_record
+    determined, advice = episode.outcome_record, sentences.advice_shown(episode)
     return {name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)} | {
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
-        "advice": episode.advice.message if episode.advice else None,
+        "advice": advice.message if advice else None,
         "message": sentences.message(episode),
         "outcome": determined.outcome if determined else None,
         "outcome_reason": determined.reason if determined else None,

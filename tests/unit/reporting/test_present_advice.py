@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from alerting.console.api.views import episode_summary
 from alerting.console.web.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
@@ -31,6 +32,11 @@ def test_reasons_and_advice_for_programs_are_of_the_same_instant():
     sent = message(OPEN, notice("n", 9, transition="repeated", episode=OPEN.id), now=at(9)).payload
     assert [c["variable"] for c in sent["contributions"]] == ["humidity"]
     assert sent["recommendation"]["risk_before"] == 0.2
+
+
+def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
+    assert episode_summary(OPEN).advice == "No change is needed"
+    assert episode_summary(replace(OPEN, condition="closed", closed_at=at(9))).advice == "lower it"
 
 
 def test_the_importance_shown_is_of_the_version_in_service():
