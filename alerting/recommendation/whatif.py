@@ -25,8 +25,8 @@ from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
-# shares of the normal rows that lie as near to the others as an answer: wanted; needed, unless the line is farther off already
-USUAL, PLAUSIBLE = 0.79, 0.95
+# shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
+USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
 ANSWERS = 3
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -44,8 +44,9 @@ def recommend(
 
     Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its tolerance, and no farther from
     normal operation than `USUAL` of the normal training rows. If no answer is, then the same no farther than `PLAUSIBLE` of them,
-    or than the line is now; then the least effort that stays under the threshold whichever setting is missed; then one under the
-    threshold as it is set; otherwise the greatest reduction is returned with `helps` False.
+    or than the line is now, and then than `RARE` of them; then, in the same two distances, the least effort that stays under the
+    threshold whichever setting is missed; then one under the threshold as it is set; otherwise the greatest reduction is returned
+    with `helps` False. A disturbed line is unusual itself, and a set-point that was rarely moved makes it more so.
 
     Every feature is computed again with the setting over the last interval (the horizon, or the shortest window if longer)
     before `at`; a variable with a rate is moved from `at` on, all else held, and the risk is that at the end of its ramp.
@@ -117,13 +118,12 @@ class _Advice:
         """Return what an answer must reach, from the best to the least."""
         normal, threshold = self.situation.model.normal, self.situation.model.threshold
         now = float(self.situation.distance(self.situation.base[None, :])[0])
-        usual, plausible = (inf, inf) if normal is None else (normal.limit(USUAL), max(normal.limit(PLAUSIBLE), now))
-        aim = MARGIN * threshold
+        aim, wanted = MARGIN * threshold, ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
+        usual, plausible, rare = (inf if normal is None else max(normal.limit(share), least) for share, least in wanted)
         return [
-            *([] if usual == plausible else [Goal("aim", aim, aim, usual)]),
-            Goal("aim", aim, aim, plausible),
-            Goal("threshold", threshold, threshold, plausible),
-            Goal("nominal", threshold, None, plausible),
+            *(Goal("aim", aim, aim, distance) for distance in dict.fromkeys((usual, plausible, rare))),
+            *(Goal("threshold", threshold, threshold, distance) for distance in dict.fromkeys((plausible, rare))),
+            Goal("nominal", threshold, None, rare),
         ]
 
     def _others(self, search: Search, best: Answer, goal: Goal, answers: int) -> tuple[Alternative, ...]:
