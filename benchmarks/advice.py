@@ -22,7 +22,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
 from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
-from benchmarks.timing import medians
+from benchmarks.helpers.timing import medians
 
 DAYS, VARIABLES, CONTROLLABLE = 14, 20, 3
 START = datetime(2026, 1, 5, tzinfo=UTC)

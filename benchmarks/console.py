@@ -29,8 +29,8 @@ from alerting.kinds.validation import parse_definition
 from alerting.operators.actions import Role
 from alerting.settings.environment import Settings
 from alerting.wiring import assemble
+from benchmarks.helpers.timing import medians
 from benchmarks.import_rate import _free_port
-from benchmarks.timing import medians
 
 EPISODES_MADE, OPEN, DEFINITIONS, ASSETS = 100_000, 100, 1_000, 100
 REPORTED, MONTHS, BATCH = 20, 12, 5_000

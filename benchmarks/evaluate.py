@@ -40,7 +40,7 @@ from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow, WritePorts
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 from benchmarks.peers import prometheus
 
 ASSETS, RULES = 1_000, 10_000

@@ -27,7 +27,7 @@ from alerting.definitions.assets import Asset
 from alerting.learning.features.build import FeaturePlan, build_features
 from alerting.learning.features.plan import NumberSource
 from alerting.readings.history import History
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 
 ROWS, VARIABLES, STRIDES = 220_320, 52, (1, 10)  # strides in rows
 WINDOWS = {"30m": timedelta(minutes=30), "1h": timedelta(hours=1), "3h": timedelta(hours=3)}

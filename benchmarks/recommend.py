@@ -31,8 +31,8 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
 from alerting.recommendation.contributions import explain_matrix
 from alerting.recommendation.whatif import recommend
-from benchmarks import public_data
-from benchmarks.memory import peak_mib
+from benchmarks.helpers import public_data
+from benchmarks.helpers.memory import peak_mib
 
 Floats = npt.NDArray[np.float64]
 DICE = os.environ.get("ALERTING_BENCH_DICE", "")

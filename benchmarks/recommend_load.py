@@ -27,7 +27,7 @@ from alerting.learning.selection.challenger import ordinary_ranges, usual_values
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.contributions import contributions, explain
 from alerting.recommendation.whatif import recommend
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE, DAYS, VARIABLES, CONTROLLABLE, TREES, ALERTS = 60_000, 14, 25, 4, 500, 100

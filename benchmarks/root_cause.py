@@ -27,7 +27,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.operating_point import observe_rows
 from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
-from benchmarks.public_data import ABSENT, azure, folder
+from benchmarks.helpers.public_data import ABSENT, azure, folder
 
 SENSORS = {"failure-comp1": "volt", "failure-comp2": "rotate", "failure-comp3": "pressure", "failure-comp4": "vibration"}
 FOLDS, CHANCE, FAMILY = 5, 0.5, "lightgbm"

@@ -21,7 +21,7 @@ HEAVY = (
     "steps",
     "training_scale",
 )  # they take minutes and run only by name
-HELPERS = ("run", "__main__", "memory", "public_data", "timing", "peers")
+HELPERS = ("run", "__main__", "helpers", "peers")
 
 
 def names() -> list[str]:

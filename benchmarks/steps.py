@@ -33,7 +33,7 @@ from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger, fit_rows
 from alerting.learning.selection.choice import choose
-from benchmarks.public_data import ABSENT, ai4i, azure, folder, roasting, stratified
+from benchmarks.helpers.public_data import ABSENT, ai4i, azure, folder, roasting, stratified
 
 Loader = Callable[[Path], tuple[ClassifierDefinition, Dataset]]
 TASKS: Mapping[str, Loader] = {

@@ -26,7 +26,7 @@ from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 
 SIZES, VARIABLES = (100_000, 300_000, 1_000_000), 10
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -82,7 +82,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class LeverReport:
-    """What the search did with one controllable variable: number of settings, and why it is not part of the answer.
+    """Account of one controllable variable in the search: its number of settings, and why it is not part of the answer.
 
     `share`: contribution of the variable and of those that follow it, which orders the search. `reason`: empty if it is used.
     """

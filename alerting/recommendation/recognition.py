@@ -26,7 +26,7 @@ class SettingChange:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What the readings show: the answer to propose, and the changes of set-points since the raise."""
+    """Result of a comparison of readings with advice: the answer to propose, and the changes of set-points since the raise."""
 
     taken: RecommendationTaken
     changes: tuple[SettingChange, ...]

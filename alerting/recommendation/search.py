@@ -30,7 +30,7 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Goal:
-    """What an answer must reach: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
+    """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
 
     `distance`: greatest distance from normal operation.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.automl import cells
 from benchmarks.automl.metrics import compute_metrics, interval, resampled
 from benchmarks.automl.tasks import TASKS, Task, load
-from benchmarks.public_data import ABSENT, folder
+from benchmarks.helpers.public_data import ABSENT, folder
 
 KEPT = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks"))
 AUTOGLUON = os.environ.get("ALERTING_BENCH_AUTOGLUON", "")

@@ -14,7 +14,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.export import BESIDE, export_table
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.features.encoding import Columns
-from benchmarks.public_data import ai4i, azure, roasting, stratified
+from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
 FOLDS = 5

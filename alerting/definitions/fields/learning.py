@@ -199,7 +199,7 @@ class Promotion(Closed):
 
 
 class LeverLimits(Closed):
-    """What this definition's advice may do with one variable, within what its asset allows."""
+    """Limits of one variable in this definition's advice, within those of its asset."""
 
     controllable: Literal[False] | None = Field(None, description="false: advice leaves the variable as it is.")
     min: float | None = Field(None, description="Lowest setting; the higher one of this and the asset's.")

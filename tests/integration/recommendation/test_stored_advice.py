@@ -1,4 +1,4 @@
-"""What is stored for recommendations: normal rows with a model, results with an episode, and documents of earlier versions."""
+"""Stored parts of recommendations: normal rows with a model, results with an episode, and documents of earlier versions."""
 
 import json
 from dataclasses import replace

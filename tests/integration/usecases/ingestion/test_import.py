@@ -194,7 +194,7 @@ from pathlib import Path
 from alerting.usecases.ingestion.tables import check_readings
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 from tests.memory_plant import Plant
 
 plant = Plant()

@@ -14,7 +14,7 @@ from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger, fit_rows
 from alerting.learning.selection.choice import choose
 from alerting.ports import silent
-from benchmarks.public_data import ABSENT, ai4i, folder, stratified
+from benchmarks.helpers.public_data import ABSENT, ai4i, folder, stratified
 
 pytestmark = [
     pytest.mark.slow,

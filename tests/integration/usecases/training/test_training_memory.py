@@ -17,7 +17,7 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
-from benchmarks.memory import peak_mib
+from benchmarks.helpers.memory import peak_mib
 from tests.builders import classifier
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.readings.history import History
 
-EXAMPLES = Path(__file__).parents[1] / "config" / "examples"
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 AI4I_START = datetime(2020, 1, 1, tzinfo=UTC)
 ABSENT = "ALERTING_REAL_DATA names no folder with the public data sets: nothing is measured"
 

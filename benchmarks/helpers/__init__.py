@@ -1,0 +1,1 @@
+"""Data sets, time and memory for several benchmarks."""
