@@ -193,7 +193,7 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
 def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
     assert shell.run("prepare", folder=shell.plant).returncode == 0
     home = shell.plant / ".alerting"
-    with ReadOnly(home):
+    with ReadOnly(home, shell.elsewhere / "read-only"):
         done = shell.run(*command, folder=shell.plant)
     said = done.stdout + done.stderr
     assert done.returncode == 1
@@ -202,26 +202,36 @@ def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
 
 
 class ReadOnly:
-    """A folder that cannot be written: by its mode, or (for root, whom no mode stops) by a mount."""
+    """A folder that cannot be written: by its mode, or (for root, whom no mode stops) by a mount.
 
-    def __init__(self, folder):
-        self.folder = str(folder)
+    The mount is made read-only at a place of its own and laid over the folder after that: a mount over the folder itself
+    cannot be made read-only while the database that is just stopping has a file of it open.
+    """
+
+    def __init__(self, folder, place):
+        self.folder, self.place = str(folder), str(place)
 
     def __enter__(self):
         if os.geteuid() != 0:
             Path(self.folder).chmod(0o500)
             return
-        commands = [["mount", "--bind", self.folder, self.folder], ["mount", "-o", "remount,ro,bind", self.folder]]
-        for command in commands:
-            if subprocess.run(command, check=False, capture_output=True).returncode:
+        Path(self.place).mkdir()
+        for command in (
+            ["mount", "--bind", self.folder, self.place],
+            ["mount", "-o", "remount,ro,bind", self.place],
+            ["mount", "--bind", self.place, self.folder],
+        ):
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
                 self.__exit__()
-                pytest.skip("root may not mount here, and no mode stops root")
+                pytest.skip(f"no mode stops root, and root may not mount here: {done.stderr}")
 
     def __exit__(self, *_):
         if os.geteuid() != 0:
             Path(self.folder).chmod(0o700)
-        else:
-            subprocess.run(["umount", self.folder], check=False, capture_output=True)  # noqa: S607
+            return
+        for mounted in (self.folder, self.place):
+            subprocess.run(["umount", mounted], check=False, capture_output=True)  # noqa: S607
 
 
 def test_another_user_cannot_reach_the_locks_that_commands_wait_for(shell):
