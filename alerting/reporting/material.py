@@ -13,6 +13,7 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode
+from alerting.episodes.misses import ReportedMiss
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Material:
     `evaluated`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
     it without any known value. `predicts`: see `detection.problems`.
     `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
-    suppressed by design; they are in none of the metrics.
+    suppressed by design; they are in none of the metrics. `misses`: reported by operators, oldest first; those that the data do
+    not show are among the problems too.
     """
 
     definition: Definition
@@ -59,6 +61,7 @@ class Material:
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    misses: Sequence[ReportedMiss] = ()
 
     @property
     def evaluated_times(self) -> dict[str, timedelta]:
