@@ -48,10 +48,11 @@ def load(data: Path, kept: Path, name: str) -> list[Task]:
     loader = azure if name == "azure" else roasting if name == "roasting" else ai4i
     definition, dataset = loader(data)
     parts = stratified(dataset, FOLDS) if name == "ai4i-folds" else [dataset]
-    return [_export(kept, name, number, definition, part) for number, part in enumerate(parts)]
+    return [export_task(kept, name, number, definition, part) for number, part in enumerate(parts)]
 
 
-def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+def export_task(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+    """Return the task with its matrix in a folder below `kept`, written unless it exists. Idempotent."""
     digest = _hash(dataset)
     folder = kept / f"{name}-{number}-{digest}"
     if not (folder / "table.parquet").exists():
@@ -78,7 +79,6 @@ def _hash(dataset: Dataset) -> str:
 def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
     """Return definition and dataset of an exported task."""
     definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
-    names = ("dataset.json", "rows.parquet", "problems.parquet")
-    dataset = dataset_from_files({name: (folder / name).read_bytes() for name in names})
+    dataset = dataset_from_files({file.name: file.read_bytes() for file in folder.iterdir() if file.name != "table.parquet"})
     part = pd.read_parquet(folder / "table.parquet", columns=["part"])["part"].to_numpy(object)
     return definition, replace(dataset, part=part)
