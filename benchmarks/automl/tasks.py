@@ -19,6 +19,7 @@ from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
 FOLDS = 5
 ALL_AT_ONCE = 0  # the part of a task without folds
+PARTS = "parts.parquet"  # of all rows: the table for the peers lacks those that no system is measured by
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def export_task(kept: Path, name: str, number: int, definition: ClassifierDefini
         whole = replace(dataset, part=dataset.part_by_data) if name == "ai4i-folds" else dataset
         for file, content in dataset_files(whole).items():
             (folder / file).write_bytes(content)
+        pd.DataFrame({"part": dataset.part}).to_parquet(folder / PARTS)
         table = export_table(dataset)
         features = table.drop(columns=list(BESIDE))
         features.columns = [f"f{i}" for i in range(features.shape[1])]
@@ -80,5 +82,4 @@ def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
     """Return definition and dataset of an exported task."""
     definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
     dataset = dataset_from_files({file.name: file.read_bytes() for file in folder.iterdir() if file.name != "table.parquet"})
-    part = pd.read_parquet(folder / "table.parquet", columns=["part"])["part"].to_numpy(object)
-    return definition, replace(dataset, part=part)
+    return definition, replace(dataset, part=pd.read_parquet(folder / PARTS)["part"].to_numpy(object))

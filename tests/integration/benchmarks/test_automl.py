@@ -1,6 +1,7 @@
 """The comparison with other searches: measured once, resampled in whole events and days, lost only beyond chance."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ def test_what_was_measured_is_not_measured_again_until_something_changes(tmp_pat
 
 def test_a_task_is_read_back_as_it_was_exported(tmp_path):
     whole = small_models.dataset()
-    task = export_task(tmp_path, "roasting", 0, small_models.definition(), whole)
+    whole = replace(whole, part=whole.part[::-1].copy())
+    task = export_task(tmp_path, "ai4i-folds", 0, small_models.definition(), whole)
     definition, dataset = reload(task.folder)
     assert definition == small_models.definition()
     assert dataset.part.tolist() == whole.part.tolist()
