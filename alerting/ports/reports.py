@@ -77,8 +77,8 @@ class Reports(Protocol):
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
         """Return the revisions of a report on a calendar period, oldest first, from revision 0 on."""
 
-    def of_period(self, period: str) -> dict[str | None, ReportHead]:
-        """Return the newest revision of each report on a calendar period, by its definition."""
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        """Return the newest revision of each report on a calendar period, by its definition; at `as_of`: those stored by then."""
 
     def newest(self, limit: int) -> list[ReportHead]:
         """Return reports of the latest periods of all definitions and of the plant, newest first, without revision 0."""

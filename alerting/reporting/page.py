@@ -9,7 +9,6 @@ from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.figures import charts
-from alerting.reporting.life.page import ReportLife
 from alerting.reporting.metrics import ReportMetrics
 from alerting.reporting.templates import render
 
@@ -28,11 +27,7 @@ def draw(metrics: ReportMetrics, scores: pd.DataFrame) -> dict[str, Markup]:
 
 
 def render_page(
-    metrics: ReportMetrics,
-    judgement: Judgement,
-    svg: Mapping[str, Markup],
-    backtest: BacktestMetrics | None = None,
-    life: ReportLife | None = None,
+    metrics: ReportMetrics, judgement: Judgement, svg: Mapping[str, Markup], backtest: BacktestMetrics | None = None
 ) -> str:
     """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped."""
     return render(
@@ -40,7 +35,6 @@ def render_page(
         f=metrics,
         b=backtest,
         judgement=judgement,
-        life=life,
         trust=TRUST_MESSAGES[judgement.trust],
         provenance=provenance(metrics),
         svg=svg,

@@ -80,8 +80,8 @@ class MemoryReports:
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
         return [head for head in reversed(self.of(definition)) if head.period == period]
 
-    def of_period(self, period: str) -> dict[str | None, ReportHead]:
-        found = [head for head in self._heads.values() if head.period == period]
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        found = [h for h in self._heads.values() if h.period == period and (as_of is None or h.as_of <= as_of)]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
 
     def newest(self, limit: int) -> list[ReportHead]:

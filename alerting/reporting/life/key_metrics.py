@@ -3,6 +3,7 @@
 from alerting.reporting.estimates import Estimate
 from alerting.reporting.messages import amount, interval
 from alerting.reporting.metrics import ReportMetrics
+from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
@@ -27,3 +28,18 @@ def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
 def _shown(estimate: Estimate) -> str:
     value = amount(estimate.value, estimate.unit)
     return f"{value} ({interval(estimate)})" if estimate.value is not None and interval(estimate) else value
+
+
+def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:
+    """Return the key metrics of the plant's report by their name."""
+    totals = metrics.totals
+    return {
+        "definitions with a report": str(totals.definitions),
+        "problems": str(totals.problems),
+        "announced in time": str(totals.announced),
+        "episodes": str(totals.episodes),
+        "right": str(totals.right),
+        "false alarms": str(totals.false_alarms),
+        "undetermined": str(totals.undetermined),
+        "answered": f"{totals.answered} of {totals.notified} episodes with a notification",
+    }

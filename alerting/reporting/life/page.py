@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 
 from alerting.reporting.life.differences import Difference
+from alerting.reporting.templates import render
+
+_BEFORE = "</header>"
 
 
 @dataclass(frozen=True)
@@ -16,3 +19,9 @@ class ReportLife:
     revision: int = 1
     unseen: bool = False
     differences: tuple[Difference, ...] = field(default_factory=tuple)
+
+
+def with_life(page: str, life: ReportLife) -> str:
+    """Return the page of a report with what it says of its life at the end of its head."""
+    text = render("life/life.html", life=life).strip()
+    return page.replace(_BEFORE, f"{text}\n{_BEFORE}", 1) if text else page

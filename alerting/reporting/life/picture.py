@@ -30,8 +30,8 @@ class ReportPicture(NamedTuple):
 
 def report_picture(metrics: Mapping[str, Any], zone: tzinfo) -> ReportPicture | None:
     """Draw the main picture of the stored metrics of a report; None if there is nothing to draw. Deterministic."""
-    if "definitions" in metrics:
-        return _ranking(metrics["definitions"])
+    if "ranked" in metrics:
+        return _ranking([ranked["summary"] for ranked in metrics["ranked"]])
     if metrics.get("episodes") or metrics.get("problems"):
         return _time_line(metrics, zone)
     return None
@@ -68,11 +68,11 @@ def _ranking(definitions: Sequence[Mapping[str, Any]]) -> ReportPicture | None:
     with matplotlib.rc_context(_STYLE):
         figure, axis = _figure(0.8 + 0.22 * len(shown))
         left = [0] * len(shown)
-        for outcome, metric_name in (("hit", "right"), ("avoided", "avoided"), ("false_alarm", "false alarms")):
-            widths = [_count(row.get(metric_name)) for row in shown]
-            axis.barh(range(len(shown)), widths, left=left, color=_COLOURS[outcome], height=0.6, label=metric_name)
+        for outcome, metric_name in (("hit", "hits"), ("avoided", "avoided"), ("false_alarm", "false_alarms")):
+            widths = [int(row[metric_name]) for row in shown]
+            axis.barh(range(len(shown)), widths, left=left, color=_COLOURS[outcome], height=0.6, label=_lane_title(outcome))
             left = [a + b for a, b in zip(left, widths, strict=True)]
-        axis.set_yticks(range(len(shown)), [str(row["definition"])[:24] for row in shown])
+        axis.set_yticks(range(len(shown)), [str(row["title"])[:24] for row in shown])
         axis.invert_yaxis()
         axis.legend(loc="lower right", fontsize=6, frameon=False)
         axis.set_title("Episodes by outcome")
@@ -101,7 +101,3 @@ def _lane_title(name: str) -> str:
 
 def _day(at: str | datetime) -> float:
     return float(date2num(datetime.fromisoformat(at) if isinstance(at, str) else at))
-
-
-def _count(text: object) -> int:
-    return int(str(text)) if str(text).isdigit() else 0

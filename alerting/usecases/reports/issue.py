@@ -11,7 +11,7 @@ from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.life.differences import Difference, find_reasons, list_differences, without_view
 from alerting.reporting.life.page import ReportLife
-from alerting.reporting.life.periods import Period
+from alerting.reporting.life.periods import Period, period_before, read_period
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
@@ -118,7 +118,8 @@ def compose(platform: ReportPorts, name: str | None, period: Period, as_of: date
     if name is None:
         return compose_plant(platform, period, as_of, life)
     revision = revision_of_period(platform.definitions, require_revision(platform.definitions, name), period.end)
-    return compose_report(platform, revision, period.start, period.end, as_of, life)
+    previous = period_before(period, platform.zone)
+    return compose_report(platform, revision, period.start, period.end, as_of, life, previous.start)
 
 
 def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
@@ -131,10 +132,10 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
         raise UserError(f"there is no report {id!r}; see: alerting report --list")
     life = ReportLife(head.period, head.revision, head.unseen, head.differences)
     if head.definition is None:
-        period = Period(platform.plant_report.period, head.period or "", head.start, head.end)
-        return head, compose_plant(platform, period, head.as_of, life)
-    latest = require_revision(platform.definitions, head.definition)
-    revision = revision_of_period(platform.definitions, latest, head.end) if head.period else latest
+        return head, compose_plant(platform, read_period(head.period or "", platform.zone), head.as_of, life)
+    if head.period is not None:
+        return head, compose(platform, head.definition, read_period(head.period, platform.zone), head.as_of, life)
+    revision = require_revision(platform.definitions, head.definition)
     return head, compose_report(platform, revision, head.start, head.end, head.as_of, life)
 
 

@@ -1,7 +1,7 @@
 """Make the performance report of a definition on an interval: gather the data, compute metrics, draw charts, render the page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
@@ -9,11 +9,14 @@ from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
 from alerting.ports import Definitions, Document, ReportContent, ReportHead, ReportPorts
 from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.tables import tables
 from alerting.reporting.life.key_metrics import key_metrics
-from alerting.reporting.life.page import ReportLife
+from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.material import Material
 from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
+from alerting.reporting.plant.summary import summarise, summary_to_document
+from alerting.reporting.table import Table
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.episodes.outcomes import outcome_at
@@ -43,7 +46,6 @@ class ComposedReport:
     key_metrics: Mapping[str, str]
     content: ReportContent
     has_content: bool = True
-    tables: Mapping[str, Document] = field(default_factory=dict)
 
 
 def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime, at: datetime, unseen: bool = False) -> Report:
@@ -64,26 +66,55 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
 
 
 def compose_report(
-    platform: ReportPorts, revision: Revision, start: datetime, end: datetime, as_of: datetime, life: ReportLife
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    life: ReportLife,
+    previous_start: datetime | None = None,
 ) -> ComposedReport:
-    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give the same bytes."""
-    material = material_at(platform, revision, start, end, as_of)
+    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give the same bytes.
+
+    It is compared with the period from `previous_start` to `start`; when left out, with one of the same length.
+    """
+    material = material_at(platform, revision, start, end, as_of, previous_start)
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
-    document = {**to_document(metrics), "judgement": to_document(judgement), "reported_misses": to_document(material.misses)}
-    page = render_page(metrics, judgement, draw(metrics, material.scores), life=life)
+    summary = summary_to_document(summarise(metrics, judgement))
+    told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
+    document = {**to_document(metrics), **told}
+    page = with_life(render_page(metrics, judgement, draw(metrics, material.scores)), life)
     sentences = (judgement.sentence, *judgement.actions)[:3]
-    content = ReportContent(document, page)
+    content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
     has_content = has_something_to_say(platform, material, metrics)
     return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)
 
 
-def material_at(platform: ReportPorts, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
+def material_at(
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None = None,
+) -> Material:
     """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
-    material = gather_material(platform, revision, start, end, as_of)
+    material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
+    previous = _as_known(platform, material.previous) if material.previous is not None else None
+    return replace(_as_known(platform, material), previous=previous)
+
+
+def _as_known(platform: ReportPorts, material: Material) -> Material:
+    end, as_of = material.end, material.as_of
     episodes = [outcome_at(platform, episode, as_of) for episode in material.episodes]
     models = [replace(m, until=m.until if m.until is not None and m.until < end else None) for m in material.models]
     return with_misses(platform, replace(material, episodes=episodes, models=models))
+
+
+def table_document(table: Table) -> Document:
+    """Return a table as it is stored with its report."""
+    return {"columns": list(table.columns), "rows": [list(row) for row in table.rows]}
 
 
 def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:

@@ -51,9 +51,10 @@ class MongoReports:
         found = self._reports.find({"period": period, "definition": definition}, _CONTENT)
         return sorted(_heads(found), key=lambda head: head.revision)
 
-    def of_period(self, period: str) -> dict[str | None, ReportHead]:
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         """Return the newest revision of each report on a calendar period; an index answers it."""
-        found = self._reports.find({"period": period}, _CONTENT)
+        by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
+        found = self._reports.find({"period": period, **by_then}, _CONTENT)
         return {head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)}
 
     def newest(self, limit: int) -> list[ReportHead]:
