@@ -58,7 +58,7 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
         return "No alert was raised."
-    waiting = f" {undetermined} of {total} alerts have no outcome yet." if undetermined else ""
+    waiting = f" No outcome is known yet of {undetermined} of {total} alerts." if undetermined else ""
     if not wrong:
         return f"No false alarm was found among {total} alerts.{waiting}"
     noun = "false alarm" if wrong == 1 else "false alarms"

@@ -16,7 +16,7 @@ from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, time_axis
 
-_ROW, _LABEL, _VALUE, _FULL = 22, 230, 60, 720  # pixels of a bar chart drawn as plain SVG
+_ROW, _LABEL, _VALUE, _FULL = 22, 210, 110, 760  # pixels of a bar chart drawn as plain SVG
 _CLASSES = {"usual": "undetermined", "up": "false-alarm", "down": "hit", "risk": "score", "after": "hit"}
 
 
