@@ -40,6 +40,11 @@ def percent(value: float | None) -> str:
     return spoken_share(value)
 
 
+def share_or_number(value: float | None, like: str) -> str:
+    """Format a value as its target is written: as a share where that has a percent sign, else as a number."""
+    return percent(value) if "%" in like else number(value)
+
+
 METRIC_TITLES = {
     "event_recall": "problems announced in time",
     "episode_precision": "alerts that were right",

@@ -62,7 +62,9 @@ def test_too_few_problems_cannot_tell():
 
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
-    assert judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no episode has an outcome."
+    assert (
+        judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no episode has an outcome."
+    )
     assert judgement.actions == (
         "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
     )
