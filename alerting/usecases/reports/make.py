@@ -9,6 +9,7 @@ from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
 from alerting.ports import Definitions, Document, ReportContent, ReportHead, ReportPorts
 from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.definition.tables import tables
 from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
@@ -62,7 +63,7 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
         id, name, start, end, max(at, end), None, 1, unseen, made.trust, made.sentences, key_metrics=made.key_metrics
     )
     platform.reports.put(head, made.content)
-    return Report(id, head.headline, made.content.metrics, made.content.page)
+    return Report(id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page)
 
 
 def compose_report(
@@ -84,8 +85,9 @@ def compose_report(
     summary = summary_to_document(summarise(metrics, judgement))
     told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
     document = {**to_document(metrics), **told}
-    page = with_life(render_page(metrics, judgement, draw(metrics, material.scores)), life)
-    sentences = (judgement.sentence, *judgement.actions)[:3]
+    zone = platform.zone
+    page = with_life(render_page(metrics, judgement, draw(metrics, material, zone), zone=zone), life)
+    sentences = head_sentences(metrics, zone)[:3]
     content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
     has_content = has_something_to_say(platform, material, metrics)
     return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)
