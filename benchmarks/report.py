@@ -1,8 +1,8 @@
 """Reports of a month on 500 definitions with 100,000 episodes, and the plant's report: minutes and peak memory.
 
-On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250 classifiers with a score every half
-hour, 250 thresholds, 200 episodes each with reasons, answers and outcomes. Each report is gathered, computed, drawn and rendered, as
-for the schedule, and its tables are made; storing and mailing are left out.
+On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250 classifiers with a score every
+half hour, 250 thresholds, 200 episodes each with reasons, answers and outcomes. Each report is gathered, computed, drawn and
+rendered, as for the schedule, and its tables are made; storing and mailing are left out.
 """
 
 import tempfile

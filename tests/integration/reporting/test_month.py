@@ -58,7 +58,9 @@ AS_OF = END + 24 * H
 
 
 def alert(asset, hour, observed, answer, acknowledged):
-    said = {"late": [("true_alarm", False, "ben")], None: []}.get(answer) if answer in ("late", None) else [(*SAID[answer], "anna")]
+    said = (
+        {"late": [("true_alarm", False, "ben")], None: []}.get(answer) if answer in ("late", None) else [(*SAID[answer], "anna")]
+    )
     made = report_material.episode(OFFSET + hour, asset=asset, outcome=observed, said=said, definition=DEFINITION)
     feedback = tuple(replace(f, at=END + 2 * H) for f in made.feedback) if answer == "late" else made.feedback
     stamp = None if acknowledged is None else ActorStamp("anna", made.detected_at + timedelta(minutes=acknowledged))
@@ -83,7 +85,7 @@ def month_scores():
 
 DECISIONS = (
     DecisionMade(START - 100 * H, "promote", True, 1, None, "the first", "platform", "run-1", {"event_recall": 0.9}),
-    DecisionMade(START + 350 * H, "promote", True, 2, 1, "found 3 more", "platform", "run-2", {"event_recall": 0.99, "false_alarms_per_week": 0.1}),
+    DecisionMade(START + 350 * H, "promote", True, 2, 1, "found 3 more", "platform", "run-2", {"event_recall": 0.99}),
     DecisionMade(START + 500 * H, "cannot_tell", False, 3, 2, "no better on 12 events", "platform", "run-3", {}),
 )  # fmt: skip
 
@@ -204,11 +206,13 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
 
 
 def test_row_metrics_are_those_of_the_labelled_scores(month, metrics):
-    known = [(s, t, bool(y)) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if y == y]
+    known = [
+        (s, t, bool(y)) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if not np.isnan(y)
+    ]
     hits = sum(s >= t and y for s, t, y in known)
     assert metrics.rows.operating["recall"] == pytest.approx(hits / sum(y for *_, y in known))
     assert metrics.rows.operating["precision"] == pytest.approx(hits / sum(s >= t for s, t, _ in known))
-    waiting = [(s, t) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if y != y]
+    waiting = [(s, t) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if np.isnan(y)]
     above = [s for s, t in waiting if s >= t]
     estimated = metrics.model.estimated
     assert estimated.rows == len(waiting) == 5
