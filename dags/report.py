@@ -48,6 +48,15 @@ def make(shard: int, at: str) -> int:
         return made
 
 
+@task(execution_timeout=timedelta(hours=2), **BACKGROUND)
+def unseen() -> int:
+    """Make the reports on test periods that models have evaluated since the last run, and return how many were made."""
+    from alerting.usecases.reports.unseen import make_unseen_reports
+
+    with background_platform() as platform:
+        return make_unseen_reports(platform, read_instant(run_as_of(platform)), say)
+
+
 @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
 def plant() -> int:
     """Make the report on the plant that is due at the run's instant, after those on definitions, and return how many were."""
@@ -78,7 +87,7 @@ def announce() -> int:
     **DAG_OPTIONS,
 )
 def report() -> None:
-    make.expand_kwargs(due()) >> plant() >> announce()
+    [make.expand_kwargs(due()), unseen()] >> plant() >> announce()
 
 
 report()

@@ -13,9 +13,10 @@ from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
+from alerting.cli.performance import miss, report
 from alerting.cli.printing.help import RootGroup
 from alerting.cli.printing.output import readable_output
-from alerting.cli.reports import kpi, late_data, report
+from alerting.cli.reports import kpi, late_data
 from alerting.cli.scenarios import test
 from alerting.cli.shelves import shelf_group, suppression_group
 from alerting.cli.support import HELP_OPTIONS
@@ -39,7 +40,8 @@ EVERYDAY: Commands = {
     "episodes": (episodes, "List episodes, or show one"),
     "why": (why, "Explain why an alarm was raised or not"),
     "feedback": (feedback, "Record whether an alarm was right and which action followed"),
-    "report": (report, "Write the performance report of a definition"),
+    "miss": (miss, "Report a problem for which no alert was raised"),
+    "report": (report, "Write the performance report of a definition or the plant"),
     "test": (test, "Run scenarios against definitions"),
 }
 MORE: Commands = {

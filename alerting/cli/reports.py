@@ -1,40 +1,18 @@
-"""Commands on periods: `report`, `kpi` and `late-data`."""
+"""Commands on periods: `kpi` and `late-data`."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from alerting.cli.printing.output import console, print_json, short, show, show_result, zone
-from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, write_file
+from alerting.cli.printing.output import console, print_json, short, show, zone
+from alerting.cli.support import Json, command, instant, platform
 from alerting.definitions.durations import format_duration
 
 if TYPE_CHECKING:
     from alerting.alarm_kpis.groups import Grouping
     from alerting.alarm_kpis.metrics import Kpis, Spread
     from alerting.usecases.operations.alarm_kpis import AlarmQuality, QualityByGroup
-
-
-@command
-def report(
-    name: DefinitionName,
-    start: Start = None,
-    end: End = None,
-    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-report.html when left out.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Write the performance report of a definition over a period (the last four weeks when left out)."""
-    from alerting.usecases.reports.make import make_report
-
-    begin = instant(start, "--from")
-    stop = instant(end, "--to")
-    with platform() as p:
-        until = stop or p.clock.now()
-        made = make_report(p, name, begin or until - timedelta(weeks=4), until, p.clock.now())
-    target = out or Path(f"{name}-report.html")
-    write_file(target, made.page)
-    show_result({**made.metrics, "page": str(target)}, as_json, made.headline, f"written to {target}")
 
 
 @command

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Access
-from alerting.console.api import api, operate_api
+from alerting.console.api import api, operate_api, report_api
 from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
@@ -19,7 +19,7 @@ from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, model_pages, operate_pages, pages, quality, routes
+from alerting.console.web import links, model_pages, operate_pages, pages, quality, report_pages, routes
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
@@ -56,8 +56,8 @@ def create_app(
     app.state.entrance = entrance
     handle_problems(app)
     describe(app)
-    programs = (api.router, operate_api.router, quality.api, routes.api, metrics_routes(platform))
-    people = (pages.router, model_pages.router, quality.pages, routes.pages, operate_pages.router)
+    programs = (api.router, operate_api.router, report_api.router, quality.api, routes.api, metrics_routes(platform))
+    people = (pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, operate_pages.router)
     entrances = (links.link_routes(now), login_routes(entrance))
     for router in (*programs, *people, *entrances):
         app.include_router(router)

@@ -34,7 +34,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
         report(f"{name}, evaluating the unseen days since {start:%Y-%m-%d}")
         try:
             raised += evaluate_past(platform, name, start, now, revision="latest").raised
-            make_report(platform, name, start, now, now)
+            make_report(platform, name, start, now, now, unseen=name in trained)
         except (UserError, ModelUnavailable) as fault:
             report(f"{name}, not evaluated: {fault}")
     days = (now - first).days

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
-from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 
 from alerting.adapters.platform import Platform
@@ -143,24 +142,6 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
 def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty without faults."""
     return [views.PlatformAlertView.model_validate(alert) for alert in platform.platform_alerts.open()]
-
-
-@router.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
-def list_reports(platform: Served, _: Viewer, definition: NameQuery | None = None) -> list[views.ReportSummary]:
-    """List performance reports by definition, newest period first."""
-    if definition is not None and platform.definitions.newest_revision(definition) is None:
-        raise NotFound(f"there is no definition {definition!r}")
-    names = [definition] if definition else [revision.name for revision in platform.definitions.latest()]
-    return [views.report_summary(report) for name in names for report in platform.reports.of(name)]
-
-
-@router.get("/reports/{id}", tags=["reports"], response_class=HTMLResponse)
-def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
-    """Return the page of a report as one self-contained HTML file."""
-    page = platform.reports.page(id)
-    if page is None:
-        raise NotFound(f"there is no report {id!r}")
-    return HTMLResponse(page)
 
 
 def _document(platform: Platform, name: str) -> Document:

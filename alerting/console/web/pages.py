@@ -1,4 +1,4 @@
-"""Pages of the console: the episodes, one episode with its feedback, suppressions, and the reports."""
+"""Pages of the console: the episodes, one episode with its feedback, and suppressions."""
 
 import logging
 from datetime import datetime, timedelta
@@ -38,7 +38,6 @@ OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
 UNSEEN_SHOWN = 50
 UNSEEN_UNFOLDED = 3
-REPORTS_SHOWN = 100
 SHELF_REASONS = (
     "maintenance",
     "cleaning",
@@ -138,14 +137,6 @@ def suppressed(request: Request, platform: Served, _: Viewer) -> str:
             by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
     unknown = {reason: None for target in found.targets if not target.suppressed for reason in target.unknown}
     return render("suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now)
-
-
-@router.get("/reports", response_class=HTMLResponse)
-def reports(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of performance reports, latest period first."""
-    newest = platform.reports.newest(REPORTS_SHOWN + 1)
-    shown = [views.report_summary(report) for report in newest[:REPORTS_SHOWN]]
-    return render("reports.html", request, reports=shown, more=len(newest) > REPORTS_SHOWN)
 
 
 @router.get("/style.css")

@@ -1,0 +1,117 @@
+"""Pages of the reports: periods side by side, one report with its revisions, and the form for a reported miss."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.operate_api import actor_of
+from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
+from alerting.console.api.report_api import find_report
+from alerting.console.web.forms import FormOperator
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.ports import ReportHead
+from alerting.usecases.episodes.store import NotFound
+from alerting.usecases.operators.misses import report_miss
+
+router = APIRouter(include_in_schema=False)
+REPORTS_SHOWN = 500
+PERIODS_SHOWN = 4
+MISSES_SHOWN = 20
+
+
+class PeriodTable(NamedTuple):
+    """Reports on periods of one length: a row for each definition, the plant's first, with the newest revision by period."""
+
+    title: str
+    periods: tuple[str, ...]
+    rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None) -> str:
+    """Return the page of performance reports: periods side by side, the plant first; or those of one definition."""
+    return reports_page(request, platform, definition)
+
+
+@router.get("/reports/{id}", response_class=HTMLResponse)
+def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of one report: sentences, what changed, its revisions and tables."""
+    head, content = find_report(platform, id)
+    revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
+    shown = [one for one in revisions if one.revision]
+    return render("report.html", request, r=head, revisions=shown, tables=list(content.tables), now=platform.clock.now())
+
+
+@router.post("/misses", response_class=HTMLResponse)
+def tell_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    at: FormField = "",
+    comment: FormText = "",
+) -> Response:
+    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    try:
+        missed_at = datetime.fromisoformat(at)
+    except ValueError:
+        refusal = f"{at!r} is not a time" if at else "give the time at which the problem happened"
+        return HTMLResponse(reports_page(request, platform, definition, refusal), 422)
+    local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=request.app.state.zone)
+    try:
+        report_miss(platform, definition, asset, local.astimezone(UTC), comment, actor_of(person), platform.clock.now())
+    except NotFound:
+        raise
+    except UserError as refusal:
+        return HTMLResponse(reports_page(request, platform, definition, str(refusal)), 422)
+    return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+
+
+def reports_page(request: Request, platform: Platform, definition: str | None, refusal: str = "") -> str:
+    """Return the page of all reports or of those of one definition. `refusal`: the fault in a submitted miss."""
+    revision = platform.definitions.newest_revision(definition) if definition else None
+    if definition and revision is None:
+        raise NotFound(f"there is no definition {definition!r}")
+    found = platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
+    heads = [head for head in found if head.revision]
+    assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
+    return render(
+        "reports.html",
+        request,
+        tables=period_tables([head for head in heads if head.period], None if definition else PERIODS_SHOWN),
+        others=[head for head in heads if not head.period],
+        definition=definition,
+        assets=[asset.name for asset in assets],
+        misses=platform.misses.between(definition=definition, limit=MISSES_SHOWN),
+        refusal=refusal,
+        now=platform.clock.now(),
+    )
+
+
+def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
+    """Return the reports on weeks, months and quarters as tables, the newest periods first, at most so many of each."""
+    tables = []
+    for title, mark in (("Weeks", "-W"), ("Months", ""), ("Quarters", "-Q")):
+        own = [h for h in heads if h.period and _mark(h.period) == mark]
+        periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
+        names = sorted({h.definition for h in own if h.period in periods}, key=lambda name: (name is not None, name or ""))
+        rows = tuple((name, _newest_by_period([h for h in own if h.definition == name])) for name in names)
+        if periods:
+            tables.append(PeriodTable(title, periods, rows))
+    return tables
+
+
+def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
+    return {head.period or "": head for head in sorted(heads, key=lambda head: head.revision)}
+
+
+def _mark(period: str) -> str:
+    return next((mark for mark in ("-W", "-Q") if mark in period), "")
