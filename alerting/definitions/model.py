@@ -17,7 +17,7 @@ from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line,
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import SEVERITIES, WEEKLY, AssetPattern, CommonFields, Severity
+from alerting.definitions.fields.common import SEVERITIES, SEVERITY_NAMES, WEEKLY, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.costs import Costs
 from alerting.definitions.fields.learning import (
@@ -35,6 +35,7 @@ from alerting.definitions.fields.problem import Problem
 __all__ = [
     "LAST_NUMBER",
     "SEVERITIES",
+    "SEVERITY_NAMES",
     "AssetPattern",
     "Band",
     "Condition",
