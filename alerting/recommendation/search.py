@@ -32,13 +32,15 @@ EQUAL = 1e-9
 class Goal:
     """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
 
-    `distance`: greatest distance from normal operation.
+    `distance`: greatest distance from normal operation. `relief`: least estimated effect on the problem variable, away from its
+    limit.
     """
 
     safety: Safety
     nominal: float
     missed: float | None
     distance: float
+    relief: float = -inf
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Search:
             boxes: list[_Box] = []
             while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
                 boxes.append(self._clip(members, heapq.heappop(waiting)[2], most))
-            boxes = [box for box in boxes if box.size]
+            boxes = [box for box in boxes if box.size and self._most_relief(members, box) >= goal.relief]
             if not boxes and (not waiting or waiting[0][0] >= most):
                 break
             if self._left <= 0 or self._boxes <= 0:
@@ -157,6 +159,7 @@ class Search:
         at = np.concatenate(
             [np.stack(np.meshgrid(*b.positions, indexing="ij"), axis=-1).reshape(-1, len(members)) for b in boxes]
         )
+        at = at[self._reliefs(members, at) >= goal.relief]
         efforts = self._efforts(members, at)
         order = np.argsort(efforts, kind="stable")
         order = order[efforts[order] < (inf if best is None else best.effort - EQUAL)]
@@ -214,6 +217,17 @@ class Search:
 
     def _efforts(self, members: tuple[int, ...], at: Ints) -> Floats:
         return np.asarray(sum(self.situation.grids[i].efforts[at[:, k]] for k, i in enumerate(members)), np.float64)
+
+    def _reliefs(self, members: tuple[int, ...], at: Ints) -> Floats:
+        return np.asarray(sum(self.situation.grids[i].reliefs[at[:, k]] for k, i in enumerate(members)), np.float64) + EQUAL
+
+    def _most_relief(self, members: tuple[int, ...], box: _Box) -> float:
+        return EQUAL + sum(float(self.situation.grids[i].reliefs[p].max()) for i, p in zip(members, box.positions, strict=True))
+
+    def most_relief(self) -> float:
+        """Return the largest estimated effect of any combination on the problem variable, away from its limit."""
+        each = [float(g.reliefs[g.settings].max()) for g in (self.situation.grids[i] for i in self._order)]
+        return sum(sorted((r for r in each if r > 0), reverse=True)[: self._max_changes])
 
     def _least_effort(self, members: tuple[int, ...], box: _Box) -> float:
         return sum(float(self.situation.grids[i].efforts[p[0]]) for i, p in zip(members, box.positions, strict=True))

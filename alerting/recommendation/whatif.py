@@ -27,6 +27,7 @@ from alerting.recommendation.situation import Situation, base_row
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
 # shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
 USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
+RELIEFS = (1.0, 0.75, 0.5, -inf)  # of the needed effect on the problem variable
 ANSWERS = 3
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -96,7 +97,7 @@ class _Advice:
         shares = self._shares()
         order = sorted(range(len(self.levers)), key=lambda i: (-shares[i], i))
         search = Search(self.situation, order, shares, max_changes)
-        goals = self._goals()
+        goals = self._goals(search.most_relief())
         for goal in goals:
             best = search.least(goal)
             if best is not None:
@@ -114,15 +115,28 @@ class _Advice:
     def _alarm_at(self) -> str:
         return spoken_share(self.situation.model.threshold)
 
-    def _goals(self) -> list[Goal]:
-        """Return what an answer must reach, from the best to the least."""
-        normal, threshold = self.situation.model.normal, self.situation.model.threshold
+    def _goals(self, reachable: float) -> list[Goal]:
+        """Return what an answer must reach, from the best to the least.
+
+        `reachable`: the largest estimated effect of any combination on the problem variable.
+        """
+        normal, threshold, effects = self.situation.model.normal, self.situation.model.threshold, self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim, wanted = MARGIN * threshold, ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
         usual, plausible, rare = (inf if normal is None else max(normal.limit(share), least) for share, least in wanted)
+        needed = 0.0 if effects is None else min(effects.needed, reachable)
+        reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
         return [
-            *(Goal("aim", aim, aim, distance) for distance in dict.fromkeys((usual, plausible, rare))),
-            *(Goal("threshold", threshold, threshold, distance) for distance in dict.fromkeys((plausible, rare))),
+            *(
+                Goal("aim", aim, aim, distance, relief)
+                for relief in reliefs
+                for distance in dict.fromkeys((usual, plausible, rare))
+            ),
+            *(
+                Goal("threshold", threshold, threshold, distance, relief)
+                for relief in reliefs
+                for distance in dict.fromkeys((plausible, rare))
+            ),
             Goal("nominal", threshold, None, rare),
         ]
 

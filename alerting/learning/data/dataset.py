@@ -28,6 +28,7 @@ from alerting.learning.features.derive import DerivedFeatures
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import derive_features, plan_features
+from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data")
@@ -47,7 +48,8 @@ class Dataset:
     excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at, uncounted (see
     `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
     the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
-    `findings`: the data quality report. `purge_ms`: length purged before every border. `hash`: over the content of
+    `findings`: the data quality report. `effects`: of set-points on the problem variable, None where they are not known.
+    `purge_ms`: length purged before every border. `hash`: over the content of
     rows, labels and parts; the same in every process.
     """
 
@@ -77,6 +79,7 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
+    effects: SetPointEffects | None = None
 
     def measured_in(self, part: str) -> BoolArray:
         """Select the rows of a part by which a model is measured."""
@@ -123,6 +126,7 @@ def build_dataset(
     until, views, borders = _views(definition, histories, as_of)
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.train_end) for h in views]
+    learned = training if plan is None else views
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
     question = _question(definition, views)
@@ -157,6 +161,7 @@ def build_dataset(
         gap_ms=duration_millis(definition.window.after),
         purge_ms=purge,
         hash=dataset_hash(plan, features, *beside.values()),
+        effects=estimate_effects(definition, plan, learned),
     )
 
 
