@@ -27,7 +27,7 @@ from alerting.recommendation.situation import Situation, base_row
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
 # shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
 USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
-RELIEFS = (1.0, 0.75, 0.5, -inf)  # of the needed effect on the problem variable
+RELIEFS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, -inf)  # of the needed effect on the problem variable
 ANSWERS = 3
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
