@@ -119,7 +119,7 @@ def _numbers(history: History, name: str) -> pd.Series:
     if not is_numeric_dtype(values.dtype):
         codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
         return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
-    numbers: Floats = values.to_numpy(np.float64)
+    numbers = np.asarray(values, np.float64)
     return pd.Series(in_range(history.asset, name, numbers), values.index)
 
 
