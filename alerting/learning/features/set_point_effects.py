@@ -28,7 +28,7 @@ MOST_ROWS = 20_000  # of all assets together; more are averaged over longer time
 FEWEST_ROWS, FEWEST_PROBLEMS = 500, 5
 MOST_CONTROLS = 100
 BLOCKS, FOLDS = 200, 5
-FEWEST_MOVES = 10  # blocks of time over which the movement of a set-point must spread
+FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
 CERTAIN = 1.96  # standard errors: 95 %
 PEAK, MOST_PROBLEMS = 0.9, 0.8
 TREES = 60
@@ -164,10 +164,8 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     state = rows[controls].to_numpy(np.float64)
     outcome = _residuals(state, rows["y"].to_numpy(np.float64), block)
     left = np.column_stack([_residuals(state, rows[name].to_numpy(np.float64), block) for name in levers])
-    moved = np.array([[float((left[block == b, k] ** 2).sum()) for b in range(BLOCKS)] for k in range(len(levers))])
-    spread = moved.sum(axis=1) ** 2 / np.maximum((moved**2).sum(axis=1), 1e-300)
-    steady = moved.sum(axis=1) <= 1e-9 * np.maximum(len(rows) * rows[list(levers)].var().to_numpy(np.float64), 1e-300)
-    known = np.flatnonzero((spread >= FEWEST_MOVES) & ~steady)
+    moves = rows[list(levers)].groupby(block).agg(np.ptp).gt(0).sum().to_numpy()
+    known = np.flatnonzero((moves >= FEWEST_MOVES) & (left.std(axis=0) > 0))
     if not len(known):
         return {}
     left = left[:, known]
