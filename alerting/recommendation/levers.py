@@ -199,8 +199,8 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
         return None
     largest, slack = variable.max_change or inf, SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
     span = max(high - low, variable.step or 1e-9)
-    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else present
-    highest = min(high, present + largest, max(trained_high + slack, present)) if up else present
+    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else max(low, present)
+    highest = min(high, present + largest, max(trained_high + slack, present)) if up else min(high, present)
     step = variable.step or span / DIVISIONS
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
     if rate is not None:

@@ -7,6 +7,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.wording.spoken import inside_sentence, spoken_duration, spoken_points, spoken_share
 from alerting.episodes.episode import Change, Safety
 from alerting.learning.features.plan import Column
+from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.readings.history import from_millis
 
 LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that show its level
@@ -79,6 +80,21 @@ def describe_unusual(unusual: float | None) -> str:
     if beyond >= 0.5:
         return "As usual as most normal moments."
     return f"As unusual as 1 in {1 / beyond:.0f} normal moments." if beyond > 0 else "More unusual than any normal moment known."
+
+
+def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
+    """Describe the estimated effect of a change on the problem variable, as a sentence; empty without one.
+
+    `relief`: by how much it takes the variable away from its limit.
+    """
+    if relief <= 0:
+        return ""
+    name, own = inside_sentence(title(asset, effects.variable)), unit(asset, effects.variable)
+    push, side = ("lowers", "above") if effects.limit_side > 0 else ("raises", "below")
+    text = f"By the history it {push} {name} by at least {quantity(relief, own)}"
+    if relief < effects.needed - 1e-9:
+        return f"{text}; one problem in five goes more than {quantity(effects.needed, own)} {side} the limit."
+    return f"{text}."
 
 
 def _step(asset: Asset, change: Change) -> str:

@@ -13,14 +13,22 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.spoken import inside_sentence, spoken_share
 from alerting.episodes.episode import Alternative, Change, LeverReport, RecommendationResult, Safety
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.recommendation.contributions import Explanation, explain_matrix
 from alerting.recommendation.levers import Lever, find_levers, followers
-from alerting.recommendation.messages import describe_safety, describe_setting, describe_unusual, risk_step, unit
+from alerting.recommendation.messages import (
+    describe_relief,
+    describe_safety,
+    describe_setting,
+    describe_unusual,
+    risk_step,
+    title,
+    unit,
+)
 from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
@@ -51,6 +59,9 @@ def recommend(
 
     Every feature is computed again with the setting over the last interval (the horizon, or the shortest window if longer)
     before `at`; a variable with a rate is moved from `at` on, all else held, and the risk is that at the end of its ramp.
+
+    Where the model knows the effects of set-points on the problem variable, an answer must also have as much effect as 4 of 5
+    past problems needed, or as the levers can have; if none has, less of it in steps of a tenth (`RELIEFS`), and then any.
 
     `limits`: narrower limits of the definition by variable. `explained`: contributions of the row at `at`, computed if left out.
     `answers`: number of answers with different variables. `history` needs readings back to `model.plan.lookback` before `at`, and
@@ -171,7 +182,11 @@ class _Advice:
         if safety is None:
             parts.insert(0, f"{self._none_of(search)} is enough (alarm at {self._alarm_at}). The largest effect:")
         else:
-            parts += [describe_safety(safety, MARGIN * self.situation.model.threshold), describe_unusual(unusual)]
+            parts += [
+                describe_safety(safety, MARGIN * self.situation.model.threshold),
+                self._relief(answer),
+                describe_unusual(unusual),
+            ]
         return RecommendationResult(
             changes,
             self.risk,
@@ -196,6 +211,9 @@ class _Advice:
             reason = "its limits, step and direction leave no other setting"
         elif not len(grid.settings):
             reason = "every permitted setting is far from the training data of the model"
+        elif self.situation.model.effects is not None and not self.levers[i].relief:
+            variable = inside_sentence(title(self.asset, self.situation.model.effects.variable))
+            reason = f"the history does not tell its effect on {variable}"
         elif safety is None:
             reason = "it lowers the risk less"
         else:
@@ -211,6 +229,12 @@ class _Advice:
     def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
         pairs = zip(answer.members, answer.at, strict=True)
         return [(self.levers[i], float(self.situation.grids[i].values[position])) for i, position in pairs]
+
+    def _relief(self, answer: Answer) -> str:
+        """Return a sentence on the estimated effect on the problem variable."""
+        effects = self.situation.model.effects
+        relief = sum(lever.relief * (value - lever.present) for lever, value in self._settings(answer) if not lever.levels)
+        return "" if effects is None else describe_relief(self.asset, effects, relief)
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
         """Return the variables that follow the changes, with their level before and after; those that the model reads."""

@@ -116,17 +116,16 @@ def build_dataset(
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
-    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
-    which is fitted again; by default it is chosen from the training period. `derived`: stride and windows of the
-    chosen plan where the definition states none; by default they are derived from the training period.
-    The dataset uses nothing that became known after as_of, or after the end of its periods. Raises UserError if
-    `requirements` rejects the definition or the data, if a part has no rows, or if there are too many rows.
+    by design; their rows are in no part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model which is fitted
+    again. `derived`: stride and windows where the definition states none. By default both come from the training period.
+    Nothing is used that became known after as_of, or after the end of the periods. Raises UserError if `requirements` rejects the
+    definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.train_end) for h in views]
-    learned = training if plan is None else views
+    learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
     question = _question(definition, views)
@@ -139,8 +138,7 @@ def build_dataset(
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     features = _features(plan, views, rows.asset, rows.at)
-    train = rows.part == "train"
-    counts = _count_answers(assets, rows.effect)
+    counts, train = _count_answers(assets, rows.effect), rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
     beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(
