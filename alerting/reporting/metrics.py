@@ -21,7 +21,7 @@ from alerting.reporting.definition.drivers import Driver, drivers
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
-from alerting.reporting.definition.retune import Retune
+from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
@@ -164,7 +164,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         drivers=drivers(m.raised, before.raised if before and earlier else None),
         model=compute_model(m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms) if trained else None,
         data=data_metrics(m),
-        retune=m.retune,
+        retune=compute_retune(m) if before is not None else None,
         previous=_previous(before, earlier) if before is not None and earlier is not None else None,
     )
 
