@@ -29,6 +29,7 @@ from alerting.reporting.scores import RowMetrics, compute_row_metrics
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
+_NOT_DUE = "the outcome is not known yet"
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,9 @@ def _outcome(episode: Episode) -> Outcome:
 
 
 def _reason(episode: Episode) -> str:
-    return episode.outcome_record.reason if episode.outcome_record else "the outcome is not known yet"
+    """Return why an episode has its outcome; the instants at which outcomes are due make one reason."""
+    reason = episode.outcome_record.reason if episode.outcome_record else _NOT_DUE
+    return _NOT_DUE if reason.startswith("the outcome is known at") else reason
 
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:

@@ -78,7 +78,8 @@ def gather_material(
     if previous_start is None:
         return material
     decisions = platform.decisions.of(revision.name)
-    learned = learned_from(decisions, end)
+    newest = material.scores.sort_values("ts", kind="stable")["model_version"].tail(1).tolist()
+    learned = learned_from(decisions, end, int(newest[0]) if newest else None)
     return replace(
         with_retune(material),
         decisions=decisions_made(decisions, end),

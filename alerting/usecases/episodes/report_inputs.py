@@ -40,9 +40,14 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     return found
 
 
-def learned_from(records: Sequence[DecisionRecord], end: datetime) -> Interval | None:
-    """Return the interval from which the model in service before `end` learned; None if its decision does not state it."""
-    serving = next((r for r in reversed(records) if r.promoted and r.at < end), None)
+def learned_from(records: Sequence[DecisionRecord], end: datetime, version: int | None) -> Interval | None:
+    """Return the interval from which the model of a period before `end` learned; None if its decision does not state it.
+
+    `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None without scores.
+    """
+    promoted = [r for r in records if r.promoted]
+    scored = (r for r in reversed(promoted) if r.challenger_version == version)
+    serving = next(scored, None) or next((r for r in reversed(promoted) if r.at < end), None)
     stated = serving.evidence.get("learned", {}) if serving else {}
     if not stated:
         return None
