@@ -10,10 +10,12 @@ from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
+from alerting.console.language import language_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
@@ -25,20 +27,32 @@ BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
 )
 MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
-DATABASE_DOWN = "the database does not answer; try again later; all acknowledged data are kept"
+DATABASE_DOWN = translatable("the database does not answer; try again later; all acknowledged data are kept")
+_TITLES = (
+    template("Bad Request"),
+    template("Forbidden"),
+    template("Not Found"),
+    template("Gone"),
+    template("Unprocessable Entity"),
+    template("Too Many Requests"),
+    template("Internal Server Error"),
+    template("Service Unavailable"),
+)
+"""Titles of pages, which are the phrases of HTTP; the others are shown in English."""
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response for a fault: JSON for programs, a page for people."""
-    title, detail = HTTPStatus(status).phrase, _shorten(detail)
+    title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
+        detail = _shorten(language_of(request).translate(detail))
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
     content = {
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": _shorten(detail),
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
@@ -59,7 +73,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        detail = BODY_UNREADABLE if fault.status_code == 400 else str(fault.detail)
+        detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
         return problem(request, fault.status_code, detail, dict(fault.headers) if fault.headers else None)
 
     @app.exception_handler(RequestValidationError)
@@ -71,9 +85,9 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
-            return problem(request, 403, str(fault))
+            return problem(request, 403, fault.message)
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown) else 422
-        return problem(request, status, str(fault))
+        return problem(request, status, fault.message)
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:
@@ -92,7 +106,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
-        return problem(request, 500, "a fault of the server; its log has the details")
+        return problem(request, 500, translatable("a fault of the server; its log has the details"))
 
 
 def _message(error: dict[str, Any]) -> str:

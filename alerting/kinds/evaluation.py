@@ -75,7 +75,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds."""
+    """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds.
+
+    `evidence`: what has been computed of these values, by asset and step, so that an evaluation whose write met a conflict is
+    composed again without another search.
+    """
 
     value: float | None
     reading: ReadingInForce | None = None
@@ -83,6 +87,7 @@ class Raise:
     model: TrainedModel | None = None
     model_version: int | None = None
     history: History | None = None
+    evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
