@@ -75,7 +75,7 @@ def list_misses(
 
 
 @router.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
-def tell_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
+def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
     """Report a problem for which no alert was raised; it enters reports and the next training. Role: operator."""
     now = platform.clock.now()
     miss = report_miss(platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now)

@@ -50,7 +50,7 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
 
 
 @router.post("/misses", response_class=HTMLResponse)
-def tell_miss(
+def submit_miss(
     request: Request,
     platform: Served,
     person: FormOperator,

@@ -75,7 +75,7 @@ def test_a_miss_is_reported_by_an_operator_over_the_api_and_listed(client, platf
 
 def test_a_miss_is_reported_by_the_form_of_a_definitions_reports(browser, platform):
     log_in(browser)
-    page = browser.get("/reports?definition=too-hot").text
+    page = browser.get("/reports?definition=too-hot")
     form = {"csrf": csrf_of(page), "definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T01:00", "comment": "<b>smoke"}
     answer = browser.post("/misses", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/reports?definition=too-hot#misses")
