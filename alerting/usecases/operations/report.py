@@ -43,7 +43,7 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform.definitions, name)
-    material = gather_material(platform, revision, start, end, max(at, end))
+    material = gather_material(platform, revision, start, end, max(at, end), start - (end - start))
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
     page = render_page(metrics, judgement, draw(metrics, material.scores))
