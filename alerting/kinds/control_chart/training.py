@@ -10,7 +10,7 @@ from scipy.stats import poisson
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import Dates
-from alerting.detection.control_charts.chart import Chart, ChartState
+from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
 from alerting.detection.control_charts.run_length import (
     cusum_run_length,
@@ -226,22 +226,25 @@ def _count_signals(
     suppressed: IntervalsByAsset,
     period: NormalTime,
 ) -> _Signals:
-    """Count how often signals begin on the unseen readings; none begins while one goes on."""
+    """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
     signals, points, expected = 0, 0, 0.0
     start = max(period.cutoff, model.training_cutoff)
     for history in histories:
         fitted = model.charts.get(history.asset.name)
         if fitted is None:
             continue
-        found = _signals(definition, fitted, *_readings(definition, history, suppressed, start, period.end))
-        runs = [*found]
-        signals += sum(now and not before for before, now in zip([False, *runs[:-1]], runs, strict=True))
-        points += len(runs)
-        expected += len(runs) / fitted.run_length
+        charted = [*_charted(definition, fitted, *_readings(definition, history, suppressed, start, period.end))]
+        clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
+        for point in charted:
+            if point.signals:
+                signals += last is None or point.at - last > clear_for
+                last = point.at
+        points += len(charted)
+        expected += len(charted) / fitted.run_length
     return _Signals(signals, points, expected)
 
 
-def _signals(definition: ControlChartDefinition, fitted: FittedChart, at: Any, values: Any) -> Iterator[bool]:
+def _charted(definition: ControlChartDefinition, fitted: FittedChart, at: Any, values: Any) -> Iterator[Point]:
     state, before = ChartState(), None
     gap = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
     for t, value in zip(at.tolist(), values.tolist(), strict=True):
@@ -250,7 +253,7 @@ def _signals(definition: ControlChartDefinition, fitted: FittedChart, at: Any, v
         before = t
         point = state.add(fitted.chart, t, value)
         if point is not None:
-            yield bool(point.signals)
+            yield point
 
 
 def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[str]:

@@ -123,7 +123,8 @@ def test_a_level_that_has_moved_waits_for_a_person():
     add_readings(made, moved, at(0))
     apply(made, [document], "engineer", at(0), "test")
     made.clock.instant = at(12 * DAY)
-    assert train(made, NAME, at(12 * DAY)).promote
+    first = train(made, NAME, at(12 * DAY))
+    assert (first.promote, first.waiting) == (True, False), first.reason
     made.clock.instant = at(END)
     decided = train(made, NAME, at(END))
     assert (decided.promote, decided.waiting) == (True, True)
