@@ -31,15 +31,17 @@ MOST_POINTS = 15  # that a rule looks at
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: the number of points that it looks at, its sentence, and the test on exactly that many points.
+    """A rule: the most points that it looks at, its sentence, and the test on the last of them.
 
-    `has_limit`: it depends on the width of the zones; the others signal at their own rate, whatever the limits.
+    `has_limit`: it depends on the width of the zones; the others signal at their own rate, whatever the limits. `least`: points
+    that it needs, where these are fewer than it looks at.
     """
 
     points: int
     message: str
     signals: Callable[[Sequence[float], float], bool]
     has_limit: bool = True
+    least: int | None = None
 
 
 def _beyond(least: int, zone: float) -> Callable[[Sequence[float], float], bool]:
@@ -77,8 +79,8 @@ def _away_from_centre(z: Sequence[float], width: float) -> bool:
 
 
 _LIMIT = Rule(1, "a point lies beyond the control limit", _beyond(1, 3))
-_TWO_OF_THREE = Rule(3, "2 of 3 points in a row lie in zone A or beyond, on one side", _beyond(2, 2))
-_FOUR_OF_FIVE = Rule(5, "4 of 5 points in a row lie in zone B or beyond, on one side", _beyond(4, 1))
+_TWO_OF_THREE = Rule(3, "2 of 3 points in a row lie in zone A or beyond, on one side", _beyond(2, 2), least=2)
+_FOUR_OF_FIVE = Rule(5, "4 of 5 points in a row lie in zone B or beyond, on one side", _beyond(4, 1), least=4)
 
 RULES: dict[RuleName, Rule] = {
     "western_electric_1": _LIMIT,
@@ -98,6 +100,8 @@ RULES: dict[RuleName, Rule] = {
 
 def violated(names: Sequence[RuleName], z: Sequence[float], width: float) -> tuple[RuleName, ...]:
     """Return the rules that the last point violates, in the order of `names`. `z`: the last points, oldest first."""
-    return tuple(
-        name for name in names if len(z) >= RULES[name].points and RULES[name].signals(z[len(z) - RULES[name].points :], width)
-    )
+    return tuple(name for name in names if _signals(RULES[name], z, width))
+
+
+def _signals(rule: Rule, z: Sequence[float], width: float) -> bool:
+    return len(z) >= (rule.least or rule.points) and rule.signals(z[-rule.points :], width)

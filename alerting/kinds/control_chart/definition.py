@@ -11,7 +11,7 @@ from alerting.definitions.checks.against_assets import variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Between, Dates, Length, PromotionMode, way
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
 
 WESTERN_ELECTRIC: tuple[RuleName, ...] = (
@@ -37,14 +37,14 @@ class ControlChartDefinition(ModelDefinition):
         None,
         ge=2,
         le=25,
-        description="Consecutive readings of one point: mean and standard deviation (S) are charted.",
+        description="Readings in a row that make one point: mean (X̄) and standard deviation (S).",
     )
     rules: tuple[RuleName, ...] | None = Field(
         None,
         min_length=1,
         max_length=12,
-        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the four of "
-        "Western Electric when left out.",
+        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the four "
+        "of Western Electric when left out.",
     )
     smoothing: float | None = Field(
         None,
@@ -92,6 +92,15 @@ class ControlChartDefinition(ModelDefinition):
         "unseen time than average_run_length allows, or where the level has moved.",
     )
 
+    problem: Problem | None = Field(
+        None,
+        description="The problem of which the alert warns, if data can confirm it; they then determine the outcome.",
+    )
+    horizon: Duration = Field(
+        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+    )
+    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+
     @property
     def families(self) -> tuple[str, ...]:
         return (self.chart,)
@@ -119,8 +128,8 @@ class ControlChartDefinition(ModelDefinition):
 
     def question_fields(self) -> dict[str, Any]:
         """Return all fields that decide on the estimated limits."""
-        others = {"clear_for", "promotion", "stale_after"}
-        own = {*ControlChartDefinition.model_fields} - {*ModelDefinition.model_fields} - others
+        others = {"kind", "clear_for", "promotion", "stale_after"}
+        own = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
         return self.model_dump(mode="json", include=own | {"assets"}, exclude_none=True)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
