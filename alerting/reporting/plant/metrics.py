@@ -71,6 +71,11 @@ class PlantMetrics:
     changes: tuple[ChangeMade, ...]
 
     @property
+    def proposed(self) -> tuple[Ranked, ...]:
+        """Return the definitions for which a change is proposed, the worst nuisance first."""
+        return tuple(sorted((r for r in self.ranked if r.proposal.kind not in ("keep", "wait")), key=lambda r: r.nuisance))
+
+    @property
     def nuisances(self) -> tuple[Ranked, ...]:
         """Return the definitions with a false alarm, the worst nuisance first."""
         return tuple(sorted((r for r in self.ranked if r.summary.false_alarms), key=lambda r: r.nuisance))

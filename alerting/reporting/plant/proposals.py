@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from alerting.reporting.messages import percent
+from alerting.reporting.messages import METRIC_TITLES, percent
 from alerting.reporting.plant.summary import DefinitionSummary
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
@@ -32,26 +32,30 @@ def propose(summary: DefinitionSummary) -> Proposal:
     s = summary
     right, known = s.hits + s.avoided, s.hits + s.avoided + s.false_alarms
     if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
-        return Proposal("retire", f"None of {known} episodes was right, and it announced none of {s.problems} problems.")
+        missed = f", and it announced none of {s.problems} problems" if s.problems else ""
+        return Proposal("retire", f"None of {known} alerts was right{missed}.")
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
         r = s.retune
         return Proposal(
             "retune",
             f"With {r.change} instead of {r.present:.4g}, {r.false_alarms_then} of the {r.false_alarms} false alarms would have "
-            f"remained, and {r.right_then} of the {r.right} {'announced problems' if s.trained else 'right alarms'}.",
+            f"remained, and {r.right_then} of the {r.right} {'announced problems' if s.trained else 'right alerts'}.",
         )
     if s.trained and (s.worse_than_promotion or (s.drifted and (is_nuisance or _misses_most(s)))):
         return Proposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
-        return Proposal("wait", f"Only {known} episodes with an outcome and {s.problems} problems: too few for a proposal.")
+        return Proposal("wait", f"So far {known} alerts have an outcome, and {s.problems} problems came: too few for a proposal.")
     if is_nuisance:
         return Proposal(
             "retune",
-            f"Only {right} of {known} episodes were right ({percent(right / known)}); no single limit halves the false alarms "
+            f"Only {right} of {known} alerts were right ({percent(right / known)}); no single limit halves the false alarms "
             "without losing the problems: narrow the condition, or add variables.",
         )
-    return Proposal("keep", f"{right} of {known} episodes were right; {s.announced} of {s.problems} problems announced.")
+    return Proposal(
+        "keep",
+        f"{right} of {known} alerts were right" + (f"; {s.announced} of {s.problems} problems announced." if s.problems else "."),
+    )
 
 
 def _misses_most(s: DefinitionSummary) -> bool:
@@ -60,6 +64,7 @@ def _misses_most(s: DefinitionSummary) -> bool:
 
 def _why_retrain(s: DefinitionSummary) -> str:
     if s.worse_than_promotion:
-        return f"The model does clearly less than at its promotion: {s.worse_than_promotion.replace('_', ' ')}."
+        title = METRIC_TITLES.get(s.worse_than_promotion, s.worse_than_promotion.replace("_", " "))
+        return f"The model does clearly worse than at its promotion: {title}."
     named = ", ".join(s.drifted[:3])
     return f"Its inputs are clearly not those of the training ({named}), and most of its problems or alarms are wrong."

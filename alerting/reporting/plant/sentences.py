@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from alerting.reporting.definition.money import Amount
-from alerting.reporting.messages import number
+from alerting.reporting.messages import money as spoken
 from alerting.reporting.plant.metrics import PlantMetrics
 
 
@@ -21,20 +20,13 @@ def _sentences(m: PlantMetrics) -> Iterator[str]:
     yield f"{announced}; {t.definitions} alerts raised {t.episodes} episodes, {t.right} of them right and {t.false_alarms} false."
     for money in m.money:
         yield (
-            f"The alerts that state their costs were worth {spoken_amount(money.net, money.currency)}; problems that came cost "
-            f"{spoken_amount(money.lost, money.currency)}."
+            f"The alerts that state their costs were worth {spoken(money.net.low, money.net.high, money.currency)}; problems "
+            f"that came cost {spoken(money.lost.low, money.lost.high, money.currency)}."
         )
     worst = m.nuisances[0].summary if m.nuisances else None
     if worst is not None:
         yield f"{worst.title} raised the most false alarms: {worst.false_alarms} of {t.false_alarms}."
-    wanted = [r for r in m.ranked if r.proposal.kind in ("retire", "retune", "retrain")]
+    wanted = m.proposed
     if wanted:
         named = "; ".join(f"{r.proposal.kind} {r.summary.title}" for r in wanted[:3])
         yield f"Proposed: {named}." if len(wanted) <= 3 else f"Proposed: {named}; and {len(wanted) - 3} more below."
-
-
-def spoken_amount(amount: Amount, currency: str) -> str:
-    """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
-    if round(amount.low) == round(amount.high):
-        return f"{currency} {number(round(amount.low))}"
-    return f"{currency} {number(round(amount.low))} to {number(round(amount.high))}"
