@@ -28,7 +28,7 @@ _MAD = 1.4826
 _LEAST_GAIN = 10.0  # of the Bayesian information criterion, for an autoregressive model of a higher order
 
 
-class Stretch(NamedTuple):
+class LeftOut(NamedTuple):
     """A stretch of readings that was left out: first and last instant (ms), number of readings, mean."""
 
     start: int
@@ -47,7 +47,7 @@ class PhaseOne:
     deviation: float
     used: int
     outliers: int
-    left_out: tuple[Stretch, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | None:
@@ -58,7 +58,7 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     """
     if len(at) < LEAST_POINTS:
         return None
-    left_out = _stretches_out_of_control(at, values)
+    left_out = _find_out_of_control(at, values)
     keep = np.ones(len(at), np.bool_)
     for stretch in left_out:
         keep[(at >= stretch.start) & (at <= stretch.end)] = False
@@ -98,7 +98,7 @@ def _robust_deviation(values: Floats) -> float:
     return robust or float(values.std(ddof=1))
 
 
-def _stretches_out_of_control(at: Millis, values: Floats) -> tuple[Stretch, ...]:
+def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     """Return the stretches whose mean lies more than one standard deviation from the usual level, oldest first."""
     size = max(1, len(values) // _BLOCKS)
     number = len(values) // size
@@ -116,12 +116,12 @@ def _stretches_out_of_control(at: Millis, values: Floats) -> tuple[Stretch, ...]
     lengths = np.array([b - a for a, b in parts])
     order = np.argsort(levels, kind="stable")
     usual = levels[order][int(np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2))]
-    found: list[Stretch] = []
+    found: list[LeftOut] = []
     far, first = np.abs(levels - usual) > _FAR * sigma, 0
     for number, (a, b) in enumerate(parts):
         first = first if number and far[number - 1] else int(a)
         if far[number] and (number + 1 == len(parts) or not far[number + 1]):
-            found.append(Stretch(int(at[first]), int(at[b - 1]), int(b) - first, float(values[first:b].mean())))
+            found.append(LeftOut(int(at[first]), int(at[b - 1]), int(b) - first, float(values[first:b].mean())))
     return tuple(found)
 
 

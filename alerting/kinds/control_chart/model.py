@@ -9,12 +9,12 @@ from typing import Any
 
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.control_charts.chart import Chart
-from alerting.detection.control_charts.phase_one import Stretch
+from alerting.detection.control_charts.phase_one import LeftOut
 from alerting.ports import Files
 from alerting.readings.history import from_millis
 
 FILE = "control_chart.json"
-_MOST_STRETCHES = 20
+_MOST_LEFT_OUT = 20
 _SHOWN = 5
 
 
@@ -32,7 +32,7 @@ class FittedChart:
     deviation: float
     used: int
     outliers: int
-    left_out: tuple[Stretch, ...]
+    left_out: tuple[LeftOut, ...]
 
     @property
     def stale_after(self) -> timedelta:
@@ -91,7 +91,7 @@ class ControlChartModel:
 def to_files(model: ControlChartModel) -> Files:
     """Return the file of a model."""
     charts = {
-        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_STRETCHES]]}
+        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
         for asset, fitted in sorted(model.charts.items())
     }
     document = {
@@ -122,4 +122,4 @@ def _fitted(document: dict[str, Any]) -> FittedChart:
             "spread": None if spread is None else tuple(spread),
         }
     )
-    return FittedChart(chart=chart, **document | {"left_out": tuple(Stretch(*one) for one in document["left_out"])})
+    return FittedChart(chart=chart, **document | {"left_out": tuple(LeftOut(*one) for one in document["left_out"])})

@@ -41,7 +41,7 @@ class ControlChartTraining:
     """Limits of control charts."""
 
     def period(self, definition: ControlChartDefinition, histories: Sequence[History], as_of: datetime) -> NormalTime:
-        known = [_known(definition, history, as_of) for history in histories]
+        known = [_known_values(definition, history, as_of) for history in histories]
         instants = [at for of_asset in known for at in (of_asset[0][:1], of_asset[0][-1:]) if len(at)]
         if not instants:
             names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
@@ -123,7 +123,7 @@ class ControlChartTraining:
     save = staticmethod(to_files)
 
 
-def _known(definition: ControlChartDefinition, history: History, as_of: datetime) -> tuple[Any, Any]:
+def _known_values(definition: ControlChartDefinition, history: History, as_of: datetime) -> tuple[Any, Any]:
     """Return instants (ms) and values of the readings known at as_of, in which every value is possible."""
     latest = to_millis(as_of - history.delay(definition.variable))
     samples = [s for s in samples_of(definition, history) if s.value is not None and s.at <= latest]
@@ -134,7 +134,7 @@ def _readings(
     definition: ControlChartDefinition, history: History, suppressed: IntervalsByAsset, start: datetime, end: datetime
 ) -> tuple[Any, Any]:
     """Return instants (ms) and values in (start, end], without those of suppressed times."""
-    at, values = _known(definition, history, end + history.delay(definition.variable))
+    at, values = _known_values(definition, history, end + history.delay(definition.variable))
     inside = (at > to_millis(start)) & (at <= to_millis(end))
     at, values = at[inside], values[inside]
     free = ~is_covered(suppressed.get(history.asset.name, ()), at)

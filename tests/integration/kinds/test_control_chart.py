@@ -1,9 +1,7 @@
 """A control chart from five lines: trained, put in service, evaluated, explained, drawn, backtested and reported."""
 
-import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
@@ -16,25 +14,11 @@ from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.train import train
 from tests.builders import at
+from tests.helpers.press_line import ASSET, BACK, DAY, END, EVERY, SHIFTED, TRAINED, press, rows
 from tests.pretended import pretended_platform
 
-ASSET, NAME, DAY, EVERY = "press-1", "press-shifted", 24 * 60, 10
+NAME = "press-shifted"
 DOCUMENT = {"name": NAME, "kind": "control_chart", "assets": [ASSET], "variable": "force"}
-TRAINED, SHIFTED, BACK, END = 20 * DAY, 22 * DAY, 23 * DAY, 25 * DAY
-
-
-def press():
-    return Asset(name=ASSET, variables={"force": Variable(unit="kN", low=0, high=500)})
-
-
-def rows(shift=4.0, dependent=0.5, seed=3, days=25, every=EVERY):
-    """Return readings that depend on those before them; the level is higher from day 22 to day 23."""
-    random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
-    noise, values = random.normal(0, 1, len(minutes)), np.zeros(len(minutes))
-    for i in range(1, len(minutes)):
-        values[i] = dependent * values[i - 1] + noise[i]
-    values[(minutes >= SHIFTED) & (minutes < BACK)] += shift
-    return [ReadingRow(ASSET, at(m), {"force": 200 + v}) for m, v in zip(minutes.tolist(), values.tolist(), strict=True)]
 
 
 def trained_platform(document=DOCUMENT, readings=None):
