@@ -1,7 +1,8 @@
 """Phase I of a control chart: centre line, deviation and autoregressive model from a period that was mostly in control.
 
-Stretches out of control are found by binary segmentation of block means (A. J. Scott and M. Knott, Biometrics 30 (1974) 507-512)
-and left out; so are single points beyond the limits. Each is returned, so that a person can look at it.
+Stretches out of control are found by circular binary segmentation of block means and left out (A. B. Olshen, E. S. Venkatraman,
+R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572); so are single points beyond the limits. Each is returned, so that a person
+can look at it.
 """
 
 import math
@@ -19,7 +20,6 @@ LEAST_POINTS = 30
 MOST_ORDER = 5
 _BLOCKS = 240
 _LEAST_BLOCKS = 8
-_SHORTEST = 3  # blocks of a stretch
 _PENALTY = 3.0  # times the logarithm of the number of blocks, in variances of a block mean
 _FAR = 1.0  # standard deviations from the usual level from which a stretch is out of control
 _BEYOND = 3.5  # standard deviations from which a single point is left out
@@ -126,20 +126,26 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
 
 
 def _change_points(means: Floats, penalty: float) -> list[int]:
-    """Return where the mean of a series changes, by binary segmentation: split where the sum of squares falls by the penalty."""
-    sums, found, open_parts = np.concatenate(([0.0], np.cumsum(means))), list[int](), [(0, len(means))]
+    """Return where the mean of a series changes, by circular binary segmentation.
+
+    The part is split off that lowers the sum of squares most, at an end or in the middle, as long as it falls by the penalty.
+    """
+    sums, found, open_parts = np.concatenate(([0.0], np.cumsum(means))), set[int](), [(0, len(means))]
     while open_parts:
         a, b = open_parts.pop()
-        at = np.arange(a + _SHORTEST, b - _SHORTEST + 1)
-        if not len(at):
+        if b - a < 2:
             continue
-        left, right = sums[at] - sums[a], sums[b] - sums[at]
-        gain = left**2 / (at - a) + right**2 / (b - at) - (sums[b] - sums[a]) ** 2 / (b - a)
-        best = int(np.argmax(gain))
-        if gain[best] > penalty:
-            cut = int(at[best])
-            found.append(cut)
-            open_parts += [(a, cut), (cut, b)]
+        at = np.arange(a, b + 1)
+        length, inner = (at[None, :] - at[:, None]).astype(np.float64), sums[at][None, :] - sums[at][:, None]
+        whole, total = float(b - a), sums[b] - sums[a]
+        possible = (length > 0) & (length < whole)
+        length = np.where(possible, length, 1.0)
+        gain = np.where(possible, inner**2 / length + (total - inner) ** 2 / (whole - length + ~possible) - total**2 / whole, 0.0)
+        first, last = (int(i) for i in np.unravel_index(int(np.argmax(gain)), gain.shape))
+        if gain[first, last] > penalty:
+            cuts = [a, *(cut for cut in (a + first, a + last) if a < cut < b), b]
+            found.update(cuts[1:-1])
+            open_parts += list(pairwise(cuts))
     return sorted(found)
 
 
