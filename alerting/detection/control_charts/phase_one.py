@@ -1,8 +1,8 @@
 """Phase I of a control chart: centre line, deviation and autoregressive model from a period that was mostly in control.
 
 Stretches out of control are found by circular binary segmentation of block means and left out (A. B. Olshen, E. S. Venkatraman,
-R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572); so are single points beyond the limits. Each is returned, so that a person
-can look at it.
+R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572); so are single points beyond the limits. Each is returned, so that
+a person can look at it.
 """
 
 import math
