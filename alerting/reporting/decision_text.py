@@ -61,6 +61,8 @@ def decision_markdown(proposal: Proposal) -> str:
 
 
 def _headline(proposal: Proposal) -> str:
+    if proposal.verdict == "promote" and "compared" in proposal.evidence:
+        return "The newly estimated model goes into service"
     return _HEADLINES.get(proposal.verdict, proposal.verdict)
 
 

@@ -134,7 +134,7 @@ def compare_estimate(platform: TrainingPorts, run_id: str) -> Proposal:
         refreshed_version=None,
         leaderboard=(),
         test={},
-        evidence=decision.evidence,
+        evidence=decision.evidence | {"notes": notes},
         importance={},
         dataset=profile.model_copy(update={"notes": tuple(notes)}),
         findings=(),
