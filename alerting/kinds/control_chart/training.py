@@ -104,7 +104,7 @@ class ControlChartTraining:
         evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
         found = (
-            f"On {new.points} unseen points its signals number {new.signals}; its run length allows {new.expected:.2g} on average."
+            f"On {new.points} unseen points its signals number {new.signals}; its run length allows {new.expected:.2g}."
             if new.points
             else "There is no unseen time yet on which its false alarms could be counted."
         )
