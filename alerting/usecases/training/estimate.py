@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any
 
@@ -31,8 +32,8 @@ from alerting.usecases.training.run import load_model_definition, revision_of
 
 _log = id_logger(__name__)
 PROFILE = "profile.json"
-NOTES = "notes.txt"
-_MODEL = "model"
+ACCOUNT = "account.json"
+_MODEL, _ACCOUNT = "candidate", "account"
 
 
 def profile_readings(platform: TrainingPorts, definition: ModelDefinition, as_of: datetime) -> DatasetProfile:
@@ -86,12 +87,12 @@ def fit_estimate(platform: TrainingPorts, run_id: str, family: str) -> EstimateS
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
-    text = "\n".join(estimated.notes)
-    platform.models.log(child, params=estimated.params, metrics=estimated.metrics, tags=description("\n\n".join(estimated.notes)))
+    account = {"notes": estimated.notes, "left_out": estimated.left_out}
+    metrics = {**estimated.metrics, "used": float(estimated.used)}
+    platform.models.log(child, params=estimated.params, metrics=metrics, tags=description("\n\n".join(estimated.notes)))
     platform.models.log(child, files=estimation_of(definition).save(estimated.model), folder=_MODEL)
-    counts = {f"left out: {reason}": float(count) for reason, count in estimated.left_out.items()}
-    platform.models.log(child, metrics={"used": float(estimated.used)}, files={NOTES: text.encode()}, folder="notes")
-    platform.models.log(child, tags={"fitted": "true", **{name: str(int(count)) for name, count in counts.items()}})
+    platform.models.log(child, files={ACCOUNT: json.dumps(account, indent=1).encode()}, folder=_ACCOUNT)
+    platform.models.log(child, tags={"fitted": "true"})
     platform.models.finish(child)
     _log.info("estimated from %d readings", estimated.used, definition=definition.name, run=run_id)
     return EstimateSummary(family=family, used=estimated.used, notes=estimated.notes)
@@ -111,7 +112,7 @@ def compare_estimate(platform: TrainingPorts, run_id: str) -> Proposal:
     child = next((s.id for s in platform.models.searches(run_id) if s.tags.get("fitted") == "true"), None)
     if child is None:
         raise UserError(f"not fitted yet: {', '.join(definition.families)}; run this candidate of the training again")
-    files, notes = platform.models.files(child, _MODEL), platform.models.files(child, "notes")[NOTES].decode().splitlines()
+    files, account = platform.models.files(child, _MODEL), json.loads(platform.models.files(child, _ACCOUNT)[ACCOUNT])
     challenger = trained_kind_of(definition).load(files)
     champion_version = champion_at(platform.decisions.of(name), as_of, tags.get("question"))
     compared = _compare(platform, definition, challenger, champion_version, as_of)
@@ -134,9 +135,9 @@ def compare_estimate(platform: TrainingPorts, run_id: str) -> Proposal:
         refreshed_version=None,
         leaderboard=(),
         test={},
-        evidence=decision.evidence | {"notes": notes},
+        evidence=decision.evidence | {"notes": account["notes"]},
         importance={},
-        dataset=profile.model_copy(update={"notes": tuple(notes)}),
+        dataset=profile.model_copy(update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}),
         findings=(),
         answers="",
         answers_difference="",
