@@ -44,7 +44,7 @@ def ewma_run_length(limit: float, smoothing: float, shift: float = 0.0, spread: 
     bound = ewma_limit(smoothing, limit)
     at, weight = _nodes(-bound, bound)
     starts = np.append(at, 0.0)
-    kernel = weight * norm.pdf((at[None, :] - (1 - smoothing) * starts[:, None]) / smoothing, shift, spread) / smoothing
+    kernel = weight * _density((at[None, :] - (1 - smoothing) * starts[:, None]) / smoothing, shift, spread) / smoothing
     return _solve(kernel)
 
 
@@ -61,13 +61,23 @@ def cusum_run_length(limit: float, allowance: float, shift: float = 0.0, spread:
 def _one_sided_cusum(limit: float, allowance: float, shift: float, spread: float) -> float:
     at, weight = _nodes(0.0, limit)
     starts = np.append(at, 0.0)
-    kernel = weight * norm.pdf(at[None, :] - starts[:, None] + allowance, shift, spread)
+    kernel = weight * _density(at[None, :] - starts[:, None] + allowance, shift, spread)
     return _solve(kernel, to_start=norm.cdf(allowance - starts, shift, spread))
 
 
+def _density(values: Floats, mean: float, deviation: float) -> Floats:
+    return np.asarray(np.exp(-0.5 * ((values - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi)), np.float64)
+
+
 def _nodes(low: float, high: float) -> tuple[Floats, Floats]:
-    x, w = np.polynomial.legendre.leggauss(_NODES)
+    x, w = _legendre()
     return low + (x + 1) * (high - low) / 2, w * (high - low) / 2
+
+
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[Floats, Floats]:
+    x, w = np.polynomial.legendre.leggauss(_NODES)
+    return x, w
 
 
 def _solve(kernel: Floats, to_start: Floats | None = None) -> float:
@@ -100,26 +110,29 @@ def limit_for(run_length: RunLength, wanted: float, points: int | None = None) -
     least the wanted run length (A. Gandy and J. T. Kvaløy, Scandinavian Journal of Statistics 40 (2013) 647-668; here over the
     exact distributions of a mean and a standard deviation instead of a bootstrap). None: they are known.
     """
+    known = _root(lambda limit: run_length(limit, 0.0, 1.0), wanted, 3.0)
     if points is None:
-        return _root(lambda limit: run_length(limit, 0.0, 1.0), wanted)
+        return known
     middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     shifts = norm.ppf(0.5 + middles / 2) / math.sqrt(points)
     ratios = np.sqrt(chi2.ppf(middles, points - 1) / (points - 1))
     # a point is seen through the estimates: (x - mean - error) / (ratio x deviation)
     limits = [
-        _root(lambda limit, m=shift / ratio, s=1 / ratio: run_length(limit, m, s), wanted)  # type: ignore[misc]
+        _root(lambda limit, m=shift / ratio, s=1 / ratio: run_length(limit, m, s), wanted, known)  # type: ignore[misc]
         for shift in shifts.tolist()
         for ratio in ratios.tolist()
     ]
     return float(np.quantile(limits, GUARANTEE))
 
 
-def _root(length: Callable[[float], float], wanted: float) -> float:
-    """Return the limit at which the logarithm of an increasing run length has the wanted value."""
-    high = 1.0
-    while length(high) < wanted and high < 1000:
-        high *= 1.5
-    return float(brentq(lambda limit: math.log(length(limit) / wanted), 1e-3, high, xtol=1e-5))
+def _root(length: Callable[[float], float], wanted: float, near: float) -> float:
+    """Return the limit at which an increasing run length has the wanted value. `near`: a first guess."""
+    low, high = near, near
+    while length(low) > wanted:
+        low *= 0.8
+    while length(high) < wanted:
+        high *= 1.25
+    return low if low == high else float(brentq(lambda limit: math.log(length(limit) / wanted), low, high, xtol=1e-4))
 
 
 def rules_width(names: Sequence[RuleName], wanted: float, points: int | None = None, seed: int = 0) -> float:
