@@ -71,6 +71,8 @@ def evaluate_part(
     history = sources.platform.readings.load(sources.asset, part.start, part.end, [definition.variable])
     run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
     intervals = run.intervals(samples_of(definition, history), to_millis(part.start) + 1, to_millis(part.end) + 1)
+    if not intervals:  # shorter than a millisecond
+        return replace(before, state=replace(before.state, watermark=part.end))
     clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
     state, steps = advance(before.state, intervals, _NONE, clear_for, definition.severities())
     raises = dict(before.raises)
