@@ -77,7 +77,9 @@ class Evidence:
 class Raise:
     """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds.
 
-    `evidence`: the whole content of the episode, of kinds that know it when they evaluate.
+    `content`: of the episode, of kinds that know it when they evaluate.
+    `evidence`: what has been computed of these values, by asset and step, so that an evaluation whose write met a conflict is
+    composed again without another search.
     """
 
     value: float | None
@@ -86,7 +88,8 @@ class Raise:
     model: TrainedModel | None = None
     model_version: int | None = None
     history: History | None = None
-    evidence: Evidence | None = None
+    content: Evidence | None = None
+    evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

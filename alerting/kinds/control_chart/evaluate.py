@@ -79,7 +79,7 @@ def evaluate_part(
     for step in steps:
         if step.kind == "raised":
             evidence = _evidence(definition, sources.asset, fitted.chart, run.point_at(step.at), step.at, part.model_version)
-            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, evidence=evidence)
+            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
     return replace(
         before,
         state=replace(state, watermark=part.end, carried=run.carried()),

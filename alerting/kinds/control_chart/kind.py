@@ -35,7 +35,7 @@ class ControlChartKind:
     def explain(
         self, definition: ControlChartDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
     ) -> Evidence:
-        return at_raise.evidence or Evidence(Evaluation(step.at, "triggered", step.reason))
+        return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def outcome(self, definition: ControlChartDefinition, asset: Asset) -> Literal["onset", "state"]:
         return "onset"

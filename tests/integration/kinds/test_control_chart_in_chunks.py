@@ -65,7 +65,7 @@ def evaluated(chart, readings, cuts):
         state = table.state(0)
         steps += [step for step, _ in found.steps]
         scores += [*zip(found.scores[-1].at.tolist(), found.scores[-1].score.tolist(), strict=True)] if found.scores else []
-        raises |= {t: r.evidence for t, r in found.raises.items()}
+        raises |= {t: r.content for t, r in found.raises.items()}
     return steps, scores, raises, state, found.unknown
 
 
