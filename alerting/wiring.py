@@ -98,6 +98,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         budget=settings.budget,
         zone=settings.timezone,
         retention=settings.retention,
+        plant_report=settings.plant_report,
         latency=settings.latency,
         health_limits=settings.health_limits,
         disks=lambda: list_disks(settings.home, stores.database),

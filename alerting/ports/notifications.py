@@ -70,6 +70,9 @@ class Links(Protocol):
         With `acknowledge` also one that acknowledges the episode.
         """
 
+    def page(self, path: str, label: str) -> Link:
+        """Return a link to a page of the console, which grants nothing: `path` begins with a slash."""
+
     def read(self, token: str) -> "Grant":
         """Return the grant of a link. Raises LinkRefused if this installation did not make it, or it has expired."""
 

@@ -15,9 +15,11 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
+from alerting.settings.reports import read_plant_report
 from alerting.settings.upkeep import AIRFLOW_LAST, lasting, read_health_limits, read_retention
 from alerting.settings.variables import Variables, address, port_number, positive_number, whole_number
 
@@ -107,7 +109,8 @@ class Settings:
     values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
-    and task logs are.
+    and task logs are. `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
+    `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -134,6 +137,7 @@ class Settings:
     budget: AlarmBudget = field(default_factory=AlarmBudget)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     retention: Retention = field(default_factory=Retention)
+    plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
 
     @property
     def mlflow_database(self) -> str:
@@ -191,6 +195,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         budget=read_alarm_budget(variables),
         health_limits=read_health_limits(variables),
         retention=read_retention(variables),
+        plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)
     if variables.faults:

@@ -33,6 +33,9 @@ class SignedLinks:
         answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
         return (*answers, Link("Open the episode", f"{self._url}/episodes/{episode}"))
 
+    def page(self, path: str, label: str) -> Link:
+        return Link(label, f"{self._url}{path}")
+
     def read(self, token: str) -> Grant:
         return unseal(token, self._key, self._now())
 

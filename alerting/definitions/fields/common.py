@@ -1,7 +1,7 @@
 """Fields that every kind of definition has: identity, guidance, schedule, notification, suppression, lateness."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -16,6 +16,8 @@ State = Literal["draft", "active", "retired"]
 
 
 WEEKLY = "weekly"
+ReportPeriod = Literal["week", "month", "quarter"]
+REPORT_PERIODS: tuple[ReportPeriod, ...] = get_args(ReportPeriod)
 
 
 class Guidance(Closed):
@@ -36,7 +38,16 @@ class Schedule(Closed):
         "null: only for a new question, or by hand.",
     )
     report: Tag | None = Field(
-        "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
+        "0 6 * * 1",
+        description="Calendar period of the performance report, in the plant's time zone: week, month or quarter. A cron "
+        "expression, as written for earlier versions, means the shortest of these that is not shorter than the time between "
+        "its ticks; null: only by hand.",
+    )
+    report_recipients: tuple[Tag, ...] = Field(
+        (),
+        max_length=50,
+        exclude_if=lambda recipients: not recipients,
+        description="Names of configured channels that get each report, for example of an e-mail address.",
     )
     timezone: TimeZone = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
 

@@ -58,7 +58,8 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
         return "No alert was raised."
-    waiting = f" No outcome is known yet of {undetermined} of {total} alerts." if undetermined else ""
+    have = "has" if undetermined == 1 else "have"
+    waiting = f" {undetermined} of {total} alerts {have} no outcome yet." if undetermined else ""
     if not wrong:
         return f"No false alarm was found among {total} alerts.{waiting}"
     noun = "false alarm" if wrong == 1 else "false alarms"
@@ -73,10 +74,11 @@ def _come_together(m: ReportMetrics, zone: tzinfo) -> str:
     (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(1)[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
         begin = block * _BLOCK_HOURS
-        return f"{times} of them on {_DAYS[day]} between {begin:02}:00 and {begin + _BLOCK_HOURS:02}:00"
+        some = "all" if times == len(wrong) else str(times)
+        return f"{some} of them on {_DAYS[day]} between {begin:02}:00 and {begin + _BLOCK_HOURS:02}:00"
     asset, times = Counter(e.asset for e in wrong).most_common(1)[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
-        return f"{times} of them on {asset}"
+        return f"all of them on {asset}" if times == len(wrong) else f"{times} of them on {asset}"
     return ""
 
 

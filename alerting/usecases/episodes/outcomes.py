@@ -65,6 +65,30 @@ def update_outcome(platform: OutcomePorts, episode_id: str, as_of: datetime, cor
     return changed
 
 
+def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Episode:
+    """Return an episode as it was known at `as_of`: without later feedback, with the outcome that was determined by then."""
+    determined = [t.at for t in episode.transitions if t.kind == "outcome"]
+    given = tuple(f for f in episode.feedback if f.at <= as_of)
+    if len(given) == len(episode.feedback) and all(at <= as_of for at in determined):
+        return episode
+    before = replace(
+        episode,
+        feedback=given,
+        closed_at=_by(episode.closed_at, as_of),
+        prediction_ended_at=_by(episode.prediction_ended_at, as_of),
+        transitions=tuple(t for t in episode.transitions if t.at <= as_of),
+    )
+    earlier = [at for at in determined if at <= as_of]
+    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    if not earlier or revision is None:
+        return replace(before, outcome_record=None)
+    return replace(before, outcome_record=_outcome_record(platform, before, revision.definition, max(earlier))[0])
+
+
+def _by(at: datetime | None, as_of: datetime) -> datetime | None:
+    return at if at is not None and at <= as_of else None
+
+
 def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, next_due: datetime | None, as_of: datetime) -> Episode:
     if outcome_record == episode.outcome_record:
         return replace(episode, outcome_due_at=next_due)

@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.episodes.episode import Episode
 from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, Picture, Readings, Wanted
+from alerting.ports import ChartPorts, DeliveryPorts, Picture, Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
@@ -33,6 +33,15 @@ def draw_episode(platform: ChartPorts, episode: Episode, now: datetime) -> Pictu
     bars = [one for one in found if one is not None]
     description = ". ".join([describe(chart, platform.zone), *(one.description for one in bars)])
     return Picture(episode_image(chart, platform.zone, bars), description)
+
+
+def draw_report(platform: DeliveryPorts, id: str) -> Picture | None:
+    """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
+    from alerting.reporting.life.picture import report_picture
+
+    content = platform.reports.content(id)
+    drawn = report_picture(content.metrics, platform.zone) if content is not None else None
+    return None if drawn is None else Picture(drawn.png, drawn.description)
 
 
 def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeChart | None:

@@ -19,7 +19,7 @@ from alerting.ports.notifications import Change
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
-from alerting.usecases.notification.chart import draw_episode
+from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import content_message, message, shelf_message
 from alerting.usecases.notification.muting import tend_shelves, withhold
 from alerting.usecases.notification.routes import read_routes
@@ -176,7 +176,15 @@ def _message(current_round: _Round, notification: Notification, episode: Episode
         return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
     if notification.shelf is not None and (shelf := platform.shelves.get(notification.shelf)) is not None:
         return shelf_message(shelf, notification, at, platform.zone)
-    return content_message(notification, at, platform.zone)
+    plain = content_message(notification, at, platform.zone)
+    return _with_report(platform, plain) if "report" in plain.payload else plain
+
+
+def _with_report(platform: DeliveryPorts, plain: Message) -> Message:
+    """Return the message on a report with its link and its main picture."""
+    id = str(plain.payload["report"])
+    links = (platform.links.page(f"/reports/{id}", "Open the report"),) if platform.links else ()
+    return replace(plain, links=links, draw=lambda: draw_report(platform, id))
 
 
 def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
