@@ -41,7 +41,8 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
     if np.any(np.diff(at) <= 0):
         raise ValueError("instants of features must increase")
     phases = at % plan.bucket_ms
-    if len(distinct := np.unique(phases)) > 1:
+    if (phases != phases[:1]).any():
+        distinct = np.unique(phases)
         passes = [build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p)) for p in distinct]
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = AssetReadings(history)

@@ -124,9 +124,10 @@ def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, off
     while run < len(where) and where[run] <= end:
         at = offset + where[run]
         if alone:
-            window[_N, at] = 1.0
-            window[_MEAN, at] = window[_LOW, at] = window[_HIGH, at] = runs[0, run]
-            window[_T, at] = runs[1, run]
+            if np.isfinite(runs[0, run]):
+                window[_N, at] = 1.0
+                window[_MEAN, at] = window[_LOW, at] = window[_HIGH, at] = runs[0, run] + 0.0
+                window[_T, at] = runs[1, run]
         else:
             for i in range(8):
                 window[i, at] = runs[i, run]
@@ -158,8 +159,8 @@ def write_windows(
 ) -> None:
     """Write statistics of the windows that end with the buckets `last`, which increase.
 
-    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of buckets with one sample each its
-    value and its seconds from the end (2 x buckets). `steps`: how windows are merged (steps
+    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of buckets with one row each its
+    value, if that is finite, and its seconds from the end (2 x buckets). `steps`: how windows are merged (steps
     x 3): older window, newer window, length of the newer in buckets; window 0 is the bucket itself, window k + 1 the result of
     step k. `shifts`: these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`: (columns x
     instants), written from the instant `first` on. `expected`: of each column, the samples in its window if none is missing.

@@ -175,13 +175,13 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
 
 
 def _runs(rows: WindowRows, values: Floats) -> tuple[Index, Floats]:
-    """Return the buckets that have samples, and their moments as `write_windows` takes them."""
-    bucket, seconds, there = rows.buckets.bucket, rows.buckets.seconds, np.isfinite(values)
+    """Return the buckets that have rows, and their moments as `write_windows` takes them."""
+    bucket, seconds = rows.buckets.bucket, rows.buckets.seconds
+    if rows.buckets.alone:
+        return bucket, np.stack([values, seconds])
+    there = np.isfinite(values)
     if not there.all():
         chosen = np.flatnonzero(there)
         bucket, seconds, values = bucket[chosen], seconds[chosen], values[chosen]
-    values = values + 0.0
-    if rows.buckets.alone:
-        return bucket, np.stack([values, seconds])
-    where, runs = moments.run_moments(bucket, seconds, values)
+    where, runs = moments.run_moments(bucket, seconds, values + 0.0)
     return where, np.stack(runs)
