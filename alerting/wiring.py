@@ -97,6 +97,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
+        language=settings.language,
         retention=settings.retention,
         plant_report=settings.plant_report,
         latency=settings.latency,

@@ -22,6 +22,7 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import (
     REPORT_PERIODS,
     SEVERITIES,
+    SEVERITY_NAMES,
     WEEKLY,
     AssetPattern,
     CommonFields,
@@ -45,6 +46,7 @@ from alerting.definitions.fields.problem import Problem
 __all__ = [
     "LAST_NUMBER",
     "SEVERITIES",
+    "SEVERITY_NAMES",
     "AssetPattern",
     "Band",
     "Condition",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from alerting.definitions.wording.language import LanguageCode
 from alerting.notifications.notification import Notification
 from alerting.ports.documents import Document
 from alerting.ports.unit_of_work import Unit
@@ -42,6 +43,7 @@ class Message:
     payload: Document
     links: tuple["Link", ...] = ()
     draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
+    language: LanguageCode = "en"
 
 
 class DeliveryFailed(Exception):

@@ -12,6 +12,7 @@ from typing import Protocol
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.wording.language import LanguageCode
 from alerting.ports.definitions import NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
@@ -162,11 +163,12 @@ class IngestionPorts(PlantPorts, WritePorts):
 
 @dataclass(frozen=True, kw_only=True)
 class RoutePorts:
-    """Apply routes, and choose recipients."""
+    """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without their own."""
 
     routes: Routes
     channels: Mapping[str, Channel]
     audit: Audit
+    language: LanguageCode = "en"
 
 
 @dataclass(frozen=True, kw_only=True)

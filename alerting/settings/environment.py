@@ -15,13 +15,14 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
 from alerting.settings.reports import read_plant_report
 from alerting.settings.upkeep import AIRFLOW_LAST, lasting, read_health_limits, read_retention
-from alerting.settings.variables import Variables, address, port_number, positive_number, whole_number
+from alerting.settings.variables import Variables, address, one_of, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
@@ -104,7 +105,8 @@ class Settings:
     `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
     time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
     `background_slots` is the number of tasks of trainings and reports that run at the same time.
-    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
+    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `language` (en, de, fr) is that of
+    messages, and of pages for browsers that ask for none of these. `trusted_proxies` are the addresses and
     networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
     values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
@@ -128,6 +130,7 @@ class Settings:
     max_training_rows: Annotated[int | None, _rows] = None
     background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
     timezone: Annotated[ZoneInfo, _timezone] = UTC
+    language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST

@@ -1,6 +1,8 @@
 """Fields that every kind of definition has: identity, guidance, schedule, notification, suppression, lateness."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
@@ -9,9 +11,16 @@ from alerting.definitions.assets import Closed, Line, Name, Paragraph, Tag
 from alerting.definitions.durations import Duration
 from alerting.definitions.hours import TimeZone
 from alerting.definitions.suppression import Suppression
+from alerting.definitions.wording.language import translatable
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+SEVERITY_NAMES: Mapping[Severity, str] = MappingProxyType({
+    "low": translatable("low"),
+    "medium": translatable("medium"),
+    "high": translatable("high"),
+    "critical": translatable("critical"),
+})  # fmt: skip
 State = Literal["draft", "active", "retired"]
 
 

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Function = TypeVar("Function", bound=Callable[..., object])
-TILE = 512  # buckets that are worked on at once
+TILE = 1024  # buckets that are worked on at once
 STATISTICS = ("mean", "std", "min", "max", "slope", "missing")
 """The statistics that `write_windows` knows by their positions."""
 _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `moments.Moments`
@@ -170,6 +170,7 @@ def write_windows(
     for k in range(len(steps)):
         lengths[k + 1] = lengths[steps[k, 0]] + steps[k, 2]
         longest, behind = max(longest, lengths[k + 1]), max(behind, steps[k, 2])
+    behind += -behind % 8  # rows of whole cache lines
     tile = max(TILE, behind)
     weight, chosen = np.empty(tile), np.empty((8, tile))
     parts = np.empty((len(steps) + 1, 8, behind + tile))
