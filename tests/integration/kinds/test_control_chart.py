@@ -61,7 +61,7 @@ def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
     assert at(SHIFTED) <= episode.raised_at <= at(SHIFTED + 60)
     assert episode.closed_at is not None
     assert episode.closed_at <= at(BACK + 400)
-    assert episode.evaluation.reason.startswith("Force has shifted up: EWMA of the residual ")
+    assert episode.evaluation.reason.startswith("Force has shifted up: its charted value ")
     assert episode.inputs["UCL"] == episode.evaluation.threshold < episode.evaluation.value
     assert episode.model_version == 1
 
