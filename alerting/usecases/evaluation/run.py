@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest
@@ -63,7 +63,7 @@ class Run:
 
     def decisions(self, name: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, read once in a run; none for one that never had a model."""
-        if not any(isinstance(one.definition, TrainedDefinition) for one in self.histories[name]):
+        if not any(isinstance(one.definition, ModelDefinition) for one in self.histories[name]):
             return []
         if name not in self._decisions:
             self._decisions[name] = self.platform.decisions.of(name)
