@@ -17,6 +17,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts
 from alerting.readings.history import History, Millis
@@ -51,12 +52,16 @@ class VersionInterval:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already."""
+    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already.
+
+    `shared`: what models read and compute, kept for the next model on the same asset.
+    """
 
     platform: KindPorts
     models: Models
     asset: Asset
     read: Read
+    shared: SharedInputs
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds."""
+    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only for model kinds.
+
+    `shared`: keeps explanations for other definitions with the same model.
+    """
 
     value: float | None
     reading: ReadingInForce | None = None
@@ -83,6 +91,7 @@ class Raise:
     model: TrainedModel | None = None
     model_version: int | None = None
     history: History | None = None
+    shared: SharedInputs | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from alerting.reporting.figures import training_charts
 from alerting.reporting.figures.shap_plots import shap_plots
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
