@@ -17,6 +17,7 @@ HEAVY = (
     "chance",
     "evaluate",
     "plant",
+    "report",
     "scheduler",
     "steps",
     "training_scale",

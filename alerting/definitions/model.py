@@ -73,6 +73,13 @@ class Definition(CommonFields, ABC):
     problem: Problem | None = None
     horizon: Duration = timedelta(minutes=30)
     gap: Duration = timedelta(0)
+    costs: Costs | None = Field(
+        None,
+        exclude_if=lambda costs: costs is None,
+        description="Costs of problems, false alarms and interventions, for the sums of money in reports and in "
+        "`alerting demo trial`. They never choose the threshold of a model: operating_point.cost_of_miss and "
+        "cost_of_false_alarm do, and may differ.",
+    )
 
     @property
     def is_of_unit(self) -> bool:
@@ -147,12 +154,6 @@ class TrainedDefinition(Definition):
     periods: Periods = Field(default_factory=Periods, description="Split of history into training, validation and test.")
     learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
     operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Choice of the threshold.")
-    costs: Costs | None = Field(
-        None,
-        exclude_if=lambda costs: costs is None,
-        description="Costs of misses, false alarms and interventions, for sums of money (`alerting demo trial`). It does not "
-        "choose the threshold: operating_point.cost_of_miss and cost_of_false_alarm do, and may differ.",
-    )
     feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="Effect of operators' feedback on training.")
     promotion: Promotion = Field(
         default_factory=Promotion, description="Conditions under which a challenger replaces the champion."

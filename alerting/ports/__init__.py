@@ -48,7 +48,7 @@ from alerting.ports.notifications import (
     Picture,
     Revocations,
 )
-from alerting.ports.platform_alerts import Audit, Disk, PlatformAlert, PlatformAlerts
+from alerting.ports.platform_alerts import Audit, AuditEntry, Disk, PlatformAlert, PlatformAlerts
 from alerting.ports.readings import (
     EventRow,
     NewestReading,

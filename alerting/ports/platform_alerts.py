@@ -43,8 +43,22 @@ class PlatformAlerts(Protocol):
         """Close the open alert of this kind, if there is one."""
 
 
+@dataclass(frozen=True)
+class AuditEntry:
+    """An entry of the audit: the actor, what was done, on which document, when, and why."""
+
+    actor: str
+    what: str
+    subject: str
+    at: datetime
+    why: str
+
+
 class Audit(Protocol):
     """Append-only log of actors and their actions."""
+
+    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+        """Return the entries with start <= at < end, oldest first."""
 
     def add(
         self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""

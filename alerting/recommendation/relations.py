@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
+import pandas as pd
 
 from alerting.definitions.durations import format_duration
 from alerting.readings.history import History, millis
@@ -113,8 +113,7 @@ def lagged(driver: Floats, lag: float) -> Floats:
     if not lag:
         return driver
     keep = float(np.exp(-1.0 / lag))
-    filtered, _ = lfilter([1.0 - keep], [1.0, -keep], driver, zi=np.array([keep * driver[0]]))
-    return np.asarray(filtered, np.float64)
+    return pd.Series(driver).ewm(alpha=1.0 - keep, adjust=False).mean().to_numpy()
 
 
 def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _Fit:

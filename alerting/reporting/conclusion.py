@@ -20,7 +20,7 @@ TRUST_MESSAGES: dict[Trust, str] = {
     "yes": "Trust it",
     "with_care": "Use it with care",
     "no": "Do not rely on it",
-    "cannot_tell": "Cannot tell yet",
+    "cannot_tell": "Too early for a conclusion",
 }
 
 

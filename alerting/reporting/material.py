@@ -13,6 +13,9 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode
+from alerting.readings.history import History
+from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.retune import Retune
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,17 @@ class Material:
     """The input of a report.
 
     `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show which problems were announced.
-    `problems`: DataFrame as `counted_problems` makes it with a column `asset`, known at `as_of`.
-    `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
-    `persistence` (the last known value, signed so that higher is riskier; NaN without), `twin` (the score of the twin in shadow;
-    NaN without, or no such column). Empty for definitions without a model.
-    `evaluated`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
-    it without any known value. `predicts`: see `detection.problems`.
+    `problems`: DataFrame as `counted_problems` makes it with a column `asset`, known at `as_of`. `scores`: DataFrame `asset`,
+    `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
+    value, signed so that higher is riskier; NaN without), `twin` (the score of the twin in shadow; NaN without, or no such
+    column). Empty for definitions without a model. `evaluated`: per asset the interval [from, to) of the period in which the
+    alert was evaluated; `gaps`: sorted intervals within it without any known value. `predicts`: see `detection.problems`.
     `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
-    suppressed by design; they are in none of the metrics.
+    suppressed by design; they are in none of the metrics. `decisions`: promotion decisions up to `end`, oldest first.
+    `histories`: readings by asset, from before `start` up to `as_of`. `retune`: a limit that halves the false alarms, if there is
+    one. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample of the readings by asset within
+    `reference_period`, from which the model in service learned. `previous`: the same of the period before, None if it is not
+    compared.
     """
 
     definition: Definition
@@ -59,6 +65,18 @@ class Material:
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    decisions: Sequence[DecisionMade] = ()
+    histories: Mapping[str, History] = field(default_factory=dict)
+    reference: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    reference_period: Interval | None = None
+    withdrawn: int = 0
+    retune: Retune | None = None
+    previous: "Material | None" = None
+
+    @property
+    def raised(self) -> list[Episode]:
+        """Return the episodes raised in the period, oldest first."""
+        return sorted((e for e in self.episodes if self.start <= e.raised_at < self.end), key=lambda e: (e.raised_at, e.id))
 
     @property
     def evaluated_times(self) -> dict[str, timedelta]:

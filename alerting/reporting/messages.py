@@ -40,6 +40,25 @@ def percent(value: float | None) -> str:
     return spoken_share(value)
 
 
+def share_or_number(value: float | None, like: str) -> str:
+    """Format a value as its target is written: as a share where that has a percent sign, else as a number."""
+    return percent(value) if "%" in like else number(value)
+
+
+METRIC_TITLES = {
+    "event_recall": "problems announced in time",
+    "episode_precision": "alerts that were right",
+    "false_alarms_per_week": "false alarms a week and asset",
+}
+
+
+def money(low: float, high: float, currency: str) -> str:
+    """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
+    if round(low) == round(high):
+        return f"{currency} {number(round(low))}"
+    return f"{currency} {number(round(low))} to {number(round(high))}"
+
+
 def seconds(value: float | None) -> str:
     """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
     return NONE if value is None else spoken_about(timedelta(seconds=value))
@@ -55,6 +74,11 @@ def moment(value: datetime, zone: tzinfo) -> str:
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
+    return str(zone)
 
 
 def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo) -> str:

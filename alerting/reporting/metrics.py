@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -10,15 +10,21 @@ import pandas as pd
 from pydantic_core import to_jsonable_python
 
 from alerting.alarm_kpis.intervals import Interval, length
+from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
+from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
+from alerting.reporting.definition.drivers import Driver, drivers
+from alerting.reporting.definition.model import ModelMetrics, compute_model
+from alerting.reporting.definition.money import CountedCosts, Money, compute_money
+from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
+from alerting.reporting.definition.retune import Retune
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
-from alerting.reporting.sentences import last_taken
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
@@ -65,16 +71,20 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class VerdictMetrics:
-    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether recommendations were followed."""
+class PreviousPeriod:
+    """The headline figures of the period before [start, end), computed in the same way and at the same time."""
 
-    notified: int
+    start: datetime
+    end: datetime
+    event_recall: Estimate
+    precision: Estimate
+    false_alarms: Estimate
+    lead_time: Estimate
+    time_in_alarm: Estimate
     response: Estimate
-    counts: dict[str, int]
-    acted: int
-    against_data: Estimate
-    among_themselves: int
-    taken: dict[str, int] = field(default_factory=dict)
+    to_acknowledge: Spread | None
+    episodes: int
+    money: Money | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,13 @@ class ReportMetrics:
     episodes: tuple[ReportedEpisode, ...]
     verdicts: VerdictMetrics
     rows: RowMetrics | None
+    evaluated_s: float = 0.0
+    money: Money | None = None
+    drivers: tuple[Driver, ...] = ()
+    model: ModelMetrics | None = None
+    data: DataMetrics | None = None
+    retune: Retune | None = None
+    previous: PreviousPeriod | None = None
 
     @property
     def missed(self) -> tuple[ReportedProblem, ...]:
@@ -135,8 +152,26 @@ def compute_metrics(material: Material) -> ReportMetrics:
     `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced and the row metrics.
     Precision and false alarms come from the determined outcomes, which include operators' feedback.
     """
+    m, before = material, material.previous
+    metrics = _outcome_metrics(m)
+    earlier = _outcome_metrics(before) if before is not None and before.evaluated else None
+    trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
+    return replace(
+        metrics,
+        rows=compute_row_metrics(m.scores, *_gap_and_horizon(trained), trained.learning.seed) if trained else None,
+        money=_money(m, metrics, earlier),
+        drivers=drivers(m.raised, before.raised if before and earlier else None),
+        model=compute_model(m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms) if trained else None,
+        data=data_metrics(m),
+        retune=m.retune,
+        previous=_previous(before, earlier) if before is not None and earlier is not None else None,
+    )
+
+
+def _outcome_metrics(material: Material) -> ReportMetrics:
+    """Return the metrics of problems, outcomes and operators, without those of scores, money, inputs and the period before."""
     m = material
-    raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
+    raised = m.raised
     counts = Counter(_outcome(e) for e in raised)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = _problems(m)
@@ -170,8 +205,41 @@ def compute_metrics(material: Material) -> ReportMetrics:
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
         episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
-        verdicts=_verdicts(raised),
-        rows=compute_row_metrics(m.scores, *_gap_and_horizon(trained), trained.learning.seed) if trained else None,
+        verdicts=verdict_metrics(raised),
+        rows=None,
+        evaluated_s=weeks * _WEEK_S,
+    )
+
+
+def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
+    """Return the sums of the period; None for a definition without costs. `earlier`: gives durations of problems."""
+    undetermined = [e for e in m.raised if _outcome(e) == "undetermined"]
+    counted = CountedCosts(
+        missed=[(p.start, p.end) for p in metrics.missed],
+        announced=[(p.start, p.end) for p in metrics.problems if p.episode is not None],
+        false_alarms=metrics.outcomes["false_alarm"],
+        avoided=metrics.outcomes["avoided"],
+        undetermined=len(undetermined),
+        undetermined_acted=sum(any(f.acted for f in e.feedback) for e in undetermined),
+        interventions=metrics.verdicts.acted,
+        earlier_minutes=[(p.end - p.start).total_seconds() / 60 for p in earlier.problems if p.end] if earlier else (),
+    )
+    return compute_money(m.definition.costs, counted, m.as_of)
+
+
+def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
+    return PreviousPeriod(
+        start=earlier.start,
+        end=earlier.end,
+        event_recall=earlier.event_recall,
+        precision=earlier.precision.with_avoided,
+        false_alarms=earlier.false_alarms,
+        lead_time=earlier.lead_time,
+        time_in_alarm=earlier.time_in_alarm,
+        response=earlier.verdicts.response,
+        to_acknowledge=earlier.verdicts.to_acknowledge,
+        episodes=len(earlier.episodes),
+        money=_money(before, earlier, None),
     )
 
 
@@ -273,35 +341,6 @@ def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estim
     if estimate.doubt or 2 * undetermined <= total:
         return estimate
     return replace(estimate, doubt=f"{undetermined} of {total} episodes are undetermined")
-
-
-def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
-    notified = [e for e in raised if not e.backfilled]
-    answered = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
-    checkable = [
-        (e, verdict) for e, verdict, _ in answered if verdict in ("true_alarm", "false_alarm") and _by_data(e) is not None
-    ]
-    against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in checkable)
-    return VerdictMetrics(
-        notified=len(notified),
-        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes with a notification"),
-        counts=dict(Counter(verdict or "none" for _, verdict, _ in answered)),
-        acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
-        against_data=share(against, len(checkable), "verdicts that data can check"),
-        among_themselves=sum(disagree for _, _, disagree in answered),
-        taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
-    )
-
-
-def _by_data(episode: Episode) -> bool | None:
-    """Return the outcome of an episode by data alone.
-
-    None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
-    """
-    determined = episode.outcome_record
-    if determined is None or determined.occurred is None or (determined.acted and not determined.occurred):
-        return None
-    return determined.occurred
 
 
 def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> ReportedEpisode:

@@ -1,49 +1,98 @@
 """The report as one self-contained page without scripts and external resources."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
-import pandas as pd
 from markupsafe import Markup
 
 from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
-from alerting.reporting.figures import charts
+from alerting.reporting.definition.details import EpisodeDetail, MissedProblem, episode_details, missed_details, panel_of
+from alerting.reporting.definition.estimated import CONDITIONS
+from alerting.reporting.definition.sentences import head_sentences
+from alerting.reporting.figures import charts, report_charts
+from alerting.reporting.material import Material
 from alerting.reporting.metrics import ReportMetrics
 from alerting.reporting.templates import render
 
+MOST_DRIFTS = 4
+MOST_MISSED_ROWS = 50
 
-def draw(metrics: ReportMetrics, scores: pd.DataFrame) -> dict[str, Markup]:
-    """Draw all charts of a report as inline SVG, empty where there is nothing to draw; `scores` as in `Material`."""
-    rows = metrics.rows
+
+@dataclass(frozen=True)
+class Charts:
+    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of single cases."""
+
+    by_name: Mapping[str, Markup]
+    missed: tuple[tuple[MissedProblem, Markup], ...] = ()
+    episodes: tuple[tuple[EpisodeDetail, Markup], ...] = ()
+    drift: tuple[Markup, ...] = ()
+
+
+def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC) -> Charts:
+    """Draw all charts of a report. `zone`: of the time axes."""
+    rows, model, scores = metrics.rows, metrics.model, material.scores
+    lanes = charts.lanes_of(metrics)
+    variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     drawn = {
-        "timeline": charts.timeline(metrics, scores),
+        "timeline": charts.timeline(metrics, scores, variable, zone),
         "lead_times": charts.lead_times(metrics),
         "calibration": charts.calibration(rows) if rows else "",
         "precision_recall": charts.precision_recall(rows) if rows else "",
         "importance": charts.importance(next((m.importance for m in reversed(metrics.models) if m.importance), {})),
+        "drivers": report_charts.driver_bars(metrics.drivers),
+        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before) if model else "",
     }
-    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - our own charts
+    missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
+    episodes = episode_details(material.raised, material.histories)
+    moved = [d for d in model.drift if d.is_clear or d.is_slight][:MOST_DRIFTS] if model else []
+    return Charts(
+        by_name={name: _svg(text) for name, text in drawn.items()},
+        missed=tuple((m, _svg(report_charts.missed_problem(m, f"missed{i}", zone))) for i, m in enumerate(missed)),
+        episodes=tuple((e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes),
+        drift=tuple(_svg(report_charts.drift_bars(d, f"drift{i}")) for i, d in enumerate(moved)),
+    )
+
+
+def _svg(text: str) -> Markup:
+    return Markup(text)  # noqa: S704 - our own charts, which escape names
 
 
 def render_page(
-    metrics: ReportMetrics, judgement: Judgement, svg: Mapping[str, Markup], backtest: BacktestMetrics | None = None
+    metrics: ReportMetrics,
+    judgement: Judgement,
+    drawn: Charts,
+    backtest: BacktestMetrics | None = None,
+    zone: tzinfo = UTC,
+    notes: tuple[str, ...] = (),
 ) -> str:
-    """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped."""
+    """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped.
+
+    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g. that it is a second revision.
+    """
     return render(
         "page.html",
         f=metrics,
         b=backtest,
         judgement=judgement,
         trust=TRUST_MESSAGES[judgement.trust],
+        sentences=head_sentences(metrics, zone),
         provenance=provenance(metrics),
-        svg=svg,
+        svg=drawn.by_name,
+        drawn=drawn,
         lanes=charts.LANES,
+        zone=zone,
+        zone_name=messages.zone_name(zone),
+        notes=notes,
+        cbpe_conditions=CONDITIONS,
+        most_missed=MOST_MISSED_ROWS,
     )
 
 
 def provenance(metrics: ReportMetrics) -> str:
-    """Describe the source of the numbers in one line under every chart, with all inputs needed to compute them again."""
+    """Describe the source of the numbers in one line at the end, with all inputs needed to compute them again."""
     models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in metrics.models]
     rules = ", ".join(str(r) for r in metrics.rules)
     parts = [

@@ -33,6 +33,10 @@ def _environment() -> Environment:
         amount=lambda e: messages.amount(e.value, e.unit),
         outcome=lambda o: messages.OUTCOME_NAMES[o],
         taken=lambda t: messages.TAKEN_NAMES[t],
+        share_or_number=messages.share_or_number,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+        money=lambda amount, currency: messages.money(amount.low, amount.high, currency),
+        metric_title=lambda name: messages.METRIC_TITLES.get(name, name.replace("_", " ")),
         verdict=lambda v: messages.VERDICT_NAMES.get(v, "no verdict"),
     )
     return environment

@@ -20,7 +20,7 @@ from typing import Any
 
 PACKAGES = {
     "flaml": ("flaml", "lightgbm", "xgboost", "scikit-learn"),
-    "autogluon": ("autogluon.tabular", "lightgbm", "xgboost-cpu", "catboost", "torch", "scikit-learn"),
+    "autogluon": ("autogluon.tabular", "lightgbm", "xgboost-cpu", "catboost", "scikit-learn"),
 }
 
 

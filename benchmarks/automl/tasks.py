@@ -19,6 +19,7 @@ from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
 FOLDS = 5
 ALL_AT_ONCE = 0  # the part of a task without folds
+PARTS = "parts.parquet"  # of all rows: the table for the peers lacks those that no system is measured by
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ def load(data: Path, kept: Path, name: str) -> list[Task]:
     loader = azure if name == "azure" else roasting if name == "roasting" else ai4i
     definition, dataset = loader(data)
     parts = stratified(dataset, FOLDS) if name == "ai4i-folds" else [dataset]
-    return [_export(kept, name, number, definition, part) for number, part in enumerate(parts)]
+    return [export_task(kept, name, number, definition, part) for number, part in enumerate(parts)]
 
 
-def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+def export_task(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+    """Return the task with its matrix in a folder below `kept`, written unless it exists. Idempotent."""
     digest = _hash(dataset)
     folder = kept / f"{name}-{number}-{digest}"
     if not (folder / "table.parquet").exists():
@@ -60,6 +62,7 @@ def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition
         whole = replace(dataset, part=dataset.part_by_data) if name == "ai4i-folds" else dataset
         for file, content in dataset_files(whole).items():
             (folder / file).write_bytes(content)
+        pd.DataFrame({"part": dataset.part}).to_parquet(folder / PARTS)
         table = export_table(dataset)
         features = table.drop(columns=list(BESIDE))
         features.columns = [f"f{i}" for i in range(features.shape[1])]
@@ -78,7 +81,5 @@ def _hash(dataset: Dataset) -> str:
 def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
     """Return definition and dataset of an exported task."""
     definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
-    names = ("dataset.json", "rows.parquet", "problems.parquet")
-    dataset = dataset_from_files({name: (folder / name).read_bytes() for name in names})
-    part = pd.read_parquet(folder / "table.parquet", columns=["part"])["part"].to_numpy(object)
-    return definition, replace(dataset, part=part)
+    dataset = dataset_from_files({file.name: file.read_bytes() for file in folder.iterdir() if file.name != "table.parquet"})
+    return definition, replace(dataset, part=pd.read_parquet(folder / PARTS)["part"].to_numpy(object))

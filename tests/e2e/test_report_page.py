@@ -91,7 +91,7 @@ def look(folder, pages, width, dark):
 
 def report(material):
     figures = compute_metrics(material)
-    return render_page(figures, conclude(figures), draw(figures, material.scores))
+    return render_page(figures, conclude(figures), draw(figures, material))
 
 
 def backtest_page(material):
@@ -114,7 +114,7 @@ def backtest_page(material):
     cost = cost_of(material.definition, events, 4.0)
     words = ("0123456789abcdef", "too-moist revision 3", "It was trained twice.")
     top = BacktestMetrics(*words, segments, load_of(material, flood_above=10), events, cost, 2)
-    return render_page(figures, conclude(figures), draw(figures, material.scores), top)
+    return render_page(figures, conclude(figures), draw(figures, material), top)
 
 
 def long_words(material):

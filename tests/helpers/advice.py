@@ -1,12 +1,15 @@
 """A plant of a few variables whose risk is a table of trees or weights, for tests of recommendations."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.features.encoding import Columns, Encoding
@@ -16,6 +19,8 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.normal import NormalRows
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History
+from alerting.recommendation.levers import ANY_CHANGE
+from alerting.recommendation.whatif import MARGIN, recommend
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = 60_000
@@ -74,3 +79,28 @@ def history(variables: dict[str, Variable], present: dict[str, Any], minutes: in
     index = pd.date_range(AT - timedelta(minutes=minutes - 1), AT, freq="min", name="ts").as_unit("ms")
     columns = {n: np.array([v] * minutes, dtype=object if isinstance(v, str) else np.float64) for n, v in present.items()}
     return History(Asset(name="line", variables=variables, **asset), pd.DataFrame(columns, index=index))
+
+
+def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], share: float) -> None:
+    """Compare the least answer for three levers a, b, c of costs 1, 2, 3 with every combination of their settings.
+
+    `share`: the threshold as a share of the present risk, from MARGIN on the risk itself. NaN in `present`: no such value.
+    """
+    made = model_of(fitted, plan("abc"))
+    names = [n for n, v in zip("abc", present, strict=True) if not np.isnan(v)]
+    line = history({n: lever(cost=1 + i) for i, n in enumerate("abc")}, dict(zip("abc", present, strict=True)))
+    before = _risk(fitted, np.array([present]))[0]
+    threshold = before * share / MARGIN if share < MARGIN else before
+    made = replace(made, threshold=threshold)
+    found = recommend(made, line, AT, 3, answers=1)
+    grid = np.array(list(product(*(np.arange(11.0) if n in names else [np.nan] for n in "abc"))))
+    effort = np.nansum((np.abs(grid - present) / 10 + ANY_CHANGE * (grid != present)) * np.array([1, 2, 3]), axis=1)
+    under = effort[(_risk(fitted, grid) < MARGIN * threshold) & (effort > 0)]
+    if len(under) and threshold <= before:
+        assert (found.search, found.effort) == ("least", pytest.approx(under.min()))
+    assert recommend(made, line, AT, 3, answers=1) == found, "the same inputs, the same answer"
+
+
+def _risk(fitted: Any, rows: Any) -> Any:
+    margin = fitted.margin(rows)
+    return margin if fitted.margin_is_probability else 1 / (1 + np.exp(-margin))

@@ -8,7 +8,7 @@ from typing import Any
 from alerting.adapters.memory.tables import Table
 from alerting.episodes.episode import Feedback
 from alerting.operators.shelves import Shelf
-from alerting.ports import PlatformAlert
+from alerting.ports import AuditEntry, PlatformAlert
 
 
 class MemoryShelves(Table[Shelf]):
@@ -55,6 +55,12 @@ class MemoryAudit:
         entry = {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
         if entry not in self.entries:
             self.entries.append(entry)
+
+    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+        found = [
+            AuditEntry(e["actor"], e["what"], e["subject"], e["at"], e["why"]) for e in self.entries if start <= e["at"] < end
+        ]
+        return sorted(found, key=lambda e: (e.at, e.subject, e.what))
 
 
 class MemoryRevocations:

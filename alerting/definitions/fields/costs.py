@@ -6,7 +6,7 @@ from alerting.definitions.assets import Closed, Tag
 
 
 class Costs(Closed):
-    """Costs in one currency, for sums of money in a trial. They never choose the threshold: that is `operating_point`."""
+    """Costs in one currency, for sums of money in reports and trials. They never choose a threshold: `operating_point` does."""
 
     currency: Tag = Field("EUR", description="Currency of all amounts, e.g. EUR; shown beside every sum.")
     miss: float = Field(0.0, ge=0, description="Cost of each problem that happens, e.g. 900 for a blocked pallet.")

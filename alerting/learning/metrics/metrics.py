@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.learning.metrics.confidence import (
@@ -32,6 +31,8 @@ _FOREVER = np.iinfo(np.int64).max // 2
 
 def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
     """Return average precision, ROC AUC, Brier score and prevalence of rows; None with one class for metrics that need both."""
+    from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415 - takes a second to import; only a training measures
+
     n, positives = len(label), int(np.sum(label))
     both = 0 < positives < n
     return {
@@ -46,6 +47,8 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
 
 def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> list[dict[str, float]]:
     """Return at most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
+    from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 - takes a second to import; only a training measures
+
     if not 0 < np.sum(label) < len(label):
         return []
     precision, recall, threshold = precision_recall_curve(label, score)

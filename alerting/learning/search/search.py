@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
-from sklearn.metrics import average_precision_score
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.learning import Learning
@@ -202,6 +201,8 @@ class _Search:
         return fitted.estimator.probability_of(self.matrix[rows], most)
 
     def _average_precision(self, rows: Positions, score: Floats) -> float:
+        from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures
+
         return float(average_precision_score(self.dataset.label[rows], score, sample_weight=self.sample.weights(rows)))
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -69,4 +68,6 @@ def _ap(label: npt.NDArray[np.int8], score: Floats) -> float | None:
 def _agreement(first: Floats, second: Floats) -> float | None:
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
+    from scipy.stats import spearmanr  # noqa: PLC0415 - takes a second to import; only a training measures
+
     return float(spearmanr(first, second).statistic)

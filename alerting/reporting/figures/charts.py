@@ -3,7 +3,8 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from html import escape
 
 import matplotlib
 import numpy as np
@@ -15,8 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alerting.definitions.wording.spoken import spoken_points
+from alerting.readings.history import duration_millis
 from alerting.reporting import messages
 from alerting.reporting.figures.chart_style import chart_style
+from alerting.reporting.figures.episode_chart import Panel
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
@@ -45,22 +48,40 @@ _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
 
-def timeline(metrics: ReportMetrics, scores: pd.DataFrame) -> str:
-    """Draw the score (where there is one) over the lanes of all assets: problems as shaded intervals, episodes by outcome."""
-    lanes = _lanes(metrics)
+def timeline(metrics: ReportMetrics, scores: pd.DataFrame, variable: Panel | None = None, zone: tzinfo = UTC) -> str:
+    """Draw variable and score (where there are any) over the lanes of all assets: problems shaded, episodes by outcome.
+
+    `variable`: readings of the problem's or condition's variable.
+    """
+    lanes = lanes_of(metrics)
     scored = len(scores) > 0
     lane_height = 0.3 * max(len(lanes), 1) + 0.55
+    upper = [2.0] * (scored + (variable is not None))
 
     def draw(figure: Figure) -> None:
-        ratios = [2.2, lane_height] if scored else [lane_height]
-        axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+        axes = figure.subplots(len(upper) + 1, 1, sharex=True, height_ratios=[*upper, lane_height], squeeze=False)[:, 0]
+        if variable is not None:
+            draw_panel(axes[0], variable)
         if scored:
-            _draw_score(axes[0], metrics, scores)
+            _draw_score(axes[len(upper) - 1], metrics, scores)
         _draw_lanes(axes[-1], metrics, lanes)
-        axes[-1].set_xlim(_days(metrics.start), _days(metrics.end))
-        _time_axis(axes[-1])
+        axes[-1].set_xlim(date_number(metrics.start), date_number(metrics.end))
+        time_axis(axes[-1], zone)
 
-    return _svg("timeline", "Episodes, problems and score over time", (WIDTH, lane_height + (2.6 if scored else 0.5)), draw)
+    unannounced = len(metrics.missed)
+    label = f"Time line: {len(metrics.episodes)} episodes, {len(metrics.problems)} problems, {unannounced} of them unannounced"
+    return inline_svg("timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw)
+
+
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """Draw the readings of a variable as a line that breaks at gaps, and its limits as dashed lines."""
+    at, values = panel.at / 86_400_000, panel.values
+    gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
+    at, values = np.insert(at, gaps, np.nan), np.insert(values, gaps, np.nan)
+    axes.plot(at, values, color=COLOURS["muted"], linewidth=0.9)
+    for level in panel.levels:
+        axes.axhline(level.value, color=COLOURS["problem"], linewidth=1, linestyle="--")
+    axes.set_title(panel.heading, color=COLOURS["muted"])
 
 
 def lead_times(metrics: ReportMetrics) -> str:
@@ -84,7 +105,7 @@ def lead_times(metrics: ReportMetrics) -> str:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
 
-    return _svg("lead", "Distribution of lead times", (WIDTH / 2, 3.1), draw)
+    return inline_svg("lead", "Distribution of lead times", (WIDTH / 2, 3.1), draw)
 
 
 def calibration(rows: RowMetrics) -> str:
@@ -111,7 +132,7 @@ def calibration(rows: RowMetrics) -> str:
         )
         axes.set(xlabel="score (probability)", ylabel="share of rows the problem followed", xlim=(0, limit), ylim=(0, limit))
 
-    return _svg("calibration", "Calibration of the score", (WIDTH / 2, 3.4), draw)
+    return inline_svg("calibration", "Calibration of the score", (WIDTH / 2, 3.4), draw)
 
 
 def precision_recall(rows: RowMetrics) -> str:
@@ -134,7 +155,7 @@ def precision_recall(rows: RowMetrics) -> str:
             )
         axes.set(xlabel="recall (share of risky rows found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
 
-    return _svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
+    return inline_svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
 
 
 def importance(shares: Mapping[str, float]) -> str:
@@ -152,7 +173,7 @@ def importance(shares: Mapping[str, float]) -> str:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
-    return _svg("importance", "Importance of each variable for the model", (WIDTH, 0.6 + 0.32 * len(ranked)), draw)
+    return inline_svg("importance", "Importance of each variable for the model", (WIDTH, 0.6 + 0.32 * len(ranked)), draw)
 
 
 def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> None:
@@ -160,7 +181,7 @@ def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> Non
     width = (metrics.end - metrics.start) / _BINS
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
-    at = [_days(metrics.start + width * (i + 0.5)) for i in highest.index]
+    at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
     axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
     axes.step(at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
     one = scores["asset"].nunique() == 1
@@ -168,7 +189,7 @@ def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> Non
     axes.set(ylim=(0, None), ylabel="probability")
 
 
-def _lanes(metrics: ReportMetrics) -> list[str]:
+def lanes_of(metrics: ReportMetrics) -> list[str]:
     """Return the assets with the most episodes and problems first, at most twenty."""
     busy = dict.fromkeys(metrics.evaluated, 0)
     for asset in [p.asset for p in metrics.problems] + [e.asset for e in metrics.episodes]:
@@ -181,7 +202,7 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
     least = (metrics.end - metrics.start).total_seconds() / 86_400 / 400  # thinner would not be seen
     for problem in metrics.problems:
         if problem.asset in position:
-            start, end = _days(problem.start), _days(problem.end or problem.start)
+            start, end = date_number(problem.start), date_number(problem.end or problem.start)
             colour = COLOURS["problem"]
             axes.barh(position[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
             if problem.episode is None:
@@ -196,28 +217,31 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
 
 def _draw_episode(axes: Axes, episode: ReportedEpisode, lane: int, least: float, until: datetime) -> None:
     colour = COLOURS[episode.outcome]
-    start, end = _days(episode.raised_at), _days(min(episode.ended_at or until, until))
+    start, end = date_number(episode.raised_at), date_number(min(episode.ended_at or until, until))
     axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, outcome unknown
-    for first, last in [(_days(a), _days(b)) for a, b in episode.in_alarm] or [(start, start)]:
+    for first, last in [(date_number(a), date_number(b)) for a, b in episode.in_alarm] or [(start, start)]:
         axes.barh(lane, max(last - first, least), 0.32, left=first, color=colour, linewidth=0)
     axes.plot(start, lane, marker=_OUTCOME_MARKS[episode.outcome], color=colour, markersize=5, markeredgewidth=0)
 
 
-def _time_axis(axes: Axes) -> None:
-    locator = AutoDateLocator(minticks=4, maxticks=10, tz=UTC)
-    axes.xaxis.set_major_locator(locator)
+def time_axis(axes: Axes, zone: tzinfo) -> None:
+    """Label the axis with times of a zone: days, or hours for less than six days."""
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=10, tz=zone))
     days = float(np.ptp(axes.get_xlim()))
-    axes.xaxis.set_major_formatter(DateFormatter("%d %b" if days > 5 else "%d %b %H:%M", tz=UTC))
-    axes.set_xlabel("time (UTC)")
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b" if days > 5 else "%d %b %H:%M", tz=zone))
+    axes.set_xlabel(f"time ({messages.zone_name(zone)})")
 
 
-def _days(instant: datetime) -> float:
+def date_number(instant: datetime) -> float:
     """Return matplotlib's date of an instant: days since 1970."""
     return instant.timestamp() / 86_400
 
 
-def _svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
-    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page."""
+def inline_svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
+    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page.
+
+    `name`: for the ids; `label`: the text alternative.
+    """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)
@@ -231,7 +255,7 @@ def _svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figur
 
 def _inline(svg: str, name: str, label: str) -> str:
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', f' role="img" aria-label="{label}"', svg, count=1)
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', f' role="img" aria-label="{escape(label)}"', svg, count=1)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)

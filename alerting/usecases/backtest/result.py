@@ -49,7 +49,7 @@ def finish(
         beside_acted=beside_acted(platform.episodes, material),
     )
     judgement = conclude(metrics)
-    page = render_page(metrics, judgement, draw(metrics, material.scores), top)
+    page = render_page(metrics, judgement, draw(metrics, material), top)
     results: Document = {
         "finished_at": now,
         "headline": judgement.sentence,

@@ -1,6 +1,7 @@
 """Gather the data of a performance report or a backtest: episodes, problems, scores and models of a period."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -25,24 +26,77 @@ from alerting.readings.instants import NO_TIME
 from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
+from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference, with_retune
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
 
 
-def gather_material(platform: MaterialPorts, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
-    """Return the data of a report on [start, end) in the point-in-time view of as_of."""
+@dataclass(frozen=True)
+class _Sources:
+    """What both periods of a report share. `suppressed`, `histories`: of all of both."""
+
+    platform: MaterialPorts
+    revision: Revision
+    definition: Definition
+    assets: Sequence[Asset]
+    suppressed: IntervalsByAsset
+    histories: Mapping[str, History]
+    problems: pd.DataFrame
+    as_of: datetime
+
+
+def gather_material(
+    platform: MaterialPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None = None,
+) -> Material:
+    """Return the data of a report on [start, end) in the point-in-time view of as_of.
+
+    `previous_start`: start of the period before, which ends at `start` and is compared; None to compare none.
+    """
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
+    assets, first = matching_assets(definition, platform.assets.all()), previous_start or start
     prediction_window = definition.gap + definition.horizon
-    assets = matching_assets(definition, platform.assets.all())
-    suppressed = suppressed_intervals_by_asset(platform, definition, assets, start - prediction_window, as_of)
-    found = [e for e in platform.episodes.find(revision.name, start=start - prediction_window, end=end) if not e.withdrawn]
+    histories = {a.name: platform.readings.load(a, first - _before(definition, a), as_of) for a in assets}
+    sources = _Sources(
+        platform=platform,
+        revision=revision,
+        definition=definition,
+        assets=assets,
+        suppressed=suppressed_intervals_by_asset(platform, definition, assets, first - prediction_window, as_of),
+        histories=histories,
+        problems=_problems(definition, histories, as_of),
+        as_of=as_of,
+    )
+    material = _gather_period(sources, start, end)
+    if previous_start is None:
+        return material
+    decisions = platform.decisions.of(revision.name)
+    learned = learned_from(decisions, end)
+    return replace(
+        with_retune(material),
+        decisions=decisions_made(decisions, end),
+        reference=sample_reference(platform, definition, assets, learned),
+        reference_period=learned,
+        previous=_gather_period(sources, previous_start, start),
+    )
+
+
+def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Material:
+    platform, revision, definition, suppressed = sources.platform, sources.revision, sources.definition, sources.suppressed
+    as_of, histories = sources.as_of, sources.histories
+    prediction_window = definition.gap + definition.horizon
+    every = platform.episodes.find(revision.name, start=start - prediction_window, end=end)
+    found = [e for e in every if not e.withdrawn]
     suppression = definition.suppression
     episodes = [e for e in found if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)]
     scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
-    histories = {a.name: platform.readings.load(a, start - _before(definition, a), as_of) for a in assets}
     evaluated, gaps = _evaluated_intervals(platform, revision, histories, start, end)
     return Material(
         definition=definition,
@@ -51,13 +105,15 @@ def gather_material(platform: MaterialPorts, revision: Revision, start: datetime
         end=end,
         as_of=as_of,
         episodes=sorted(episodes, key=lambda e: e.raised_at),
-        problems=_notifiable_problems(_problems(definition, histories, as_of), suppressed, definition),
+        problems=_notifiable_problems(sources.problems, suppressed, definition),
         scores=_label_scores(definition, histories, scores, as_of),
         models=_models(platform.decisions, revision.name, start, end, scores),
         evaluated=evaluated,
         gaps=gaps,
-        predicts=predicts(definition, assets[0]) if assets else "onset",
+        predicts=predicts(definition, sources.assets[0]) if sources.assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
+        histories=histories,
+        withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
     )
 
 

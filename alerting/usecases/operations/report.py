@@ -43,10 +43,10 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform.definitions, name)
-    material = gather_material(platform, revision, start, end, max(at, end))
+    material = gather_material(platform, revision, start, end, max(at, end), start - (end - start))
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
-    page = render_page(metrics, judgement, draw(metrics, material.scores))
+    page = render_page(metrics, judgement, draw(metrics, material))
     document = {**to_document(metrics), "judgement": to_document(judgement)}
     id = platform.reports.put(name, start, end, document, page, at)
     return Report(id, judgement.sentence, document, page)

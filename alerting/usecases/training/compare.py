@@ -20,8 +20,6 @@ from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Pro
 from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
-from alerting.reporting.figures import training_charts
-from alerting.reporting.figures.shap_plots import shap_plots
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.registry.model_cache import ModelCache
@@ -181,6 +179,9 @@ def _charts(
     platform: PlantPorts, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
+    from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
+    from alerting.reporting.figures.shap_plots import shap_plots  # noqa: PLC0415 - loads a library of drawings
+
     assets = matching_assets(definition, platform.assets.all())
     names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}

@@ -10,7 +10,7 @@ from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import chance_lines, decision_markdown
+from alerting.reporting.decision_text import MAIN_METRICS, chance_lines, decision_markdown
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
@@ -87,11 +87,19 @@ def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_
         provisional=proposal.provisional,
         verdict=verdict,
         reason=reason,
-        evidence=proposal.evidence,
+        evidence={**proposal.evidence, **_of_training(proposal)},
         run_id=proposal.run_id,
         actor=approved_by or PLATFORM,
         question=proposal.question,
     )
+
+
+def _of_training(proposal: Proposal) -> dict[str, Any]:
+    """Return what later reports compare with: the metrics of the test period, and the interval from which the model learned."""
+    parts = [part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")]
+    learned = {"start": min(p.start for p in parts).isoformat(), "end": max(p.end for p in parts).isoformat()} if parts else {}
+    expected = {name: proposal.test.get(name) for name in MAIN_METRICS} if proposal.verdict != "refreshed" else {}
+    return {"expected": {name: value for name, value in expected.items() if value is not None}, "learned": learned}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:

@@ -24,7 +24,6 @@ from alerting.ports import ModelUnavailable, Progress, RegistryPorts, TrainingPo
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
 from alerting.reporting.decision_text import candidate_metrics, dataset_lines
-from alerting.reporting.figures import training_charts
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
@@ -199,6 +198,8 @@ def _describe_candidate(candidate: Candidate) -> str:
 
 
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
+    from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
+
     scored = ~np.isnan(candidate.oof)
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
     title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"

@@ -1,15 +1,17 @@
 """The comparison with other searches: measured once, resampled in whole events and days, lost only beyond chance."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.automl.cells import System, cell
 from benchmarks.automl.comparison import compare, table
 from benchmarks.automl.metrics import compute_metrics, interval, resampled
-from benchmarks.automl.tasks import Task
+from benchmarks.automl.tasks import Task, export_task, reload
 from tests import small_models
 
 
@@ -40,6 +42,17 @@ def test_what_was_measured_is_not_measured_again_until_something_changes(tmp_pat
     for other in ((system(tmp_path, answer, version="2"), 60, 0), (peer, 180, 0), (peer, 60, 1)):
         cell(tmp_path, task, *other, core=0)
     assert asked(tmp_path) == 4
+
+
+def test_a_task_is_read_back_as_it_was_exported(tmp_path):
+    whole = small_models.dataset()
+    whole = replace(whole, part=whole.part[::-1].copy())
+    task = export_task(tmp_path, "ai4i-folds", 0, small_models.definition(), whole)
+    definition, dataset = reload(task.folder)
+    assert definition == small_models.definition()
+    assert dataset.part.tolist() == whole.part.tolist()
+    pd.testing.assert_frame_equal(dataset.rows, whole.rows)
+    pd.testing.assert_frame_equal(dataset.occurrences, whole.occurrences)
 
 
 def test_a_system_that_fails_is_left_out_and_tried_again_next_time(tmp_path, task, capsys):

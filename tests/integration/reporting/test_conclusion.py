@@ -62,7 +62,9 @@ def test_too_few_problems_cannot_tell():
 
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
-    assert judgement.sentence == "Cannot tell yet: the alert was not evaluated in this period; no episode has an outcome."
+    assert (
+        judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no episode has an outcome."
+    )
     assert judgement.actions == (
         "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
     )
@@ -119,15 +121,15 @@ def test_a_threshold_without_a_problem_is_told_to_get_one():
 def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted(material):
     figures = compute_metrics(material)
     judgement = conclude(figures)
-    page = render_page(figures, judgement, draw(figures, material.scores))
+    page = render_page(figures, judgement, draw(figures, material))
     assert judgement.trust == "yes" or judgement.actions
-    assert not ("Cannot tell yet" in page and "every demand is met" in page)
+    assert not ("Too early for a conclusion" in page and "every demand is met" in page)
     assert ("every demand is met" in page) == (judgement.trust == "yes" and not judgement.actions)
 
 
 def test_an_alert_without_any_episode_says_what_cannot_be_checked():
     judgement = conclude(compute_metrics(threshold_material()))
-    assert judgement.sentence.startswith("Cannot tell yet: no episode has an outcome")
+    assert judgement.sentence.startswith("Too early for a conclusion: no episode has an outcome")
     assert judgement.actions == (
         "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the episodes with an outcome right "
         "(no episodes with an outcome).",

@@ -6,7 +6,6 @@ import pytest
 
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
 from alerting.reporting.figures.bars import SHOWN, risk_steps, waterfall
-from alerting.reporting.figures.charts import importance
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -53,4 +52,6 @@ def test_the_risk_before_now_and_after_the_change():
 
 
 def test_names_with_signs_of_formulas_are_drawn_as_they_are_written():
+    from alerting.reporting.figures.charts import importance  # loads a library of drawings
+
     assert "cost $a{$" in importance({"cost $a{$": 0.2})

@@ -6,7 +6,7 @@ from typing import Any
 from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, from_document, insert_new, to_bson, to_document, upsert
 from alerting.adapters.mongo.indexes import AUDIT, ENDED_SESSIONS, FEEDBACK, PLATFORM_ALERTS, REVOCATIONS
 from alerting.episodes.episode import Feedback
-from alerting.ports import PlatformAlert
+from alerting.ports import AuditEntry, PlatformAlert
 
 
 class MongoFeedback:
@@ -42,6 +42,11 @@ class MongoAudit:
             {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
         )
         insert_new(self._audit, {**entry, "key": fingerprint(entry)})
+
+    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+        fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
+        found = self._audit.find(fits, {"before": 0, "after": 0}).sort([("at", 1), ("subject", 1), ("what", 1)])
+        return [from_document(AuditEntry, entry) for entry in found]
 
 
 class MongoRevocations:

@@ -1,0 +1,103 @@
+"""Data and evaluation of a period: gaps, samples of doubtful quality, late readings, and how much was evaluated."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from alerting.alarm_kpis.intervals import length
+from alerting.readings.history import History
+from alerting.readings.instants import to_millis
+from alerting.reporting.material import Material
+
+
+@dataclass(frozen=True)
+class AssetData:
+    """Data of one asset.
+
+    `evaluated_s`: evaluated seconds of the period in which a value was known; `not_evaluated_s`: seconds of the period before the
+    first and after the last evaluated instant. `gaps`: intervals without any known value in between; `gaps_s`: all of them
+    together, `longest_gap_s`: the longest.
+    """
+
+    asset: str
+    evaluated_s: float
+    not_evaluated_s: float
+    gaps: int
+    gaps_s: float
+    longest_gap_s: float
+
+
+@dataclass(frozen=True)
+class VariableQuality:
+    """Samples of a variable on an asset in the period: with a value, and those that the source marks as bad or uncertain."""
+
+    asset: str
+    variable: str
+    samples: int
+    bad: int
+    uncertain: int
+
+
+@dataclass(frozen=True)
+class DataMetrics:
+    """Data and evaluation of the period.
+
+    `variables`: only those with a sample of doubtful quality, the most bad ones first. `found_late`: episodes found only in
+    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`: median seconds from the raise of a
+    live episode to the moment when the platform knew it; None without any.
+    """
+
+    assets: tuple[AssetData, ...]
+    variables: tuple[VariableQuality, ...]
+    found_late: int
+    refuted: int
+    detection_s: float | None
+
+
+def data_metrics(m: Material) -> DataMetrics:
+    """Return the metrics of data and evaluation."""
+    live = [(e.detected_at - e.raised_at).total_seconds() for e in m.raised if not e.backfilled and e.late_data_status is None]
+    doubtful = [q for history in m.histories.values() for q in _doubtful(history, to_millis(m.start), to_millis(m.end))]
+    return DataMetrics(
+        assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
+        variables=tuple(sorted(doubtful, key=lambda q: (-q.bad, -q.uncertain, q.asset, q.variable))),
+        found_late=sum(e.late_data_status == "found_late" for e in m.raised),
+        refuted=m.withdrawn,
+        detection_s=median(live) if live else None,
+    )
+
+
+def _asset_data(m: Material, asset: str) -> AssetData:
+    own, gaps = m.evaluated.get(asset), m.gaps.get(asset, ())
+    whole, missing = own[1] - own[0] if own else timedelta(0), length(gaps)
+    return AssetData(
+        asset=asset,
+        evaluated_s=(whole - missing).total_seconds(),
+        not_evaluated_s=(m.end - m.start - whole).total_seconds(),
+        gaps=len(gaps),
+        gaps_s=missing.total_seconds(),
+        longest_gap_s=max((b - a for a, b in gaps), default=timedelta(0)).total_seconds(),
+    )
+
+
+def _doubtful(history: History, start: int, end: int) -> list[VariableQuality]:
+    """Return the variables of an asset with samples of doubtful quality in [start, end) (ms)."""
+    found = []
+    for variable in sorted({*history.doubts.bad, *history.doubts.uncertain}):
+        bad, uncertain = (
+            int(np.sum((at >= start) & (at < end)))
+            for at in (np.asarray(d.get(variable, ()), np.int64) for d in (history.doubts.bad, history.doubts.uncertain))
+        )
+        if bad or uncertain:
+            column = history.readings.get(variable)
+            inside = (history.readings.index >= _instant(start)) & (history.readings.index < _instant(end))
+            samples = int(column[inside].notna().sum()) if column is not None else 0
+            found.append(VariableQuality(history.asset.name, variable, samples, bad, uncertain))
+    return found
+
+
+def _instant(at: int) -> pd.Timestamp:
+    return pd.Timestamp(at, unit="ms", tz="UTC")

@@ -1,0 +1,147 @@
+"""Estimated performance of scores whose outcome is not known yet, by confidence-based performance estimation (CBPE).
+
+A calibrated score is the probability that the problem follows. So the expected number of hits among the scores above the
+threshold is the sum of those scores, and the same holds for every cell of the confusion matrix; the ROC curve follows from
+expected cells at every threshold. As NannyML does it (Białek et al. 2024, arXiv:2407.08649).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alerting.learning.features.moments import Floats
+
+LEAST_SCORES = 100
+WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
+CONDITIONS = (
+    "It holds while scores are calibrated and inputs look as they did when the calibration was measured. It does not see a "
+    "change of the process itself: the same inputs that now lead to the problem more often or less often."
+)
+
+
+@dataclass(frozen=True)
+class EstimatedPerformance:
+    """Expected metrics of the rows that have no outcome yet (`immature`), and of those that have, beside what came true.
+
+    `recall`, `precision`: of rows at the thresholds in force; None where no row is above them. `calibration_error`: mean distance
+    of score and observed share over ten bins (ECE) of the rows with an outcome. `doubt`: why the estimate should not be used, if
+    so.
+    """
+
+    rows: int
+    recall: float | None
+    precision: float | None
+    roc_auc: float | None
+    known_rows: int
+    expected_recall: float | None
+    expected_precision: float | None
+    expected_roc_auc: float | None
+    realised_recall: float | None
+    realised_precision: float | None
+    realised_roc_auc: float | None
+    calibration_error: float | None
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expected metrics of rows; None where they are not defined."""
+
+    recall: float | None
+    precision: float | None
+    roc_auc: float | None
+
+
+def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
+    """Estimate the performance of rows without a label. `scores`: as in `Material`. None if all rows have one."""
+    immature = scores[scores["label"].isna()]
+    if immature.empty:
+        return None
+    mature = scores[scores["label"].notna()]
+    new, known = expected_performance(*_columns(immature)), expected_performance(*_columns(mature))
+    realised, error = _realised(mature), _calibration_error(mature)
+    return EstimatedPerformance(
+        rows=len(immature),
+        recall=new.recall,
+        precision=new.precision,
+        roc_auc=new.roc_auc,
+        known_rows=len(mature),
+        expected_recall=known.recall,
+        expected_precision=known.precision,
+        expected_roc_auc=known.roc_auc,
+        realised_recall=realised.recall,
+        realised_precision=realised.precision,
+        realised_roc_auc=realised.roc_auc,
+        calibration_error=error,
+        doubt=_doubt(len(immature), len(mature), error),
+    )
+
+
+def expected_performance(score: Floats, threshold: Floats) -> Expected:
+    """Return expected recall, precision and ROC-AUC of calibrated scores. An alarm is a score at or above its threshold."""
+    above = score >= threshold
+    expected, hits = float(score.sum()), float(score[above].sum())
+    return Expected(
+        recall=hits / expected if expected > 0 else None,
+        precision=hits / int(above.sum()) if above.any() else None,
+        roc_auc=expected_roc_auc(score),
+    )
+
+
+def expected_roc_auc(score: Floats) -> float | None:
+    """Return the area under the expected ROC curve: expected true and false positives at each distinct score.
+
+    None without any expected positive, or without any negative.
+    """
+    values, counts = np.unique(score, return_counts=True)
+    positives, negatives = (values * counts)[::-1], ((1 - values) * counts)[::-1]  # from the highest score on
+    if positives.sum() <= 0 or negatives.sum() <= 0:
+        return None
+    true = np.r_[0.0, np.cumsum(positives) / positives.sum()]
+    false = np.r_[0.0, np.cumsum(negatives) / negatives.sum()]
+    return float(np.trapezoid(true, false))
+
+
+def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    return rows["score"].to_numpy(np.float64), rows["threshold"].to_numpy(np.float64)
+
+
+def _realised(mature: pd.DataFrame) -> Expected:
+    """Return what came true: the same metrics with the label in the place of the score's probability."""
+    score, threshold = _columns(mature)
+    label, above = mature["label"].to_numpy(np.float64), score >= threshold
+    hits, positives = float(label[above].sum()), float(label.sum())
+    return Expected(
+        recall=hits / positives if positives else None,
+        precision=hits / int(above.sum()) if above.any() else None,
+        roc_auc=_roc_auc(label, score),
+    )
+
+
+def _roc_auc(label: Floats, score: Floats) -> float | None:
+    positives, negatives = label.sum(), (1 - label).sum()
+    if not positives or not negatives:
+        return None
+    ranks = pd.Series(score).rank().to_numpy(np.float64)
+    return float((ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _calibration_error(mature: pd.DataFrame) -> float | None:
+    """Return the mean distance of mean score and observed share in ten bins of equal width, weighted by rows; None without."""
+    if mature.empty:
+        return None
+    score, label = mature["score"].to_numpy(np.float64), mature["label"].to_numpy(np.float64)
+    bins = np.minimum((score * 10).astype(np.int64), 9)
+    distance = np.abs(np.bincount(bins, score - label, minlength=10))
+    return float(distance.sum() / len(score))
+
+
+def _doubt(rows: int, mature: int, error: float | None) -> str:
+    if rows < LEAST_SCORES:
+        return f"only {rows} scores wait for their outcome"
+    if error is None or mature < LEAST_SCORES:
+        return "no calibration can be measured: too few scores of this period have an outcome"
+    if error > WELL_CALIBRATED:
+        return f"the scores of this period are not calibrated: they are {100 * error:.1f} percentage points off on average"
+    return ""

@@ -1,0 +1,93 @@
+"""The model of a report: decisions of the period, what was promised at promotion, score distribution, drift, estimates."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.drift import Drift, drift_of_inputs
+from alerting.reporting.definition.estimated import EstimatedPerformance, estimate_performance
+from alerting.reporting.estimates import Estimate
+from alerting.reporting.material import Material
+
+SCORE_BINS = 20
+
+
+@dataclass(frozen=True)
+class CameTrue:
+    """A metric that was measured at the promotion, and what came true in the period."""
+
+    metric: str
+    at_promotion: float
+    now: Estimate
+
+    @property
+    def is_worse(self) -> bool:
+        """Return whether the whole 95 % interval of the period lies on the worse side."""
+        low, high = self.now.low, self.now.high
+        if self.now.doubt or low is None or high is None:
+            return False
+        return low > self.at_promotion if self.metric == "false_alarms_per_week" else high < self.at_promotion
+
+
+@dataclass(frozen=True)
+class ModelMetrics:
+    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of this period and before."""
+
+    decisions: tuple[DecisionMade, ...]
+    came_true: tuple[CameTrue, ...]
+    score_shares: tuple[float, ...]
+    score_shares_before: tuple[float, ...]
+    drift: tuple[Drift, ...]
+    estimated: EstimatedPerformance | None
+    reference: tuple[datetime, datetime] | None = None
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """Return the variables whose inputs differ clearly from those of the training."""
+        return tuple(d.variable for d in self.drift if d.is_clear)
+
+    @property
+    def worse_than_promotion(self) -> str:
+        """Return the metric that is clearly worse than at the promotion; empty if none is."""
+        return next((c.metric for c in self.came_true if c.is_worse), "")
+
+
+def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate) -> ModelMetrics:
+    """Return the metrics of the model over the period; the estimates are those of its episodes."""
+    serving = in_service_at_end(m.decisions)
+    now = {"event_recall": recall, "episode_precision": precision, "false_alarms_per_week": false_alarms}
+    inside = {
+        asset: history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
+        for asset, history in m.histories.items()
+    }
+    return ModelMetrics(
+        decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
+        came_true=came_true(serving.expected, now) if serving else (),
+        score_shares=score_shares(m.scores),
+        score_shares_before=score_shares(m.previous.scores) if m.previous else (),
+        drift=drift_of_inputs(m.reference, inside),
+        estimated=estimate_performance(m.scores) if len(m.scores) else None,
+        reference=m.reference_period,
+    )
+
+
+def came_true(expected: Mapping[str, float], now: Mapping[str, Estimate]) -> tuple[CameTrue, ...]:
+    """Return the metrics that were measured at the promotion beside those of the period, where both are known."""
+    return tuple(CameTrue(name, expected[name], estimate) for name, estimate in now.items() if expected.get(name) is not None)
+
+
+def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:
+    """Return the share of scores in each of twenty bins of equal width from 0 to 1; empty without scores."""
+    if scores.empty:
+        return ()
+    bins = np.minimum((scores["score"].to_numpy(np.float64) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
+    return tuple((np.bincount(np.maximum(bins, 0), minlength=SCORE_BINS) / len(scores)).tolist())
+
+
+def in_service_at_end(decisions: Sequence[DecisionMade]) -> DecisionMade | None:
+    """Return the last promotion among decisions, oldest first; None without any."""
+    return next((d for d in reversed(decisions) if d.promoted), None)

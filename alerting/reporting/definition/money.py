@@ -1,0 +1,134 @@
+"""Money: what problems, false alarms and interventions cost, and what the alert avoided, as intervals with assumptions.
+
+Nothing is estimated that the definition's `costs` do not give: without them there is no sum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from alerting.definitions.model import Costs
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A sum of money between two bounds, which are equal where it is known."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class CountedCosts:
+    """What of a period costs money.
+
+    `missed`, `announced`: start and end of the problems by whether an episode announced them in time (end None: not over, or not
+    known). `false_alarms`, `avoided`: episodes with this outcome. `undetermined`, `undetermined_acted`: episodes without an
+    outcome, and those of them on which an operator acted. `interventions`: episodes on which an operator acted.
+    `earlier_minutes`: durations of problems of the period before.
+    """
+
+    missed: Sequence[tuple[datetime, datetime | None]]
+    announced: Sequence[tuple[datetime, datetime | None]]
+    false_alarms: int
+    avoided: int
+    undetermined: int
+    undetermined_acted: int
+    interventions: int
+    earlier_minutes: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Money:
+    """Sums over a period, in `currency`.
+
+    `missed`, `announced`: cost of the problems that came without and with an alert in time. `avoided`: cost of the problems that
+    did not come. `net`: avoided, without the cost of false alarms and interventions. `problem`: assumed cost of one avoided
+    problem. `assumptions`: sentences on what the bounds assume.
+    """
+
+    currency: str
+    missed: Amount
+    announced: Amount
+    false_alarms: Amount
+    interventions: Amount
+    avoided: Amount
+    net: Amount
+    problem: float
+    assumptions: tuple[str, ...]
+
+
+def compute_money(costs: Costs | None, counted: CountedCosts, as_of: datetime) -> Money | None:
+    """Return the sums of a period; None for a definition without costs.
+
+    An avoided problem is never seen. The lower bound counts none of the avoided episodes, the upper bound all of them, each at
+    the cost of a usual problem: its median duration. An undetermined episode is a false alarm in the one bound, and, if an
+    operator acted on it, an avoided problem in the other. A problem that is not over costs until `as_of`.
+    """
+    if costs is None:
+        return None
+    usual = _usual_minutes(counted)
+    problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
+    false_alarms = _times(costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined)
+    interventions = _times(costs.intervention, counted.interventions, counted.interventions)
+    avoided = _times(problem, 0, counted.avoided + counted.undetermined_acted)
+    return Money(
+        currency=costs.currency,
+        missed=_cost_of_problems(costs, counted.missed, as_of),
+        announced=_cost_of_problems(costs, counted.announced, as_of),
+        false_alarms=false_alarms,
+        interventions=interventions,
+        avoided=avoided,
+        net=Amount(
+            avoided.low - false_alarms.high - interventions.high,
+            avoided.high - false_alarms.low - interventions.low,
+        ),
+        problem=problem,
+        assumptions=tuple(_assumptions(costs, counted, usual)),
+    )
+
+
+def _times(cost: float, low: int, high: int) -> Amount:
+    return Amount(cost * low, cost * high)
+
+
+def _cost_of_problems(costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], as_of: datetime) -> Amount:
+    minutes = sum(max(((end or as_of) - start).total_seconds(), 0.0) for start, end in problems) / 60
+    total = costs.miss * len(problems) + costs.miss_per_minute * minutes
+    return Amount(total, total)
+
+
+def _usual_minutes(counted: CountedCosts) -> float | None:
+    """Return the median minutes of the problems that are over, of this period and the one before; None without any."""
+    own = [(end - start).total_seconds() / 60 for start, end in (*counted.missed, *counted.announced) if end is not None]
+    known = [*own, *counted.earlier_minutes]
+    return float(median(known)) if known else None
+
+
+def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> list[str]:
+    each = f"{costs.currency} {costs.miss:,.0f} a problem and {costs.currency} {costs.miss_per_minute:,.0f} a minute of it"
+    lines = [
+        f"The definition states {each}, {costs.currency} {costs.false_alarm:,.0f} a false alarm and "
+        f"{costs.currency} {costs.intervention:,.0f} an intervention."
+    ]
+    if counted.avoided or counted.undetermined_acted:
+        lines.append(
+            "An operator acted and no problem came: the lower bound assumes that none would have come, the upper bound that one "
+            "would have come each time."
+        )
+        if costs.miss_per_minute:
+            lines.append(
+                f"An avoided problem counts with the median duration of the problems seen: {usual:.0f} min."
+                if usual is not None
+                else "No problem was seen to its end, so an avoided one counts without its minutes."
+            )
+    if counted.undetermined:
+        lines.append(
+            f"{counted.undetermined} episodes have no outcome yet: the cost of false alarms counts none and all of them."
+        )
+    if any(end is None for _, end in (*counted.missed, *counted.announced)):
+        lines.append("A problem that is not over costs until the moment of this report.")
+    if counted.announced:
+        lines.append("Minutes that an alert may have saved from a problem that came nevertheless are not counted.")
+    return lines

@@ -1,0 +1,159 @@
+"""What operators did with the episodes of a period: answers, acknowledgements, actions, recommendations."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from alerting.alarm_kpis.kpis import spread
+from alerting.alarm_kpis.metrics import Spread
+from alerting.episodes.episode import Episode, RecommendationTaken
+from alerting.episodes.outcome import consensus
+from alerting.reporting.estimates import Estimate, share
+from alerting.reporting.sentences import last_taken
+
+MOST_ACTIONS = 10
+_FOLLOWED: tuple[RecommendationTaken, ...] = ("yes", "partly")
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action that operators reported, in their words. `helped`: episodes after it without the problem; `came`: with it.
+
+    The other ones have no outcome that data can tell.
+    """
+
+    action: str
+    times: int
+    helped: int
+    came: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Recommendations of the period, by what operators did with them.
+
+    `given`: episodes with advice that lowers the risk. `taken`: by answer. `prevented`: share of the followed ones after which
+    the problem did not come; `not_followed`: the same share where the operator changed nothing. `took_effect`: followed ones
+    after which the risk came down to under the threshold.
+    """
+
+    given: int
+    taken: dict[str, int]
+    prevented: Estimate
+    not_followed: Estimate
+    took_effect: Estimate
+
+
+@dataclass(frozen=True)
+class VerdictMetrics:
+    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether recommendations were followed.
+
+    `to_acknowledge`: time from the notification to the acknowledgement.
+    """
+
+    notified: int
+    response: Estimate
+    counts: dict[str, int]
+    acted: int
+    against_data: Estimate
+    among_themselves: int
+    taken: dict[str, int] = field(default_factory=dict)
+    agreement: Estimate | None = None
+    to_acknowledge: Spread | None = None
+    actions: tuple[Action, ...] = ()
+    advice: Advice | None = None
+
+
+def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
+    """Return what operators did with these episodes. Backfilled ones were sent to no operator."""
+    notified = [e for e in raised if not e.backfilled]
+    answered = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
+    checkable = [
+        (e, verdict) for e, verdict, _ in answered if verdict in ("true_alarm", "false_alarm") and occurred_by_data(e) is not None
+    ]
+    against = sum((verdict == "true_alarm") != occurred_by_data(e) for e, verdict in checkable)
+    return VerdictMetrics(
+        notified=len(notified),
+        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes with a notification"),
+        counts=dict(Counter(verdict or "none" for _, verdict, _ in answered)),
+        acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
+        against_data=share(against, len(checkable), "verdicts that data can check"),
+        among_themselves=sum(disagree for _, _, disagree in answered),
+        taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
+        agreement=share(len(checkable) - against, len(checkable), "verdicts that data can check"),
+        to_acknowledge=spread([e.acknowledged.at - e.detected_at if e.acknowledged else None for e in notified]),
+        actions=frequent_actions(raised),
+        advice=_advice(raised),
+    )
+
+
+def occurred_by_data(episode: Episode) -> bool | None:
+    """Return the outcome of an episode by data alone.
+
+    None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
+    """
+    determined = episode.outcome_record
+    if determined is None or determined.occurred is None or (determined.acted and not determined.occurred):
+        return None
+    return determined.occurred
+
+
+def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
+    """Return the most frequent actions, each once an episode. Case and spaces do not make another action."""
+    by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
+    wording: dict[str, Counter[str]] = defaultdict(Counter)
+    for episode in raised:
+        for feedback in episode.feedback:
+            text = " ".join((feedback.action or "").split())
+            if feedback.acted and text:
+                by_action[text.casefold()][episode.id] = episode
+                wording[text.casefold()][text] += 1
+    found = [
+        Action(
+            action=min(wording[key], key=lambda text: (-wording[key][text], text)),
+            times=len(episodes),
+            helped=_count(episodes.values(), _prevented),
+            came=_count(episodes.values(), _came),
+        )
+        for key, episodes in by_action.items()
+    ]
+    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:MOST_ACTIONS])
+
+
+def _advice(raised: Sequence[Episode]) -> Advice | None:
+    """Return what became of the recommendations; None if no episode had one."""
+    advised = [e for e in raised if e.recommendation is not None and e.recommendation.helps]
+    if not advised:
+        return None
+    followed = [e for e in advised if last_taken(e) in _FOLLOWED]
+    left = [e for e in advised if last_taken(e) == "no"]
+    measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
+    return Advice(
+        given=len(advised),
+        taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
+        prevented=_share_prevented(followed, "followed recommendations with an outcome"),
+        not_followed=_share_prevented(left, "recommendations without a change, with an outcome"),
+        took_effect=share(_count(measured, _is_under_threshold), len(measured), "followed recommendations scored again"),
+    )
+
+
+def _share_prevented(episodes: Sequence[Episode], of: str) -> Estimate:
+    known = [e for e in episodes if _prevented(e) or _came(e)]
+    return share(_count(known, _prevented), len(known), of)
+
+
+def _count(episodes: Iterable[Episode], is_so: Callable[[Episode], bool]) -> int:
+    return sum(is_so(e) for e in episodes)
+
+
+def _prevented(episode: Episode) -> bool:
+    return episode.outcome_record is not None and episode.outcome_record.occurred is False
+
+
+def _came(episode: Episode) -> bool:
+    return episode.outcome_record is not None and episode.outcome_record.occurred is True
+
+
+def _is_under_threshold(episode: Episode) -> bool:
+    present, threshold = episode.present, episode.evaluation.threshold
+    return present is not None and threshold is not None and present.risk < threshold

@@ -1,0 +1,154 @@
+"""Another limit for an alert: the one that would have halved the false alarms of the period, by evaluating it again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from alerting.alarm_kpis.load import replay
+from alerting.definitions.model import Condition, TrainedDefinition
+from alerting.episodes.episode import Episode
+from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
+from alerting.readings.history import History, duration_millis, millis
+
+LEAST_FALSE_ALARMS = 4
+_MOST_TRIED = 30
+_SAMPLES = 1  # of the bootstrap: only counts are used
+
+
+@dataclass(frozen=True)
+class Retune:
+    """A limit that halves the false alarms, computed by evaluating the period again with it.
+
+    `field`: of the definition, or "threshold" of the model; `value`: the new one, `present`: as it was. `false_alarms`,
+    `false_alarms_then`: as it was and with the change. `right`, `right_then`: of `total` problems those announced in time, for a
+    model; for a condition, of `total` right episodes those that remain.
+    """
+
+    field: str
+    present: float
+    value: float
+    false_alarms: int
+    false_alarms_then: int
+    right: int
+    right_then: int
+    total: int
+
+    @property
+    def change(self) -> str:
+        """Return the change as text: `above: 4.7`."""
+        return f"{self.field}: {self.value:.4g}"
+
+
+def retune_model(
+    definition: TrainedDefinition, scores: pd.DataFrame, problems: pd.DataFrame, occurrences: pd.DataFrame, is_onset: bool
+) -> Retune | None:
+    """Return the smallest threshold that halves the false alarms on the scores of a period; None without one, or few of them.
+
+    `scores`, `problems`: as in `Material`; `occurrences`: columns of `Occurrences` by asset. The episodes of each threshold are
+    those that live evaluation would have raised on these scores; verdicts of operators do not count.
+    """
+    if scores.empty:
+        return None
+    rows = scores.sort_values(["asset", "ts"], kind="stable")
+    score, present = rows["score"].to_numpy(np.float64), float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1])
+    observed, seed = _observe(definition, rows, problems, occurrences, is_onset), definition.learning.seed
+    now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
+    if now.n_false_alarms < LEAST_FALSE_ALARMS:
+        return None
+    for threshold in _thresholds_above(score, present):
+        then = evaluate_threshold(observed, score, threshold, seed, _SAMPLES)
+        if 2 * then.n_false_alarms <= now.n_false_alarms:
+            return Retune(
+                "threshold", present, threshold, now.n_false_alarms, then.n_false_alarms, now.n_found, then.n_found, now.n_events
+            )
+    return None
+
+
+def _observe(
+    definition: TrainedDefinition, rows: pd.DataFrame, problems: pd.DataFrame, occurrences: pd.DataFrame, is_onset: bool
+) -> ObservedRows:
+    asset = rows["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    return observe_rows(
+        at=millis(pd.DatetimeIndex(rows["ts"])),
+        asset=asset,
+        measured=rows["label"].notna().to_numpy(np.bool_),
+        problems=problems,
+        occurrences=occurrences,
+        onset=is_onset,
+        observed_s={str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()},
+        gap_ms=duration_millis(definition.window.after),
+        horizon_ms=duration_millis(definition.window.length),
+    )
+
+
+def _thresholds_above(score: np.ndarray, present: float) -> Iterator[float]:
+    """Return at most thirty thresholds above the present one, by rank of the scores above it, increasing."""
+    above = np.unique(score[score > present])
+    if len(above):
+        chosen = np.unique(np.linspace(0, len(above) - 1, min(_MOST_TRIED, len(above))).round().astype(np.int64))
+        yield from (float(above[i]) for i in chosen)
+
+
+def retune_condition(
+    definition: Condition, histories: Mapping[str, History], episodes: Sequence[Episode], start: datetime, end: datetime
+) -> Retune | None:
+    """Return the nearest limit that halves the false alarms of a condition with one limit; None without one, or few of them.
+
+    `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that it raises has the outcome of
+    the episode in whose time it lies.
+    """
+    found = _limit_of(definition)
+    false = [e for e in episodes if _outcome(e) == "false_alarm"]
+    right = [e for e in episodes if _outcome(e) in ("hit", "avoided")]
+    if found is None or len(false) < LEAST_FALSE_ALARMS:
+        return None
+    field, present, sign = found
+    peaks = sorted({p for e in false if (p := _peak(definition.variable, histories.get(e.asset), e, end, sign)) is not None})
+    for peak in peaks:
+        value = sign * peak
+        if sign * value <= sign * present:
+            continue
+        changed = definition.model_copy(update={field: value})
+        raised = [
+            _episode_at(episodes, asset, step.at, end)
+            for asset, history in histories.items()
+            for step in replay(changed, history, start, end)
+            if step.kind == "raised"
+        ]
+        wrong_then = sum(e is None or _outcome(e) == "false_alarm" for e in raised)
+        if 2 * wrong_then <= len(false):
+            right_then = len({e.id for e in raised if e is not None and _outcome(e) in ("hit", "avoided")})
+            return Retune(field, present, value, len(false), wrong_then, len(right), right_then, len(right))
+    return None
+
+
+def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
+    """Return field, value and direction (1: above) of the only limit of a condition; None for any other condition."""
+    others = (definition.outside, definition.inside, definition.equals, definition.levels, definition.rate_per)
+    given = [(field, getattr(definition, field), sign) for field, sign in (("above", 1), ("below", -1))]
+    limits = [(field, limit, sign) for field, limit, sign in given if limit is not None]
+    if any(other is not None for other in others) or len(limits) != 1 or not isinstance(limits[0][1], int | float):
+        return None
+    field, limit, sign = limits[0]
+    return field, float(limit), sign
+
+
+def _peak(variable: str, history: History | None, episode: Episode, end: datetime, sign: int) -> float | None:
+    """Return the value furthest beyond the limit during an episode, times the direction; None without a value."""
+    if history is None or variable not in history.readings:
+        return None
+    begin = episode.condition_started_at or episode.evaluation.at
+    inside = history.readings[variable].loc[min(begin, episode.raised_at) : min(episode.ended_at or end, end)].dropna()
+    return float((sign * inside).max()) if len(inside) else None
+
+
+def _episode_at(episodes: Sequence[Episode], asset: str, at: datetime, end: datetime) -> Episode | None:
+    return next((e for e in episodes if e.asset == asset and e.raised_at <= at <= (e.ended_at or end)), None)
+
+
+def _outcome(episode: Episode) -> str:
+    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"

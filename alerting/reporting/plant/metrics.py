@@ -1,0 +1,151 @@
+"""Metrics of the plant's report: definitions ranked by value and by nuisance, alarm metrics, faults and changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.alarm_kpis.groups import Group
+from alerting.alarm_kpis.metrics import Kpis
+from alerting.operators.shelves import Shelf
+from alerting.reporting.definition.money import Amount
+from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
+from alerting.reporting.plant.proposals import Proposal, propose
+from alerting.reporting.plant.summary import DefinitionSummary
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A definition with its proposal. `value`, `nuisance`: ranks from 1 on."""
+
+    summary: DefinitionSummary
+    proposal: Proposal
+    value: int
+    nuisance: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all definitions with a report on the period."""
+
+    definitions: int
+    episodes: int
+    right: int
+    false_alarms: int
+    undetermined: int
+    problems: int
+    announced: int
+    notified: int
+    answered: int
+
+
+@dataclass(frozen=True)
+class PlantMoney:
+    """Sums of money of one currency over the definitions that state costs (`definitions`: their number)."""
+
+    currency: str
+    definitions: int
+    lost: Amount
+    avoided: Amount
+    false_alarms: Amount
+    interventions: Amount
+    net: Amount
+
+
+@dataclass(frozen=True)
+class PlantMetrics:
+    """All metrics of the plant's report. `ranked`: the most valuable definition first."""
+
+    start: datetime
+    end: datetime
+    as_of: datetime
+    ranked: tuple[Ranked, ...]
+    totals: Totals
+    previous: Totals | None
+    money: tuple[PlantMoney, ...]
+    previous_money: tuple[PlantMoney, ...]
+    kpis: Kpis
+    previous_kpis: Kpis | None
+    positions: tuple[Group, ...]
+    muted: tuple[Shelf, ...]
+    faults: tuple[FaultSeen, ...]
+    changes: tuple[ChangeMade, ...]
+
+    @property
+    def proposed(self) -> tuple[Ranked, ...]:
+        """Return the definitions for which a change is proposed, the worst nuisance first."""
+        return tuple(sorted((r for r in self.ranked if r.proposal.kind not in ("keep", "wait")), key=lambda r: r.nuisance))
+
+    @property
+    def nuisances(self) -> tuple[Ranked, ...]:
+        """Return the definitions with a false alarm, the worst nuisance first."""
+        return tuple(sorted((r for r in self.ranked if r.summary.false_alarms), key=lambda r: r.nuisance))
+
+
+def compute_plant(material: PlantMaterial) -> PlantMetrics:
+    """Compute the metrics of the plant's report. Pure: the same material gives the same numbers."""
+    m = material
+    return PlantMetrics(
+        start=m.start,
+        end=m.end,
+        as_of=m.as_of,
+        ranked=_rank(m.summaries),
+        totals=_totals(m.summaries),
+        previous=_totals(m.previous) if m.previous else None,
+        money=_money(m.summaries),
+        previous_money=_money(m.previous),
+        kpis=m.kpis,
+        previous_kpis=m.previous_kpis,
+        positions=tuple(m.positions),
+        muted=tuple(m.muted),
+        faults=tuple(sorted(m.faults, key=lambda f: (f.opened_at, f.kind, f.subject))),
+        changes=tuple(m.changes),
+    )
+
+
+def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
+    """Return the definitions by value: problems announced or avoided, then fewer false alarms; ties by name.
+
+    Nuisance: false alarms, then the share of episodes that were wrong.
+    """
+    by_value = sorted(summaries, key=lambda s: (-(s.announced + s.avoided), s.false_alarms, s.name))
+    by_nuisance = sorted(summaries, key=lambda s: (-s.false_alarms, s.hits + s.avoided, s.name))
+    nuisance = {s.name: rank for rank, s in enumerate(by_nuisance, 1)}
+    return tuple(Ranked(s, propose(s), rank, nuisance[s.name]) for rank, s in enumerate(by_value, 1))
+
+
+def _totals(summaries: Sequence[DefinitionSummary]) -> Totals:
+    return Totals(
+        definitions=len(summaries),
+        episodes=sum(s.episodes for s in summaries),
+        right=sum(s.hits + s.avoided for s in summaries),
+        false_alarms=sum(s.false_alarms for s in summaries),
+        undetermined=sum(s.undetermined for s in summaries),
+        problems=sum(s.problems for s in summaries),
+        announced=sum(s.announced for s in summaries),
+        notified=sum(s.notified for s in summaries),
+        answered=sum(s.answered for s in summaries),
+    )
+
+
+def _money(summaries: Sequence[DefinitionSummary]) -> tuple[PlantMoney, ...]:
+    """Return the sums by currency; currencies are never added up."""
+    given = [s.money for s in summaries if s.money is not None]
+    found = []
+    for currency in sorted({m.currency for m in given}):
+        own = [m for m in given if m.currency == currency]
+        found.append(
+            PlantMoney(
+                currency=currency,
+                definitions=len(own),
+                lost=_sum([a for m in own for a in (m.missed, m.announced)]),
+                avoided=_sum([m.avoided for m in own]),
+                false_alarms=_sum([m.false_alarms for m in own]),
+                interventions=_sum([m.interventions for m in own]),
+                net=_sum([m.net for m in own]),
+            )
+        )
+    return tuple(found)
+
+
+def _sum(amounts: Sequence[Amount]) -> Amount:
+    return Amount(sum(a.low for a in amounts), sum(a.high for a in amounts))

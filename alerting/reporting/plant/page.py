@@ -1,0 +1,28 @@
+"""The plant's report as one self-contained page without scripts and external resources."""
+
+from datetime import UTC, tzinfo
+
+from alerting.reporting import messages
+from alerting.reporting.plant.metrics import PlantMetrics
+from alerting.reporting.plant.sentences import plant_sentences
+from alerting.reporting.templates import render
+
+MOST_ROWS = 50
+
+
+def render_plant_page(metrics: PlantMetrics, zone: tzinfo = UTC, notes: tuple[str, ...] = ()) -> str:
+    """Render the page as HTML. All text from users is escaped.
+
+    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head.
+    """
+    before = {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
+    return render(
+        "plant/plant.html",
+        p=metrics,
+        sentences=plant_sentences(metrics),
+        before=before,
+        most=MOST_ROWS,
+        zone=zone,
+        zone_name=messages.zone_name(zone),
+        notes=notes,
+    )

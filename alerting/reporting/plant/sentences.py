@@ -1,0 +1,32 @@
+"""The sentences at the head of the plant's report."""
+
+from collections.abc import Iterator
+
+from alerting.reporting.messages import money as spoken
+from alerting.reporting.plant.metrics import PlantMetrics
+
+
+def plant_sentences(metrics: PlantMetrics) -> tuple[str, ...]:
+    """Return the sentences that matter first: problems and false alarms, money or the nuisance, and the proposals."""
+    return tuple(_sentences(metrics))
+
+
+def _sentences(m: PlantMetrics) -> Iterator[str]:
+    t = m.totals
+    if not t.definitions:
+        yield "No alert had anything to report in this period."
+        return
+    announced = f"{t.announced} of {t.problems} problems were announced" if t.problems else "No problem occurred"
+    yield f"{announced}; {t.definitions} alerts raised {t.episodes} episodes, {t.right} of them right and {t.false_alarms} false."
+    for money in m.money:
+        yield (
+            f"The alerts that state their costs were worth {spoken(money.net.low, money.net.high, money.currency)}; problems "
+            f"that came cost {spoken(money.lost.low, money.lost.high, money.currency)}."
+        )
+    worst = m.nuisances[0].summary if m.nuisances else None
+    if worst is not None:
+        yield f"{worst.title} raised the most false alarms: {worst.false_alarms} of {t.false_alarms}."
+    wanted = m.proposed
+    if wanted:
+        named = "; ".join(f"{r.proposal.kind} {r.summary.title}" for r in wanted[:3])
+        yield f"Proposed: {named}." if len(wanted) <= 3 else f"Proposed: {named}; and {len(wanted) - 3} more below."

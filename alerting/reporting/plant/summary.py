@@ -1,0 +1,91 @@
+"""Summary of one definition's report, as the plant's report ranks it. It is stored with the report."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from alerting.reporting.conclusion import Judgement
+from alerting.reporting.definition.money import Money
+from alerting.reporting.definition.retune import Retune
+from alerting.reporting.metrics import ReportMetrics
+
+
+@dataclass(frozen=True)
+class DefinitionSummary:
+    """Numbers of one definition over the period.
+
+    `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
+    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `drifted`: variables whose inputs differ
+    clearly from the training. `worse_than_promotion`: a sentence if the model does less than it did at its promotion, else empty.
+    """
+
+    name: str
+    title: str
+    kind: str
+    trained: bool
+    assets: int
+    weeks: float
+    trust: str
+    sentence: str
+    episodes: int
+    hits: int
+    avoided: int
+    false_alarms: int
+    undetermined: int
+    problems: int
+    announced: int
+    false_alarms_a_week: float | None
+    lead_time_s: float | None
+    answered: int
+    notified: int
+    money: Money | None = None
+    retune: Retune | None = None
+    drifted: tuple[str, ...] = ()
+    worse_than_promotion: str = ""
+
+
+_ADAPTER = TypeAdapter(DefinitionSummary)
+_WEEK_S = 7 * 86_400
+
+
+def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary:
+    """Return the summary of a definition's metrics."""
+    m = metrics
+    weeks = m.evaluated_s / _WEEK_S
+    return DefinitionSummary(
+        name=m.definition,
+        title=m.title,
+        kind=m.kind,
+        trained=m.trained,
+        assets=len(m.evaluated),
+        weeks=weeks,
+        trust=judgement.trust,
+        sentence=judgement.sentence,
+        episodes=len(m.episodes),
+        hits=m.outcomes["hit"],
+        avoided=m.outcomes["avoided"],
+        false_alarms=m.outcomes["false_alarm"],
+        undetermined=m.outcomes["undetermined"],
+        problems=len(m.problems),
+        announced=len(m.problems) - len(m.missed),
+        false_alarms_a_week=m.outcomes["false_alarm"] / weeks * len(m.evaluated) if weeks else None,
+        lead_time_s=m.lead_time.value,
+        answered=sum(m.verdicts.counts.values()),
+        notified=m.verdicts.notified,
+        money=m.money,
+        retune=m.retune,
+        drifted=m.model.drifted if m.model else (),
+        worse_than_promotion=m.model.worse_than_promotion if m.model else "",
+    )
+
+
+def summary_to_document(summary: DefinitionSummary) -> dict[str, Any]:
+    """Return the summary as JSON-able values."""
+    document: dict[str, Any] = _ADAPTER.dump_python(summary, mode="json")
+    return document
+
+
+def summary_from_document(document: Any) -> DefinitionSummary:
+    """Return the summary of a stored report. Raises pydantic.ValidationError if it is damaged."""
+    return _ADAPTER.validate_python(document)

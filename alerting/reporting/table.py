@@ -1,0 +1,54 @@
+"""A table of a report, as it is exported to CSV and JSON."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under column names. Instants are ISO 8601 in UTC, durations seconds, shares between 0 and 1."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def to_csv(self) -> str:
+        """Return the table as CSV with a head line. Empty cells are unknown."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(["" if cell is None else _safe(cell) for cell in row] for row in self.rows)
+        return out.getvalue()
+
+    def to_records(self) -> list[dict[str, Cell]]:
+        """Return one mapping of column to cell for each row, for JSON."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a table of values; instants become text, numbers that are not finite become empty."""
+    return Table(name, tuple(columns), tuple(tuple(_cell(value) for value in row) for row in rows))
+
+
+def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:
+    """Return the tables by name, in their order."""
+    return {t.name: t for t in tables}
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _safe(cell: Cell) -> Cell:
+    """Return a cell that no spreadsheet program reads as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,0 +1,91 @@
+"""Inputs of a report beside episodes: decisions, a sample of the readings that a model learned from, another limit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from alerting.alarm_kpis.intervals import Interval
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.detection.problems import find_occurrences
+from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.ports import DecisionRecord, MaterialPorts
+from alerting.readings.history import to_millis
+from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.retune import Retune, retune_condition, retune_model
+from alerting.reporting.material import Material
+
+SLICES = 20
+_LONGEST_SLICE = timedelta(hours=6)
+_MOST_ROWS = 500  # of one slice
+_MOST_ASSETS = 10
+_GOLDEN = 0.6180339887498949
+
+
+def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
+    """Return the decisions before `end`, oldest first. A promotion without metrics of its own has those of the one before."""
+    found: list[DecisionMade] = []
+    expected: Mapping[str, float] = {}
+    for r in records:
+        if r.at >= end:
+            break
+        expected = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None} or (expected if r.promoted else {})
+        found.append(
+            DecisionMade(
+                r.at, r.verdict, r.promoted, r.challenger_version, r.champion_version, r.reason, r.actor, r.run_id, expected
+            )
+        )
+    return found
+
+
+def learned_from(records: Sequence[DecisionRecord], end: datetime) -> Interval | None:
+    """Return the interval from which the model in service before `end` learned; None if its decision does not state it."""
+    serving = next((r for r in reversed(records) if r.promoted and r.at < end), None)
+    stated = serving.evidence.get("learned", {}) if serving else {}
+    if not stated:
+        return None
+    return datetime.fromisoformat(stated["start"]), datetime.fromisoformat(stated["end"])
+
+
+def sample_reference(
+    platform: MaterialPorts, definition: Definition, assets: Sequence[Asset], period: Interval | None
+) -> dict[str, pd.DataFrame]:
+    """Return a bounded sample of the readings of an interval, by asset: twenty slices of it, at changing times of day."""
+    if period is None:
+        return {}
+    frames = {}
+    for asset in assets[:_MOST_ASSETS]:
+        wanted = definition.variables_evaluated(asset)
+        parts = [platform.readings.load(asset, a, b, wanted).readings for a, b in _slices(*period)]
+        found = [part.iloc[:: -(-len(part) // _MOST_ROWS)] for part in parts if len(part)]
+        if found:
+            frames[asset.name] = pd.concat(found)
+    return frames
+
+
+def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
+    """Return an interval in each twentieth of [start, end), displaced by the golden ratio so that no hour is favoured."""
+    part = (end - start) / SLICES
+    width = min(part, _LONGEST_SLICE)
+    for i in range(SLICES):
+        begin = start + i * part + (part - width) * (i * _GOLDEN % 1)
+        yield begin, begin + width
+
+
+def with_retune(material: Material) -> Material:
+    """Return the material with the limit that would have halved its false alarms, where there is one."""
+    return replace(material, retune=_retune(material))
+
+
+def _retune(m: Material) -> Retune | None:
+    if isinstance(m.definition, TrainedDefinition):
+        views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
+        frames = [pd.DataFrame(find_occurrences(m.definition, view).columns(asset)) for asset, view in views.items()]
+        if not frames:
+            return None
+        return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
+    if isinstance(m.definition, Condition):
+        return retune_condition(m.definition, m.histories, m.raised, m.start, m.end)
+    return None

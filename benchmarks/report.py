@@ -1,0 +1,168 @@
+"""Reports of a month on 500 definitions with 100,000 episodes, and the plant's report: minutes and peak memory.
+
+On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250 classifiers with a score every
+half hour, 250 thresholds, 200 episodes each with reasons, answers and outcomes. Each report is gathered, computed, drawn and
+rendered, as for the schedule, and its tables are made; storing and mailing are left out.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.documents import to_document
+from alerting.adapters.mongo.indexes import EPISODES
+from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.platform import Platform
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.revisions import next_revision
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
+from alerting.kinds.validation import parse_definition
+from alerting.ports import PastEvaluation, ReadingRow, Score
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.tables import tables
+from alerting.reporting.metrics import compute_metrics
+from alerting.reporting.page import draw, render_page
+from alerting.reporting.plant.metrics import compute_plant
+from alerting.reporting.plant.page import render_plant_page
+from alerting.reporting.plant.summary import DefinitionSummary, summarise
+from alerting.settings.environment import Settings
+from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.operations.plant_material import gather_plant
+from alerting.wiring import assemble
+from benchmarks.helpers.memory import peak_mib
+from benchmarks.import_rate import _free_port
+
+DEFINITIONS, EPISODES_MADE, ASSETS, VARIABLES = 500, 100_000, 100, 10
+BEFORE, START, END = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+READING, SCORE = timedelta(minutes=10), timedelta(minutes=30)
+BATCH = 5_000
+GOAL_MINUTES, GOAL_MIB = 10, 1024
+
+
+def run() -> dict[str, Any]:
+    """Return the minutes for all reports and the peak memory of this process."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+        client = connect(server.uri)
+        stores = MongoStores(client["reports"])
+        prepare_database(stores.database)
+        _fill(stores)
+        platform = assemble(Settings(Path(folder), mongodb_uri=server.uri), stores, channels=False)
+        began, cpu = time.monotonic(), time.process_time()
+        summaries, largest = _reports(platform)
+        plant = _plant(platform, summaries)
+        minutes, cpu_minutes = (time.monotonic() - began) / 60, (time.process_time() - cpu) / 60
+        client.close()
+    memory = peak_mib()
+    return {
+        "benchmark": "report",
+        "figure": round(minutes, 2),
+        "unit": f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes, and the plant's",
+        "cpu_minutes": round(cpu_minutes, 2),
+        "peak_mib": round(memory),
+        "largest_page_kb": round(largest / 1000),
+        "plant_page_kb": round(plant / 1000),
+        "peer": None,
+        "ratio": None,
+        "goal": f"at most {GOAL_MINUTES} minutes and {GOAL_MIB} MiB",
+        "met": minutes <= GOAL_MINUTES and memory <= GOAL_MIB,
+    }
+
+
+def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
+    summaries, largest = [], 0
+    for revision in platform.definitions.latest():
+        material = gather_material(platform, revision, START, END, END, BEFORE)
+        metrics = compute_metrics(material)
+        judgement = conclude(metrics)
+        page = render_page(metrics, judgement, draw(metrics, material))
+        for table in tables(metrics).values():
+            table.to_csv()
+        summaries.append(summarise(metrics, judgement))
+        largest = max(largest, len(page.encode()))
+    return summaries, largest
+
+
+def _plant(platform: Platform, summaries: list[DefinitionSummary]) -> int:
+    material = gather_plant(platform, platform.audit, platform.platform_alerts, START, END, END, summaries)
+    return len(render_plant_page(compute_plant(material)).encode())
+
+
+def _fill(stores: MongoStores) -> None:
+    rng = np.random.default_rng(0)
+    known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
+    stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
+    for asset in range(ASSETS):
+        stores.reading_writes.insert(list(_readings(f"oven-{asset}", rng)), END)
+    for number in range(DEFINITIONS):
+        definition = parse_definition(_definition(number))
+        stores.definitions.put(_definition(number))
+        stores.definitions.add_revision(next_revision(definition, None, "benchmark", BEFORE, "made up"))
+        model = 1 if number % 2 else None
+        stores.past_evaluations.add(PastEvaluation(definition.name, _asset(number), BEFORE, END, 1, model, BEFORE))
+        if model:
+            stores.scores.add(definition.name, _asset(number), list(_scores(rng)))
+    made = [_episode(n) for n in range(EPISODES_MADE)]
+    for first in range(0, EPISODES_MADE, BATCH):
+        stores.database[EPISODES].insert_many([_stored(e) for e in made[first : first + BATCH]], ordered=False)
+
+
+def _asset(number: int) -> str:
+    return f"oven-{number % ASSETS}"
+
+
+def _definition(number: int) -> dict[str, Any]:
+    common = {"name": f"alert-{number}", "assets": [_asset(number)], "costs": {"miss": 900, "false_alarm": 50}}
+    if number % 2:
+        return common | {"kind": "classifier", "problem": {"variable": "v1", "above": 215}, "horizon": "4h"}
+    return common | {"kind": "threshold", "variable": "v1", "above": 212}
+
+
+def _readings(asset: str, rng: np.random.Generator) -> Iterator[ReadingRow]:
+    count = (END - BEFORE) // READING
+    values = 200 + 5 * rng.standard_normal((count, VARIABLES))
+    for i in range(count):
+        yield ReadingRow(asset, BEFORE + i * READING, {f"v{j}": float(values[i, j]) for j in range(VARIABLES)})
+
+
+def _scores(rng: np.random.Generator) -> Iterator[Score]:
+    count = (END - BEFORE) // SCORE
+    for i, score in enumerate(rng.beta(0.5, 8, count)):
+        yield Score(BEFORE + i * SCORE, float(score), 0.5, 1)
+
+
+def _episode(number: int) -> Episode:
+    definition, place = number % DEFINITIONS, number // DEFINITIONS
+    raised = START + place * (END - START) / (EPISODES_MADE // DEFINITIONS)
+    id = episode_id(f"alert-{definition}", _asset(definition), raised)
+    trained, right = definition % 2 == 1, number % 3 == 0
+    answer = Feedback(id, "true_alarm" if right else "false_alarm", right, "opened the damper", None, "anna", raised)
+    return Episode(
+        id=id,
+        definition=f"alert-{definition}",
+        revision=1,
+        kind="classifier" if trained else "threshold",
+        asset=_asset(definition),
+        title="Oven too hot",
+        severity="high",
+        raised_at=raised,
+        detected_at=raised + timedelta(seconds=20),
+        condition="closed",
+        closed_at=raised + timedelta(minutes=50),
+        evaluation=Evaluation(raised, "triggered", "risk 80 % is at or above 50 %", 0.8, 0.5, 1 if trained else None),
+        contributions=tuple(Contribution(f"v{i}", 0.05, 1.0, 0.0, f"zone {i} is warm") for i in range(6)) if trained else (),
+        feedback=(answer,) if number % 2 else (),
+        outcome_record=OutcomeRecord("hit" if right else "false_alarm", "made up", right, None, False, right, 1),
+    )
+
+
+def _stored(episode: Episode) -> dict[str, Any]:
+    document = to_document(episode)
+    return {"_id": document.pop("id"), **document}

@@ -1,0 +1,63 @@
+from datetime import timedelta
+
+from alerting.alarm_kpis.kpis import kpis
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.money import Amount, Money
+from alerting.reporting.definition.tables import tables
+from alerting.reporting.metrics import compute_metrics
+from alerting.reporting.plant.material import PlantMaterial
+from alerting.reporting.plant.metrics import compute_plant
+from alerting.reporting.plant.page import render_plant_page
+from alerting.reporting.plant.summary import DefinitionSummary, summarise, summary_from_document, summary_to_document
+from alerting.reporting.plant.tables import tables as plant_tables
+from tests.report_material import END, START, good_material
+
+
+def summary(name="too-moist", **changes):
+    defaults = {
+        "title": name, "kind": "classifier", "trained": True, "assets": 1, "weeks": 4.0, "trust": "yes", "sentence": "",
+        "episodes": 10, "hits": 7, "avoided": 1, "false_alarms": 2, "undetermined": 0, "problems": 9, "announced": 7,
+        "false_alarms_a_week": 0.5, "lead_time_s": 7140.0, "answered": 9, "notified": 10,
+    }  # fmt: skip
+    return DefinitionSummary(name=name, **defaults | changes)
+
+
+def plant(*summaries):
+    return compute_plant(PlantMaterial(START, END, END + timedelta(hours=1), summaries, kpis([], START, END)))
+
+
+def test_a_summary_survives_its_storage():
+    metrics = compute_metrics(good_material())
+    found = summarise(metrics, conclude(metrics))
+    assert (found.problems, found.announced, found.hits, found.avoided, found.false_alarms) == (9, 7, 7, 1, 2)
+    assert summary_from_document(summary_to_document(found)) == found
+
+
+def test_definitions_rank_by_problems_announced_or_avoided_and_by_false_alarms():
+    found = plant(summary("a", announced=2, avoided=0), summary("b", announced=3, avoided=1, false_alarms=9))
+    assert [(r.summary.name, r.value, r.nuisance) for r in found.ranked] == [("b", 1, 1), ("a", 2, 2)]
+
+
+def test_money_of_one_currency_is_added_up_and_never_across_currencies():
+    def money(currency, net):
+        zero = Amount(0, 0)
+        return Money(currency, Amount(10, 10), Amount(5, 5), zero, zero, zero, Amount(*net), 0.0, ())
+
+    found = plant(
+        summary("a", money=money("EUR", (-5, 10))),
+        summary("b", money=money("EUR", (1, 2))),
+        summary("c", money=money("USD", (1, 1))),
+    )
+    assert [(m.currency, m.definitions, m.net, m.lost) for m in found.money] == [
+        ("EUR", 2, Amount(-4, 12), Amount(30, 30)),
+        ("USD", 1, Amount(1, 1), Amount(15, 15)),
+    ]
+
+
+def test_pages_and_tables_of_the_plant_and_of_a_definition_are_the_same_each_time():
+    metrics = compute_metrics(good_material())
+    assert tables(metrics) == tables(compute_metrics(good_material()))
+    found = plant(summary())
+    assert plant_tables(found)["definitions"].to_records()[0]["announced"] == 7
+    assert render_plant_page(found) == render_plant_page(plant(summary()))
+    assert "7 of 9 problems were announced" in render_plant_page(found)

@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.reporting.definition.drift import drift_of_inputs, psi, standardised_wasserstein
+from alerting.reporting.definition.estimated import estimate_performance, expected_performance, expected_roc_auc
+
+
+def test_the_index_sums_differences_of_shares_times_their_log_ratio():
+    expected = (0.7 - 0.5) * math.log(0.7 / 0.5) + (0.3 - 0.5) * math.log(0.3 / 0.5)
+    assert psi(np.array([0.5, 0.5]), np.array([0.7, 0.3])) == pytest.approx(expected)
+
+
+def test_a_bin_that_became_empty_counts_as_a_hundredth_of_a_percent():
+    expected = (1e-4 - 0.5) * math.log(1e-4 / 0.5) + (1.0 - 0.5) * math.log(2)
+    assert psi(np.array([0.5, 0.5]), np.array([0.0, 1.0])) == pytest.approx(expected)
+
+
+def test_a_shift_of_one_standard_deviation_is_a_distance_of_one():
+    values = np.array([0.0, 2.0] * 50)  # standard deviation 1
+    assert standardised_wasserstein(values, values + 1) == pytest.approx(1)
+
+
+def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_values():
+    at = pd.date_range("2026-01-01", periods=1000, freq="1min", tz="UTC")
+    before = pd.DataFrame({"speed": np.arange(1000.0), "steam": np.arange(1000.0), "rare": np.nan}, index=at)
+    now = before.assign(speed=before["speed"] + 500)
+    found = drift_of_inputs({"oven-1": before, "gone": before}, {"oven-1": now})
+    assert [d.variable for d in found] == ["speed", "steam"]
+    assert found[0].is_clear
+    assert found[1].psi == 0
+    assert found[0].reference == pytest.approx([0.1] * 10)
+    assert found[0].current == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.6])
+
+
+def test_categories_are_their_own_bins_and_new_ones_come_together():
+    before = pd.DataFrame({"product": ["a"] * 75 + ["b"] * 25}, dtype=object)
+    now = pd.DataFrame({"product": ["a"] * 50 + ["c"] * 50}, dtype=object)
+    [found] = drift_of_inputs({"x": before}, {"x": now})
+    assert found.labels == ("a", "b", "other")
+    assert found.reference == (0.75, 0.25, 0.0)
+    assert found.current == (0.5, 0.0, 0.5)
+    assert found.wasserstein is None
+
+
+def test_expected_recall_and_precision_are_sums_of_scores():
+    found = expected_performance(np.array([0.9, 0.6, 0.3, 0.2]), np.full(4, 0.5))
+    assert found.recall == pytest.approx(1.5 / 2.0)
+    assert found.precision == pytest.approx(1.5 / 2)
+
+
+def test_the_expected_area_of_two_scores_follows_from_the_probabilities_of_their_order():
+    # the higher score is the only positive: 0.9 * 0.8; a pair within one score is a tie
+    positives, negatives = 0.9 + 0.2, 0.1 + 0.8
+    area = (0.9 * 0.8 + 0.5 * 0.9 * 0.1 + 0.5 * 0.2 * 0.8) / (positives * negatives)
+    assert expected_roc_auc(np.array([0.9, 0.2])) == pytest.approx(area)
+
+
+def scored(score, label):
+    return pd.DataFrame({"score": score, "threshold": 0.5, "label": label})
+
+
+def test_the_estimate_of_calibrated_scores_is_what_comes_true():
+    score = np.repeat([0.1, 0.8], [200, 100])
+    label = np.r_[np.tile([1.0] + [0.0] * 9, 20), np.tile([1.0] * 4 + [0.0], 20)]
+    found = estimate_performance(pd.concat([scored(score, label), scored(score, np.nan)]))
+    assert found.doubt == ""
+    assert [found.precision, found.realised_precision, found.recall, found.realised_recall] == pytest.approx([0.8] * 4)
+    assert [found.roc_auc, found.realised_roc_auc] == pytest.approx([0.85] * 2)
+
+
+def test_no_estimate_is_given_where_scores_are_not_calibrated_or_nothing_is_known():
+    score = np.full(200, 0.8)
+    off = estimate_performance(pd.concat([scored(score, np.r_[np.ones(20), np.zeros(180)]), scored(score, np.nan)]))
+    assert "70.0 percentage points off" in off.doubt
+    assert "no calibration" in estimate_performance(scored(score, np.nan)).doubt
+    assert estimate_performance(scored(score[:5], np.nan)).doubt == "only 5 scores wait for their outcome"
+    assert estimate_performance(scored(score, np.ones(200))) is None
