@@ -7,7 +7,7 @@ What is shared equals, bit for bit, what each evaluation would read and compute 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import ref
 
 import numpy as np
@@ -171,12 +171,12 @@ class SharedInputs:
         first = index[0] if len(index) else None
         key = history.asset.name, id(model), at, limits, columns, first, len(index)
         of, found = self._explained.get(key, (None, None))
-        if of is None or of() is not model:
-            if len(self._explained) >= _MOST_EXPLAINED:
-                self._explained.clear()
-            found = compute()
-            self._explained[key] = ref(model), found
-        explained: T = found
+        if of is not None and of() is model:
+            return cast(T, found)
+        if len(self._explained) >= _MOST_EXPLAINED:
+            self._explained.clear()
+        explained = compute()
+        self._explained[key] = ref(model), explained
         return explained
 
 

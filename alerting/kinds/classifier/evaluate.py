@@ -1,8 +1,9 @@
 """Evaluate a classifier over one interval of event time: from histories to steps of episodes, and what stands on a raise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ from alerting.recommendation.whatif import recommend
 
 NO_MODEL = "no model is in service yet; train one"
 _MOMENT = timedelta(milliseconds=1)
+T = TypeVar("T")
 
 
 def evaluate_part(
@@ -199,8 +201,19 @@ def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_ra
     )
     if model is None or history is None:
         return Evidence(evaluation, True, {}, why, advice)
-    inputs = {n: _last_value(history, n, step.at) for n in model.plan.variables}
+    inputs = _share(at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at))
     return Evidence(evaluation, True, inputs, why, advice)
+
+
+def _share(at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]) -> T:
+    """Return what `compute` makes of the model and the readings at an instant, or what it made for another definition."""
+    if at_raise.shared is None or at_raise.model is None or history is None:
+        return compute()
+    return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
+
+
+def _last_values(model: TrainedModel, history: History, at: datetime) -> dict[str, float | str | None]:
+    return {name: _last_value(history, name, at) for name in model.plan.variables}
 
 
 def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
@@ -215,7 +228,7 @@ def _explain(
     definition: TrainedDefinition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
-    model, row, shared = at_raise.model, at_raise.row, at_raise.shared
+    model, row = at_raise.model, at_raise.row
     if model is None or row is None:
         return (), None, ""
 
@@ -225,9 +238,7 @@ def _explain(
         return contributions(model, row, asset, explained), advice
 
     try:
-        if shared is None or history is None:
-            return (*compute(), "")
-        return (*shared.explain(model, history, at, definition.recommendation.model_dump_json(), compute), "")
+        return (*_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute), "")
     except Exception as fault:
         return (), None, f"; the model cannot explain it: {first_line(fault)}"
 
