@@ -27,6 +27,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Change, Contribution, Episode, RecommendationResult, Transition, episode_id
 from alerting.kinds.validation import parse_definition
 from alerting.operators.actions import Role
+from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings
 from alerting.wiring import assemble
 from benchmarks.helpers.timing import medians
@@ -39,6 +40,7 @@ NOW = FIRST + timedelta(minutes=EPISODES_MADE)
 SIGN_IN: dict[str, tuple[str, Role]] = {"engineer-of-the-benchmark": ("ada", "admin")}
 ROUNDS = 15
 GOAL_MS = 200
+SENTENCE = "Trust it: 7 of 9 problems announced in time."
 
 
 class StandingClock:
@@ -92,7 +94,7 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "oldest episodes", f"/?cursor={cursor_after(oldest)}", lambda: before(oldest.raised_at)
     yield "episode with advice", f"/episodes/{model.id}", lambda: episodes.find_one({"_id": model.id})
     yield "episode", f"/episodes/{threshold.id}", lambda: episodes.find_one({"_id": threshold.id})
-    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "metrics.more": False}).sort(latest).limit(101)]
+    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "content": False}).sort(latest).limit(101)]
 
 
 def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[str, float]:
@@ -149,11 +151,12 @@ def _reasons() -> dict[str, Any]:
 
 
 def _report(stores: MongoStores) -> None:
-    metrics = {
-        "judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9 problems announced in time."},
-        "more": ["figure"] * 500,
-    }
+    metrics = {"judgement": {"trust": "yes", "sentence": SENTENCE}, "more": ["figure"] * 500}
     for number in range(REPORTED):
         for month in range(MONTHS):
             start = FIRST + timedelta(days=30 * month)
-            stores.reports.put(f"alert-{number}", start, start + timedelta(days=30), metrics, "<p>page</p>" * 10_000, NOW)
+            end, name = start + timedelta(days=30), f"alert-{number}"
+            head = ReportHead(
+                f"{name}:{start:%Y-%m}:1", name, start, end, NOW, f"{start:%Y-%m}", trust="yes", sentences=(SENTENCE,)
+            )
+            stores.reports.add(head, ReportContent(metrics, "<p>page</p>" * 10_000))

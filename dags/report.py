@@ -1,4 +1,8 @@
-"""Performance reports that are due by each definition's own cron, one mapped task per shard of definitions."""
+"""Performance reports of closed periods, and their next revisions after late answers or data, in at most sixteen tasks.
+
+The reports of a shard of definitions are made one after the other; then the one on the plant; then their recipients get their
+notifications, which the maintenance delivers.
+"""
 
 from datetime import timedelta
 
@@ -12,18 +16,19 @@ from alerting_tasks import (
     read_instant,
     run_as_of,
     say,
+    say_console,
 )
 
 
 @task
 def due() -> list[dict[str, object]]:
-    """Return the shards of definitions with a report that is due and not made yet, at most sixteen, with the run's instant."""
+    """Return the shards of definitions with a report that is due, at most sixteen, with the run's instant."""
     from alerting.definitions.shards import shard_of
-    from alerting.usecases.operations.report import due_reports
+    from alerting.usecases.reports.due import due_reports
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        shards = {shard_of(report.name) for report in due_reports(platform, read_instant(as_of))}
+        shards = {shard_of(report.definition) for report in due_reports(platform, read_instant(as_of)) if report.definition}
     return [{"shard": shard, "at": as_of} for shard in sorted(shards)]
 
 
@@ -35,10 +40,32 @@ def due() -> list[dict[str, object]]:
 )
 def make(shard: int, at: str) -> int:
     """Make the reports of one shard that are due at the run's instant, and return their number."""
-    from alerting.usecases.operations.report import make_due_reports
+    from alerting.usecases.reports.issue import make_due_reports
 
     with background_platform() as platform:
-        return make_due_reports(platform, shard, read_instant(at), say)
+        made = make_due_reports(platform, shard, read_instant(at), say)
+        say_console("reports")
+        return made
+
+
+@task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
+def plant() -> int:
+    """Make the report on the plant that is due at the run's instant, after those on definitions, and return how many were."""
+    from alerting.usecases.reports.issue import make_due_plant_reports
+
+    with background_platform() as platform:
+        made = make_due_plant_reports(platform, read_instant(run_as_of(platform)), say)
+        say_console("reports")
+        return made
+
+
+@task(trigger_rule="all_done")
+def announce() -> int:
+    """Add the notifications of new reports, and return how many were added; also after reports that failed."""
+    from alerting.usecases.reports.announce import announce_reports
+
+    with opened_platform() as platform:
+        return announce_reports(platform, platform.clock.now())
 
 
 @dag(
@@ -51,7 +78,7 @@ def make(shard: int, at: str) -> int:
     **DAG_OPTIONS,
 )
 def report() -> None:
-    make.expand_kwargs(due())
+    make.expand_kwargs(due()) >> plant() >> announce()
 
 
 report()

@@ -25,7 +25,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the performance report of a definition over a period (the last four weeks when left out)."""
-    from alerting.usecases.operations.report import make_report
+    from alerting.usecases.reports.make import make_report
 
     begin = instant(start, "--from")
     stop = instant(end, "--to")

@@ -14,12 +14,14 @@ from alerting.console.api import api, operate_api
 from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
+from alerting.console.language import language_routes
 from alerting.console.login import Entrance, login_routes
 from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import links, model_pages, operate_pages, pages, quality, routes
+from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
@@ -32,13 +34,15 @@ def create_app(
     *,
     now: Callable[[], datetime] = _real_time,
     zone: ZoneInfo = UTC,
+    language: LanguageCode = "en",
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
-    `tokens`: name and role by token. `zone`: time zone of the pages; the API uses UTC. `sign_in`: the
+    `tokens`: name and role by token. `zone`: time zone of the pages; the API uses UTC. `language`: of the pages, for browsers
+    that ask for none of those that exist; the API is in English. `sign_in`: the
     folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: time limit
     for the body of a request to arrive.
     """
@@ -53,12 +57,13 @@ def create_app(
     )
     app.state.platform = platform
     app.state.zone = zone
+    app.state.language = language
     app.state.entrance = entrance
     handle_problems(app)
     describe(app)
     programs = (api.router, operate_api.router, quality.api, routes.api, metrics_routes(platform))
     people = (pages.router, model_pages.router, quality.pages, routes.pages, operate_pages.router)
-    entrances = (links.link_routes(now), login_routes(entrance))
+    entrances = (links.link_routes(now), login_routes(entrance), language_routes())
     for router in (*programs, *people, *entrances):
         app.include_router(router)
     if sign_in is not None:

@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access
 from alerting.console.attempts import WrongTokens, client_of
+from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
 
 COOKIE = "alerting_session"
-OPEN = frozenset({"/api/v1/health", "/login", "/style.css"})
+OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
 LINKS = "/f/"  # feedback links: the address itself is the permission, and each route below checks it
 SIGN_IN = "/sign-in/"  # the one-time link of `alerting up`, checked by its route
 LARGEST_BODY = 64 * 1024

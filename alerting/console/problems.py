@@ -10,6 +10,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
+from alerting.console.language import language_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
@@ -30,15 +31,16 @@ DATABASE_DOWN = "the database does not answer; try again later; all acknowledged
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response for a fault: JSON for programs, a page for people."""
-    title, detail = HTTPStatus(status).phrase, _shorten(detail)
+    title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
+        detail = _shorten(language_of(request).translate(detail))
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
     content = {
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": _shorten(detail),
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
@@ -71,9 +73,9 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
-            return problem(request, 403, str(fault))
+            return problem(request, 403, fault.message)
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown) else 422
-        return problem(request, status, str(fault))
+        return problem(request, status, fault.message)
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:

@@ -29,7 +29,12 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
     configure_logging(environ, tokens)
     with open_platform(settings) as platform:
         app = create_app(
-            platform, tokens, zone=settings.timezone, sign_in=settings.home / "secrets", public_url=settings.delivery.public_url
+            platform,
+            tokens,
+            zone=settings.timezone,
+            language=settings.language,
+            sign_in=settings.home / "secrets",
+            public_url=settings.delivery.public_url,
         )
         HealthMonitor(partial(open_platform, settings)).start()
         HealthMonitor(partial(open_platform, settings)).start()

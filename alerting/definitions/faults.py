@@ -56,6 +56,11 @@ class Fault:
 class UserError(Exception):
     """Refusal of a user's whole input; the message is for the user, without a traceback."""
 
+    @property
+    def message(self) -> str:
+        """Return the message, which pages translate where it can be."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
 
 class DocumentRefused(UserError):
     """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named."""

@@ -6,18 +6,29 @@ field has an effect; `test_fields_are_honoured.py` proves it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
+from croniter import croniter
 from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import SEVERITIES, WEEKLY, AssetPattern, CommonFields, Severity
+from alerting.definitions.fields.common import (
+    REPORT_PERIODS,
+    SEVERITIES,
+    SEVERITY_NAMES,
+    WEEKLY,
+    AssetPattern,
+    CommonFields,
+    ReportPeriod,
+    Severity,
+)
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.costs import Costs
 from alerting.definitions.fields.learning import (
@@ -35,6 +46,7 @@ from alerting.definitions.fields.problem import Problem
 __all__ = [
     "LAST_NUMBER",
     "SEVERITIES",
+    "SEVERITY_NAMES",
     "AssetPattern",
     "Band",
     "Condition",
@@ -52,6 +64,7 @@ __all__ = [
 
 LAST_NUMBER = 10**9  # of a revision
 _NIGHT_MINUTES = 6 * 60
+_SOME_DAY, _TICKS = datetime(2026, 1, 1, tzinfo=UTC), 9
 
 
 class PredictionWindow(NamedTuple):
@@ -105,6 +118,20 @@ class Definition(CommonFields, ABC):
             return self.schedule.retrain
         night, minute = divmod(crc32(self.name.encode()) % (7 * _NIGHT_MINUTES), _NIGHT_MINUTES)
         return f"{minute % 60} {minute // 60} * * {night}"
+
+    @property
+    def report_period(self) -> ReportPeriod | None:
+        """Return the calendar period of the performance report; None: only by hand.
+
+        A cron expression means the shortest period that is not shorter than the longest time between its next ticks.
+        """
+        written = self.schedule.report
+        if written is None or written in REPORT_PERIODS:
+            return written
+        ticks = croniter(written, _SOME_DAY)
+        instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
+        longest = max(after - before for before, after in pairwise(instants))
+        return "week" if longest <= timedelta(days=7) else "month" if longest <= timedelta(days=31) else "quarter"
 
     def severities(self) -> tuple[Severity, ...]:
         """Return every severity that an episode of this definition can have, the least severe first."""

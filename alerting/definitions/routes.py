@@ -13,6 +13,7 @@ from alerting.definitions.faults import DocumentRefused, Fault, shown, without
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import LanguageCode
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 _SHORTEST = timedelta(minutes=1)
@@ -87,6 +88,9 @@ class Route(Closed):
         None, description="Interval of a message that alerting is running; its absence shows a fault; at least 1m."
     )
 
+    language: LanguageCode | None = Field(
+        None, description="Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when left out."
+    )
     acknowledge_by_link: bool = Field(
         False, description="Messages carry a link that acknowledges the alert, without a login, in the name of the channel."
     )

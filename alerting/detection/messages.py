@@ -2,14 +2,21 @@
 
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.definitions.wording.language import Styled, Translatable, joined, measured, template, translatable
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 
 _PROBABLE = 0.5
+_EQUALS = template("{name} may be {value}"), template("{name} will probably be {value}")
+_LEAVES = template("{name} may leave {low} … {high}"), template("{name} will probably leave {low} … {high}")
+_EXCEEDS = template("{name} may exceed {limit}"), template("{name} will probably exceed {limit}")
+_FALLS = template("{name} may fall below {limit}"), template("{name} will probably fall below {limit}")
+_OCCURS = template("{event} may occur"), template("{event} will probably occur")
+_GOES_ON = template("{event} may go on now"), template("{event} probably goes on now")
+_BAD_UNIT = template("The unit just made may be bad"), template("The unit just made is probably bad")
 
 
 def limit_message(
@@ -20,25 +27,33 @@ def limit_message(
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    name = _title(definition, asset)
     if isinstance(reading.value, str):
-        return f"{_title(definition, asset)} is {reading.value}{_duration(definition)}", None
+        return joined("", translatable("{name} is {value}", name=name, value=reading.value), *_duration(definition)), None
     number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
-        return f"{_title(definition, asset)} is not known", None
-    unit = _rate_unit(definition, asset)
-    relation, limit = _beyond_message(level, number, unit)
-    verb = "changes by" if definition.rate_per else "is"
-    return f"{_title(definition, asset)} {verb} {number:g}{unit}{relation}{_duration(definition)}", limit
+        return translatable("{name} is not known", name=name), None
+    relation, limit = _beyond_message(definition, asset, level, number)
+    value = _rated(definition, asset, number)
+    if definition.rate_per:
+        state = translatable("{name} changes by {value}", name=name, value=value)
+    else:
+        state = translatable("{name} is {value}", name=name, value=value)
+    return joined("", state, relation, *_duration(definition)), limit
 
 
-def _beyond_message(level: Level, number: float, unit: str) -> tuple[str, float | None]:
+def _beyond_message(definition: Condition, asset: Asset, level: Level, number: float) -> tuple[str, float | None]:
     if level.inside is not None:
-        return f", inside {level.inside[0]:g} … {level.inside[1]:g}{unit}", None
+        low_end, high_end = Styled(level.inside[0], "g"), _rated(definition, asset, level.inside[1])
+        return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
     if level.equals is not None:
         return "", None
     low = level.below is not None and (level.above is None or abs(number - level.below) < abs(number - level.above))
     limit = level.below if low else level.above
-    return (f", {'below' if low else 'above'} {limit:g}{unit}" if limit is not None else ""), limit
+    if limit is None:
+        return "", None
+    beyond = _rated(definition, asset, limit)
+    return translatable(", below {limit}", limit=beyond) if low else translatable(", above {limit}", limit=beyond), limit
 
 
 def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:
@@ -50,115 +65,139 @@ def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: Readi
         case "stale":
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
-            return f"{name} has not changed for {spoken_duration(definition.frozen_after)}: the sensor may be frozen"
+            frozen = template("{name} has not changed for {duration}: the sensor may be frozen")
+            return translatable(frozen, name=name, duration=_duration_value(definition.frozen_after))
         case "out_of_range" if variable is not None:
-            value = f" {reading.value:g}" if reading and isinstance(reading.value, float) else ""
-            low, high = ("…" if x is None else f"{x:g}" for x in (variable.low, variable.high))
-            return f"the value{value} of {name} lies outside its engineering range, {low} to {high}"
+            return _out_of_range_message(name, variable, reading)
         case "no_limit":
-            return "; ".join(sentence for _, sentence in unknown_limits(definition, asset)) or "a limit is not known"
-    return bad_quality_message(name) if fact == "bad_quality" else f"no earlier reading of {name} to compare with"
+            unknown = "; ".join(sentence for _, sentence in unknown_limits(definition, asset))
+            return unknown or translatable("a limit is not known")
+    return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
+
+
+def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
+    low, high = ("…" if x is None else Styled(x, "g") for x in (variable.low, variable.high))
+    if reading and isinstance(reading.value, float):
+        known = template("the value {value} of {name} lies outside its engineering range, {low} to {high}")
+        return translatable(known, value=Styled(reading.value, "g"), name=name, low=low, high=high)
+    return translatable("the value of {name} lies outside its engineering range, {low} to {high}", name=name, low=low, high=high)
+
+
+def _no_rate_message(variable: str) -> str:
+    return translatable("no earlier reading of {name} to compare with", name=variable)
 
 
 def waiting_message(variable: str) -> str:
     """Return the reason for a target without any reading since its definition is in service."""
-    return f"no reading of {variable} yet"
+    return translatable("no reading of {name} yet", name=variable)
 
 
 def bad_quality_message(variable: str) -> str:
     """Return the reason for a last sample that its source calls bad."""
-    return f"bad quality: the source marks the last sample of {variable} as bad"
+    return translatable("bad quality: the source marks the last sample of {name} as bad", name=variable)
 
 
 def stale_message(variable: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
-    return f"no reading of {variable} within {spoken_duration(stale_after)}"
+    return translatable("no reading of {name} within {duration}", name=variable, duration=_duration_value(stale_after))
 
 
 def risk_message(definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
-    alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
+    is_probable = risk >= _PROBABLE
     if definition.is_of_unit:
-        expected = _problem_of_unit(definition.problem, is_probable=risk >= _PROBABLE)
+        expected, window = _problem_of_unit(definition.problem, is_probable), ""
     else:
-        likely = "will probably" if risk >= _PROBABLE else "may"
-        expected = f"{_expected_problem(definition.problem, asset, likely)} {_window(definition)}"
-    return f"{expected} ({spoken_share(risk)}{alarm})"
+        expected, window = _expected_problem(definition.problem, asset, is_probable), _window(definition)
+    share = Styled(risk, "share")
+    if threshold is None:
+        return joined("", expected, window, translatable(" ({risk})", risk=share))
+    alarm = translatable(" ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "share"))
+    return joined("", expected, window, alarm)
 
 
 def _problem_of_unit(problem: Problem, is_probable: bool) -> str:
     if problem.variable is None:
-        return f"{_event_name(problem)} {'probably goes on' if is_probable else 'may go on'} now"
-    return f"The unit just made {'is probably' if is_probable else 'may be'} bad"
+        return translatable(_GOES_ON[is_probable], event=_event_name(problem))
+    return translatable(_BAD_UNIT[is_probable])
 
 
-def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
+def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
     if problem.variable is None:
-        return f"{_event_name(problem)} {likely} occur"
+        return translatable(_OCCURS[is_probable], event=_event_name(problem))
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
     if problem.equals is not None:
-        return f"{name} {likely} be {_spoken_value(problem.equals, unit)}"
+        return translatable(_EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit))
     if problem.above is not None and problem.below is not None:
-        return f"{name} {likely} leave {problem.below:g} … {problem.above:g}{unit}"
+        low, high = Styled(problem.below, "g"), measured(problem.above, "g", unit)
+        return translatable(_LEAVES[is_probable], name=name, low=low, high=high)
     if problem.above is not None:
-        return f"{name} {likely} exceed {problem.above:g}{unit}"
-    return f"{name} {likely} fall below {problem.below:g}{unit}"
+        return translatable(_EXCEEDS[is_probable], name=name, limit=measured(problem.above, "g", unit))
+    return translatable(_FALLS[is_probable], name=name, limit=measured(problem.below or 0.0, "g", unit))
 
 
 def happening_message(problem: Problem, asset: Asset, value: float | str | None, since: datetime) -> str:
     """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`. `value`: None if not known."""
+    begun = since.isoformat()
     if problem.variable is None:
-        return f"{_event_name(problem)} since {since.isoformat()}"
+        return translatable("{event} since {since}", event=_event_name(problem), since=begun)
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
-        return f"{name} is {_spoken_state(problem, value, unit)}, since {since.isoformat()}"
-    now = f" is {value:g}{unit}" if value is not None else ""
-    return f"{name}{now}, {_limit_message(problem, value, unit)}, since {since.isoformat()}"
+        return translatable("{name} is {value}, since {since}", name=name, value=_spoken_state(problem, value, unit), since=begun)
+    limit = _limit_message(problem, value, unit)
+    if value is None:
+        return translatable("{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun)
+    now = measured(value, "g", unit)
+    return translatable("{name} is {value}, limit {limit}, since {since}", name=name, value=now, limit=limit, since=begun)
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
     """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 % (2026-01-05T17:40:00+00:00)`."""
-    variable = problem.variable or ""
-    unit = _variable_unit(asset, variable)
+    variable, stamp = problem.variable or "", at.isoformat()
+    name, unit = _name(asset, variable), _variable_unit(asset, variable)
     if problem.equals is not None or isinstance(value, str):
-        return f"{_name(asset, variable)} is {_spoken_state(problem, value, unit)} ({at.isoformat()})"
-    return f"{_name(asset, variable)} is {value:g}{unit}, {_limit_message(problem, value, unit)} ({at.isoformat()})"
+        return translatable("{name} is {value} ({at})", name=name, value=_spoken_state(problem, value, unit), at=stamp)
+    now, limit = measured(value, "g", unit), _limit_message(problem, value, unit)
+    return translatable("{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp)
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return that the variable of a problem that goes on has no value."""
-    return f"Not known since {at.isoformat()}: no reading of {_name(asset, variable)}; it may be over"
+    name, since = _name(asset, variable), at.isoformat()
+    return translatable("Not known since {since}: no reading of {name}; it may be over", since=since, name=name)
 
 
-def _spoken_value(value: bool | float | str, unit: str) -> str:
+def _spoken_value(value: bool | float | str, unit: str) -> str | Styled:
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else f"{value:g}{unit}"
+        return translatable("true") if value else translatable("false")
+    return value if isinstance(value, str) else measured(value, "g", unit)
 
 
-def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str:
+def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str | Styled:
     """Return a value beside a problem that is one value: true or false where that is; the problem's own if it is not known."""
     if value is None:
         return "" if problem.equals is None else _spoken_value(problem.equals, unit)
     return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)
 
 
-def _limit_message(problem: Problem, value: float | None, unit: str) -> str:
+def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled | Translatable:
     limits = [limit for limit in (problem.below, problem.above) if limit is not None]
     if len(limits) == 1 or value is None:
-        return f"limit {' … '.join(f'{limit:g}' for limit in limits)}{unit}"
-    return f"limit {min(limits, key=lambda limit: abs(value - limit)):g}{unit}"
+        last = measured(limits[-1], "g", unit)
+        return last if len(limits) == 1 else translatable("{low} … {high}", low=Styled(limits[0], "g"), high=last)
+    return measured(min(limits, key=lambda limit: abs(value - limit)), "g", unit)
 
 
 def _event_name(problem: Problem) -> str:
-    event = (problem.event or "").rstrip("*-_. ").replace("_", " ") or "the problem"
-    return event[:1].upper() + event[1:]
+    event = (problem.event or "").rstrip("*-_. ").replace("_", " ")
+    return event[:1].upper() + event[1:] if event else translatable("The problem")
 
 
 def _window(definition: TrainedDefinition) -> str:
+    end = _duration_value(definition.gap + definition.horizon)
     if not definition.gap:
-        return f"within {spoken_duration(definition.horizon)}"
-    return f"in {spoken_duration(definition.gap)} to {spoken_duration(definition.gap + definition.horizon)}"
+        return translatable(" within {duration}", duration=end)
+    return translatable(" in {start} to {end}", start=_duration_value(definition.gap), end=end)
 
 
 def _name(asset: Asset, variable: str) -> str:
@@ -170,7 +209,7 @@ def _name(asset: Asset, variable: str) -> str:
 
 def _variable_unit(asset: Asset, variable: str) -> str:
     declared = asset.variables.get(variable)
-    return f" {declared.unit}" if declared and declared.unit else ""
+    return declared.unit if declared and declared.unit else ""
 
 
 def _title(definition: Condition, asset: Asset) -> str:
@@ -178,11 +217,23 @@ def _title(definition: Condition, asset: Asset) -> str:
     return (variable and variable.title) or definition.variable
 
 
-def _rate_unit(definition: Condition, asset: Asset) -> str:
-    unit = _variable_unit(asset, definition.variable)
-    return f"{unit} per {spoken_duration(definition.rate_per)}" if definition.rate_per else unit
+def _rated(definition: Condition, asset: Asset, value: float) -> Styled | Translatable:
+    """Return a value of the condition: in the variable's unit, of a rate per its time."""
+    number = measured(value, "g", _variable_unit(asset, definition.variable))
+    if not definition.rate_per:
+        return number
+    return translatable("{value} per {duration}", value=number, duration=_duration_value(definition.rate_per))
 
 
-def _duration(definition: Condition) -> str:
-    count = f" in {definition.at_least.readings} of {definition.at_least.of} readings" if definition.at_least else ""
-    return count + (f" for {spoken_duration(definition.hold)}" if definition.hold else "")
+def _duration(definition: Condition) -> list[str]:
+    found: list[str] = []
+    if definition.at_least:
+        counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
+        found.append(translatable(" in {number} of {all} readings", **counts))
+    if definition.hold:
+        found.append(translatable(" for {duration}", duration=_duration_value(definition.hold)))
+    return found
+
+
+def _duration_value(value: timedelta) -> Styled:
+    return Styled(value.total_seconds(), "duration")

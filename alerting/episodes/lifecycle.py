@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES, Severity
+from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.evaluation import Status, StatusInterval
 
@@ -132,7 +133,9 @@ def _advance_interval(
     )
     if changed_at is not None and after.met_since is not None:
         since = state.pending_since or interval.start
-        reason = "the condition is met" if not hold else f"the condition has held since {since.isoformat()}"
+        reason = translatable("the condition is met")
+        if hold:
+            reason = translatable("the condition has held since {since}", since=since.isoformat())
         severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
         steps.append(Step("raised", changed_at, changed_at, reason, severity=severity))
         return _record_severity_changes(
@@ -142,7 +145,7 @@ def _advance_interval(
         open_state = replace(after_state, raised_at=state.raised_at)
         after_state = _record_severity_changes(open_state, interval.start, severities, changes, steps, closed_at=changed_at)
     if changed_at is not None and state.raised_at is not None:
-        steps.append(Step("closed", changed_at, state.raised_at, "the condition is gone"))
+        steps.append(Step("closed", changed_at, state.raised_at, translatable("the condition is gone")))
         return without_episode(replace(after_state, raised_at=state.raised_at), changed_at)
     return after_state
 
@@ -206,7 +209,8 @@ def _record_severity_changes(
     for at in sorted(t for t in instants if closed_at is None or t < closed_at):
         now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)
         if severity not in (None, now):
-            steps.append(Step("severity", at, state.raised_at, f"{severity} → {now}", severity=now))
+            change = translatable("{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now])
+            steps.append(Step("severity", at, state.raised_at, change, severity=now))
             peak = worse(peak, now)
         severity = now
     return replace(state, severity=severity, severity_peak=peak)

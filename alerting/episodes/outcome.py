@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 RULES = 1
@@ -60,10 +61,10 @@ def determine_outcome(has_problem: bool, observed: Observed, acted: bool, verdic
 
 def _by_word(verdict: Verdict | None) -> tuple[Outcome, str]:
     if verdict == "true_alarm":
-        return "hit", "the operator says it was right"
+        return "hit", translatable("the operator says it was right")
     if verdict == "false_alarm":
-        return "false_alarm", "the operator says it was wrong"
-    return "undetermined", "no operator gave a verdict"
+        return "false_alarm", translatable("the operator says it was wrong")
+    return "undetermined", translatable("no operator gave a verdict")
 
 
 def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
@@ -75,22 +76,24 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
 
 
 def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
-    message = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
+    in_time = occurred == "in_time"
+    parts = [translatable("the problem occurred") if in_time else translatable("the problem occurred, too late to act")]
     if acted:
-        message += "; an operator acted without preventing it"
+        parts.append(translatable("an operator acted without preventing it"))
     if verdict == "false_alarm":
-        message += "; conflict: the operator says it was wrong"
-    return message
+        parts.append(translatable("conflict: the operator says it was wrong"))
+    return joined("; ", *parts)
 
 
 def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
     match verdict:
         case "unsure":
-            return "undetermined", "the problem did not occur, and the operator is unsure"
+            return "undetermined", translatable("the problem did not occur, and the operator is unsure")
         case "false_alarm":
-            return "false_alarm", "the operator acted and found nothing" if acted else "the operator says it was wrong"
+            nothing = translatable("the operator acted and found nothing")
+            return "false_alarm", nothing if acted else translatable("the operator says it was wrong")
     if acted:
-        return "avoided", "an operator acted, and the problem did not occur"
+        return "avoided", translatable("an operator acted, and the problem did not occur")
     if verdict == "true_alarm":
-        return "hit", "the operator says it was right; the problem did not occur"
-    return "false_alarm", "the problem did not occur"
+        return "hit", translatable("the operator says it was right; the problem did not occur")
+    return "false_alarm", translatable("the problem did not occur")

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers
 
-HORIZON_PASSED = "the horizon has passed"
-UNIT_PASSED = "it was about the unit made then"
-PROBLEM_OVER = "the problem is over"
+HORIZON_PASSED = translatable("the horizon has passed")
+UNIT_PASSED = translatable("it was about the unit made then")
+PROBLEM_OVER = translatable("the problem is over")
 
 
 class Course(NamedTuple):

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from alerting.definitions.model import Severity
+from alerting.definitions.model import SEVERITY_NAMES, Severity
+from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import PLATFORM, Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse
 
 LATE_DATA = "late data"
-NOT_HAPPENING = "the problem has not come"
-IT_HAPPENED = "the problem came"
-NOT_FOUND_AGAIN = f"{LATE_DATA}: not found again"
+NOT_HAPPENING = translatable("the problem has not come")
+IT_HAPPENED = translatable("the problem came")
+NOT_FOUND_AGAIN = translatable("late data: not found again")
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,10 @@ def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpiso
     changes: list[str] = []
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
-        changes.append(f"it began at {evaluated.raised_at.isoformat()}")
+        changes.append(translatable("it began at {when}", when=evaluated.raised_at.isoformat()))
         after = replace(after, condition_started_at=evaluated.raised_at if evaluated.raised_at != episode.raised_at else None)
     if episode.withdrawn:
-        changes.append("it was found again")
+        changes.append(translatable("it was found again"))
         after = replace(after, withdrawn=False, late_data_status=None, outcome_due_at=at if episode.valid_until else None)
     ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
@@ -217,7 +218,7 @@ def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpiso
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
-        after = after.then("corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
+        after = after.then("corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes)))
     if evaluated.happening_at is not None and _closed_with_window(episode):
         return after  # known only after it was closed
     return _with_end(after, evaluated.closed_at, final.closed_at, at)
@@ -233,18 +234,24 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
         return after, [NOT_HAPPENING]
     if episode.condition == "open" and episode.happening_at is None:
         return after.then("happening", evaluated.happening_at, evaluated.reason), []
-    return after, [f"{IT_HAPPENED}: {evaluated.reason}" if evaluated.reason else IT_HAPPENED]
+    return after, [translatable("the problem came: {reason}", reason=evaluated.reason) if evaluated.reason else IT_HAPPENED]
 
 
 def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
     if evaluated.severity is None:
         return episode, []
-    changes = []
+    changes: list[str] = []
     peak = evaluated.peak or worse(episode.severity_peak, evaluated.severity)
     if evaluated.severity != episode.severity:
-        changes.append(f"severity {episode.severity} → {evaluated.severity}")
+        changes.append(
+            translatable(
+                "severity {before} → {after}", before=SEVERITY_NAMES[episode.severity], after=SEVERITY_NAMES[evaluated.severity]
+            )
+        )
     if peak != episode.severity_peak:
-        changes.append(f"worst {episode.severity_peak} → {peak}")
+        changes.append(
+            translatable("worst {before} → {after}", before=_severity_name(episode.severity_peak), after=_severity_name(peak))
+        )
     return replace(episode, severity=evaluated.severity, severity_peak=peak), changes
 
 
@@ -253,14 +260,22 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
     if episode.closed_at in (end, final):
         return episode
     if episode.closed_at is None and end is not None:
-        return episode.then("closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}", condition="closed", closed_at=end)
+        return episode.then(
+            "closed",
+            at,
+            translatable("late data: it was over at {when}", when=end.isoformat()),
+            condition="closed",
+            closed_at=end,
+        )
     last = next((t for t in reversed(episode.transitions) if t.kind == "closed"), None)
     if final is None and last is not None and last.actor != PLATFORM:
         return episode  # an operator has closed it
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
-        return episode.then("reopened", at, f"{LATE_DATA}: it was not over at {was}", condition="open", closed_at=None)
-    reason = f"{LATE_DATA}: it was over at {final.isoformat()}"
+        return episode.then(
+            "reopened", at, translatable("late data: it was not over at {when}", when=was), condition="open", closed_at=None
+        )
+    reason = translatable("late data: it was over at {when}", when=final.isoformat())
     return episode.then("corrected", at, reason, condition="closed", closed_at=final)
 
 
@@ -268,7 +283,9 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
     """Return an episode that reprocessing did not find again as withdrawn, with all its records."""
     if episode.withdrawn:
         return episode
-    reason = NOT_FOUND_AGAIN if part_of is None else f"{LATE_DATA}: a part of episode {part_of.id}, which began before"
+    reason = NOT_FOUND_AGAIN
+    if part_of is not None:
+        reason = translatable("late data: a part of episode {id}, which began before", id=part_of.id)
     return episode.then(
         "corrected",
         at,
@@ -289,3 +306,7 @@ def copy_actions(episode: Episode, part: Episode) -> Episode:
         confirmed=episode.confirmed or part.confirmed,
         assigned_to=episode.assigned_to or part.assigned_to,
     )
+
+
+def _severity_name(severity: Severity | None) -> str:
+    return "" if severity is None else SEVERITY_NAMES[severity]

@@ -13,7 +13,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.ports import ModelUnavailable
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.operations.report import make_report
+from alerting.usecases.reports.make import make_report
 
 
 def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Callable[[str], None]) -> str:

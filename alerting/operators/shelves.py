@@ -1,17 +1,21 @@
 """Shelves, which mute a definition on an asset for a time. Evaluation continues; only notifications stop."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import Episode
 from alerting.operators.actions import LONGEST_SHELF, ROLES, Flags, NotAllowed, Role
 
 ShelfKind = Literal["shelved", "out_of_service"]
+KIND_NAMES: Mapping[ShelfKind, str] = MappingProxyType(
+    {"shelved": translatable("shelved"), "out_of_service": translatable("out of service")}
+)
 _EARLIEST_REMINDER = timedelta(minutes=15)
 
 
@@ -64,18 +68,29 @@ def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, 
     mute.
     """
     if not reason.strip():
-        raise UserError("a reason is required, for other operators: write why it is muted")
+        raise UserError(translatable("a reason is required, for other operators: write why it is muted"))
     if until is not None and until <= now:
-        raise UserError(f"the end {until.isoformat()} is not after now, {now.isoformat()}")
+        raise UserError(translatable("the end {end} is not after now, {now}", end=until.isoformat(), now=now.isoformat()))
     if kind == "out_of_service":
         return
     if until is None:
-        raise UserError("an end is required, because a shelf ends by itself: give a time or a duration")
+        raise UserError(translatable("an end is required, because a shelf ends by itself: give a time or a duration"))
     longest = LONGEST_SHELF[role]
     if until - now > longest:
         may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
-        others = f"; a longer shelf needs the role {may[0]}" if may else "; no role may shelve for longer: take it out of service"
-        raise NotAllowed(f"the role {role} may shelve for at most {format_duration(longest)}{others}")
+        limit = {"role": role, "duration": Styled(longest.total_seconds(), "duration")}
+        if not may:
+            raise NotAllowed(
+                translatable(
+                    "the role {role} may shelve for at most {duration}; no role may shelve for longer: take it out of service",
+                    **limit,
+                )
+            )
+        raise NotAllowed(
+            translatable(
+                "the role {role} may shelve for at most {duration}; a longer shelf needs the role {other}", other=may[0], **limit
+            )
+        )
 
 
 def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
@@ -91,8 +106,10 @@ def record_end(shelf: Shelf, at: datetime, actor: str, reason: str) -> Shelf:
 
 def describe_shelf(shelf: Shelf) -> str:
     """Describe a shelf in one clause: kind, end, actor and reason."""
-    until = f" until {shelf.until.isoformat()}" if shelf.until else ""
-    return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.actor}: {shelf.reason}"
+    values = {"state": KIND_NAMES[shelf.kind], "person": shelf.actor, "reason": shelf.reason}
+    if shelf.until is None:
+        return translatable("{state} by {person}: {reason}", **values)
+    return translatable("{state} until {when} by {person}: {reason}", when=shelf.until.isoformat(), **values)
 
 
 def current_flags(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:

@@ -15,7 +15,7 @@ from alerting.ports.definitions import (
     Routes,
 )
 from alerting.ports.documents import Document, Files
-from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
+from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import (
     EvaluationPlans,
     PastEvaluation,
@@ -61,7 +61,7 @@ from alerting.ports.readings import (
     SampleColumn,
     Wanted,
 )
-from alerting.ports.reports import Backtests, Reports
+from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sweeps import Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.extract import Alarm
+from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
 from alerting.ports.unit_of_work import Unit
 
@@ -63,6 +64,9 @@ class Episodes(Protocol):
     def muted(self) -> list[Episode]:
         """Return episodes with `muted_by`, oldest first."""
 
+    def versions(self, start: datetime, end: datetime) -> dict[str, str]:
+        """Return a text for each definition that changes whenever one of its episodes raised in [start, end) does."""
+
 
 class Shelves(Protocol):
     """Shelves: one in force per definition, asset and kind. Ended shelves stay."""
@@ -80,6 +84,18 @@ class Shelves(Protocol):
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
         """Return every shelf of a definition on an asset, oldest first."""
+
+
+class Misses(Protocol):
+    """Append-only log of reported misses, beside the feedback on episodes."""
+
+    def append(self, miss: ReportedMiss) -> ReportedMiss:
+        """Store a miss and return the stored one: of the same definition, asset and time the first is stored."""
+
+    def between(
+        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+    ) -> list[ReportedMiss]:
+        """Return misses that happened in [start, end), newest first; of one definition or of all; `limit` 0: any number."""
 
 
 class FeedbackLog(Protocol):

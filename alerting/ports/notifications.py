@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from alerting.definitions.wording.language import LanguageCode
 from alerting.notifications.notification import Notification
 from alerting.ports.documents import Document
 from alerting.ports.unit_of_work import Unit
@@ -42,6 +43,7 @@ class Message:
     payload: Document
     links: tuple["Link", ...] = ()
     draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
+    language: LanguageCode = "en"
 
 
 class DeliveryFailed(Exception):
@@ -69,6 +71,9 @@ class Links(Protocol):
 
         With `acknowledge` also one that acknowledges the episode.
         """
+
+    def page(self, path: str, label: str) -> Link:
+        """Return a link to a page of the console, which grants nothing: `path` begins with a slash."""
 
     def read(self, token: str) -> "Grant":
         """Return the grant of a link. Raises LinkRefused if this installation did not make it, or it has expired."""

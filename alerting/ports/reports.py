@@ -1,28 +1,90 @@
 """Ports for performance reports and backtests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from alerting.episodes.episode import Episode
 from alerting.ports.documents import Document, Files
+from alerting.reporting.life.differences import Difference
+
+
+@dataclass(frozen=True)
+class ReportHead:
+    """A stored report without its content. `definition` is None for the report on the whole plant.
+
+    `period`: name of its calendar period, None for an interval that a person chose. `revision`: counted from 1; 0 says that there
+    was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it is on the test period of a training, which
+    no model had seen. `sentences`: the most important ones. `differences`: what differs from the revision before.
+    `digest`: hash of its content without `as_of`. `inputs`: hash of its inputs when they were last looked at, at `checked_at`.
+    `announced`: its recipients have their notifications.
+    """
+
+    id: str
+    definition: str | None
+    start: datetime
+    end: datetime
+    as_of: datetime
+    period: str | None = None
+    revision: int = 1
+    unseen: bool = False
+    trust: str = "cannot_tell"
+    sentences: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    key_metrics: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    inputs: str = ""
+    checked_at: datetime | None = None
+    announced: bool = True
+
+    @property
+    def headline(self) -> str:
+        """Return its first sentence."""
+        return self.sentences[0] if self.sentences else ""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """The content of a report: all metrics, the page, and its tables {name: {columns, rows}}."""
+
+    metrics: Document
+    page: str
+    tables: Mapping[str, Document] = field(default_factory=dict)
 
 
 class Reports(Protocol):
-    """Performance reports."""
+    """Performance reports. Revisions never change; of a head only `inputs`, `checked_at` and `announced` do."""
 
-    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
-        """Store a report; return its id."""
+    def add(self, head: ReportHead, content: ReportContent) -> bool:
+        """Store a report; return False if one of its id is stored."""
 
-    def of(self, definition: str) -> list[Document]: ...
+    def put(self, head: ReportHead, content: ReportContent) -> None:
+        """Store a report on an interval that a person chose, in place of one of its id."""
 
-    def names(self, start: datetime, end: datetime) -> set[str]:
-        """Return the definitions that have a report on this period."""
+    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+        """Record that the inputs of a report were looked at, or that it is announced."""
 
-    def newest(self, limit: int) -> list[Document]:
-        """Return reports of the latest periods of all definitions, newest first; their metrics hold only the judgement."""
+    def get(self, id: str) -> ReportHead | None: ...
+
+    def content(self, id: str) -> ReportContent | None: ...
 
     def page(self, id: str) -> str | None: ...
+
+    def of(self, definition: str | None) -> list[ReportHead]:
+        """Return the reports on a definition, or on the plant, newest period and revision first."""
+
+    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
+        """Return the revisions of a report on a calendar period, oldest first, from revision 0 on."""
+
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        """Return the newest revision of each report on a calendar period, by its definition; at `as_of`: those stored by then."""
+
+    def newest(self, limit: int) -> list[ReportHead]:
+        """Return reports of the latest periods of all definitions and of the plant, newest first, without revision 0."""
+
+    def unannounced(self, limit: int) -> list[ReportHead]:
+        """Return reports that are not announced yet, oldest first, without revision 0."""
 
 
 class Backtests(Protocol):

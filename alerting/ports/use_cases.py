@@ -12,8 +12,9 @@ from typing import Protocol
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.wording.language import LanguageCode
 from alerting.ports.definitions import NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
-from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
+from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models, Trainings
@@ -23,6 +24,7 @@ from alerting.ports.readings import Readings, ReadingWrites
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
+from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
 
 
 class Clock(Protocol):
@@ -139,6 +141,7 @@ class MaterialPorts(KindPorts):
     scores: Scores
     past_evaluations: PastEvaluations
     derived_features: DerivedFeatureStore
+    misses: Misses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +163,12 @@ class IngestionPorts(PlantPorts, WritePorts):
 
 @dataclass(frozen=True, kw_only=True)
 class RoutePorts:
-    """Apply routes, and choose recipients."""
+    """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without their own."""
 
     routes: Routes
     channels: Mapping[str, Channel]
     audit: Audit
+    language: LanguageCode = "en"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +192,7 @@ class DeliveryPorts(MutingPorts, ChartPorts):
 
     platform_alerts: PlatformAlerts
     clock: Clock
+    reports: Reports
     documents: Documents = NOT_EDITED
     links: Links | None = None
 
@@ -197,6 +202,7 @@ class OperatorPorts(MutingPorts):
     """Act on episodes, also by signed links."""
 
     feedback: FeedbackLog
+    misses: Misses
     revocations: Revocations
     links: Links | None = None
 
@@ -216,6 +222,7 @@ class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts):
 
     derived_features: DerivedFeatureStore
     trainings: Trainings
+    misses: Misses
     limits: TrainingLimits = UNLIMITED
 
 
@@ -241,14 +248,20 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportPorts(MaterialPorts):
-    """Make reports, and measure the quality of alarms."""
+class ReportPorts(OutcomePorts, MaterialPorts):
+    """Make and announce reports, and measure the quality of alarms. `zone`: time zone of the plant, of its calendar."""
 
     reports: Reports
     shelves: Shelves
     routes: Routes
     clock: Clock
+    arrivals: Arrivals
+    platform_alerts: PlatformAlerts
+    audit: Audit
+    channels: Mapping[str, Channel]
     budget: AlarmBudget = NO_GATE
+    zone: tzinfo = UTC
+    plant_report: PlantReportSettings = PLANT_REPORT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import Episode
+
+_OPPOSITES = (
+    template("Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which matters more."),
+    template("Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which matters more."),
+)
 
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
@@ -31,5 +37,4 @@ def _directions(episode: Episode) -> dict[str, bool]:
 
 
 def _sentence(variable: str, raises: bool, other: Episode) -> str:
-    mine, theirs = ("raise", "lower") if raises else ("lower", "raise")
-    return f"Opposite advice: this alert says {mine} {variable}, “{other.title}” says {theirs} it. Decide which matters more."
+    return translatable(_OPPOSITES[raises], variable=variable, other=other.title)

@@ -1,27 +1,26 @@
 """Messages about numbers, variables and columns in plain language."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.wording.spoken import inside_sentence, spoken_duration, spoken_points, spoken_share
+from alerting.definitions.wording.language import ENGLISH, Styled, Translatable, both, joined, measured, template, translatable
 from alerting.episodes.episode import Change, Safety
 from alerting.learning.features.plan import Column
-from alerting.readings.history import from_millis
 
 LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that show its level
 _UNKNOWN_VARIABLE = Variable()
+_PUSHES = template("lowers the risk by {points}"), template("raises the risk by {points}")
 _STATISTIC = {
-    "mean": "the mean of {name} over {window}",
-    "min": "the lowest {name} over {window}",
-    "max": "the highest {name} over {window}",
-    "std": "the spread of {name} over {window}",
-    "slope": "the trend of {name} over {window}",
-    "missing": "the share of missing values of {name} over {window}",
-    "age": "the age of the last value of {name}",
-    "lag": "{name} {window} before",
-    "count": "the number of {name} events in {window}",
-    "recency": "the time since the last {name} event",
+    "mean": template("the mean of {name} over {window}"),
+    "min": template("the lowest {name} over {window}"),
+    "max": template("the highest {name} over {window}"),
+    "std": template("the spread of {name} over {window}"),
+    "slope": template("the trend of {name} over {window}"),
+    "missing": template("the share of missing values of {name} over {window}"),
+    "age": template("the age of the last value of {name}"),
+    "lag": template("{name} {window} before"),
+    "count": template("the number of {name} events in {window}"),
+    "recency": template("the time since the last {name} event"),
 }
 
 
@@ -36,17 +35,17 @@ def unit(asset: Asset, variable: str) -> str | None:
     return asset.variables.get(variable, _UNKNOWN_VARIABLE).unit
 
 
-def quantity(value: float, unit_text: str | None = None) -> str:
-    """Format a number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
-    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{digits} {unit_text}" if unit_text else digits
+def quantity(value: float, unit_text: str | None = None) -> Styled:
+    """Return a number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
+    return measured(value, ".0f" if abs(value) >= 100 else ".3g", unit_text)
 
 
-def usual_interval(low: float, high: float, unit_text: str | None = None) -> str:
-    """Format the usual range of a variable: `203 to 215 °C`, and one value where both ends read the same."""
-    ends = [quantity(end) for end in (low, high)]
-    text = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{text} {unit_text}" if unit_text else text
+def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
+    """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the same."""
+    start, end = quantity(low), quantity(high, unit_text)
+    if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
+        return end
+    return translatable("{low} to {high}", low=start, high=end)
 
 
 def setting(value: float, unit_text: str | None = None) -> str:
@@ -54,41 +53,53 @@ def setting(value: float, unit_text: str | None = None) -> str:
     return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
 
 
-def describe_setting(asset: Asset, changes: Sequence[Change]) -> str:
+def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
     """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 % now`."""
-    return "Set " + " and ".join(_step(asset, change) for change in changes) + " now"
+    return translatable("Set {changes} now", changes=both(*(_step(asset, change) for change in changes)))
 
 
-def risk_step(before: float, after: float) -> str:
-    """Describe the effect of a change on the risk: `Risk 89 % → 26 %`."""
-    return f"Risk {spoken_share(before)} → {spoken_share(after)}"
+def describe_advice(asset: Asset, changes: Sequence[Change], before: float, after: float) -> Translatable:
+    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min now. Risk 89 % → 26 %.`"""
+    return translatable(
+        "{step}. Risk {before} → {after}.",
+        step=describe_setting(asset, changes),
+        before=Styled(before, "share"),
+        after=Styled(after, "share"),
+    )
 
 
 def describe_safety(safety: Safety, aim: float) -> str:
     """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed score."""
     if safety == "threshold":
-        return f"Set exactly: it keeps the alarm away, but not the risk under {spoken_share(aim)} if a setting is missed."
-    return "Only just enough: if a setting is missed, the alarm may stay." if safety == "nominal" else ""
+        return translatable(
+            "Set exactly: it keeps the alarm away, but not the risk under {aim} if a setting is missed.", aim=Styled(aim, "share")
+        )
+    return translatable("Only just enough: if a setting is missed, the alarm may stay.") if safety == "nominal" else ""
 
 
-def describe_unusual(unusual: float | None) -> str:
+def describe_unusual(unusual: float | None) -> Translatable:
     """Describe how unusual the line would be: `As unusual as 1 in 20 normal moments.`"""
     if unusual is None:
-        return "Plausibility not known."
+        return translatable("Plausibility not known.")
     beyond = 1 - unusual
     if beyond >= 0.5:
-        return "As usual as most normal moments."
-    return f"As unusual as 1 in {1 / beyond:.0f} normal moments." if beyond > 0 else "More unusual than any normal moment known."
+        return translatable("As usual as most normal moments.")
+    if beyond <= 0:
+        return translatable("More unusual than any normal moment known.")
+    return translatable("As unusual as 1 in {number} normal moments.", number=Styled(1 / beyond, ".0f"))
 
 
-def _step(asset: Asset, change: Change) -> str:
-    name, before, after = inside_sentence(title(asset, change.variable)), change.before, change.after
-    ramp = f" over {spoken_duration(change.takes)}" if change.takes else ""
+def _step(asset: Asset, change: Change) -> Translatable:
+    name, before, after = Styled(title(asset, change.variable), "inside"), change.before, change.after
     if isinstance(before, str) or isinstance(after, str):
-        return f"{name} from {before} to {after}{ramp}"
-    decimals = max(_decimals(before), _decimals(after))
-    own = f" {change.unit}" if change.unit else ""
-    return f"{name} from {before:.{decimals}f} to {after:.{decimals}f}{own}{ramp}"
+        step = translatable("{name} from {before} to {after}", name=name, before=str(before), after=str(after))
+    else:
+        style = f".{max(_decimals(before), _decimals(after))}f"
+        end = measured(after, style, change.unit)
+        step = translatable("{name} from {before} to {after}", name=name, before=Styled(before, style), after=end)
+    if not change.takes:
+        return step
+    return translatable("{change} over {duration}", change=step, duration=Styled(change.takes.total_seconds(), "duration"))
 
 
 def _decimals(value: float) -> int:
@@ -96,18 +107,18 @@ def _decimals(value: float) -> int:
     return 0 if "e" in text else len(text.partition(".")[2])
 
 
-def column_value(asset: Asset, column: Column, value: float | str | None) -> str:
-    """Format the value of a column with the unit of its aggregation; None for text values."""
+def column_value(asset: Asset, column: Column, value: float | str | None) -> str | Styled | Translatable:
+    """Return the value of a column with the unit of its aggregation."""
     if value is None:
-        return "not known"
+        return translatable("not known")
     if isinstance(value, str):
         return value
     if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
-        return "true" if value else "false"
+        return translatable("true") if value else translatable("false")
     if column.aggregation == "missing":
-        return spoken_share(value)
+        return Styled(value, "share")
     if column.aggregation in ("age", "recency"):
-        return spoken_duration(from_millis(int(value * 1000)) - from_millis(0))
+        return Styled(int(value), "duration")
     own = unit(asset, column.source) if column.kind == "variable" else None
     return quantity(value, f"{own or ''}/h" if column.aggregation == "slope" else own)
 
@@ -119,21 +130,29 @@ def describe_contribution(
     usual: float | str | None,
     share: float,
     usual_range: tuple[float, float] | None = None,
-) -> str:
+) -> Translatable:
     """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk by 31 points`.
 
     `usual`: the median or most frequent level; `usual_range`: the 10 and 90 % quantiles of a number, where they are known.
     """
-    push = f"{'raises' if share > 0 else 'lowers'} the risk by {spoken_points(abs(share))}"
+    subject, size = _subject(asset, column), Styled(abs(share), "points")
+    push = _PUSHES[share > 0]
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
-        return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual, usual_range)}, {push}"
+        relation = _against_usual(asset, column, value, usual, usual_range)
+        return joined(", ", subject, relation, translatable(push, points=size))
     shown, usually = column_value(asset, column, value), column_value(asset, column, usual)
-    state = column.aggregation in ("last", "value")
-    if shown == usually:
-        return f"{_subject(asset, column)}{' is ' if state else ', '}{shown} as usual{' and ' if state else ', '}{push}"
-    if state:
-        return f"{_subject(asset, column)} is {shown} (usually {usually}), which {push}"
-    return f"{_subject(asset, column)}, {shown} (usually {usually}), {push}"
+    is_state = column.aggregation in ("last", "value")
+    if ENGLISH.show(shown) == ENGLISH.show(usually):
+        as_usual = (
+            template("{subject} is {value} as usual and {effect}")
+            if is_state
+            else template("{subject}, {value} as usual, {effect}")
+        )
+        return translatable(as_usual, subject=subject, value=shown, effect=translatable(push, points=size))
+    values = {"subject": subject, "value": shown, "usual": usually, "effect": translatable(push, points=size)}
+    if is_state:
+        return translatable("{subject} is {value} (usually {usual}), which {effect}", **values)
+    return translatable("{subject}, {value} (usually {usual}), {effect}", **values)
 
 
 def _is_level(asset: Asset, column: Column) -> bool:
@@ -141,22 +160,31 @@ def _is_level(asset: Asset, column: Column) -> bool:
     return column.kind == "variable" and column.aggregation in LEVELS and not boolean
 
 
-def _subject(asset: Asset, column: Column) -> str:
-    name = inside_sentence(title(asset, column.source)) if column.kind == "variable" else column.source
-    pattern = _STATISTIC.get(column.aggregation, "{name}")
-    return pattern.format(name=name, window=spoken_duration(timedelta(milliseconds=column.window_ms or 0)))
+def _subject(asset: Asset, column: Column) -> Translatable:
+    is_variable = column.kind == "variable"
+    name = Styled(title(asset, column.source), "inside") if is_variable else column.source
+    window = Styled((column.window_ms or 0) / 1000, "duration")
+    return translatable(_STATISTIC.get(column.aggregation, "{name}"), name=name, window=window)
 
 
-def _against_usual(asset: Asset, column: Column, value: float, usual: float, usual_range: tuple[float, float] | None) -> str:
+def _against_usual(
+    asset: Asset, column: Column, value: float, usual: float, usual_range: tuple[float, float] | None
+) -> Translatable:
     own = unit(asset, column.source)
     if usual_range is not None:
         low, high = usual_range
-        usually = f"its usual {usual_interval(low, high, own)}"
+        interval = usual_interval(low, high, own)
         if low <= value <= high:
-            return f"{quantity(value, own)}, within {usually}"
-        beyond = f"{quantity(value - high, own)} above" if value > high else f"{quantity(low - value, own)} below"
-        return f"{beyond} {usually}"
+            return translatable("{value}, within its usual {usual}", value=quantity(value, own), usual=interval)
+        if value > high:
+            return translatable("{difference} above its usual {usual}", difference=quantity(value - high, own), usual=interval)
+        return translatable("{difference} below its usual {usual}", difference=quantity(low - value, own), usual=interval)
     distance = value - usual
     if abs(distance) <= 1e-3 * max(abs(usual), 1e-9):
-        return f"at its usual {quantity(usual, unit(asset, column.source))}"
-    return f"{quantity(abs(distance), unit(asset, column.source))} {'above' if distance > 0 else 'below'} its usual"
+        return translatable("at its usual {usual}", usual=quantity(usual, own))
+    size = quantity(abs(distance), own)
+    return (
+        translatable("{difference} above its usual", difference=size)
+        if distance > 0
+        else translatable("{difference} below its usual", difference=size)
+    )

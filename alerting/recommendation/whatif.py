@@ -13,14 +13,14 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.episode import Alternative, Change, LeverReport, RecommendationResult, Safety
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.recommendation.contributions import Explanation, explain_matrix
 from alerting.recommendation.levers import Lever, find_levers, followers
-from alerting.recommendation.messages import describe_safety, describe_setting, describe_unusual, risk_step, unit
+from alerting.recommendation.messages import describe_advice, describe_safety, describe_unusual, unit
 from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
@@ -28,6 +28,14 @@ MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance 
 # shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
 USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
 ANSWERS = 3
+_NOTHING_LOWERS = (
+    template("No change that was tried lowers the risk ({risk}; alarm at {threshold})."),
+    template("No permitted change lowers the risk ({risk}; alarm at {threshold})."),
+)
+_NOTHING_IS_ENOUGH = (
+    template("No change that was tried is enough (alarm at {threshold}). The largest effect:"),
+    template("No permitted change is enough (alarm at {threshold}). The largest effect:"),
+)
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
 
@@ -60,15 +68,18 @@ def recommend(
     base = base_row(model, view, instant)
     risk = float(model.calibration.probability(model.estimator.margin_of(base[None, :]))[0])
     if risk < model.threshold:
-        return _none(risk, f"No change is needed: the risk is {spoken_share(risk)} (alarm at {spoken_share(model.threshold)}).")
+        shares = {"risk": Styled(risk, "share"), "threshold": Styled(model.threshold, "share")}
+        return _none(risk, translatable("No change is needed: the risk is {risk} (alarm at {threshold}).", **shares))
     levers = find_levers(model, view, instant, base, limits)
     if not levers:
-        return _none(risk, "No advice: the model uses no variable that operators can set and whose present setting is known.")
+        return _none(
+            risk, translatable("No advice: the model uses no variable that operators can set and whose present setting is known.")
+        )
     if not any(lever.settings for lever in levers):
-        return _none(risk, "No advice: limits, steps and directions leave no setting but the present one.")
+        return _none(risk, translatable("No advice: limits, steps and directions leave no setting but the present one."))
     situation = Situation(model, view, instant, base, levers)
     if not any(len(grid.settings) for grid in situation.grids):
-        return _none(risk, "No advice: every permitted setting is far from the training data of the model.")
+        return _none(risk, translatable("No advice: every permitted setting is far from the training data of the model."))
     return _Advice(situation, levers, view.asset, risk, explained or explain_matrix(model, base)).find(max_changes, answers)
 
 
@@ -103,16 +114,13 @@ class _Advice:
                 return self._result(best, goal.safety, search, order, shares, self._others(search, best, goal, answers))
         lowest = search.lowest(goals[-1].distance)
         if lowest is None or lowest.risk >= self.risk:
-            message = f"{self._none_of(search)} lowers the risk ({spoken_share(self.risk)}; alarm at {self._alarm_at})."
-            return _none(self.risk, message)
+            nothing = _NOTHING_LOWERS[search.complete]
+            return _none(self.risk, translatable(nothing, risk=Styled(self.risk, "share"), threshold=self._alarm_at))
         return self._result(lowest, None, search, order, shares, ())
 
-    def _none_of(self, search: Search) -> str:
-        return "No permitted change" if search.complete else "No change that was tried"
-
     @property
-    def _alarm_at(self) -> str:
-        return spoken_share(self.situation.model.threshold)
+    def _alarm_at(self) -> Styled:
+        return Styled(self.situation.model.threshold, "share")
 
     def _goals(self) -> list[Goal]:
         """Return what an answer must reach, from the best to the least."""
@@ -139,7 +147,7 @@ class _Advice:
 
     def _alternative(self, answer: Answer, safety: Safety) -> Alternative:
         changes = self._changes(answer)
-        message = f"{describe_setting(self.asset, changes)}. {risk_step(self.risk, answer.risk)}."
+        message = describe_advice(self.asset, changes, self.risk, answer.risk)
         moves = self._moves(answer)
         return Alternative(changes, answer.risk, message, answer.effort, self._unusual(answer), safety, moves)
 
@@ -153,9 +161,9 @@ class _Advice:
         others: tuple[Alternative, ...],
     ) -> RecommendationResult:
         changes, unusual = self._changes(answer), self._unusual(answer)
-        parts = [f"{describe_setting(self.asset, changes)}. {risk_step(self.risk, answer.risk)}."]
+        parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
         if safety is None:
-            parts.insert(0, f"{self._none_of(search)} is enough (alarm at {self._alarm_at}). The largest effect:")
+            parts.insert(0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at))
         else:
             parts += [describe_safety(safety, MARGIN * self.situation.model.threshold), describe_unusual(unusual)]
         return RecommendationResult(
@@ -163,7 +171,7 @@ class _Advice:
             self.risk,
             answer.risk,
             helps=safety is not None,
-            message=" ".join(part for part in parts if part),
+            message=joined(" ", *parts),
             effort=answer.effort,
             unusual=unusual,
             safety=safety,
@@ -177,15 +185,15 @@ class _Advice:
     def _report(self, i: int, share: float, answer: Answer, safety: Safety | None) -> LeverReport:
         grid = self.situation.grids[i]
         if i in answer.members:
-            reason = ""
+            reason: str = ""
         elif not self.levers[i].settings:
-            reason = "its limits, step and direction leave no other setting"
+            reason = translatable("its limits, step and direction leave no other setting")
         elif not len(grid.settings):
-            reason = "every permitted setting is far from the training data of the model"
+            reason = translatable("every permitted setting is far from the training data of the model")
         elif safety is None:
-            reason = "it lowers the risk less"
+            reason = translatable("it lowers the risk less")
         else:
-            reason = "no answer with it takes less effort"
+            reason = translatable("no answer with it takes less effort")
         return LeverReport(self.levers[i].name, share, len(grid.settings), reason)
 
     def _changes(self, answer: Answer) -> tuple[Change, ...]:

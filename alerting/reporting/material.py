@@ -13,6 +13,7 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode
+from alerting.episodes.misses import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.retune import Retune
@@ -49,7 +50,8 @@ class Material:
     `histories`: readings by asset, from before `start` up to `as_of`. `retune`: a limit that halves the false alarms, if there is
     one. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample of the readings by asset within
     `reference_period`, from which the model in service learned. `previous`: the same of the period before, None if it is not
-    compared.
+    compared. `misses`: reported by operators, oldest first; those that
+    the data do not show are among the problems too.
     """
 
     definition: Definition
@@ -65,6 +67,7 @@ class Material:
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    misses: Sequence[ReportedMiss] = ()
     decisions: Sequence[DecisionMade] = ()
     histories: Mapping[str, History] = field(default_factory=dict)
     reference: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -3,41 +3,41 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.wording.spoken import latency_note, spoken_about, spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
 
 OUTCOME_NAMES = {
-    "hit": "hit",
-    "avoided": "avoided",
-    "false_alarm": "false alarm",
-    "undetermined": "undetermined",
+    "hit": translatable("hit"),
+    "avoided": translatable("avoided"),
+    "false_alarm": translatable("false alarm"),
+    "undetermined": translatable("undetermined"),
 }
 NONE = "\u2013"
-VERDICT_NAMES = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsure"}
+VERDICT_NAMES = {"true_alarm": translatable("right"), "false_alarm": translatable("wrong"), "unsure": translatable("unsure")}
 TAKEN_NAMES = {
-    "yes": "followed the recommendation",
-    "partly": "followed it in part",
-    "other": "changed something else",
-    "no": "did not follow the recommendation",
+    "yes": translatable("followed the recommendation"),
+    "partly": translatable("followed it in part"),
+    "other": translatable("changed something else"),
+    "no": translatable("did not follow the recommendation"),
 }
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
     """Format a number with this many significant digits and a thin space between thousands; a dash for none."""
     if value is None:
         return NONE
     if abs(value) >= 10**digits - 0.5:
         return f"{value:,.0f}".replace(",", "\u202f")
-    return f"{value:.{digits}g}"
+    return language.digits(f"{value:.{digits}g}")
 
 
-def percent(value: float | None) -> str:
+def percent(value: float | None, language: Language = ENGLISH) -> str:
     """Format a share as whole percent, with one decimal below 10 %."""
     if value is None:
         return NONE
-    return spoken_share(value)
+    return language.share(value)
 
 
 def share_or_number(value: float | None, like: str) -> str:
@@ -59,9 +59,9 @@ def money(low: float, high: float, currency: str) -> str:
     return f"{currency} {number(round(low))} to {number(round(high))}"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | None, language: Language = ENGLISH) -> str:
     """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
-    return NONE if value is None else spoken_about(timedelta(seconds=value))
+    return NONE if value is None else language.about(timedelta(seconds=value))
 
 
 def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
@@ -81,9 +81,12 @@ def zone_name(zone: tzinfo) -> str:
     return str(zone)
 
 
-def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo) -> str:
+def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH) -> str:
     """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
-    return f"evaluated to {watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}{latency_note(latency)}"
+    until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    if not latency:
+        return language.say("evaluated to {until}", until=until)
+    return language.say("evaluated to {until} (latency {duration})", until=until, duration=language.duration(latency))
 
 
 def amount(value: float | None, unit: str) -> str:
@@ -98,3 +101,12 @@ def interval(estimate: "Estimate") -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return f"{amount(estimate.low, estimate.unit)} to {amount(estimate.high, estimate.unit)}"
+
+
+PHASE_NAMES = {"expected": translatable("expected"), "happening": translatable("happening"), "over": translatable("over")}
+GUIDANCE_NAMES = {
+    "cause": translatable("Cause"),
+    "consequence": translatable("Consequence"),
+    "action": translatable("Action"),
+    "time_to_respond": translatable("Time to respond"),
+}

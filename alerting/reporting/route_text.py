@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from alerting.definitions.hours import DAYS, Hours
 from alerting.definitions.routes import Match, Route
+from alerting.definitions.wording.language import NATIVE_NAMES
 from alerting.reporting.messages import seconds
 
 
@@ -27,6 +28,8 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
     if flood := route.flood:
         within = seconds(flood.within.total_seconds())
         yield "Flood", f"more than {flood.more_than} alerts of one asset within {within} become one message"
+    if route.language is not None:
+        yield "Language", NATIVE_NAMES[route.language]
     if route.acknowledge_by_link:
         yield "Links", "each message has a link that acknowledges the alert without a login"
     if route.platform:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from alerting.definitions.wording.spoken import spoken_about, spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, Translatable, template, translatable
 from alerting.episodes.episode import (
     Contribution,
     Episode,
@@ -21,94 +21,115 @@ from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAME
 
 REASONS_SHOWN = 3
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
-    "normal": "over, acknowledged",
-    "unacknowledged": "not acknowledged",
-    "acknowledged": "acknowledged",
-    "returned unacknowledged": "over, not acknowledged",
-    "shelved": "shelved",
-    "suppressed by design": "suppressed by design",
-    "out of service": "out of service",
+    "normal": translatable("over, acknowledged"),
+    "unacknowledged": translatable("not acknowledged"),
+    "acknowledged": translatable("acknowledged"),
+    "returned unacknowledged": translatable("over, not acknowledged"),
+    "shelved": translatable("shelved"),
+    "suppressed by design": translatable("suppressed by design"),
+    "out of service": translatable("out of service"),
 })  # fmt: skip
-_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({  # the others are headings as they are
-    "revised": "New revision",
-    "happening": "It is happening",
-    "closed": "Over",
-    "reopened": "Open again",
-    "feedback": "Answer",
-    "confirmed": "Action confirmed",
-    "commented": "Comment",
-    "unmuted": "No longer muted",
-    "suppressed": "Suppressed by design",
-    "severity_rose": "Worse",
-    "repeated": "Reminder",
+_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
+    "raised": translatable("Raised"),
+    "severity": translatable("Severity"),
+    "outcome": translatable("Outcome"),
+    "corrected": translatable("Corrected"),
+    "acknowledged": translatable("Acknowledged"),
+    "assigned": translatable("Assigned"),
+    "muted": translatable("Muted"),
+    "reminder": translatable("Reminder"),
+    "escalated": translatable("Escalated"),
+    "revised": translatable("New revision"),
+    "happening": translatable("It is happening"),
+    "closed": translatable("Over"),
+    "reopened": translatable("Open again"),
+    "feedback": translatable("Answer"),
+    "confirmed": translatable("Action confirmed"),
+    "commented": translatable("Comment"),
+    "unmuted": translatable("No longer muted"),
+    "suppressed": translatable("Suppressed by design"),
+    "severity_rose": translatable("Worse"),
+    "repeated": translatable("Reminder"),
 })  # fmt: skip
 _DELIVERED: Mapping[str, str] = MappingProxyType({
-    "sent": "sent",
-    "pending": "waits to be sent",
-    "claimed": "being sent",
-    "failed": "waits for another attempt",
-    "dead": "not delivered",
-    "muted": "not sent: muted",
-    "grouped": "sent, together with others",
-    "dropped": "not sent: outdated before it was due",
+    "sent": translatable("sent"),
+    "pending": translatable("waits to be sent"),
+    "claimed": translatable("being sent"),
+    "failed": translatable("waits for another attempt"),
+    "dead": translatable("not delivered"),
+    "muted": translatable("not sent: muted"),
+    "grouped": translatable("sent, together with others"),
+    "dropped": translatable("not sent: outdated before it was due"),
 })  # fmt: skip
 _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
-    "raised": "alarm", "happening": "it is happening", "closed": "end", "corrected": "correction",
-    "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",
-    "reopened": "open again", "unmuted": "still open",
+    "raised": translatable("alarm"),
+    "happening": translatable("it is happening"),
+    "closed": translatable("end"),
+    "corrected": translatable("correction"),
+    "severity_rose": translatable("worse"),
+    "escalated": translatable("escalation"),
+    "repeated": translatable("reminder"),
+    "reopened": translatable("open again"),
+    "unmuted": translatable("still open"),
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
 _CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
-_NEAR = {-1: "yesterday", 0: "today", 1: "tomorrow"}
+_NEAR = {-1: template("yesterday {time}"), 0: template("today {time}"), 1: template("tomorrow {time}")}
 _HALF_A_YEAR = timedelta(days=183)
 
 
-def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC) -> str:
+def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
     local, today = value.astimezone(zone), now.astimezone(zone).date()
     days, time = (local.date() - today).days, f"{local:%H:%M}"
     if days in _NEAR:
-        return f"{_NEAR[days]} {time}"
+        return language.say(_NEAR[days], time=time)
     if abs(local - now) <= _HALF_A_YEAR:
-        return f"{local:%a} {local.day} {local:%b} {time}"
-    return f"{local.day} {local:%b %Y} {time}"
+        return f"{language.day(local)} {time}"
+    return f"{language.month_day(local)} {local.year} {time}"
 
 
-def distance(value: datetime, now: datetime) -> str:
+def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
     """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
     passed = now - value
     if abs(passed) < timedelta(minutes=1):
-        return "just now"
-    return f"{about(passed)} ago" if passed > timedelta(0) else f"in {about(-passed)}"
+        return language.say("just now")
+    duration = about(abs(passed), language)
+    return (
+        language.say("{duration} ago", duration=duration)
+        if passed > timedelta(0)
+        else language.say("in {duration}", duration=duration)
+    )
 
 
-def about(span: timedelta) -> str:
+def about(span: timedelta, language: Language = ENGLISH) -> str:
     """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one minute."""
     minute = timedelta(minutes=1)
-    return spoken_about(span // minute * minute if span >= minute else span)
+    return language.about(span // minute * minute if span >= minute else span)
 
 
-def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
-    """Return a text with every ISO 8601 stamp as the time of the plant."""
+def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
 
     def format_stamp(found: re.Match[str]) -> str:
         try:
             start, end = (None if stamp is None else datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]))
             if start is None:
                 return found[0]
-            return clock_time(start, now, zone) if end is None else time_range(start, end, now, zone)
+            return clock_time(start, now, zone, language) if end is None else time_range(start, end, now, zone, language)
         except (ValueError, OverflowError):
             return found[0]
 
-    return _STAMPS.sub(format_stamp, text)
+    return _STAMPS.sub(format_stamp, language.translate(text))
 
 
-def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC) -> str:
+def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Format an interval: `today 14:05 to 14:35 (30 min)`."""
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
-    until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone)
-    return f"{clock_time(start, now, zone)} to {until} ({about(end - start)})"
+    until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
+    since, duration = clock_time(start, now, zone, language), about(end - start, language)
+    return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
 
 
 def sentence(text: str) -> str:
@@ -139,7 +160,7 @@ def is_lower_now(episode: Episode) -> bool:
     return present is not None and present.threshold is not None and present.risk < present.threshold
 
 
-def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None) -> str | None:
+def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH) -> str | None:
     """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
 
     `taken`: what the readings show of the advised changes; other changes of set-points may have another reason.
@@ -147,11 +168,13 @@ def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None)
     present, at_raise = episode.present, episode.evaluation.value
     if present is None or at_raise is None:
         return None
-    course = f"risk {spoken_share(at_raise)} → {spoken_share(present.risk)}"
-    if taken in ("yes", "partly"):
-        effect = "The change you made has taken effect" if present.risk < at_raise else "A change was made, without effect so far"
-        return f"{effect}: {course}"
-    return f"Since the raise: {course}"
+    if taken not in ("yes", "partly"):
+        course = template("Since the raise: risk {before} → {after}")
+    elif present.risk < at_raise:
+        course = template("The change you made has taken effect: risk {before} → {after}")
+    else:
+        course = template("A change was made, without effect so far: risk {before} → {after}")
+    return language.say(course, before=Styled(at_raise, "share"), after=Styled(present.risk, "share"))
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
@@ -164,10 +187,14 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 def headline(episode: Episode) -> str:
     """Return the headline of an episode: from the raise, or what has come since, or from its last change of severity."""
     if episode.phase == "happening" and episode.happening_at is not None:
-        return f"It is happening: {happening_reason(episode)}"
+        return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
     changes = [t.reason for t in episode.transitions if t.kind == "severity"] if episode.condition == "open" else []
-    _, colon, latest = changes[-1].partition(": ") if changes else ("", "", "")
-    return latest if colon else episode.evaluation.reason
+    if not changes:
+        return episode.evaluation.reason
+    if isinstance(changes[-1], Translatable) and isinstance(latest := changes[-1].values.get("reason"), Translatable):
+        return latest
+    _, colon, rest = changes[-1].partition(": ")
+    return rest if colon else episode.evaluation.reason
 
 
 def happening_reason(episode: Episode) -> str | None:
@@ -208,50 +235,54 @@ def has_acted(episode: Episode, actor: str) -> bool:
     return any(f.acted for f in episode.feedback if f.actor == actor)
 
 
-def answer(feedback: Feedback) -> str:
+def answer(feedback: Feedback, language: Language = ENGLISH) -> str:
     """Describe a person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
-    parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
+    parts = [language.translate(VERDICT_NAMES[feedback.verdict])] if feedback.verdict else []
     if feedback.acted:
-        parts.append(f"acted: {feedback.action}" if feedback.action else "acted")
+        parts.append(language.say("acted: {action}", action=feedback.action) if feedback.action else language.say("acted"))
     if feedback.recommendation_taken:
-        parts.append(TAKEN_NAMES[feedback.recommendation_taken])
+        parts.append(language.translate(TAKEN_NAMES[feedback.recommendation_taken]))
     text = ", ".join(parts)
     if not feedback.comment:
         return text
-    return f"{text}. “{feedback.comment}”" if text else f"“{feedback.comment}”"
+    comment = language.say("“{comment}”", comment=feedback.comment)
+    return f"{text}. {comment}" if text else comment
 
 
-def describe_transition(transition: Transition) -> tuple[str, str]:
+def describe_transition(transition: Transition, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a transition as a heading and its reason, without codes."""
-    heading = _HAPPENED.get(transition.kind, transition.kind.replace("_", " ").capitalize())
-    reason = transition.reason
+    heading = language.translate(_HAPPENED[transition.kind])
+    reason = language.translate(transition.reason)
     if transition.kind == "feedback":
-        reason = _CODES.sub(lambda found: VERDICT_NAMES[found[1]], reason)
+        reason = _CODES.sub(lambda found: language.translate(VERDICT_NAMES[found[1]]), reason)
     if transition.kind == "outcome":
-        code, colon, rest = reason.partition(": ")
-        reason = f"{OUTCOME_NAMES.get(code, code)}{colon}{rest}"
+        code, colon, rest = transition.reason.partition(": ")
+        reason = f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
     return heading, reason
 
 
-def describe_delivery(notification: Notification) -> tuple[str, str]:
+def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
-    what = _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
-    status = _DELIVERED[notification.status]
-    if notification.status == "muted":
-        return f"Message to {notification.channel}", f"{what}: {status}"
+    what = language.translate(_MESSAGES.get(notification.transition, notification.transition.replace("_", " ")))
+    heading, status = (
+        language.say("Message to {channel}", channel=notification.channel),
+        language.translate(_DELIVERED[notification.status]),
+    )
     fault = f": {notification.error}" if notification.error and notification.status in ("dead", "failed") else ""
-    return f"Message to {notification.channel}", f"{what}: {status}{fault}"
+    return heading, f"{what}: {status}{fault}"
 
 
-def history(episode: Episode, notifications: Iterable[Notification]) -> list[tuple[datetime, str, str, str]]:
+def history(
+    episode: Episode, notifications: Iterable[Notification], language: Language = ENGLISH
+) -> list[tuple[datetime, str, str, str]]:
     """List the history of an episode and its notifications in the order of time.
 
     Each row: instant, heading, reason, actor (empty for the platform itself). An outcome that cannot be known yet is excluded.
     """
     rows = [
-        (t.at, *describe_transition(t), "" if t.actor == "platform" else t.actor)
+        (t.at, *describe_transition(t, language), "" if t.actor == "platform" else t.actor)
         for t in episode.transitions
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
-    rows += [(n.delivered_at or n.created_at, *describe_delivery(n), "") for n in notifications]
+    rows += [(n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications]
     return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages

@@ -15,11 +15,14 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.wording.language import LANGUAGES, LanguageCode
+from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
+from alerting.settings.reports import read_plant_report
 from alerting.settings.upkeep import AIRFLOW_LAST, lasting, read_health_limits, read_retention
-from alerting.settings.variables import Variables, address, port_number, positive_number, whole_number
+from alerting.settings.variables import Variables, address, one_of, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
@@ -102,12 +105,14 @@ class Settings:
     `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
     time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
     `background_slots` is the number of tasks of trainings and reports that run at the same time.
-    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
+    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `language` (en, de, fr) is that of
+    messages, and of pages for browsers that ask for none of these. `trusted_proxies` are the addresses and
     networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
     values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
-    and task logs are.
+    and task logs are. `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
+    `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -125,6 +130,7 @@ class Settings:
     max_training_rows: Annotated[int | None, _rows] = None
     background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
     timezone: Annotated[ZoneInfo, _timezone] = UTC
+    language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
@@ -134,6 +140,7 @@ class Settings:
     budget: AlarmBudget = field(default_factory=AlarmBudget)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     retention: Retention = field(default_factory=Retention)
+    plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
 
     @property
     def mlflow_database(self) -> str:
@@ -191,6 +198,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         budget=read_alarm_budget(variables),
         health_limits=read_health_limits(variables),
         retention=read_retention(variables),
+        plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)
     if variables.faults:

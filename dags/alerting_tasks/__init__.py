@@ -118,6 +118,13 @@ def say_where(platform: "Platform", mlflow_run: str) -> None:
     say(f"console: {console_address(read_settings(os.environ))}")
 
 
+def say_console(page: str) -> None:
+    """Write the address of a page of the console to the log of the task."""
+    from alerting.wiring import console_address
+
+    say(f"console: {console_address(read_settings(os.environ))}{page}")
+
+
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
     """Return counts as numbers; for a list of names the log has the names and the result their number."""
     listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}

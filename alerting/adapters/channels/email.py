@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from alerting.adapters.channels.egress import Egress
+from alerting.definitions.wording.language import language
 from alerting.ports import DeliveryFailed, Message, Picture
 from alerting.settings.delivery import Smtp
 
@@ -117,7 +118,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
-    captions = [f"\nFigure: {picture.description}"] if picture else []
+    said = language(message.language)
+    captions = [f"\n{said.say('Figure: {description}', description=picture.description)}"] if picture else []
     mail.set_content("\n".join([message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]) + "\n")
     cid = f"{_digest(message.key)}.figure@{domain}"
     mail.add_alternative(_html(message, picture, cid), subtype="html")
@@ -138,7 +140,7 @@ def _picture(message: Message) -> Picture | None:
 
 def _html(message: Message, picture: Picture | None, cid: str) -> str:
     first, *others = message.text.splitlines() or [message.subject]
-    lines = [f"<h2>{escape(first)}</h2>", *(f"<p>{escape(line)}</p>" for line in others if line.strip())]
+    lines = [f"<h2>{escape(first)}</h2>", *(_paragraph(line) for line in others if line.strip())]
     buttons = [
         f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px 0;padding:12px 18px;border:1px solid #555;'
         f'border-radius:6px;color:#111;text-decoration:none">{escape(link.label)}</a>'
@@ -150,7 +152,12 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
     body = "\n".join([*lines, *([f"<p>{' '.join(buttons)}</p>"] if buttons else [])])
     style = f"font-family:sans-serif;color:#111;background:#fff;max-width:{WIDTH_PX}px"
     head = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body style="{style}">\n{body}\n</body></html>\n'
+    return f'<!DOCTYPE html>\n<html lang="{message.language}"><head>{head}</head><body style="{style}">\n{body}\n</body></html>\n'
+
+
+def _paragraph(line: str) -> str:
+    """Return a line as HTML; a note in brackets is small."""
+    return f'<p style="color:#555;font-size:90%">{escape(line)}</p>' if line.startswith("(") else f"<p>{escape(line)}</p>"
 
 
 def _digest(text: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import Link
 from alerting.settings.home import shared_secret
@@ -31,7 +32,10 @@ class SignedLinks:
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
         answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
-        return (*answers, Link("Open the episode", f"{self._url}/episodes/{episode}"))
+        return (*answers, Link(translatable("Open the episode"), f"{self._url}/episodes/{episode}"))
+
+    def page(self, path: str, label: str) -> Link:
+        return Link(label, f"{self._url}{path}")
 
     def read(self, token: str) -> Grant:
         return unseal(token, self._key, self._now())

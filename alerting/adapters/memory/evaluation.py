@@ -1,11 +1,13 @@
 """Scores, past evaluations, reports and backtests in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from alerting.adapters.memory.tables import plain
 from alerting.episodes.episode import Episode
-from alerting.ports import Document, Files, PastEvaluation, Score, TargetScores
+from alerting.ports import Document, Files, PastEvaluation, ReportContent, ReportHead, Score, TargetScores
 
 
 class MemoryScores:
@@ -48,30 +50,51 @@ class MemoryReports:
     """Port `Reports`."""
 
     def __init__(self) -> None:
-        self._reports: dict[str, Document] = {}
-        self._pages: dict[str, str] = {}
+        self._heads: dict[str, ReportHead] = {}
+        self._contents: dict[str, ReportContent] = {}
 
-    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
-        id = f"{definition}|{start.isoformat()}|{end.isoformat()}"
-        fields = {"definition": definition, "start": start, "end": end, "at": at, "metrics": plain(metrics)}
-        self._reports[id], self._pages[id] = {"id": id, **fields}, page
-        return id
+    def add(self, head: ReportHead, content: ReportContent) -> bool:
+        if head.id in self._heads:
+            return False
+        self.put(head, content)
+        return True
 
-    def of(self, definition: str) -> list[Document]:
-        return [report for report in self._newest_first() if report["definition"] == definition]
+    def put(self, head: ReportHead, content: ReportContent) -> None:
+        self._heads[head.id] = head
+        self._contents[head.id] = ReportContent(plain(content.metrics), content.page, plain(content.tables))
 
-    def names(self, start: datetime, end: datetime) -> set[str]:
-        return {r["definition"] for r in self._reports.values() if (r["start"], r["end"]) == (start, end)}
+    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+        if (head := self._heads.get(id)) is not None:
+            given: dict[str, Any] = {"inputs": inputs, "checked_at": checked_at, "announced": announced or None}
+            self._heads[id] = replace(head, **{key: value for key, value in given.items() if value is not None})
 
-    def newest(self, limit: int) -> list[Document]:
-        judged = [(r, r["metrics"]) for r in self._newest_first()[:limit]]
-        return [{**r, "metrics": {"judgement": m["judgement"]} if "judgement" in m else {}} for r, m in judged]
+    def get(self, id: str) -> ReportHead | None:
+        return self._heads.get(id)
 
-    def _newest_first(self) -> list[Document]:
-        return sorted(self._reports.values(), key=lambda report: (report["start"], report["end"]), reverse=True)
+    def content(self, id: str) -> ReportContent | None:
+        return self._contents.get(id)
 
     def page(self, id: str) -> str | None:
-        return self._pages.get(id)
+        return self._contents[id].page if id in self._contents else None
+
+    def of(self, definition: str | None) -> list[ReportHead]:
+        found = [head for head in self._heads.values() if head.definition == definition]
+        return sorted(found, key=lambda h: (h.start, h.end, h.revision), reverse=True)
+
+    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
+        return [head for head in reversed(self.of(definition)) if head.period == period]
+
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        found = [h for h in self._heads.values() if h.period == period and (as_of is None or h.as_of <= as_of)]
+        return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
+
+    def newest(self, limit: int) -> list[ReportHead]:
+        found = [head for head in self._heads.values() if head.revision]
+        return sorted(found, key=lambda head: (head.start, head.id), reverse=True)[:limit]
+
+    def unannounced(self, limit: int) -> list[ReportHead]:
+        found = [head for head in self._heads.values() if head.revision and not head.announced]
+        return sorted(found, key=lambda head: (head.as_of, head.id))[:limit]
 
 
 class MemoryBacktests:

@@ -7,6 +7,7 @@ from typing import Any
 
 from alerting.adapters.memory.tables import Table
 from alerting.episodes.episode import Feedback
+from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
 from alerting.ports import AuditEntry, PlatformAlert
 
@@ -41,6 +42,28 @@ class MemoryFeedback:
 
     def of(self, episode: str) -> list[Feedback]:
         return sorted((f for f in self._feedback.values() if f.episode == episode), key=lambda f: f.at)
+
+
+class MemoryMisses:
+    """Port `Misses`."""
+
+    def __init__(self) -> None:
+        self._misses: dict[str, ReportedMiss] = {}
+
+    def append(self, miss: ReportedMiss) -> ReportedMiss:
+        return self._misses.setdefault(miss.id, miss)
+
+    def between(
+        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+    ) -> list[ReportedMiss]:
+        found = [
+            miss
+            for miss in self._misses.values()
+            if (start is None or miss.missed_at >= start)
+            and (end is None or miss.missed_at < end)
+            and definition in (None, miss.definition)
+        ]
+        return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[: limit or None]
 
 
 class MemoryAudit:

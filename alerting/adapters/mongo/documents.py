@@ -2,13 +2,15 @@
 
 Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole milliseconds, durations
 as whole milliseconds, pydantic models in the form of files. Read: the reverse, by the type hints of the dataclass; scalars are
-read as stored, without a check.
+read as stored, without a check. A text that can be translated is stored in English, and beside it (`reason_template`) as
+template and values.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import UnionType
@@ -16,12 +18,25 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.bson import BsonConverter, make_converter
 from pydantic import BaseModel
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from alerting.definitions.wording.language import Translatable, read_template, template_document
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import (
+    Alternative,
+    Contribution,
+    EarlierAdvice,
+    LeverReport,
+    OutcomeRecord,
+    RecommendationResult,
+    Transition,
+)
+from alerting.notifications.notification import Notification
 from alerting.readings.instants import duration_millis, whole_millis
 
 Document = dict[str, Any]
@@ -30,6 +45,18 @@ MongoCollection = Collection[Document]
 T = TypeVar("T")
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
+_TEMPLATE = "_template"
+_TRANSLATABLE: dict[type[Any], str] = {
+    Evaluation: "reason",
+    Contribution: "message",
+    Alternative: "message",
+    LeverReport: "reason",
+    RecommendationResult: "message",
+    EarlierAdvice: "message",
+    Transition: "reason",
+    OutcomeRecord: "reason",
+    Notification: "reason",
+}
 
 
 def to_document(value: Any) -> Document:
@@ -112,7 +139,32 @@ def _make_converter() -> BsonConverter:
     for scalar in _SCALARS:
         converter.register_structure_hook(scalar, _as_stored)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
+    for cls, name in _TRANSLATABLE.items():
+        converter.register_unstructure_hook(cls, _write_with_template(make_dict_unstructure_fn(cls, converter), name))
+        converter.register_structure_hook(cls, _read_with_template(make_dict_structure_fn(cls, converter), name))
     return converter
+
+
+def _write_with_template(write: Callable[[Any], Document], name: str) -> Callable[[Any], Document]:
+    """Return a hook that stores, beside an English text, the template and values from which other languages are made."""
+
+    def write_both(value: Any) -> Document:
+        document, text = write(value), getattr(value, name)
+        if not isinstance(text, Translatable):
+            return document
+        return {**document, name: str(text)} | ({name + _TEMPLATE: template_document(text)} if text.values else {})
+
+    return write_both
+
+
+def _read_with_template(read: Callable[[Document, Any], Any], name: str) -> Callable[[Document, Any], Any]:
+    def read_both(document: Document, cls: Any) -> Any:
+        if (stored := document.get(name + _TEMPLATE)) is not None:
+            with suppress(LookupError, TypeError, ValueError, AttributeError):  # not written by the platform: English remains
+                document = {**document, name: read_template(stored, document[name])}
+        return read(document, cls)
+
+    return read_both
 
 
 def _may_be_numpy(hint: Any) -> bool:

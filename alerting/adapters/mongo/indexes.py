@@ -91,7 +91,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique("force_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
     ],
-    FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
+    FEEDBACK: [
+        _unique("key"),
+        IndexModel([("episode", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("missed_at", ASCENDING), ("definition", ASCENDING)], sparse=True),
+    ],
     DECISIONS: [
         _unique("run_key", sparse=True),
         _unique("rank_key", sparse=True),
@@ -103,7 +107,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     REPORTS: [
         _newest("definition", at="start"),
         _newest(at="start"),
-        IndexModel([("start", ASCENDING), ("end", ASCENDING), ("definition", ASCENDING)]),
+        IndexModel([("period", ASCENDING), ("definition", ASCENDING)], sparse=True),
+        IndexModel([("as_of", ASCENDING)], partialFilterExpression={"announced": False}),
     ],
     ROUTES: [_unique("name")],
     NOTIFICATIONS: [

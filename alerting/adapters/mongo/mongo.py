@@ -19,6 +19,7 @@ from alerting.adapters.mongo.episodes.operators import (
     MongoAudit,
     MongoEndedSessions,
     MongoFeedback,
+    MongoMisses,
     MongoPlatformAlerts,
     MongoRevocations,
 )
@@ -71,6 +72,7 @@ class MongoStores:
         self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
         self.shelves: ports.Shelves = MongoShelves(database)
         self.feedback: ports.FeedbackLog = MongoFeedback(database)
+        self.misses: ports.Misses = MongoMisses(database)
         self.decisions: ports.Decisions = MongoDecisions(database)
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import to_jsonable_python
 
-from alerting.console.api.parameters import Instant, Short, Text
+from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision, Severity
 from alerting.episodes.episode import (
@@ -27,7 +27,7 @@ from alerting.episodes.episode import (
     Verdict,
 )
 from alerting.notifications.notification import Notification
-from alerting.ports import Document
+from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
 
@@ -191,17 +191,73 @@ class PlatformAlertView(View):
     opened_at: datetime
 
 
+class ReportDifference(View):
+    """A figure that differs from the revision before, and why."""
+
+    metric: str
+    before: str
+    after: str
+    why: str
+
+
 class ReportSummary(View):
-    """One performance report; `url` is its page."""
+    """One revision of a performance report; `definition` is null for the plant's, `url` is its page.
+
+    `period`: its calendar period, null for an interval that a person chose; `at`: the instant of its point-in-time view.
+    """
 
     id: str
-    definition: str
+    definition: str | None
+    period: str | None
+    revision: int
+    unseen: bool
     start: datetime
     end: datetime
     at: datetime
     trust: str
     headline: str
+    sentences: tuple[str, ...]
+    key_metrics: dict[str, str]
+    differences: tuple[ReportDifference, ...]
     url: str
+
+
+class ReportDetail(ReportSummary):
+    """A report with all its metrics, and the names of its tables."""
+
+    metrics: Document
+    tables: list[str]
+
+
+class TableView(View):
+    """A table of a report: one object for each row, by column."""
+
+    name: str
+    columns: list[str]
+    rows: list[dict[str, Any]]
+
+
+class MissBody(BaseModel):
+    """A problem without an alert: "you should have told me"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    definition: NameText = Field(description="The definition that should have raised an alert.")
+    asset: NameText = Field(description="The asset on which the problem happened.")
+    at: Instant = Field(description="When the problem happened, or began.")
+    comment: Text = Field("", description="What happened.")
+
+
+class MissView(View):
+    """A reported miss. `missed_at`: when the problem happened; `at`: when it was reported."""
+
+    id: str
+    definition: str
+    asset: str
+    missed_at: datetime
+    comment: str
+    actor: str
+    at: datetime
 
 
 def episode_summary(episode: Episode) -> EpisodeSummary:
@@ -255,11 +311,20 @@ def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
     }
 
 
-def report_summary(report: Document) -> ReportSummary:
+def report_summary(head: ReportHead) -> ReportSummary:
     """Return the view of a stored report without its metrics."""
-    judgement = report["metrics"]["judgement"]
-    same = {name: report[name] for name in ("id", "definition", "start", "end", "at")}
-    return ReportSummary(**same, trust=judgement["trust"], headline=judgement["sentence"], url=f"/api/v1/reports/{report['id']}")
+    return ReportSummary(**_report(head))
+
+
+def report_detail(head: ReportHead, content: ReportContent) -> ReportDetail:
+    """Return the view of a stored report with its metrics."""
+    metrics = to_jsonable_python(content.metrics, fallback=str, inf_nan_mode="null")
+    return ReportDetail(**_report(head), metrics=metrics, tables=list(content.tables))
+
+
+def _report(head: ReportHead) -> dict[str, Any]:
+    same = {name: getattr(head, name) for name in ReportSummary.model_fields if hasattr(head, name)}
+    return {**same, "at": head.as_of, "key_metrics": dict(head.key_metrics), "url": f"/api/v1/reports/{head.id}"}
 
 
 def cursor_after(episode: Episode) -> str:

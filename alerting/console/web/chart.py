@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.readings.history import to_millis
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, lines, value_range
 from alerting.reporting.messages import number
@@ -29,21 +29,21 @@ class Spot:
 Shape = dict[str, Any]
 
 
-def chart_shape(chart: EpisodeChart, zone: tzinfo) -> Shape:
+def chart_shape(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> Shape:
     """Return all shapes that the template draws, with their positions."""
     end = chart.closed_at or chart.now or chart.end
     return {
-        "panels": [_panel(panel, chart) for panel in chart.panels],
-        "ticks": _ticks(chart, zone),
-        "moments": _moments(chart, zone),
+        "panels": [_panel(panel, chart, language) for panel in chart.panels],
+        "ticks": _ticks(chart, zone, language),
+        "moments": _moments(chart, zone, language),
         "episode": _band(chart, chart.raised_at, end),
         "window": None if chart.window is None else _band(chart, *chart.window),
-        "description": describe(chart, zone),
+        "description": describe(chart, zone, language),
         "cut": chart.cut,
     }
 
 
-def _panel(panel: Panel, chart: EpisodeChart) -> Shape:
+def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
     """Return heading, line (path data), dots where there are few values, grid and limits of a panel."""
     low, high = value_range(panel)
 
@@ -58,22 +58,23 @@ def _panel(panel: Panel, chart: EpisodeChart) -> Shape:
         parts.append(f"M{xs[0]:g} {ys[0]:g}{steps}")
     points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
     return {
-        "heading": "Risk" if panel.share else panel.heading,
+        "heading": language.translate(panel.name) if panel.share else panel.heading,
         "path": "".join(parts),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
-        "grid": [Spot(y(v) / SIDE * 100, _value(panel, v)) for v in _grid(low, high)],
-        "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v)) for v in panel.levels if low <= v.value <= high],
+        "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],
+        "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v, language)) for v in panel.levels if low <= v.value <= high],
     }
 
 
-def _value(panel: Panel, value: float) -> str:
-    return f"{value * 100:g} %" if panel.share else f"{value:g}"
+def _value(panel: Panel, value: float, language: Language) -> str:
+    return language.share(value) if panel.share else language.digits(f"{value:g}")
 
 
-def _level(panel: Panel, level: Level) -> str:
+def _level(panel: Panel, level: Level, language: Language) -> str:
+    label = language.translate(level.label)
     if panel.share:
-        return f"{level.label} {spoken_share(level.value)}"
-    return f"{level.label} {number(level.value, 4)}{f' {panel.unit}' if panel.unit else ''}"
+        return f"{label} {language.share(level.value)}"
+    return f"{label} {number(level.value, 4, language)}{f' {panel.unit}' if panel.unit else ''}"
 
 
 def _grid(low: float, high: float) -> list[float]:
@@ -85,7 +86,7 @@ def _grid(low: float, high: float) -> list[float]:
     return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
 
 
-def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
+def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
     """Return round times in the plant's zone, with the date beside the first one of a day."""
     minutes = max((chart.end - chart.start).total_seconds() / 60, 1)
     step = next((s for s in _TICK_STEPS if minutes / s <= _TICKS), _TICK_STEPS[-1])
@@ -97,26 +98,26 @@ def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
         at = first + timedelta(minutes=step) * k
         position = _x(chart, to_millis(at))
         if 4 <= position <= 96:
-            found.append(Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else f"{at.day} {at:%b}"))
+            found.append(Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else language.month_day(at)))
     return found
 
 
-def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Shape]:
+def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
     """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
     found: list[Shape] = []
     occupied_until = 0.0
     for kind, label, at in (
-        ("raised", "raised", chart.raised_at),
-        ("happening", "happening", chart.happening_at),
-        ("closed", "over", chart.closed_at),
-        ("now", "now", chart.now),
+        ("raised", template("raised {time}"), chart.raised_at),
+        ("happening", template("happening {time}"), chart.happening_at),
+        ("closed", template("over {time}"), chart.closed_at),
+        ("now", template("now {time}"), chart.now),
     ):
         if at is None or not chart.start <= at <= chart.end:
             continue
         x = round(_x(chart, to_millis(at)), 2)
         to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
         left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
-        spot = Spot(x, f"{label} {at.astimezone(zone):%H:%M}", "end" if to_the_left else "start")
+        spot = Spot(x, language.say(label, time=f"{at.astimezone(zone):%H:%M}"), "end" if to_the_left else "start")
         found.append({"kind": kind, "spot": spot, "row": int(bool(found) and left < occupied_until)})
         occupied_until = right
     return found

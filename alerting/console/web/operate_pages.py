@@ -33,7 +33,7 @@ def close(id: Id, request: Request, platform: Served, person: FormOperator, reas
     try:
         operate.close(platform, id, actor_of(person), platform.clock.now(), reason)
     except UserError as refusal:
-        return HTMLResponse(episode_page(request, platform, person, id, closing=str(refusal)), 422)
+        return HTMLResponse(episode_page(request, platform, person, id, closing=refusal.message), 422)
     deliver_due(platform, platform.clock.now())
     return RedirectResponse(f"/episodes/{id}", 303)
 
@@ -68,7 +68,12 @@ def shelve(
         until = now + read_duration(lasting)
         operate.shelve(platform, episode.definition, episode.asset, actor_of(person), now, until, text)
     except (UserError, ValueError) as refusal:
-        return HTMLResponse(episode_page(request, platform, person, id, shelving=str(refusal)), 422)
+        return HTMLResponse(
+            episode_page(
+                request, platform, person, id, shelving=refusal.message if isinstance(refusal, UserError) else str(refusal)
+            ),
+            422,
+        )
     return RedirectResponse(f"/episodes/{id}", 303)
 
 

@@ -12,12 +12,14 @@ from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
 from alerting.console.api.parameters import Cursor, FormField, FormText, Id
+from alerting.console.language import language_of
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render, stylesheet
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.fault_messages import fault_of
+from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.recommendation.conflicts import opposite_advice
@@ -40,14 +42,14 @@ UNSEEN_SHOWN = 50
 UNSEEN_UNFOLDED = 3
 REPORTS_SHOWN = 100
 SHELF_REASONS = (
-    "maintenance",
-    "cleaning",
-    "sensor fault",
-    "nuisance alarm",
-    "product change",
-    "start-up or shut-down",
-    "known, being repaired",
-    "test",
+    translatable("maintenance"),
+    translatable("cleaning"),
+    translatable("sensor fault"),
+    translatable("nuisance alarm"),
+    translatable("product change"),
+    translatable("start-up or shut-down"),
+    translatable("known, being repaired"),
+    translatable("test"),
 )
 NOT_NOTIFIED_WITHIN = timedelta(hours=24)
 
@@ -123,7 +125,7 @@ def say(
     try:
         record_feedback(platform, id, body, person)
     except UserError as refusal:
-        return HTMLResponse(episode_page(request, platform, person, id, str(refusal)), 422)
+        return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
     return RedirectResponse(f"/episodes/{id}#said", 303)
 
 
@@ -160,29 +162,31 @@ def episode_page(
     """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted feedback, shelf or end."""
     found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
-    asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
+    language = language_of(request)
+    asset, chart = platform.assets.get(found.asset), _chart(platform, found, now, language)
     reached, seen = watermark_of(platform, found), recognition_of(platform, found, now)
     return render(
         "episode.html",
         request,
         e=found,
         progress=current_progress(platform, found, now),
-        evaluated_to=messages.evaluated_to(*reached, request.app.state.zone) if reached else None,
+        evaluated_to=messages.evaluated_to(*reached, request.app.state.zone, language) if reached else None,
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,
         advice=sentences.advice_shown(found),
-        course=sentences.risk_since_raise(found, seen.proposed if seen else None),
+        course=sentences.risk_since_raise(found, seen.proposed if seen else None, language),
         seen=seen,
         taken=sentences.last_taken(found, person.name) or (seen.proposed if seen else None),
-        risk_steps=risk_steps(found),
-        waterfall=reasons_waterfall(found, asset),
+        risk_steps=risk_steps(found, language),
+        waterfall=reasons_waterfall(found, asset, language),
         caveat=CAVEAT,
         scale=max((abs(c.share) for c in strongest), default=1.0) or 1.0,
-        chart=None if chart is None else chart_shape(chart, request.app.state.zone),
+        chart=None if chart is None else chart_shape(chart, request.app.state.zone, language),
         own=sentences.last_answer(found, person.name),
         acted=sentences.has_acted(found, person.name),
-        history=sentences.history(found, platform.notifications.of_episodes([found.id])[found.id]),
+        history=sentences.history(found, platform.notifications.of_episodes([found.id])[found.id], language),
+        guidance_names=messages.GUIDANCE_NAMES,
         presets=SHELF_REASONS,
         operator_state=operator_state(platform, found, now),
         variables=asset.variables if asset else {},
@@ -202,10 +206,10 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
         return None
 
 
-def _chart(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
+def _chart(platform: Platform, episode: Episode, now: datetime, language: Language) -> EpisodeChart | None:
     """Return the chart of an episode, None if it cannot be drawn; the page then appears without it."""
     try:
-        return chart_of(platform, episode, now)
+        return chart_of(platform, episode, now, language)
     except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # caused by data that people wrote
         logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
         return None

@@ -1,24 +1,28 @@
 """Rendering of pages from templates; all text written by people is escaped."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
-from markupsafe import Markup
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
+from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.definitions.wording.spoken import spoken_points
+from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language
 from alerting.recommendation.messages import describe_unusual
 from alerting.reporting import messages, sentences
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """Return a page for a person (None before the login). `zone`: time zone of the plant."""
-    person, zone = getattr(request.state, "person", None), request.app.state.zone
-    return _environment().get_template(template).render(person=person, zone=zone, path=request.url.path, **values)
+    """Return a page for a person (None before the login), in that person's language. `zone`: time zone of the plant."""
+    person, zone, language = getattr(request.state, "person", None), request.app.state.zone, language_of(request)
+    page = _environment().get_template(template)
+    return page.render(person=person, zone=zone, language=language, path=request.url.path, **values)
 
 
 @cache
@@ -37,35 +41,70 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean_value,
     )
+    environment.globals.update(_=_say, _n=_count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES})
     environment.filters.update(
+        t=_in_language(lambda language, text: language.translate(text)),
         instant=_zoned(messages.instant),
         moment=_zoned(messages.moment),
-        number=messages.number,
-        percent=messages.percent,
+        number=_worded(messages.number),
+        percent=_worded(messages.percent),
         sentence=lambda text: text[:1].upper() + text[1:],
-        span=lambda d: messages.seconds(d.total_seconds()) if d is not None else messages.NONE,
+        span=_in_language(lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)),
         when=_as_of_now(sentences.clock_time),
-        distance=pass_context(lambda page, value: sentences.distance(value, page["now"])),
+        distance=pass_context(lambda page, value: sentences.distance(value, page["now"], page["language"])),
         plain=_as_of_now(sentences.local_times),
-        about=sentences.about,
         full=sentences.sentence,
-        step=sentences.what_to_do,
+        step=_in_language(lambda language, episode: _translated(language, sentences.what_to_do(episode))),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),
-        state=lambda state: sentences.STATE_NAMES[state],
-        answer=sentences.answer,
-        signed=lambda share: f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}",
-        unusual=describe_unusual,
-        outcome=lambda o: messages.OUTCOME_NAMES[o],
-        verdict=lambda v: messages.VERDICT_NAMES[v],
+        state=_in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
+        answer=_worded(sentences.answer),
+        signed=_in_language(lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"),
+        unusual=_in_language(lambda language, value: language.translate(describe_unusual(value))),
+        outcome=_in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
+        verdict=_in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
+        day=_in_language(lambda language, day: language.day(day)),
+        about=_in_language(lambda language, value: sentences.about(value or timedelta(0), language)),
     )
     return environment
+
+
+def _translated(language: Language, text: str | None) -> str | None:
+    return None if text is None else language.translate(text)
+
+
+@pass_context
+def _say(page: Context, template: str, **values: Any) -> Markup:
+    """Return a template of a page, which may have markup, with its values escaped, in the language of the page."""
+    language: Language = page["language"]
+    return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
+
+
+@pass_context
+def _count(page: Context, singular: str, plural: str, number: float, **values: Any) -> Markup:
+    """Return the form of a template that fits a number."""
+    language: Language = page["language"]
+    return Markup(language.say_count(singular, plural, number, **_escaped(language, values)))  # noqa: S704 - values are escaped
+
+
+def _escaped(language: Language, values: dict[str, Any]) -> dict[str, str]:
+    return {name: escape(v if isinstance(v, Markup) else clean_text(language.show(v))) for name, v in values.items()}
 
 
 def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _in_language(format_value: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that takes the language of the page before its value."""
+    return pass_context(lambda page, *values: format_value(page["language"], *values))
+
+
+def _worded(format_value: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that formats its values in the language of the page."""
+    return pass_context(lambda page, *values: format_value(*values, language=page["language"]))
 
 
 def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
@@ -74,5 +113,5 @@ def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
 
 
 def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats its values as seen from now, in the zone of the plant."""
-    return pass_context(lambda page, *values: format_value(*values, page["now"], page["zone"]))
+    """Return a filter that formats its values as seen from now, in the zone of the plant and the language of the page."""
+    return pass_context(lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"]))

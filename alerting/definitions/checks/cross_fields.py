@@ -8,7 +8,7 @@ from croniter import croniter
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import WEEKLY, Schedule
+from alerting.definitions.fields.common import REPORT_PERIODS, WEEKLY, Schedule
 from alerting.definitions.model import (
     Definition,
     Problem,
@@ -42,10 +42,11 @@ def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
     if schedule.every < _SHORTEST:
         yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
-    for field in ("retrain", "report"):
-        cron = getattr(schedule, field)
-        if cron is not None and not _is_cron(cron) and (field, cron) != ("retrain", WEEKLY):
-            yield Fault(f"schedule.{field}", f"{cron!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
+    retrain, report = schedule.retrain, schedule.report
+    if retrain is not None and retrain != WEEKLY and not _is_cron(retrain):
+        yield Fault("schedule.retrain", f"{retrain!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
+    if report is not None and report not in REPORT_PERIODS and not _is_cron(report):
+        yield Fault("schedule.report", f"{report!r} is not a cron expression", f"write one of {', '.join(REPORT_PERIODS)}")
 
 
 @lru_cache(maxsize=10_000)

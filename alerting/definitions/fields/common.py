@@ -1,7 +1,9 @@
 """Fields that every kind of definition has: identity, guidance, schedule, notification, suppression, lateness."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -9,13 +11,22 @@ from alerting.definitions.assets import Closed, Line, Name, Paragraph, Tag
 from alerting.definitions.durations import Duration
 from alerting.definitions.hours import TimeZone
 from alerting.definitions.suppression import Suppression
+from alerting.definitions.wording.language import translatable
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+SEVERITY_NAMES: Mapping[Severity, str] = MappingProxyType({
+    "low": translatable("low"),
+    "medium": translatable("medium"),
+    "high": translatable("high"),
+    "critical": translatable("critical"),
+})  # fmt: skip
 State = Literal["draft", "active", "retired"]
 
 
 WEEKLY = "weekly"
+ReportPeriod = Literal["week", "month", "quarter"]
+REPORT_PERIODS: tuple[ReportPeriod, ...] = get_args(ReportPeriod)
 
 
 class Guidance(Closed):
@@ -36,7 +47,16 @@ class Schedule(Closed):
         "null: only for a new question, or by hand.",
     )
     report: Tag | None = Field(
-        "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
+        "0 6 * * 1",
+        description="Calendar period of the performance report, in the plant's time zone: week, month or quarter. A cron "
+        "expression, as written for earlier versions, means the shortest of these that is not shorter than the time between "
+        "its ticks; null: only by hand.",
+    )
+    report_recipients: tuple[Tag, ...] = Field(
+        (),
+        max_length=50,
+        exclude_if=lambda recipients: not recipients,
+        description="Names of configured channels that get each report, for example of an e-mail address.",
     )
     timezone: TimeZone = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
 

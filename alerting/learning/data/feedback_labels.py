@@ -17,6 +17,7 @@ import numpy.typing as npt
 from alerting.definitions.model import FeedbackUse, TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.episodes.episode import Episode, Verdict
+from alerting.episodes.misses import ReportedMiss
 from alerting.episodes.outcome import acted_within, consensus
 from alerting.readings.history import Millis, duration_millis, to_millis
 
@@ -33,13 +34,17 @@ _EFFECTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class FeedbackLabel:
-    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
+    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None.
+
+    `missed`: of a reported miss, when the problem happened; `raised` and `ends` then bound the rows that should predict it.
+    """
 
     asset: str
     raised: int
     ends: int
     acted: int | None
     verdict: Verdict | None
+    missed: int | None = None
 
 
 def collect_feedback_labels(episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
@@ -54,6 +59,16 @@ def collect_feedback_labels(episodes: Sequence[Episode], definition: TrainedDefi
             first = to_millis(min(acted)) if acted else None
             answers.append(FeedbackLabel(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
     return sorted(answers, key=lambda a: (a.raised, a.asset))
+
+
+def collect_misses(misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+    """Return the labels of the misses reported by as_of: each is the word of an operator that the problem came unannounced."""
+    window, found = definition.window, []
+    for miss in misses:
+        if miss.at <= as_of:
+            first, last = to_millis(miss.missed_at - window.until), to_millis(miss.missed_at - window.after)
+            found.append(FeedbackLabel(miss.asset, first, last, None, "true_alarm", to_millis(miss.missed_at)))
+    return sorted(found, key=lambda label: (label.raised, label.asset))
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ def relabel(
     used = 0
     for answer in answers:
         kind = _effect_of(definition.feedback, answer)
-        if kind is None or _any_in(occurred, answer.raised, answer.ends):
+        if kind is None or _any_in(occurred, *_where_data_decide(definition, answer)):
             continue
         doubtful = negative & _in_doubt(definition, answer, at)
         if kind == "confirmed":
@@ -106,19 +121,37 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
+    """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends.
+
+    Of a miss: the rows whose label window holds it.
+    """
+    if answer.missed is not None:
+        return (at >= answer.raised) & (at < answer.ends)
     evaluated_until = duration_millis(max(definition.window.until, -definition.window.after))
     since = answer.raised if answer.acted is None else answer.acted
     return (at + evaluated_until > since) & (at <= answer.ends)
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the first row at or after the raise, and all until the action: they show the situation that the alert is about."""
+    """Select the first row at or after the raise, and all until the action: they show the situation that the alert is about.
+
+    Of a miss: all rows that should have predicted it.
+    """
+    if answer.missed is not None:
+        return (at >= answer.raised) & (at < answer.ends)
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
     predicted = np.zeros(len(at), np.bool_)
     predicted[first : max(last, first + 1)] = True
     return predicted & (at <= answer.ends)
+
+
+def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
+    """Return where an occurrence in the data makes feedback unnecessary: in the outcome window; of a miss, near it."""
+    if answer.missed is None:
+        return answer.raised, answer.ends
+    near = duration_millis(definition.window.length)
+    return answer.missed - near, answer.missed + near
 
 
 def _any_in(instants: Millis, after: int, until: int) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.wording.spoken import spoken_points, spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Contribution, Episode
 
 SHOWN = 6
-CAVEAT = (
+CAVEAT = translatable(
     "Contributions add up from the usual score of the training rows to this score. They say what the model used, "
     "not what caused the problem."
 )
@@ -31,7 +31,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Bars below each other on one axis from `low` to `high`. `threshold`: where the alarm is raised, None if not known."""
+    """Bars below each other on one axis from `low` to `high`.
+
+    `threshold`: where the alarm is raised, None if not known; `alarm`: that in words.
+    """
 
     title: str
     bars: tuple[Bar, ...]
@@ -39,22 +42,27 @@ class BarChart:
     high: float
     threshold: float | None
     description: str
+    alarm: str = ""
 
     def at(self, value: float) -> float:
         """Return the position of a value in percent of the width."""
         return round(100 * (value - self.low) / (self.high - self.low), 2)
 
 
-def reasons_waterfall(episode: Episode, asset: Asset | None) -> BarChart | None:
+def reasons_waterfall(episode: Episode, asset: Asset | None, language: Language = ENGLISH) -> BarChart | None:
     """Return how the variables lead to the risk: the newest one of an open prediction, else that of the raise."""
     newest = episode.present if episode.condition == "open" else None
     titles = {name: variable.title for name, variable in asset.variables.items() if variable.title} if asset else {}
     why, score = (newest.contributions, newest.risk) if newest else (episode.contributions, episode.evaluation.value)
-    return waterfall(why, score, episode.evaluation.threshold, titles) if episode.is_prediction else None
+    return waterfall(why, score, episode.evaluation.threshold, titles, language) if episode.is_prediction else None
 
 
 def waterfall(
-    contributions: Sequence[Contribution], score: float | None, threshold: float | None, titles: Mapping[str, str]
+    contributions: Sequence[Contribution],
+    score: float | None,
+    threshold: float | None,
+    titles: Mapping[str, str],
+    language: Language = ENGLISH,
 ) -> BarChart | None:
     """Return the steps from the usual score to this one, the largest first; the smallest ones together. None without any.
 
@@ -65,44 +73,48 @@ def waterfall(
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
     steps = [(titles.get(c.variable, c.variable), c.share) for c in ranked[:SHOWN]]
     if others := ranked[SHOWN:]:
-        steps.append((f"{len(others)} others", sum(c.share for c in others)))
+        steps.append((language.say_count("{number} other", "{number} others", len(others)), sum(c.share for c in others)))
     level = score - sum(share for _, share in steps)
-    bars = [Bar("Usual score", min(0.0, level), max(0.0, level), "usual", spoken_share(level))]
+    bars = [Bar(language.say("Usual score"), min(0.0, level), max(0.0, level), "usual", language.share(level))]
     for title, share in steps:
-        text = f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}"
+        text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
         bars.append(Bar(title, min(level, level + share), max(level, level + share), "up" if share >= 0 else "down", text))
         level += share
-    bars.append(Bar("Risk", 0.0, score, "risk", spoken_share(score)))
+    bars.append(Bar(language.say("Risk"), 0.0, score, "risk", language.share(score)))
     summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    return _chart("From the usual score to this risk", bars, threshold, summary)
+    return _chart(language.say("From the usual score to this risk"), bars, threshold, summary, language)
 
 
-def risk_steps(episode: Episode) -> BarChart | None:
+def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | None:
     """Return the risk at the raise, now, and after the advised change, with the threshold; None without advice that lowers it."""
     advice = episode.advice if episode.condition == "open" else episode.recommendation
     at_raise, threshold = episode.evaluation.value, episode.evaluation.threshold
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
-    bars = [Bar("At the raise", 0.0, at_raise, "risk", spoken_share(at_raise))]
+    bars = [Bar(language.say("At the raise"), 0.0, at_raise, "risk", language.share(at_raise))]
     if episode.present is not None and episode.condition == "open":
-        bars.append(Bar("Now", 0.0, episode.present.risk, "risk", spoken_share(episode.present.risk)))
+        now = episode.present.risk
+        bars.append(Bar(language.say("Now"), 0.0, now, "risk", language.share(now)))
     if advice.changes and advice.risk_after < advice.risk_before:
-        bars.append(Bar("With this change", 0.0, advice.risk_after, "after", spoken_share(advice.risk_after)))
+        after = advice.risk_after
+        bars.append(Bar(language.say("With this change"), 0.0, after, "after", language.share(after)))
     if len(bars) == 1:
         return None
-    return _chart("Risk", bars, threshold, ", ".join(f"{bar.label.lower()} {bar.text}" for bar in bars))
+    return _chart(language.say("Risk"), bars, threshold, ", ".join(f"{bar.label} {bar.text}" for bar in bars), language)
 
 
-def importance_bars(importance: Mapping[str, float], titles: Mapping[str, str]) -> BarChart | None:
+def importance_bars(importance: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH) -> BarChart | None:
     """Return the mean size of each variable's share in a score, the largest first; None without any."""
     ranked = sorted(((name, share) for name, share in importance.items() if share > 0), key=lambda item: -item[1])
-    bars = [Bar(titles.get(name, name), 0.0, share, "risk", spoken_points(share)) for name, share in ranked]
+    bars = [Bar(titles.get(name, name), 0.0, share, "risk", language.points(share)) for name, share in ranked]
     summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    return _chart("Mean size of each variable's contribution to the score", bars, None, summary) if bars else None
+    title = language.say("Mean size of each variable's contribution to the score")
+    return _chart(title, bars, None, summary, language) if bars else None
 
 
-def _chart(title: str, bars: Sequence[Bar], threshold: float | None, summary: str) -> BarChart:
+def _chart(title: str, bars: Sequence[Bar], threshold: float | None, summary: str, language: Language) -> BarChart:
     values = [value for bar in bars for value in (bar.start, bar.end)] + ([] if threshold is None else [threshold])
     low, high = min(0.0, *values), max(*values, 1e-6)
-    alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
-    return BarChart(title, tuple(bars), low, high + 0.02 * (high - low), threshold, f"{title}: {summary}{alarm}")
+    alarm = "" if threshold is None else language.say("alarm at {threshold}", threshold=language.share(threshold))
+    described = f"{title}: {summary}{'; ' if alarm else ''}{alarm}"
+    return BarChart(title, tuple(bars), low, high + 0.02 * (high - low), threshold, described, alarm)

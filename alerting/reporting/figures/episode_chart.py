@@ -13,7 +13,7 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis
 
@@ -50,6 +50,10 @@ class Panel:
         """Return name and unit."""
         return f"{self.name}, {self.unit}" if self.unit else self.name
 
+    def show(self, value: float, language: Language, digits: int = 4) -> str:
+        """Return a value as the chart shows it."""
+        return language.share(value) if self.share else language.digits(f"{value:.{digits}g}")
+
 
 @dataclass(frozen=True)
 class EpisodeChart:
@@ -72,8 +76,8 @@ class EpisodeChart:
 def problem_levels(problem: Problem) -> tuple[Level, ...]:
     """Return the limits of a problem, or its value if that is a number."""
     if isinstance(problem.equals, float):
-        return (Level(problem.equals, "problem"),)
-    return tuple(Level(value, "limit") for value in (problem.below, problem.above) if value is not None)
+        return (Level(problem.equals, translatable("problem")),)
+    return tuple(Level(value, translatable("limit")) for value in (problem.below, problem.above) if value is not None)
 
 
 def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
@@ -82,7 +86,7 @@ def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
         return ()
     several, found = definition.levels is not None, []
     for level in levels_on(definition, asset):
-        label = level.severity if several else "limit"
+        label = level.severity if several else translatable("limit")
         numbers = [level.below, level.above, *(level.inside or ())]
         if isinstance(level.equals, float | int) and not isinstance(level.equals, bool):
             numbers.append(float(level.equals))
@@ -145,26 +149,25 @@ def _is_open(episode: Episode) -> bool:
     return episode.condition == "open"
 
 
-def describe(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
+def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return the text alternative of the chart."""
-    span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
-    return f"{'; '.join(_describe_panel(panel) for panel in chart.panels)}; {span}"
+    start, end = _stamp(chart.start, zone, language), _stamp(chart.end, zone, language)
+    panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
+    return f"{panels}; {language.say('from {start} to {end}', start=start, end=end)}"
 
 
-def _describe_panel(panel: Panel) -> str:
+def _describe_panel(panel: Panel, language: Language) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
-
-    def format_value(value: float) -> str:
-        return spoken_share(value) if panel.share else f"{value:.4g}"
-
-    low, high, last = (format_value(float(v)) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
-    limits = "".join(f", {level.label} {format_value(level.value)}{unit}" for level in panel.levels)
-    return f"{panel.name} {low} to {high}{unit}, last {last}{unit}{limits}"
+    low, high, last = (panel.show(float(v), language) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
+    limits = "".join(f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}" for level in panel.levels)
+    name = language.translate(panel.name)
+    shown = language.say("{name} {low} to {high}, last {last}", name=name, low=low, high=f"{high}{unit}", last=f"{last}{unit}")
+    return f"{shown}{limits}"
 
 
-def _stamp(value: datetime, zone: tzinfo) -> str:
+def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
     local = value.astimezone(zone)
-    return f"{local.day} {local:%b %H:%M}"
+    return f"{language.month_day(local)} {local:%H:%M}"
 
 
 def lines(panel: Panel) -> list[tuple[Millis, Floats]]:

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import from_millis
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.chart_style import chart_style
@@ -26,7 +26,7 @@ _COLOURS = {"usual": MUTED, "up": CHOSEN, "down": GOOD, "risk": MAIN, "after": G
 _STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}
 
 
-def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = ()) -> bytes:
+def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH) -> bytes:
     """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below them the bars."""
     heights = [HEIGHT_PX * (0.4 + 0.6 * len(chart.panels)), *(TITLE_PX + BAR_PX * len(one.bars) for one in bars)]
     with matplotlib.rc_context(_STYLE):
@@ -34,9 +34,9 @@ def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = 
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         axes = parts[0].subplots(len(chart.panels), sharex=True, squeeze=False)[:, 0]
         for axis, panel in zip(axes, chart.panels, strict=True):
-            _draw(axis, panel, chart)
+            _draw(axis, panel, chart, language)
         for part, one in zip(parts[1:], bars, strict=True):
-            _draw_bars(part.subplots(), one)
+            _draw_bars(part, one)
         axes[-1].xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
         axes[-1].xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
         axes[-1].set_xlabel(f"{chart.raised_at.astimezone(zone):%Z}", loc="right", color=MUTED, fontsize=6)
@@ -45,7 +45,7 @@ def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = 
     return buffer.getvalue()
 
 
-def _draw(axis: Axes, panel: Panel, chart: EpisodeChart) -> None:
+def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> None:
     scale = 100.0 if panel.share else 1.0
     start, end = chart.raised_at, max(chart.raised_at, chart.closed_at or chart.now or chart.end)
     axis.axvspan(*_days([start, end]), color=CHOSEN, alpha=0.12, linewidth=0)
@@ -58,14 +58,18 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart) -> None:
     for level in panel.levels:
         if low <= level.value <= high:
             axis.axhline(level.value * scale, color=INK, linewidth=1, linestyle="--")
-            label = f"{level.label} {spoken_share(level.value) if panel.share else format(level.value, '.4g')}"
-            axis.annotate(label, (0.01, level.value * scale), (0, 2), ("axes fraction", "data"), "offset points", fontsize=6)
-    axis.set_title("Risk, %" if panel.share else panel.heading)
+            below = -7 if level.value > low + 0.85 * (high - low) else 2
+            label = f"{language.translate(level.label)} {panel.show(level.value, language)}"
+            axis.annotate(label, (0.01, level.value * scale), (0, below), ("axes fraction", "data"), "offset points", fontsize=6)
+    axis.set_title(language.say("Risk, %") if panel.share else panel.heading)
+    if language.code != "en":
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
     axis.set_ylim(low * scale, high * scale)
     axis.set_xlim(*_days([chart.start, chart.end]))
 
 
-def _draw_bars(axis: Axes, chart: BarChart) -> None:
+def _draw_bars(part: SubFigure, chart: BarChart) -> None:
+    axis = part.subplots()
     places = range(len(chart.bars))
     widths = [bar.end - bar.start for bar in chart.bars]
     axis.barh(
@@ -80,8 +84,8 @@ def _draw_bars(axis: Axes, chart: BarChart) -> None:
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
-    alarm = "" if chart.threshold is None else f"; alarm at {spoken_share(chart.threshold)}"
-    axis.set_title(f"{chart.title}{alarm}")
+    title = f"{chart.title}; {chart.alarm}" if chart.alarm else chart.title
+    part.suptitle(title, x=0.02, ha="left", fontsize=8, color=INK)
 
 
 def _days(instants: list[datetime]) -> list[float]:

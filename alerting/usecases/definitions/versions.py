@@ -8,6 +8,7 @@ from typing import NamedTuple
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import DecisionRecord
 
@@ -34,7 +35,9 @@ def describe_answer(answering: Revision | None, awaited: int | None) -> str | No
     """Describe which revision answers while a newer one has no champion yet; None if none is awaited."""
     if answering is None or awaited is None:
         return None
-    return f"answers revision {answering.number}; revision {awaited} is being trained"
+    return translatable(
+        "answers revision {number}; revision {awaited} is being trained", number=str(answering.number), awaited=str(awaited)
+    )
 
 
 def answer_at(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime) -> Answer:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.model import Problem
+from alerting.definitions.wording.language import translatable
 from alerting.detection.messages import current_value_message, unknown_since_message
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, Readings
@@ -30,7 +31,7 @@ def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) ->
     if episode.phase != "happening" or episode.happening_at is None or asset is None or problem is None:
         return None
     if problem.variable is None:
-        return Progress(True, "Its event has no end yet.")
+        return Progress(True, translatable("Its event has no end yet."))
     return _last_value(platform.readings, asset, problem, problem.variable, episode.happening_at, now)
 
 

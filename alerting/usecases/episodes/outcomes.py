@@ -10,6 +10,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import NOT_YET, find_problems, problem_delay, problem_samples
 from alerting.episodes.episode import Episode, OutcomeRecord
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
@@ -65,10 +66,34 @@ def update_outcome(platform: OutcomePorts, episode_id: str, as_of: datetime, cor
     return changed
 
 
+def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Episode:
+    """Return an episode as it was known at `as_of`: without later feedback, with the outcome that was determined by then."""
+    determined = [t.at for t in episode.transitions if t.kind == "outcome"]
+    given = tuple(f for f in episode.feedback if f.at <= as_of)
+    if len(given) == len(episode.feedback) and all(at <= as_of for at in determined):
+        return episode
+    before = replace(
+        episode,
+        feedback=given,
+        closed_at=_by(episode.closed_at, as_of),
+        prediction_ended_at=_by(episode.prediction_ended_at, as_of),
+        transitions=tuple(t for t in episode.transitions if t.at <= as_of),
+    )
+    earlier = [at for at in determined if at <= as_of]
+    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    if not earlier or revision is None:
+        return replace(before, outcome_record=None)
+    return replace(before, outcome_record=_outcome_record(platform, before, revision.definition, max(earlier))[0])
+
+
+def _by(at: datetime | None, as_of: datetime) -> datetime | None:
+    return at if at is not None and at <= as_of else None
+
+
 def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, next_due: datetime | None, as_of: datetime) -> Episode:
     if outcome_record == episode.outcome_record:
         return replace(episode, outcome_due_at=next_due)
-    reason = f"{outcome_record.outcome}: {outcome_record.reason}"
+    reason = translatable("{outcome}: {reason}", outcome=outcome_record.outcome, reason=outcome_record.reason)
     return episode.then("outcome", as_of, reason, outcome_record=outcome_record, outcome_due_at=next_due)
 
 
@@ -81,10 +106,12 @@ def _outcome_record(
     window = _outcome_window(platform, definition, episode)
     asset = platform.assets.get(episode.asset)
     if asset is None and episode.asset in platform.assets.faulty():  # determined once it is corrected
-        unknown = Observed("unknown", reason="the document of the asset is faulty")
+        unknown = Observed("unknown", reason=translatable("the document of the asset is faulty"))
         return episode.outcome_record or determine_outcome(True, unknown, False, verdict), as_of + _TRY_AGAIN
     if asset is None:
-        return determine_outcome(True, Observed("unknown", reason="the asset no longer exists"), False, verdict), None
+        return determine_outcome(
+            True, Observed("unknown", reason=translatable("the asset no longer exists")), False, verdict
+        ), None
     mature_at = _mature_at(platform, definition.problem, asset, window.end)
     observed = _observe(platform, asset, definition, definition.problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
@@ -136,7 +163,7 @@ def _observe(
         at = from_millis(int(inside[0]))
         return Observed("too_late" if at < window.in_time_from else "in_time", at)
     if as_of < mature_at:
-        return Observed("unknown", reason=f"the outcome is known at {mature_at.isoformat()}")
+        return Observed("unknown", reason=translatable("the outcome is known at {when}", when=mature_at.isoformat()))
     return _without_occurrence(problem, history, window, as_of)
 
 
@@ -160,9 +187,12 @@ def _without_occurrence(problem: Problem, history: History, window: _OutcomeWind
     ts, _ = problem_samples(problem, history)
     samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(window.start)) & (samples <= to_millis(window.end))).any():
-        return Observed("unknown", reason="no data within the outcome window")
+        return Observed("unknown", reason=translatable("no data within the outcome window"))
     if to_millis(window.end + problem.hold) > last_known_instant(problem, history, ts, to_millis(as_of)):
         return Observed(
-            "unknown", reason=f"the data end at {from_millis(int(samples[-1])).isoformat()}, before the outcome window"
+            "unknown",
+            reason=translatable(
+                "the data end at {when}, before the outcome window", when=from_millis(int(samples[-1])).isoformat()
+            ),
         )
     return Observed("no")

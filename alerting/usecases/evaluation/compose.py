@@ -6,6 +6,7 @@ from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Revision
+from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
@@ -94,9 +95,9 @@ def _steps_of_earlier(target: Composition, evaluation: TargetEvaluation) -> dict
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
     """Add a new episode, muted or with its notifications."""
     as_of = target.as_of
-    reason = "continues" if episode.continues else "first notification"
+    reason: str = translatable("continues") if episode.continues else translatable("first notification")
     if episode.late_data_status:
-        reason = f"known since {as_of.isoformat()}, from late data"
+        reason = translatable("known since {when}, from late data", when=as_of.isoformat())
     if more:
         reason += f"; {more} more since {spoken_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
     silence = silence_at_raise(target.platform, target.definition, episode, as_of)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, Revision, Severity
+from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
@@ -23,7 +24,12 @@ def new_episodes(
         if step.kind == "raised" and part.revision is not None:
             raised = _raise_episode(step, part.revision, asset, result, detected_at or step.at)
             if (note := describe_answer(part.revision, part.awaited)) is not None:
-                raised = replace(raised, evaluation=replace(raised.evaluation, reason=f"{raised.evaluation.reason} ({note})"))
+                raised = replace(
+                    raised,
+                    evaluation=replace(
+                        raised.evaluation, reason=translatable("{reason} ({note})", reason=raised.evaluation.reason, note=note)
+                    ),
+                )
             found[key] = replace(raised, backfilled=backfilled)
         elif key in found:
             found[key] = with_step(found[key], step, part, result)
@@ -91,10 +97,21 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, result: Targe
         return close(episode, step)
     if step.kind == "closed":
         other = part.revision is not None and part.revision.number != episode.revision
-        return close(episode, step, f" (evaluated by revision {part.revision.number})" if other and part.revision else "")
+        return close(
+            episode,
+            step,
+            translatable(" (evaluated by revision {revision})", revision=str(part.revision.number))
+            if other and part.revision
+            else "",
+        )
     if step.kind == "severity" and step.severity is not None:
         why = result.changes.get(step.at)
-        return _with_severity(episode, step, step.severity, f"{step.reason}: {why}" if why else step.reason)
+        return _with_severity(
+            episode,
+            step,
+            step.severity,
+            translatable("{change}: {reason}", change=step.reason, reason=why) if why else step.reason,
+        )
     return episode.then(step.kind, step.at, step.reason)
 
 
@@ -107,5 +124,5 @@ def close(episode: Episode, step: Step, by: str = "") -> Episode:
     if episode.condition == "closed":
         return episode
     ended = episode.prediction_ended_at or step.prediction_ended_at
-    reason = step.reason + by
+    reason = joined("", step.reason, by) if by else step.reason
     return episode.then("closed", step.at, reason, condition="closed", closed_at=step.at, prediction_ended_at=ended)

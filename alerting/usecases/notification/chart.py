@@ -6,10 +6,11 @@ from itertools import islice
 import numpy as np
 
 from alerting.definitions.assets import Asset, types_of
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.kinds.kind import Charted
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, Picture, Readings, Wanted
+from alerting.ports import ChartPorts, DeliveryPorts, Picture, Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
@@ -22,20 +23,29 @@ _MOST_READINGS = 8_000
 _LONGEST = timedelta(days=31)
 
 
-def draw_episode(platform: ChartPorts, episode: Episode, now: datetime) -> Picture | None:
+def draw_episode(platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
     from alerting.reporting.figures.episode_picture import episode_image
 
-    chart = chart_of(platform, episode, now)
+    chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
-    found = (risk_steps(episode), reasons_waterfall(episode, platform.assets.get(episode.asset)))
+    found = (risk_steps(episode, language), reasons_waterfall(episode, platform.assets.get(episode.asset), language))
     bars = [one for one in found if one is not None]
-    description = ". ".join([describe(chart, platform.zone), *(one.description for one in bars)])
-    return Picture(episode_image(chart, platform.zone, bars), description)
+    description = ". ".join([describe(chart, platform.zone, language), *(one.description for one in bars)])
+    return Picture(episode_image(chart, platform.zone, bars, language), description)
 
 
-def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeChart | None:
+def draw_report(platform: DeliveryPorts, id: str) -> Picture | None:
+    """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
+    from alerting.reporting.life.picture import report_picture
+
+    content = platform.reports.content(id)
+    drawn = report_picture(content.metrics, platform.zone) if content is not None else None
+    return None if drawn is None else Picture(drawn.png, drawn.description)
+
+
+def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH) -> EpisodeChart | None:
     """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
     For a model's episode: the risk with its threshold, the variable of the problem with its limit, and each variable that the
@@ -50,7 +60,7 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeCh
     span = platform.readings.span(asset.name)
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
-    start, cut = _start(platform.readings, asset, charted.variable, episode.raised_at, stop)
+    start, cut = _start(platform.readings, asset, charted.variable, episode.raised_at, stop, language)
     panels = []
     if charted.scored:
         panels.append(_risk(platform, episode, start, stop))
@@ -58,7 +68,7 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime) -> EpisodeCh
         panels.append(_readings(platform.readings, asset, charted.variable, start, stop, charted))
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
-            advised = Charted(variable, (Level(value, "advised"),))
+            advised = Charted(variable, (Level(value, translatable("advised")),))
             panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
     return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
 
@@ -79,7 +89,9 @@ def _over_at(episode: Episode) -> datetime | None:
     return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
 
 
-def _start(readings: Readings, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
+def _start(
+    readings: Readings, asset: Asset, variable: str | None, raised: datetime, stop: datetime, language: Language
+) -> tuple[datetime, str]:
     """Return the start of the chart, and a note on what is left out to bound the number of readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
@@ -93,7 +105,7 @@ def _start(readings: Readings, asset: Asset, variable: str | None, raised: datet
     longest = min(max(pace * _MOST_READINGS, _BEFORE[0]), _LONGEST)
     if stop - (raised - before) <= longest:
         return raised - before, ""
-    return stop - longest, f"only the last {about(longest)} are drawn"
+    return stop - longest, language.say("only the last {duration} are drawn", duration=about(longest, language))
 
 
 def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
@@ -127,6 +139,6 @@ def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetim
         return None
     at = np.array(sorted(found), np.int64)
     values = np.array([found[t] for t in at.tolist()], np.float64)
-    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, "alarm at"),)
+    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, translatable("alarm at")),)
     stride = timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
-    return new_panel(Panel("Risk", None, at, values, levels, share=True, hold=3 * stride))
+    return new_panel(Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride))

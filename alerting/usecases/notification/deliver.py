@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.routes import Route
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
+from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import after_failure, retry_delay
@@ -19,10 +21,10 @@ from alerting.ports.notifications import Change
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
-from alerting.usecases.notification.chart import draw_episode
+from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import content_message, message, shelf_message
 from alerting.usecases.notification.muting import tend_shelves, withhold
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import language_of, read_routes
 from alerting.usecases.notification.schedule import announce_due
 from alerting.usecases.notification.summaries import summarise, waits_for_others
 
@@ -66,8 +68,17 @@ class _Round:
     @cached_property
     def acknowledging(self) -> frozenset[str]:
         """Return the routes whose messages may acknowledge by a link; none without links."""
-        routes = read_routes(self.platform.routes)[0] if self.platform.links else []
+        routes = self.routes.values() if self.platform.links else ()
         return frozenset(route.name for route in routes if route.acknowledge_by_link)
+
+    @cached_property
+    def routes(self) -> dict[str, Route]:
+        """Return the valid routes by name."""
+        return {route.name: route for route in read_routes(self.platform.routes)[0]}
+
+    def language_of(self, notification: Notification) -> Language:
+        """Return the language of a message: that of its route, else the plant's."""
+        return language_of(self.routes.get(notification.route or ""), self.platform.language)
 
     def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
@@ -169,14 +180,23 @@ def _deliver(current_round: _Round, claimed: Notification, episode: Episode | No
 
 
 def _message(current_round: _Round, notification: Notification, episode: Episode | None, at: datetime) -> Message:
-    platform = current_round.platform
+    platform, reads = current_round.platform, current_round.language_of(notification)
     if episode is not None:
         conflicts = _conflicts(platform.episodes, episode)
-        plain = message(episode, notification, platform.links, current_round.acknowledging, at, platform.zone, conflicts)
-        return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
+        acknowledging = current_round.acknowledging
+        plain = message(episode, notification, platform.links, acknowledging, at, platform.zone, conflicts, reads)
+        return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads))
     if notification.shelf is not None and (shelf := platform.shelves.get(notification.shelf)) is not None:
-        return shelf_message(shelf, notification, at, platform.zone)
-    return content_message(notification, at, platform.zone)
+        return shelf_message(shelf, notification, at, platform.zone, reads)
+    plain = content_message(notification, at, platform.zone, reads)
+    return _with_report(platform, plain, reads) if "report" in plain.payload else plain
+
+
+def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
+    """Return the message on a report with its link and its main picture."""
+    id = str(plain.payload["report"])
+    links = (platform.links.page(f"/reports/{id}", reads.say("Open the report")),) if platform.links else ()
+    return replace(plain, links=links, draw=lambda: draw_report(platform, id))
 
 
 def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
@@ -237,13 +257,18 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     if not channels:
         names = ", ".join([r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
-    results = {}
+    results, reads = {}, language_of(route, platform.language)
     for channel in channels:
         test_message = Message(
             f"test:{now.isoformat()}:{channel}",
-            "Test message of alerting",
-            f"This is a test, sent by {actor} {clock_time(now, now, platform.zone)}. No alarm is raised and no action is needed.",
+            reads.say("Test message of alerting"),
+            reads.say(
+                "This is a test, sent by {person} {when}. No alarm is raised and no action is needed.",
+                person=actor,
+                when=clock_time(now, now, platform.zone, reads),
+            ),
             {"test": True, "route": route.name if route else None, "channel": channel},
+            language=reads.code,
         )
         failure = _attempt(platform, channel, lambda test_message=test_message: test_message)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)

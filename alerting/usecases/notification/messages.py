@@ -1,18 +1,20 @@
 """Message texts and payloads of notifications, for people and systems."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
-from alerting.definitions.model import Severity
+from alerting.definitions.model import SEVERITY_NAMES, Severity
+from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
 from alerting.episodes.episode import Change, Episode, RecommendationResult, TransitionKind
-from alerting.episodes.predictions import HORIZON_PASSED, UNIT_PASSED
+from alerting.episodes.predictions import HORIZON_PASSED
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
+from alerting.reporting.messages import GUIDANCE_NAMES
 from alerting.reporting.sentences import (
     about,
     advice_shown,
@@ -28,14 +30,42 @@ from alerting.reporting.sentences import (
 )
 from alerting.reporting.sentences import message as in_one_line
 
-FIRST = "first notification"
+FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
-_ENDS = {
-    HORIZON_PASSED: "the predicted time has passed without the problem",
-    UNIT_PASSED: UNIT_PASSED,
-    NOT_FOUND_AGAIN: "data that came late show no reason for it",
+_ENDS: Mapping[str, str] = {
+    HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
+    NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
 }
+_ALERT = template("{severity}: {title} on {asset}")
+_SUBJECTS = {
+    "severity_rose": template("Worse: {alert}"),
+    "repeated": template("Still open after {duration}: {alert}"),
+    "escalated": template("Not acknowledged for {duration}: {alert}"),
+    "reopened": template("Not over: {alert}"),
+    "unmuted": template("No longer muted, still open: {alert}"),
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The view of one message: the instant of its delivery, the zone of its times, its language."""
+
+    now: datetime
+    zone: tzinfo = UTC
+    language: Language = ENGLISH
+
+    def clock(self, value: datetime) -> str:
+        """Return an instant as its reader sees it."""
+        return clock_time(value, self.now, self.zone, self.language)
+
+    def full(self, text: str) -> str:
+        """Return a text of the platform as a sentence in the reader's language and times."""
+        return sentence(local_times(text, self.now, self.zone, self.language))
+
+    def say(self, text: str, /, **values: str) -> str:
+        """Return a template in the reader's language."""
+        return self.language.say(text, **values)
 
 
 def message(
@@ -46,128 +76,165 @@ def message(
     now: datetime | None = None,
     zone: tzinfo = UTC,
     conflicts: Sequence[str] = (),
+    language: Language = ENGLISH,
 ) -> Message:
     """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its delivery; times are those of `zone`.
-    `conflicts`: sentences on open alerts of the asset with the opposite advice.
+    `conflicts`: sentences on open alerts of the asset with the opposite advice. The payload is for programs, and in English.
     """
-    instant = now or notification.created_at
-    subject = _subject(episode, notification, instant)
+    reader = Reader(now or notification.created_at, zone, language)
+    subject = _subject(episode, notification, reader)
     details = _DETAILS.get(notification.transition, _open_lines)
-    lines = [subject, *(local_times(line, instant, zone) for line in details(episode, notification, instant, zone))]
-    lines += conflicts if notification.transition not in _DETAILS else ()
-    plain = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
+    lines = [subject, *details(episode, notification, reader)]
+    lines += [language.translate(one) for one in conflicts] if notification.transition not in _DETAILS else ()
+    text, payload = "\n".join(lines), _payload(episode, notification)
+    plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:
         return plain
     acknowledge = notification.route in acknowledging and episode.condition == "open" and episode.acknowledged is None
-    return replace(plain, links=links.of(episode.id, notification.channel, acknowledge))
+    made = links.of(episode.id, notification.channel, acknowledge)
+    return replace(plain, links=tuple(replace(link, label=language.translate(link.label)) for link in made))
 
 
-def content_message(notification: Notification, now: datetime, zone: tzinfo = UTC) -> Message:
+def content_message(notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> Message:
     """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
-    return Message(notification.key, content.subject, local_times(content.text, now, zone), content.payload)
+    text = local_times(content.text, now, zone, language)
+    return Message(notification.key, content.subject, text, content.payload, language=language.code)
 
 
-def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
+def shelf_message(
+    shelf: Shelf,
+    notification: Notification,
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+) -> Message:
     """Return the reminder that recipients get shortly before a shelf ends."""
-    instant = now or notification.created_at
+    reader = Reader(now or notification.created_at, zone, language)
     until = shelf.until.isoformat() if shelf.until else ""
-    subject = f"Shelf ends soon: {shelf.definition} on {shelf.asset}"
-    ends = f"{clock_time(shelf.until, instant, zone)} ({distance(shelf.until, instant)})" if shelf.until else "by hand"
+    target = {"definition": shelf.definition, "asset": shelf.asset}
+    subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
+    ends = (
+        f"{reader.clock(shelf.until)} ({distance(shelf.until, reader.now, language)})" if shelf.until else reader.say("by hand")
+    )
+    since, reason = reader.clock(shelf.since), language.translate(shelf.reason)
     lines = [
         f"{subject}: {ends}",
-        f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.actor}: {shelf.reason}",
-        "It ends by itself; an alarm that is still open then is sent at once.",
-        f"To shelve it for longer: alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
+        reader.say("Shelved since {since} by {person}: {reason}", since=since, person=shelf.actor, reason=reason),
+        reader.say("It ends by itself; an alarm that is still open then is sent at once."),
+        reader.say(
+            "To shelve it for longer: {command}",
+            command=f"alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
+        ),
     ]
     payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
-    return Message(notification.key, subject, "\n".join(lines), payload)
+    return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
 
 
-def _subject(episode: Episode, notification: Notification, now: datetime) -> str:
+def _subject(episode: Episode, notification: Notification, reader: Reader) -> str:
     """Return the subject line: first what has happened, then the severity, then title and asset."""
-    alert, open_for = f"{episode.title} on {episode.asset}", about(now - episode.raised_at)
+    alert = reader.say("{title} on {asset}", title=episode.title, asset=episode.asset)
     if notification.transition == "closed" and episode.withdrawn:
-        return f"Withdrawn: {alert}"
+        return reader.say("Withdrawn: {alert}", alert=alert)
     if notification.transition == "closed":
         at_once = episode.happening_at is not None and episode.happening_at == episode.closed_at
-        return f"{'It happened' if at_once else 'Over'}: {alert}"
+        return reader.say("It happened: {alert}", alert=alert) if at_once else reader.say("Over: {alert}", alert=alert)
     if notification.transition == "happening":
-        return f"It is happening: {alert}"
+        return reader.say("It is happening: {alert}", alert=alert)
     if notification.transition == "corrected":
-        return f"{'It is not happening' if NOT_HAPPENING in notification.reason else 'It happened after all'}: {alert}"
-    happened = {
-        "severity_rose": "Worse: ",
-        "repeated": f"Still open after {open_for}: ",
-        "escalated": f"Not acknowledged for {open_for}: ",
-        "reopened": "Not over: ",
-        "unmuted": "No longer muted, still open: ",
-    }
-    return f"{happened.get(notification.transition, '')}{_severity(episode, notification).upper()}: {alert}"
+        if NOT_HAPPENING in notification.reason:
+            return reader.say("It is not happening: {alert}", alert=alert)
+        return reader.say("It happened after all: {alert}", alert=alert)
+    severity = reader.language.translate(SEVERITY_NAMES[_severity(episode, notification)]).upper()
+    alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=episode.asset)
+    subject = _SUBJECTS.get(notification.transition)
+    return reader.say(subject, alert=alarm, duration=about(reader.now - episode.raised_at, reader.language)) if subject else alarm
 
 
-def _end_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of an ended episode: its duration, why it ended, and what remains to be done."""
     happening_at = None if episode.withdrawn else episode.happening_at
-    lasted = time_range(happening_at or episode.raised_at, episode.closed_at or now, now, zone)
-    reason = _ENDS.get(notification.reason, notification.reason)
+    begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
+    lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
+    reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
     lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
     if happening_at is not None:
-        before = about(happening_at - episode.raised_at)
-        lines += [f"It happened: {sentence(happening_reason(episode) or '')}", f"It was predicted {before} before."]
-    lines.append(f"It was: {sentence(episode.evaluation.reason)}")
+        lines += [
+            reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or "")),
+            reader.say("It was predicted {duration} before.", duration=about(happening_at - episode.raised_at, reader.language)),
+        ]
+    lines.append(reader.say("It was: {reason}", reason=reader.full(episode.evaluation.reason)))
     if episode.severity_peak not in (None, episode.severity):
-        lines.append(f"Worst severity: {episode.severity_peak}.")
+        lines.append(_worst(episode, reader))
     if episode.acknowledged is None:
-        lines.append("It was not acknowledged.")
+        lines.append(reader.say("It was not acknowledged."))
     return lines
 
 
-def _corrected_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+def _worst(episode: Episode, reader: Reader) -> str:
+    peak = SEVERITY_NAMES[episode.severity_peak or episode.severity]
+    return reader.say("Worst severity: {severity}.", severity=reader.language.translate(peak))
+
+
+def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of a correction: what was said before, and what is known now."""
-    raised = f"It was predicted {clock_time(episode.raised_at, now, zone)}: {sentence(episode.evaluation.reason)}"
-    return [sentence(notification.reason), raised]
+    when, reason = reader.clock(episode.raised_at), reader.full(episode.evaluation.reason)
+    return [reader.full(notification.reason), reader.say("It was predicted {when}: {reason}", when=when, reason=reason)]
 
 
-def _open_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+def _open_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
-    lines = _change_lines(episode, notification, now, zone)
-    since = f"{clock_time(episode.raised_at, now, zone)} ({distance(episode.raised_at, now)})"
+    lines = _change_lines(episode, notification, reader)
+    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
+    expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
     if episode.happening_at is not None:
-        lines.append(f"Predicted {since}: {sentence(episode.evaluation.reason)}")
+        lines.append(reader.say("Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason)))
+    elif expected:
+        lines.append(reader.say("Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected)))
     else:
-        expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
-        lines.append(f"Since {since}{f'; expected by {clock_time(expected, now, zone)}' if expected else ''}.")
+        lines.append(reader.say("Since {when}.", when=since))
     if episode.condition == "open":
-        lines += _advice_lines(episode)
+        lines += _advice_lines(episode, reader)
     if notification.transition != "repeated":
-        strongest, weaker = reasons(episode)
-        lines += [f"Why: {sentence(c.message)}" for c in strongest]
-        lines += ["(This is what the model used, not a proven cause.)"] if strongest else []
-        if weaker:
-            lines.append(f"{len(weaker)} weaker reason{'s' if len(weaker) > 1 else ''} on the page of the episode.")
-        lines += [f"{name.capitalize()}: {episode.guidance[name]}" for name in _EXPLAINED if name in episode.guidance]
+        lines += _reason_lines(episode, reader)
     if notification.transition not in _SELF_EVIDENT and notification.reason != FIRST:
-        lines.append(f"You receive this because: {notification.reason}.")
+        reason = _local(notification.reason, reader)
+        lines.append(reader.say("You receive this because: {reason}.", reason=reason))
     return lines
 
 
-def _advice_lines(episode: Episode) -> list[str]:
+def _reason_lines(episode: Episode, reader: Reader) -> list[str]:
+    """Return the lines on why: the strongest contributions, then what the engineer wrote."""
+    strongest, weaker = reasons(episode)
+    lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
+    lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
+    if weaker:
+        count = reader.language.say_count(
+            "{number} weaker reason on the page of the episode.",
+            "{number} weaker reasons on the page of the episode.",
+            len(weaker),
+        )
+        lines.append(count)
+    named = ((reader.language.translate(GUIDANCE_NAMES[name]), episode.guidance.get(name)) for name in _EXPLAINED)
+    return [*lines, *(reader.say("{name}: {text}", name=name, text=text) for name, text in named if text)]
+
+
+def _advice_lines(episode: Episode, reader: Reader) -> list[str]:
     """Return the advice: the next step first, then the other advice of the model or the engineer."""
     step, advice = what_to_do(episode), advice_shown(episode)
-    lines = [f"What to do: {step}"] if step else []
+    lines = [reader.say("What to do: {step}", step=reader.language.translate(step))] if step else []
     if advice is not None and advice.message != step:
-        lines.append(f"The model: {advice.message}")
+        lines.append(reader.say("The model: {advice}", advice=reader.language.translate(advice.message)))
     if advice is not None and advice.changes:
-        lines.append("(A what-if of the model; the platform changes no setting by itself.)")
+        lines.append(reader.say("(A what-if of the model; the platform changes no setting by itself.)"))
     action = episode.guidance.get("action")
-    return [*lines, f"Action: {action}"] if action and action != step else lines
+    return [*lines, reader.say("Action: {action}", action=action)] if action and action != step else lines
 
 
-_DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, datetime, tzinfo], list[str]]] = MappingProxyType(
+_DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list[str]]] = MappingProxyType(
     {"closed": _end_lines, "corrected": _corrected_lines}
 )
 
@@ -178,23 +245,28 @@ def _severity(episode: Episode, notification: Notification) -> Severity:
     return notification.severity if states_its_instant and notification.severity else episode.severity
 
 
-def _change_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on what is wrong: as it was when the notification became due, and what has changed since."""
     severity, changes = _severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
-        lines = [f"Worse: {risen[0]}."]
+        lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]
     elif notification.transition == "happening":
-        lines = [sentence(notification.reason)]
+        lines = [reader.full(notification.reason)]
     else:
-        lines = [sentence(episode.evaluation.reason if notification.transition == "raised" else headline(episode))]
+        lines = [reader.full(episode.evaluation.reason if notification.transition == "raised" else headline(episode))]
     if episode.condition == "closed":
-        lines.append(f"Meanwhile: over since {clock_time(episode.closed_at, now, zone) if episode.closed_at else ''}.")
+        closed = reader.clock(episode.closed_at) if episode.closed_at else ""
+        lines.append(reader.say("Meanwhile: over since {when}.", when=closed))
     elif notification.transition == "raised" and episode.happening_at is not None:
-        lines.append(f"Meanwhile: {sentence(headline(episode))}")
+        lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
     elif severity != episode.severity and changes:
-        lines.append(f"Meanwhile: {changes[-1]}.")
+        lines.append(reader.say("Meanwhile: {reason}.", reason=_local(changes[-1], reader)))
     return lines
+
+
+def _local(text: str, reader: Reader) -> str:
+    return local_times(text, reader.now, reader.zone, reader.language)
 
 
 def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:

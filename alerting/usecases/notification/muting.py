@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
@@ -46,7 +47,7 @@ def tend_shelves(platform: MutingPorts, now: datetime, definition: str | None = 
             _remind(platform, shelf, now)
             record_muting(platform, shelf, now)
         elif shelf.until is not None and shelf.until <= now:
-            end_shelf(platform, shelf, shelf.until, _ACTOR, "its time is over")
+            end_shelf(platform, shelf, shelf.until, _ACTOR, translatable("its time is over"))
     requested = [e for e in platform.episodes.muted() if definition in (None, e.definition) and asset in (None, e.asset)]
     return sum(unmute(platform, episode, now) for episode in requested)
 
@@ -88,7 +89,9 @@ def _shelf_silence(shelf: Shelf) -> MuteReason:
 
 def _suppression_silence(reason: str, now: datetime) -> MuteReason:
     """Return the muting by suppression. Its id is the instant `now`, so that each suppressed interval is released once."""
-    return MuteReason(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, f"suppressed by design: {reason}")
+    return MuteReason(
+        f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, translatable("suppressed by design: {reason}", reason=reason)
+    )
 
 
 def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
@@ -156,7 +159,7 @@ def _notify_after_muting(
     silence_id: str,
     now: datetime,
 ) -> Episode:
-    reason = f"still open: {_why_over(platform.shelves, silence_id)}"
+    reason = translatable("still open: {reason}", reason=_why_over(platform.shelves, silence_id))
     recipients = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
     changes.notify(still_open(episode, silence_id, recipients, reason, now))
     return episode.then("unmuted", now, reason)
@@ -164,9 +167,13 @@ def _notify_after_muting(
 
 def _why_over(shelves: Shelves, silence_id: str) -> str:
     if silence_id.startswith(_BY_DESIGN):
-        return "its suppression has ended"
+        return translatable("its suppression has ended")
     shelf = shelves.get(silence_id)
-    return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "its muting has ended"
+    return (
+        translatable("{reason} ({person})", reason=shelf.end_reason, person=str(shelf.ended_by))
+        if shelf is not None and shelf.end_reason
+        else translatable("its muting has ended")
+    )
 
 
 def withhold(

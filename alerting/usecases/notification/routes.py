@@ -9,6 +9,7 @@ from typing import Literal
 from alerting.definitions.faults import Fault, UserError, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
+from alerting.definitions.wording.language import Language, LanguageCode, language
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
@@ -38,6 +39,11 @@ def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
         except Exception as error:  # any content of a document: no route stops the others
             faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
     return routes, faults
+
+
+def language_of(route: Route | None, usual: LanguageCode) -> Language:
+    """Return the language of messages: that of the route, else the usual one."""
+    return language(route.language if route and route.language else usual)
 
 
 def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:

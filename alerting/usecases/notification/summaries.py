@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import Conflict, MutingPorts, OutcomePorts
+from alerting.ports import Conflict, MutingPorts
 from alerting.reporting.sentences import sentence
 from alerting.usecases.notification.muting import withhold
+from alerting.usecases.notification.routes import language_of, read_routes
 
 _LISTED = 20
 _MOST = 1000
@@ -38,10 +41,12 @@ def summarise(platform: MutingPorts, now: datetime) -> int:
     return sum(_write(platform, members[:_MOST], now) for members in due)
 
 
-def _write(platform: OutcomePorts, members: Sequence[Member], now: datetime) -> bool:
+def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> bool:
     """Store the message of these members. Return False if another process has changed one of them meanwhile."""
     first = members[0][1]
-    subject, text = _flood_summary(members) if first.postponed_by == "flood" else _digest(members)
+    route = next((route for route in read_routes(platform.routes)[0] if route.name == first.route), None)
+    reads = language_of(route, platform.language)
+    subject, text = _flood_summary(members, reads) if first.postponed_by == "flood" else _digest(members, reads)
     payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
     message = new_message(
         f"{first.postponed_by}:{first.key}",
@@ -64,33 +69,48 @@ def _write(platform: OutcomePorts, members: Sequence[Member], now: datetime) -> 
     return True
 
 
-def _flood_summary(members: Sequence[Member]) -> tuple[str, str]:
-    subject = f"+{len(members)} more on {members[0][0].asset}"
+def _flood_summary(members: Sequence[Member], language: Language) -> tuple[str, str]:
+    subject = language.say("+{number} more on {asset}", number=len(members), asset=members[0][0].asset)
     lines = []
     for episode, _ in _by_raise(members):
-        over = "; over" if episode.condition == "closed" else ""
-        since = episode.raised_at.isoformat()
-        lines.append(f"{episode.severity.upper()}: {episode.title}, since {since}{over}: {sentence(episode.evaluation.reason)}")
-    return subject, _listing(subject, lines)
+        values = {**_values(episode, language), "since": episode.raised_at.isoformat()}
+        if episode.condition == "closed":
+            lines.append(language.say("{severity}: {title}, since {since}; over: {reason}", **values))
+        else:
+            lines.append(language.say("{severity}: {title}, since {since}: {reason}", **values))
+    return subject, _listing(subject, lines, language)
 
 
-def _digest(members: Sequence[Member]) -> tuple[str, str]:
-    subject = f"{len(members)} alerts raised and over before a notification was sent"
+def _digest(members: Sequence[Member], language: Language) -> tuple[str, str]:
+    subject = language.say("{number} alerts raised and over before a notification was sent", number=len(members))
     if len(members) == 1:
-        episode = members[0][0]
-        subject = f"Raised and over: {episode.severity.upper()}: {episode.title} on {episode.asset}"
+        subject = language.say("Raised and over: {severity}: {title} on {asset}", **_values(members[0][0], language))
     lines = []
     for episode, _ in _by_raise(members):
-        over = f"to {episode.closed_at.isoformat()}" if episode.closed_at else "and open again"
-        what = f"{episode.severity.upper()}: {episode.title} on {episode.asset}"
-        lines.append(f"{what}, {episode.raised_at.isoformat()} {over}: {sentence(episode.evaluation.reason)}")
-    return subject, _listing(f"{subject}:", lines)
+        values, start = _values(episode, language), episode.raised_at.isoformat()
+        if episode.closed_at:
+            end = episode.closed_at.isoformat()
+            lines.append(
+                language.say("{severity}: {title} on {asset}, {start} to {end}: {reason}", start=start, end=end, **values)
+            )
+        else:
+            lines.append(language.say("{severity}: {title} on {asset}, {start} and open again: {reason}", start=start, **values))
+    return subject, _listing(f"{subject}:", lines, language)
+
+
+def _values(episode: Episode, language: Language) -> dict[str, str]:
+    return {
+        "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
+        "title": episode.title,
+        "asset": episode.asset,
+        "reason": sentence(language.translate(episode.evaluation.reason)),
+    }
 
 
 def _by_raise(members: Sequence[Member]) -> list[Member]:
     return sorted(members, key=lambda member: (member[0].raised_at, member[0].id))
 
 
-def _listing(head: str, lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - _LISTED} others"] if len(lines) > _LISTED else []
+def _listing(head: str, lines: Sequence[str], language: Language) -> str:
+    more = [language.say("and {number} others", number=len(lines) - _LISTED)] if len(lines) > _LISTED else []
     return "\n".join([head, *lines[:_LISTED], *more])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import both, translatable
 from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import FeedbackLog, OperatorPorts
 from alerting.reporting.messages import TAKEN_NAMES, VERDICT_NAMES
@@ -20,9 +21,13 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     """
     feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
     if not (feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken):
-        raise UserError("the feedback is empty: give a verdict, an action, a comment, or whether you followed the recommendation")
+        raise UserError(
+            translatable(
+                "the feedback is empty: give a verdict, an action, a comment, or whether you followed the recommendation"
+            )
+        )
     if feedback.action and not feedback.acted:
-        raise UserError("an action is given without the mark that you acted; set acted (--acted)")
+        raise UserError(translatable("an action is given without the mark that you acted; set acted (--acted)"))
     if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
         raise UserError(f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted (--acted) too")
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
@@ -40,8 +45,8 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
 def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
-    parts += ["acted"] * feedback.acted + ["commented"] * bool(feedback.comment)
+    parts += [translatable("acted")] * feedback.acted + [translatable("commented")] * bool(feedback.comment)
     parts += [TAKEN_NAMES[feedback.recommendation_taken]] if feedback.recommendation_taken else []
-    transition = Transition("feedback", feedback.at, feedback.actor, " and ".join(parts))
+    transition = Transition("feedback", feedback.at, feedback.actor, both(*parts))
     added = () if transition in episode.transitions else (transition,)
     return replace(episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
 from alerting.notifications.links import Grant, LinkRefused, Purpose
 from alerting.ports import OperatorPorts
@@ -12,20 +13,20 @@ from alerting.usecases.operators.operate import Actor, acknowledge
 
 ANSWERS: tuple[Purpose, ...] = ("true_alarm", "false_alarm", "acted")
 LABELS: Mapping[Purpose, str] = {
-    "true_alarm": "It was right",
-    "false_alarm": "It was wrong",
-    "acted": "I acted on it",
-    "acknowledge": "I have seen it",
+    "true_alarm": translatable("It was right"),
+    "false_alarm": translatable("It was wrong"),
+    "acted": translatable("I acted on it"),
+    "acknowledge": translatable("I have seen it"),
 }
 
 
 def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
     """Return the grant and the episode of a link, without a change. Raises LinkRefused for an invalid link."""
     if platform.links is None:
-        raise LinkRefused("feedback links are switched off")
+        raise LinkRefused(translatable("feedback links are switched off"))
     grant = platform.links.read(token)
     if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
-        raise LinkRefused("this link was revoked; answer on the page of the episode instead")
+        raise LinkRefused(translatable("this link was revoked; answer on the page of the episode instead"))
     return grant, find_episode(platform.episodes, grant.episode)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
+from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import LineCondition
 from alerting.episodes.episode import ActorStamp, Episode, Feedback
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
@@ -84,14 +85,14 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
     Raises UserError without a reason, and while readings show the problem: that alert ends with it.
     """
     if not reason.strip():
-        raise UserError("say why it is over: the reason is empty")
+        raise UserError(translatable("say why it is over: the reason is empty"))
 
     def end(episode: Episode, changes: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "close")
         _require_unknown(platform, episode, at)
         ended = episode.then("closed", at, reason, actor.name, condition="closed", closed_at=at)
         definition = require_revision(platform.definitions, episode.definition).definition
-        cause = f"closed by {actor.name}: {reason}"
+        cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
         changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
         changes.drop_overtaken(ended)
         return ended
@@ -102,27 +103,33 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
 def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> None:
     progress = current_progress(platform, episode, at)
     if progress is None:
-        raise UserError("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
+        raise UserError(
+            translatable("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
+        )
     if progress.is_known:
         what = progress.message.rstrip(".")
-        raise UserError(f"it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add")
+        raise UserError(
+            translatable(
+                "it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add", what=what
+            )
+        )
 
 
 def comment(platform: MutingPorts, id: str, actor: Actor, at: datetime, text: str) -> Episode:
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not text.strip():
-        raise UserError("the comment is empty: write a text")
+        raise UserError(translatable("the comment is empty: write a text"))
     return _act(platform, id, "comment", actor, at, lambda e, _: e.then("commented", at, text, actor.name), text)
 
 
 def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) -> Episode:
     """Assign an episode to a person. Raises UserError for an empty name."""
     if not to.strip():
-        raise UserError("name the responsible person")
+        raise UserError(translatable("name the responsible person"))
 
     def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
         after = replace(episode, assigned_to=to)
-        return episode if after == episode else after.then("assigned", at, f"to {to}", actor.name)
+        return episode if after == episode else after.then("assigned", at, translatable("to {person}", person=to), actor.name)
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 

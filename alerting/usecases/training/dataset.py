@@ -12,10 +12,10 @@ from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
+from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
-from alerting.ports import EpisodePorts, Episodes, PlantPorts, TrainingPorts
+from alerting.ports import Episodes, PlantPorts, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -60,15 +60,19 @@ def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: da
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
-def feedback_labels_at(platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
-    """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem."""
+def feedback_labels_at(platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+    """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem.
+
+    Misses reported by then follow.
+    """
     same = {
         revision.number
         for revision in platform.definitions.revisions(definition.name)
         if revision.definition.problem == definition.problem
     }
     episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
-    return collect_feedback_labels(episodes, definition, as_of)
+    misses = platform.misses.between(definition=definition.name)
+    return [*collect_feedback_labels(episodes, definition, as_of), *collect_misses(misses, definition, as_of)]
 
 
 def acted_windows(episodes: Episodes, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:

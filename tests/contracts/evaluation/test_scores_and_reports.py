@@ -1,7 +1,12 @@
 """Ports `Scores` and `Reports`."""
 
-from alerting.ports import Score
+from dataclasses import replace
+
+from alerting.episodes.misses import ReportedMiss
+from alerting.ports import ReportContent, Score
+from alerting.reporting.life.differences import Difference
 from tests.builders import at
+from tests.helpers.reports import head
 
 
 def test_scores_added_twice_are_kept_once_and_as_first_said(stores):
@@ -31,31 +36,82 @@ def test_no_scores_are_nothing_to_add(stores):
     assert list(stores.scores.between("too-moist", at(0), at(1))) == []
 
 
-def test_a_report_is_listed_without_its_page_and_its_page_is_found_by_id(stores):
-    id_ = stores.reports.put("too-moist", at(0), at(60), {"hits": 3, "at": at(1)}, "<html>3 hits</html>", at(70))
-    assert stores.reports.page(id_) == "<html>3 hits</html>"
-    assert stores.reports.page("nothing") is None
-    assert stores.reports.of("too-moist") == [
-        {"id": id_, "definition": "too-moist", "start": at(0), "end": at(60), "at": at(70), "metrics": {"hits": 3, "at": at(1)}}
-    ]
+def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores):
+    tables = {"episodes": {"columns": ["id"], "rows": [["a"], [None]]}}
+    stored = head(differences=(Difference("right", "1", "2", "1 answer late"),), key_metrics={"right": "2"}, announced=False)
+    content = ReportContent({"hits": 3, "share": 0.5, "none": None}, "<html>3 hits ü</html>", tables)
+    assert stores.reports.add(stored, content)
+    assert stores.reports.get(stored.id) == stored
+    assert stores.reports.of("too-hot") == [stored]
+    assert stores.reports.content(stored.id) == content
+    assert stores.reports.page(stored.id) == "<html>3 hits ü</html>"
+    assert (stores.reports.get("nothing"), stores.reports.content("nothing"), stores.reports.page("nothing")) == (
+        None,
+        None,
+        None,
+    )
 
 
-def test_a_report_made_again_replaces_the_one_before(stores):
-    first = stores.reports.put("too-moist", at(0), at(60), {"hits": 3}, "old", at(70))
-    later = stores.reports.put("too-moist", at(60), at(90), {"hits": 1}, "other", at(90))
-    assert stores.reports.put("too-moist", at(0), at(60), {"hits": 4}, "new", at(80)) == first
-    assert [(report["id"], report["metrics"]) for report in stores.reports.of("too-moist")] == [
-        (later, {"hits": 1}),
-        (first, {"hits": 4}),
-    ]
-    assert stores.reports.page(first) == "new"
+def test_a_revision_is_stored_once_and_never_changes(stores):
+    assert stores.reports.add(head(), ReportContent({}, "first"))
+    assert not stores.reports.add(head(sentences=("Other.",)), ReportContent({}, "second"))
+    assert stores.reports.page(head().id) == "first"
+    stores.reports.put(head(sentences=("By hand.",)), ReportContent({}, "third"))
+    assert (stores.reports.get(head().id).headline, stores.reports.page(head().id)) == ("By hand.", "third")
 
 
-def test_the_newest_reports_of_all_definitions_come_with_their_judgement_alone(stores):
-    judged = {"judgement": {"trust": "yes"}, "rows": [1, 2, 3]}
-    made = [stores.reports.put(name, at(m), at(m + 9), judged, "page", at(70)) for name, m in (("a", 0), ("b", 20), ("a", 10))]
-    newest = stores.reports.newest(2)
-    assert [report["id"] for report in newest] == [made[1], made[2]]
-    assert newest[0]["metrics"] == {"judgement": {"trust": "yes"}}
-    assert (newest[0]["definition"], newest[0]["start"], newest[0]["end"]) == ("b", at(20), at(29))
-    assert [report["id"] for report in stores.reports.newest(9)][-1] == made[0]
+def test_the_newest_revision_of_a_period_is_found_by_definition(stores):
+    for one in (
+        head(revision=1),
+        head(revision=2),
+        head(revision=0, definition="quiet"),
+        head(definition=None),
+        head(period="2026-W03"),
+    ):
+        assert stores.reports.add(one, ReportContent({}, "page"))
+    found = stores.reports.of_period("2026-W02")
+    assert {name: h.revision for name, h in found.items()} == {"too-hot": 2, "quiet": 0, None: 1}
+    assert [h.revision for h in stores.reports.revisions("too-hot", "2026-W02")] == [1, 2]
+    assert [h.id for h in stores.reports.revisions(None, "2026-W02")] == ["2026-W02:1"]
+
+
+def test_the_newest_reports_of_all_definitions_and_the_plant_are_listed_without_those_that_say_nothing(stores):
+    for one in (head(start=at(0)), head(definition=None, start=at(20)), head(definition="quiet", revision=0, start=at(30))):
+        stores.reports.add(one, ReportContent({}, "page"))
+    assert [h.definition for h in stores.reports.newest(9)] == [None, "too-hot"]
+    assert [h.definition for h in stores.reports.newest(1)] == [None]
+
+
+def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
+    first, second = head(announced=False, as_of=at(1)), head(announced=False, as_of=at(2), revision=2)
+    for one in (second, first, head("quiet", revision=0, announced=False)):
+        stores.reports.add(one, ReportContent({}, "page"))
+    assert [h.id for h in stores.reports.unannounced(9)] == [first.id, second.id]
+    stores.reports.record(first.id, announced=True)
+    stores.reports.record(second.id, inputs="abc", checked_at=at(9))
+    assert [h.id for h in stores.reports.unannounced(9)] == [second.id]
+    assert (stores.reports.get(second.id).inputs, stores.reports.get(second.id).checked_at) == ("abc", at(9))
+    assert stores.reports.get(first.id).announced
+
+
+def test_a_report_of_an_earlier_version_of_the_platform_is_still_read(mongo_stores):
+    judged = {"judgement": {"trust": "yes", "sentence": "Trust it."}, "rows": [1, 2]}
+    old = {"definition": "a", "start": at(0), "end": at(9), "at": at(70), "metrics": judged, "page": "<p>old</p>"}
+    mongo_stores.database["reports"].insert_one({"_id": "abc", **old})
+    (found,) = mongo_stores.reports.of("a")
+    assert (found.id, found.revision, found.trust, found.headline, found.as_of) == ("abc", 1, "yes", "Trust it.", at(70))
+    assert found.announced
+    assert mongo_stores.reports.content("abc") == ReportContent(judged, "<p>old</p>")
+    assert mongo_stores.reports.newest(5) == [found]
+
+
+def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
+    first = ReportedMiss("too-hot", "oven-1", at(5), "smoke", "ann", at(60))
+    assert stores.misses.append(first) == first
+    assert stores.misses.append(replace(first, comment="again", at=at(70))) == first
+    later = stores.misses.append(ReportedMiss("too-hot", "oven-2", at(9), "", "bob", at(61)))
+    other = stores.misses.append(ReportedMiss("too-moist", "oven-1", at(7), "", "bob", at(62)))
+    assert stores.misses.between() == [later, other, first]
+    assert stores.misses.between(at(5), at(9)) == [other, first]
+    assert stores.misses.between(definition="too-hot", limit=1) == [later]
+    assert stores.feedback.of("") == []

@@ -11,6 +11,7 @@ NIGHT = {
     "escalation": [{"after": "15m", "channels": ["chief"]}],
     "flood": {"more_than": 5, "within": "10m"},
     "heartbeat": "24h",
+    "language": "en",
     "platform": True,
     "acknowledge_by_link": True,
 }

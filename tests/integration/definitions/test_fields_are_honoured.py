@@ -18,7 +18,6 @@ from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import PredictionRule
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.metrics.metrics import ProblemIntervals
@@ -32,12 +31,14 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, plan_round
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.report import last_period
+from alerting.usecases.reports.announce import announce_reports
+from alerting.usecases.reports.due import due_reports
 from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import prepare, train
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves
+from tests.helpers.reports import store_report
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import Mailbox, pretended_platform
 
@@ -208,6 +209,7 @@ THRESHOLD_ELSEWHERE = {
     "problem.recovery": "a matter of learning: see the classifier's",
     "problem.predict": "a matter of models: see the classifier's",
     "schedule.report": "see the classifier's",
+    "schedule.report_recipients": "see the classifier's",
     "schedule.retrain": "nothing is trained; shared with classifiers",
     "schedule.timezone": "see the classifier's",
     "owner": "its DAGs are shared; shown for classifiers",
@@ -336,7 +338,13 @@ def dag(**changes):
 
 
 def reported(**changes):
-    return last_period(parse_definition({**too_hot(), "schedule": changes}), at(60 * 24 * 9 + 30))
+    platform = pretended_platform()
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(schedule=changes)], "engineer", at(0), "test")
+    period = due_reports(platform, at(60 * 24 * 40))[0].period.name
+    store_report(platform, period=period, announced=False)
+    announce_reports(platform, at(60 * 24 * 40))
+    return period, [n.channel for n in platform.notifications.waiting()]
 
 
 FROM_2ND, FROM_4TH, FROM_5TH = ({"from": f"2026-01-0{day}T00:00Z"} for day in (2, 4, 5))
@@ -419,7 +427,8 @@ CLASSIFIER = {
     "costs.intervention": (priced, {}, {"intervention": 1}),
     "schedule.retrain": (dag, {}, {"schedule": {"retrain": None}}),
     "schedule.timezone": (dag, {}, {"schedule": {"timezone": "Europe/Berlin"}}),
-    "schedule.report": (reported, {}, {"report": "0 6 * * 2"}),
+    "schedule.report": (reported, {}, {"report": "month"}),
+    "schedule.report_recipients": (reported, {}, {"report_recipients": ["mail"]}),
     "owner": (dag, {}, {"owner": "bakery"}),
     "tags": (dag, {}, {"tags": ["line-3"]}),
 }  # fmt: skip

@@ -48,7 +48,7 @@ def _told(changes):
         platform.clock.instant = at(minute)
         deliver_due(platform, at(minute))
         for box in (mail, pager):
-            heard += [(minute, box.name, m.key, *(link.label for link in m.links)) for m in box.messages]
+            heard += [(minute, box.name, m.key, m.subject, *(link.label for link in m.links)) for m in box.messages]
             box.messages.clear()
     return heard
 
@@ -78,6 +78,7 @@ FIELDS = {
     "flood.more_than": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 3}}),
     "flood.within": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 2, "within": "30m"}}),
     "heartbeat": ({}, {"heartbeat": "1h"}),
+    "language": ({}, {"language": "de"}),
     "acknowledge_by_link": ({}, {"acknowledge_by_link": True}),
     "platform": ({}, {"platform": True}),
 }

@@ -16,7 +16,7 @@ from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
-from alerting.usecases.operations.report import make_report
+from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 from tools.pages.definition_reference import reference_page

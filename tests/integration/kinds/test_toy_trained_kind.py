@@ -8,8 +8,8 @@ from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.explain import why
-from alerting.usecases.operations.report import make_report
 from alerting.usecases.registry.registration import load_model
+from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.train import train
 from tests.builders import at

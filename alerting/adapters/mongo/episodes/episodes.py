@@ -103,6 +103,12 @@ class MongoEpisodes:
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
+    def versions(self, start: datetime, end: datetime) -> dict[str, str]:
+        """Return number and sum of versions by definition: versions only grow, and episodes are never deleted."""
+        raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
+        counted = {"$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}}
+        return {found["_id"]: f"{found['count']}:{found['versions']}" for found in self._episodes.aggregate([raised, counted])}
+
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 

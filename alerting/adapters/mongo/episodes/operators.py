@@ -6,6 +6,7 @@ from typing import Any
 from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, from_document, insert_new, to_bson, to_document, upsert
 from alerting.adapters.mongo.indexes import AUDIT, ENDED_SESSIONS, FEEDBACK, PLATFORM_ALERTS, REVOCATIONS
 from alerting.episodes.episode import Feedback
+from alerting.episodes.misses import ReportedMiss
 from alerting.ports import AuditEntry, PlatformAlert
 
 
@@ -26,6 +27,30 @@ class MongoFeedback:
         return [
             from_document(Feedback, found) for found in self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
         ]
+
+
+class MongoMisses:
+    """Port `Misses`: documents of the feedback log with `missed_at` and without an episode."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._feedback = database[FEEDBACK]
+
+    def append(self, miss: ReportedMiss) -> ReportedMiss:
+        key = f"miss:{miss.id}"
+        if insert_new(self._feedback, {**to_document(miss), "key": key}):
+            return miss
+        found = self._feedback.find_one({"key": key})
+        return miss if found is None else from_document(ReportedMiss, found)
+
+    def between(
+        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+    ) -> list[ReportedMiss]:
+        within = {"$gte": to_bson(start), "$lt": to_bson(end)}
+        query: dict[str, Any] = {"missed_at": {op: at for op, at in within.items() if at is not None} or {"$exists": True}}
+        if definition is not None:
+            query["definition"] = definition
+        found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
+        return [from_document(ReportedMiss, document) for document in found]
 
 
 class MongoAudit:

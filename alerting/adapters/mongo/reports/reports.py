@@ -1,42 +1,102 @@
 """Performance reports in MongoDB."""
 
+import json
+import zlib
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, fingerprint, to_bson
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document
 from alerting.adapters.mongo.indexes import REPORTS
+from alerting.ports.reports import ReportContent, ReportHead
+
+_CONTENT = {"page": False, "metrics": False, "content": False}
+_HEAD_OF_OLD = {"page": False, "content": False}
+_NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
 class MongoReports:
-    """Port `Reports`: one document per definition and period; a new report replaces the previous one."""
+    """Port `Reports`: one document per revision. Page and metrics are compressed: a page may have 2 MB, a document 16 MB."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
 
-    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
-        """Store a report and return its id, the same for the same definition and period."""
-        identity = fingerprint(definition, start, end)
-        document = to_bson(
-            {"definition": definition, "start": start, "end": end, "at": at, "metrics": metrics, "page": page},
-        )
-        self._reports.replace_one({"_id": identity}, document, upsert=True)
-        return identity
+    def add(self, head: ReportHead, content: ReportContent) -> bool:
+        return insert_new(self._reports, _document(head, content))
 
-    def of(self, definition: str) -> list[Document]:
-        """Return documents {id, definition, start, end, at, figures}, newest period first."""
-        found = self._reports.find({"definition": definition}, {"page": False}).sort([("start", -1), ("end", -1)])
-        return [{"id": document.pop("_id"), **document} for document in found]
+    def put(self, head: ReportHead, content: ReportContent) -> None:
+        self._reports.replace_one({"_id": head.id}, _document(head, content), upsert=True)
 
-    def names(self, start: datetime, end: datetime) -> set[str]:
-        """Return the definitions that have a report on this period; an index answers it."""
-        found = self._reports.find({"start": start, "end": end}, {"_id": False, "definition": True})
-        return {str(document["definition"]) for document in found}
+    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+        """Record that the inputs of a report were looked at, or that it is announced."""
+        given = {"inputs": inputs, "checked_at": checked_at, "announced": announced or None}
+        self._reports.update_one({"_id": id}, {"$set": {key: to_bson(v) for key, v in given.items() if v is not None}})
 
-    def newest(self, limit: int) -> list[Document]:
-        """Return documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
-        shown = {"definition": True, "start": True, "end": True, "at": True, "metrics.judgement": True}
-        found = self._reports.find({}, shown).sort([("start", -1), ("_id", -1)]).limit(limit)
-        return [{"id": document.pop("_id"), **document} for document in found]
+    def get(self, id: str) -> ReportHead | None:
+        found = self._reports.find_one({"_id": id}, _HEAD_OF_OLD)
+        return None if found is None else _head(found)
+
+    def content(self, id: str) -> ReportContent | None:
+        found = self._reports.find_one({"_id": id}, {"page": True, "metrics": True, "content": True})
+        return None if found is None else _content(found)
 
     def page(self, id: str) -> str | None:
         found = self._reports.find_one({"_id": id}, {"page": True})
-        return None if found is None else str(found["page"])
+        return None if found is None else _page(found["page"])
+
+    def of(self, definition: str | None) -> list[ReportHead]:
+        return _heads(self._reports.find({"definition": definition}, _HEAD_OF_OLD).sort(_NEWEST_FIRST))
+
+    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
+        found = self._reports.find({"period": period, "definition": definition}, _CONTENT)
+        return sorted(_heads(found), key=lambda head: head.revision)
+
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        """Return the newest revision of each report on a calendar period; an index answers it."""
+        by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
+        found = self._reports.find({"period": period, **by_then}, _CONTENT)
+        return {head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)}
+
+    def newest(self, limit: int) -> list[ReportHead]:
+        newest_first = [("start", -1), ("_id", -1)]
+        return _heads(self._reports.find({"revision": {"$ne": 0}}, _HEAD_OF_OLD).sort(newest_first).limit(limit))
+
+    def unannounced(self, limit: int) -> list[ReportHead]:
+        found = self._reports.find({"announced": False, "revision": {"$gt": 0}}, _CONTENT)
+        return _heads(found.sort([("as_of", 1), ("_id", 1)]).limit(limit))
+
+
+def _document(head: ReportHead, content: ReportContent) -> Document:
+    """Return the stored form. `at`: the instant from which retention counts."""
+    document = to_document(head)
+    packed = zlib.compress(json.dumps(to_bson({"metrics": content.metrics, "tables": content.tables}), default=_plain).encode())
+    page = zlib.compress(content.page.encode())
+    return {"_id": document.pop("id"), **document, "at": document["as_of"], "content": packed, "page": page}
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _heads(found: Iterable[Document]) -> list[ReportHead]:
+    return [_head(document) for document in found]
+
+
+def _head(document: Document) -> ReportHead:
+    """Return the head of a stored report; one of an earlier version holds a judgement, and its instant under `at`."""
+    judgement = document.get("metrics", {}).get("judgement", {})
+    of_old = {"as_of": document.get("at"), "trust": judgement.get("trust", "cannot_tell")}
+    sentence = judgement.get("sentence")
+    return from_document(ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document, "id": document["_id"]})
+
+
+def _content(document: Document) -> ReportContent:
+    page = _page(document["page"])
+    if "content" not in document:  # stored by an earlier version
+        return ReportContent(document.get("metrics", {}), page)
+    unpacked = json.loads(zlib.decompress(document["content"]))
+    return ReportContent(unpacked["metrics"], page, unpacked["tables"])
+
+
+def _page(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else zlib.decompress(stored).decode()

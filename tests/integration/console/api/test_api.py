@@ -14,6 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
 from tests.helpers.notifications import notice
+from tests.helpers.reports import store_report
 from tests.rubbish import VALUES
 
 # Who may do what
@@ -292,8 +293,7 @@ def test_models_are_shown_with_aliases_and_decisions(client, platform):
 
 
 def test_reports_are_listed_and_their_page_is_html(client, platform):
-    figures = {"judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9."}}
-    id = platform.reports.put("too-hot", at(0), at(100), figures, "<!DOCTYPE html><p>page</p>", at(101))
+    id = store_report(platform, trust="yes", sentences=("Trust it: 7 of 9.",))
     [listed] = client.get("/api/v1/reports", headers=VIEWER).json()
     assert (listed["headline"], listed["trust"], listed["start"]) == ("Trust it: 7 of 9.", "yes", "2026-01-05T00:00:00Z")
     page = client.get(listed["url"], headers=VIEWER)

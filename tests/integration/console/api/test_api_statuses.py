@@ -14,6 +14,7 @@ from alerting.episodes.episode import episode_id
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
+from tests.helpers.reports import store_report
 from tests.pretended import pretended_platform
 
 PROBLEM = "application/problem+json"
@@ -60,8 +61,7 @@ def come_true():
 def client():
     made = filled(pretended_platform())
     made.episodes.insert(come_true())
-    figures = {"judgement": {"trust": "yes", "sentence": "Trust it."}}
-    made.reports.put("too-hot", at(0), at(100), figures, "<!DOCTYPE html><p>page</p>", at(101))
+    store_report(made, trust="yes")
     return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}))
 
 

@@ -13,6 +13,7 @@ from alerting.episodes.episode import ActorStamp
 from tests.builders import at, oven
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.reports import store_report
 from tests.pretended import pretended_platform
 
 
@@ -194,8 +195,7 @@ def test_an_unknown_episode_is_a_page_not_a_document(browser):
 
 
 def test_reports_are_listed_with_their_headline(browser, platform):
-    figures = {"judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9."}}
-    platform.reports.put("too-hot", at(0), at(100), figures, "<p>page</p>", at(101))
+    store_report(platform, "<p>page</p>", trust="yes", sentences=("Trust it: 7 of 9.",))
     log_in(browser)
     page = browser.get("/reports").text
     assert "Trust it: 7 of 9." in page

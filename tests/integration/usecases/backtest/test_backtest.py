@@ -21,6 +21,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frames import FrameReadings
 from tests.helpers.episodes import closed, episode
+from tests.helpers.reports import store_report
 from tests.pretended import pretended_platform
 
 DAY = 24 * 60
@@ -95,7 +96,7 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     sandbox.feedback.append(Feedback("e", "true_alarm", False, None, None, "ann", at(0)))
     assert platform.feedback.of("e") == []
     sandbox.definitions.put(too_moist())
-    sandbox.reports.put("too-moist", at(0), at(1), {}, "", at(1))
+    store_report(sandbox, definition="too-moist")
     sandbox.episodes.insert(episode())
     assert (platform.definitions.documents(), platform.reports.of("too-moist"), platform.episodes.find()) == ([], [], [])
 

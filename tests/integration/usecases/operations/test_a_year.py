@@ -18,6 +18,7 @@ from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operations.retention import retain
 from alerting.usecases.registry.registration import register_model
 from tests.builders import oven, too_hot, too_moist
+from tests.helpers.reports import store_report
 from tests.pretended import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
@@ -63,7 +64,7 @@ def live_a_week(platform, start, week):
         deliver_due(platform, platform.clock.instant)
     platform.scores.add(NAME, "oven-1", [Score(since + hour * HOUR, 0.1, 0.5, 1) for hour in range(168)])
     platform.past_evaluations.add(PastEvaluation(NAME, "oven-1", since, now, 1, 1, now))
-    platform.reports.put(NAME, since, now, {"judgement": "good"}, "<p>page</p>" * 1_000, now)
+    store_report(platform, "<p>page</p>" * 1_000, definition=NAME, period=f"week {week}", start=since, end=now, as_of=now)
     platform.backtests.begin(f"b{week}", {"definition": NAME, "begun_at": now})
     platform.platform_alerts.report("odd", f"week {week}", "it is odd", since)
     platform.platform_alerts.resolve("odd", f"week {week}", now)

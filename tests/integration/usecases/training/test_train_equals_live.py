@@ -11,7 +11,7 @@ from alerting.readings.history import from_millis, millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.operations.report import make_report
+from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist

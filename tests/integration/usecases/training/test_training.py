@@ -20,8 +20,8 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.report import make_report
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist

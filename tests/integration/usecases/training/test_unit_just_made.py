@@ -15,7 +15,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.operations.explain import why
-from alerting.usecases.operations.report import make_report
+from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
 from tests.builders import at, oven

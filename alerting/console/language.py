@@ -1,0 +1,35 @@
+"""The language of the pages: chosen by the person and remembered by the browser, else that of the browser, else the plant's."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from alerting.definitions.wording.language import LANGUAGES, Language, LanguageCode, language, preferred_language
+
+COOKIE = "alerting_language"
+PATH = "/language"
+_A_YEAR_S = 365 * 86_400
+
+
+def language_of(request: Request) -> Language:
+    """Return the language in which a page is shown to the person of a request."""
+    chosen = request.cookies.get(COOKIE)
+    if chosen in LANGUAGES:
+        return language(chosen)
+    usual: LanguageCode = getattr(request.app.state, "language", "en")
+    return language(preferred_language(request.headers.get("accept-language", ""), usual))
+
+
+def language_routes() -> APIRouter:
+    """Return the route that remembers a choice. It needs no login, for the login page has the choice too."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post(PATH)
+    def choose(language: Annotated[LanguageCode, Form()], next: Annotated[str, Form(max_length=2000)] = "/") -> Response:
+        local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
+        answer = RedirectResponse(next if local else "/", 303)
+        answer.set_cookie(COOKIE, language, max_age=_A_YEAR_S, httponly=True, samesite="lax")
+        return answer
+
+    return routes

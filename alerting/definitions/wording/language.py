@@ -1,0 +1,231 @@
+"""Texts of the platform in the reader's language: English in the code, the others in one gettext file each.
+
+A text that is stored keeps its template and its values (`Translatable`), so that every reader gets it in another language.
+Files are read as they are (`de.po`); symbols of numbers, names of days and plural forms are those of Unicode's CLDR (Babel).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from babel import Locale, negotiate_locale
+from babel.messages.pofile import read_po
+
+from alerting.definitions.wording.spoken import inside_sentence, spoken_about, spoken_duration, spoken_points, spoken_share
+
+LanguageCode = Literal["en", "de", "fr"]
+LANGUAGES: tuple[LanguageCode, ...] = get_args(LanguageCode)
+NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType({"en": "English", "de": "Deutsch", "fr": "Français"})
+NO_BREAK = "\u00a0"
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_STYLE = re.compile(r"share|points|duration|inside|(\.\d{1,2})?[gf]( .*)?")
+_DAY_UNIT = re.compile(r"(?<=\d )d\b")
+
+
+class Styled(NamedTuple):
+    """A value with the way to show it: `share`, `points`, `duration` (seconds), `inside` (a title), or a format of numbers.
+
+    A unit may follow the format: `.3g °C`.
+    """
+
+    raw: float | str
+    style: str
+
+
+class Translatable(str):
+    """An English text that keeps its template and values. What is cut from it or added to it is a plain text again."""
+
+    template: str
+    values: Mapping[str, "str | Styled | Translatable"]
+
+    def __new__(
+        cls, english: str, template: str = "", values: "Mapping[str, str | Styled | Translatable] | None" = None
+    ) -> "Translatable":
+        """Return the text with this English wording."""
+        made = super().__new__(cls, english)
+        made.template, made.values = template, values or {}
+        return made
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language: its translations by English template, and the symbols of its numbers. Immutable."""
+
+    code: LanguageCode
+    locale: Locale = field(repr=False, compare=False)
+    texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
+
+    def say(self, template: str, /, **values: "str | int | Styled") -> str:
+        """Return the translation of a template with these values; a template that has none is said in English."""
+        found = self.texts.get(template, template)
+        return self._filled(found if isinstance(found, str) else found[0], values)
+
+    def say_count(self, singular: str, plural: str, number: float, /, **values: "str | int | Styled") -> str:
+        """Return the translation of the form that fits a number, which is its value `number` unless that is given."""
+        first = self.locale.plural_form(abs(number)) == "one"
+        found = self.texts.get(singular, (singular, plural))
+        forms = found if isinstance(found, tuple) else (singular, plural)
+        return self._filled(forms[0 if first else 1], {"number": self.digits(f"{number:g}"), **values})
+
+    def translate(self, text: str) -> str:
+        """Return a text of the platform in this language; what people wrote, and text without a translation, as it is."""
+        if isinstance(text, Translatable) and text.template:
+            return self.say(text.template, **text.values)
+        found = self.texts.get(text, text)
+        return found if isinstance(found, str) else text
+
+    def show(self, value: "str | float | Styled") -> str:
+        """Return one value of a template."""
+        if isinstance(value, Styled):
+            return self._styled(value.raw, value.style)
+        return self.translate(value) if isinstance(value, Translatable) else str(value)
+
+    def digits(self, text: str) -> str:
+        """Return a number that is written with a decimal point as this language writes it: `4.5` gives `4,5`."""
+        if self.code == "en":
+            return text
+        return _DECIMAL_POINT.sub(cast(str, self.locale.number_symbols["latn"]["decimal"]), text)
+
+    def share(self, value: float) -> str:
+        """Return a share as percent: `89 %`, `2,5 %`."""
+        number = self.digits(spoken_share(value).removesuffix(" %"))
+        return f"{number} %" if self.code == "en" else f"{number}{self.locale.percent_formats[None].suffix[0]}"
+
+    def points(self, difference: float) -> str:
+        """Return a difference of two shares in percentage points: `31 points`."""
+        number = spoken_points(difference).partition(" ")[0]
+        return self.say_count("{number} point", "{number} points", float(number), number=self.digits(number))
+
+    def duration(self, value: timedelta) -> str:
+        """Return a duration in full: `1 h 30 min`."""
+        return self._day_unit(spoken_duration(value))
+
+    def about(self, value: timedelta) -> str:
+        """Return a measured duration in its two largest units: `2 d 3 h`."""
+        return self._day_unit(spoken_about(value))
+
+    def day(self, value: datetime) -> str:
+        """Return a date without its year: `Mon 12 Jan`."""
+        names = self.locale.days["format"]["abbreviated"], self.locale.months["format"]["abbreviated"]
+        weekday, month = names[0][value.weekday()], names[1][value.month]
+        return self.say("{weekday} {day} {month}", weekday=weekday, day=value.day, month=month)
+
+    def month_day(self, value: datetime) -> str:
+        """Return day and month: `12 Jan`."""
+        return self.say("{day} {month}", day=value.day, month=self.locale.months["format"]["abbreviated"][value.month])
+
+    def _day_unit(self, text: str) -> str:
+        return _DAY_UNIT.sub(self.say("d"), text)
+
+    def _styled(self, raw: float | str, style: str) -> str:
+        if isinstance(raw, str):
+            return raw if style != "inside" or self.code == "de" else inside_sentence(raw)
+        match style:
+            case "share":
+                return self.share(raw)
+            case "points":
+                return self.points(raw)
+            case "duration":
+                return self.duration(timedelta(seconds=raw))
+        number, _, unit = style.partition(" ")
+        shown = self.digits(format(raw, number))
+        return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
+
+    def _filled(self, template: str, values: Mapping[str, "str | float | Styled"]) -> str:
+        """Put values in. No format is interpreted: templates of stored texts come from the database."""
+        return _PLACEHOLDER.sub(lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template)
+
+
+ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
+
+
+@cache
+def language(code: LanguageCode) -> Language:
+    """Return a language with the translations of its file."""
+    if code == "en":
+        return ENGLISH
+    with files("alerting.definitions.wording").joinpath(f"{code}.po").open("rb") as stream:
+        catalog = read_po(stream, locale=code)
+    texts: dict[str, str | tuple[str, ...]] = {}
+    for entry in catalog:
+        if entry.id and entry.string and not entry.fuzzy:
+            key = entry.id if isinstance(entry.id, str) else entry.id[0]
+            texts[key] = entry.string if isinstance(entry.string, str) else tuple(entry.string)
+    return Language(code, Locale(code), MappingProxyType(texts))
+
+
+def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
+    """Return the language of an Accept-Language header: the first that exists, by its weights; the usual one without any."""
+    weighted = []
+    for position, part in enumerate(accept.split(",")[:20]):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            weighted.append((-float(weight or 1), position, tag.strip().replace("-", "_")))
+        except ValueError:
+            continue
+    found = negotiate_locale([tag for quality, _, tag in sorted(weighted) if quality], LANGUAGES)
+    return cast(LanguageCode, found) if found else usual
+
+
+def translatable(template: str, /, **values: "str | Styled | Translatable") -> Translatable:
+    """Return a text that can be said in every language. Values in braces: names as they are, numbers and titles as `Styled`."""
+    return Translatable(ENGLISH.say(template, **values), template, values)
+
+
+def template(text: str) -> str:
+    """Return a template as it is: a mark for the tool that collects texts, where templates stand in a table."""
+    return text
+
+
+def measured(value: float, style: str, unit: str | None) -> Styled:
+    """Return a number that is shown with its unit: `4.5 %`, `12`."""
+    return Styled(float(value), f"{style} {unit}" if unit else style)
+
+
+def joined(separator: str, *parts: str) -> Translatable:
+    """Return texts behind each other, each of which can be translated; empty ones are left out."""
+    there = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}
+    return translatable(separator.join(f"{{{name}}}" for name in there), **there)
+
+
+def both(first: str, *others: str) -> str:
+    """Return texts joined by `and`."""
+    for other in others:
+        first = translatable("{first} and {second}", first=first, second=other)
+    return first
+
+
+def template_document(text: Translatable) -> dict[str, Any]:
+    """Return template and values as a document."""
+    values = {
+        name: template_document(value) if isinstance(value, Translatable) else list(value) if isinstance(value, Styled) else value
+        for name, value in text.values.items()
+    }
+    return {"template": text.template, "values": values}
+
+
+def read_template(document: Mapping[str, Any], english: str | None = None) -> Translatable:
+    """Return the text of such a document, with the stored English wording where there is one.
+
+    Raises LookupError, TypeError, ValueError or AttributeError for another document.
+    """
+    values: dict[str, str | Styled | Translatable] = {}
+    for name, value in document["values"].items():
+        if isinstance(value, Mapping):
+            values[name] = read_template(value)
+        else:
+            values[name] = _read_styled(*value) if isinstance(value, list) else value
+    made = translatable(document["template"], **values)
+    return made if english is None else Translatable(english, made.template, values)
+
+
+def _read_styled(raw: float | str, style: str) -> Styled:
+    if not _STYLE.fullmatch(style):
+        raise ValueError(f"{style!r} is not a way to show a value")
+    return Styled(raw, style)

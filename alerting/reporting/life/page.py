@@ -1,0 +1,27 @@
+"""What the page of a report says of its own life: period, revision, what changed, and earlier revisions."""
+
+from dataclasses import dataclass, field
+
+from alerting.reporting.life.differences import Difference
+from alerting.reporting.templates import render
+
+_BEFORE = "</header>"
+
+
+@dataclass(frozen=True)
+class ReportLife:
+    """`period`: name of the calendar period, None for an interval that a person chose. `unseen`: see `ReportHead`.
+
+    `differences`: from the revision before, empty for the first one.
+    """
+
+    period: str | None = None
+    revision: int = 1
+    unseen: bool = False
+    differences: tuple[Difference, ...] = field(default_factory=tuple)
+
+
+def with_life(page: str, life: ReportLife) -> str:
+    """Return the page of a report with what it says of its life at the end of its head."""
+    text = render("life/life.html", life=life).strip()
+    return page.replace(_BEFORE, f"{text}\n{_BEFORE}", 1) if text else page

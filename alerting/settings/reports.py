@@ -1,0 +1,18 @@
+"""Settings of the report on the whole plant."""
+
+from alerting.definitions.fields.common import REPORT_PERIODS
+from alerting.reporting.life.settings import PlantReportSettings
+from alerting.settings.variables import Variables, one_of
+
+
+def read_plant_report(variables: Variables) -> PlantReportSettings:
+    """Return `ALERTING_REPORT_PERIOD` (week, month or quarter) and `ALERTING_REPORT_RECIPIENTS` (channels, by commas)."""
+    usual = PlantReportSettings()
+    return PlantReportSettings(
+        period=variables.read("ALERTING_REPORT_PERIOD", one_of(REPORT_PERIODS), usual.period),
+        recipients=variables.read("ALERTING_REPORT_RECIPIENTS", _names, usual.recipients),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

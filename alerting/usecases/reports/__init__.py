@@ -1,0 +1,1 @@
+"""Performance reports: made for a period, revised after late answers and data, announced to their recipients."""

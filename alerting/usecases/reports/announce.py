@@ -1,0 +1,51 @@
+"""Announce reports: one notification of each revision to each recipient, through the outbox of all notifications."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from alerting.notifications.notification import Notification, new_message
+from alerting.ports import ReportHead, ReportPorts
+
+_AT_ONCE = 1_000
+_DIFFERENCES = 10
+
+
+def announce_reports(platform: ReportPorts, now: datetime) -> int:
+    """Add the notifications of reports that are not announced yet; return how many. Idempotent.
+
+    A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the record that the report is
+    announced adds nothing twice.
+    """
+    waiting = platform.reports.unannounced(_AT_ONCE)
+    by_name = {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()} if waiting else {}
+    added = 0
+    for head in waiting:
+        recipients = platform.plant_report.recipients if head.definition is None else by_name.get(head.definition, ())
+        added += platform.notifications.add(_notifications(head, recipients, now)) if recipients else 0
+        platform.reports.record(head.id, announced=True)
+    return added
+
+
+def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime) -> list[Notification]:
+    subject, text = _subject(head), "\n".join(_lines(head))
+    about = {"report": head.id, "definition": head.definition, "period": head.period, "revision": head.revision}
+    payload = {**about, "sentences": list(head.sentences), "differences": [d.message for d in head.differences]}
+    return [
+        new_message(f"report:{head.id}:{recipient}", recipient, subject, text, now, None, **payload)
+        for recipient in dict.fromkeys(recipients)
+    ]
+
+
+def _subject(head: ReportHead) -> str:
+    what = f"Report {head.period}: {head.definition or 'the plant'}"
+    return f"{what}, revision {head.revision}" if head.revision > 1 else what
+
+
+def _lines(head: ReportHead) -> list[str]:
+    lines = list(head.sentences)
+    if head.revision > 1:
+        lines += ["", f"What changed since revision {head.revision - 1}:"]
+        lines += [f"- {difference.message}" for difference in head.differences[:_DIFFERENCES]]
+        if len(head.differences) > _DIFFERENCES:
+            lines.append(f"- and {len(head.differences) - _DIFFERENCES} more figures")
+    return lines

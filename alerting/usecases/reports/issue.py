@@ -1,0 +1,156 @@
+"""Issue reports: the first revision when a period is closed, another one when late answers or data change its figures."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.definitions.faults import UserError
+from alerting.ports import ReportHead, ReportPorts
+from alerting.ports.logs import id_logger
+from alerting.reporting.life.differences import Difference, find_reasons, list_differences, without_view
+from alerting.reporting.life.page import ReportLife
+from alerting.reporting.life.periods import Period, period_before, read_period
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
+from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
+from alerting.usecases.reports.plant import compose_plant
+
+_log = id_logger(__name__)
+
+
+def make_due_reports(platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]) -> int:
+    """Issue the due reports of one shard of definitions; return how many. One that fails does not stop the others.
+
+    Idempotent: what is issued is not due any more. Raises UserError naming those that failed, after all others.
+    """
+    return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
+
+
+def make_due_plant_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
+    """Issue the due reports on the plant; return how many. Idempotent. Raises UserError naming those that failed."""
+    return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
+
+
+def _issue_all(platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]) -> int:
+    made, failed = 0, []
+    for one in due:
+        name = one.definition or "the plant"
+        try:
+            head = issue(platform, one, as_of)
+        except Exception as error:  # one report must not stop the others; the task fails at its end
+            _log.exception("report on %s failed", name)
+            failed.append(f"{name}, {one.period.name}: {type(error).__name__}: {error}")
+            continue
+        if head is not None and head.revision:
+            made += 1
+            say(f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}")
+    if failed:
+        raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
+    return made
+
+
+def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead | None:
+    """Store the next revision of a report, if its content differs from the newest one; return it, None if nothing differs.
+
+    Where there is nothing to say, revision 0 without a page records it.
+    """
+    newest = due.newest
+    number = newest.revision + 1 if newest is not None else 1
+    made = compose(platform, due.definition, due.period, as_of, ReportLife(due.period.name, number))
+    digest = digest_of(made)
+    if newest is not None and (newest.digest == digest or not (made.has_content or newest.revision)):
+        platform.reports.record(newest.id, inputs=due.inputs, checked_at=as_of)
+        return None
+    differences: tuple[Difference, ...] = ()
+    if newest is not None and newest.revision:
+        differences = _differences(platform, newest, made)
+        life = ReportLife(due.period.name, number, differences=differences)
+        made = compose(platform, due.definition, due.period, as_of, life)
+    head = ReportHead(
+        id=report_id(due.definition, due.period, number),
+        definition=due.definition,
+        start=due.period.start,
+        end=due.period.end,
+        as_of=as_of,
+        period=due.period.name,
+        revision=number,
+        trust=made.trust,
+        sentences=made.sentences,
+        differences=differences,
+        key_metrics=made.key_metrics,
+        digest=digest,
+        inputs=due.inputs,
+        checked_at=as_of,
+        announced=False,
+    )
+    if newest is None and not made.has_content:
+        head = replace(head, id=report_id(due.definition, due.period, 0), revision=0, announced=True)
+    return head if platform.reports.add(head, made.content) else None
+
+
+def issue_by_hand(platform: ReportPorts, name: str | None, period: Period, as_of: datetime) -> ReportHead:
+    """Issue the report on a closed period now, and return its newest revision: the stored one, if nothing differs from it.
+
+    Raises UserError for a period that is not closed, and an unknown definition.
+    """
+    calendar = ReportCalendar(platform, as_of)
+    if name is None:
+        closes_at, inputs = calendar.plant_closes_at(period), calendar.plant_inputs(period)
+    else:
+        revision = require_revision(platform.definitions, name)
+        closes_at = calendar.closes_at(revision.definition, calendar.assets_of(revision.definition), period)
+        inputs = calendar.inputs(name, period)
+    if closes_at > as_of:
+        raise UserError(
+            f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction window, the laboratory's delay and "
+            "the latency; for an earlier look give an interval by --from and --to"
+        )
+    stored = platform.reports.revisions(name, period.name)
+    newest = stored[-1] if stored else None
+    head = issue(platform, DueReport(name, period, newest, inputs), as_of)
+    return head or platform.reports.revisions(name, period.name)[-1]
+
+
+def compose(platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife) -> ComposedReport:
+    """Return the report on a definition, or on the plant, over a calendar period, as known at `as_of`."""
+    if name is None:
+        return compose_plant(platform, period, as_of, life)
+    revision = revision_of_period(platform.definitions, require_revision(platform.definitions, name), period.end)
+    previous = period_before(period, platform.zone)
+    return compose_report(platform, revision, period.start, period.end, as_of, life, previous.start)
+
+
+def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
+    """Return a stored report, and the same one computed again from the present data, in the view of its own instant.
+
+    Raises UserError for an unknown id.
+    """
+    head = platform.reports.get(id)
+    if head is None or not head.revision:
+        raise UserError(f"there is no report {id!r}; see: alerting report --list")
+    life = ReportLife(head.period, head.revision, head.unseen, head.differences)
+    if head.definition is None:
+        return head, compose_plant(platform, read_period(head.period or "", platform.zone), head.as_of, life)
+    if head.period is not None:
+        return head, compose(platform, head.definition, read_period(head.period, platform.zone), head.as_of, life)
+    revision = require_revision(platform.definitions, head.definition)
+    return head, compose_report(platform, revision, head.start, head.end, head.as_of, life)
+
+
+def report_id(name: str | None, period: Period, revision: int) -> str:
+    """Return the id of a report: `too-hot:2026-W46:1`, of the plant's `2026-W46:1`."""
+    return ":".join([*([name] if name is not None else []), period.name, str(revision)])
+
+
+def digest_of(made: ComposedReport) -> str:
+    """Return a hash of the metrics of a report, without the instant of their point-in-time view."""
+    canonical = json.dumps(without_view(made.content.metrics), sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def _differences(platform: ReportPorts, newest: ReportHead, made: ComposedReport) -> tuple[Difference, ...]:
+    content = platform.reports.content(newest.id)
+    reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
+    return list_differences(newest.key_metrics, made.key_metrics, reasons)

@@ -1,0 +1,136 @@
+"""Make the performance report of a definition on an interval: gather the data, compute metrics, draw charts, render the page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import in_force
+from alerting.ports import Definitions, Document, ReportContent, ReportHead, ReportPorts
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.sentences import head_sentences
+from alerting.reporting.definition.tables import tables
+from alerting.reporting.life.key_metrics import key_metrics
+from alerting.reporting.life.page import ReportLife, with_life
+from alerting.reporting.material import Material
+from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
+from alerting.reporting.page import draw, render_page
+from alerting.reporting.plant.summary import summarise, summary_to_document
+from alerting.reporting.table import Table
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.episodes.outcomes import outcome_at
+from alerting.usecases.reports.misses import with_misses
+
+LEAST_GAP = timedelta(hours=1)
+"""Shortest time without any known value that is worth a report by itself."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A stored report: its id, one sentence, all its metrics, and the page."""
+
+    id: str
+    headline: str
+    metrics: Document
+    page: str
+
+
+@dataclass(frozen=True)
+class ComposedReport:
+    """A report that is not stored yet. `has_content`: anything happened in its period that is worth a page."""
+
+    definition: str | None
+    trust: str
+    sentences: tuple[str, ...]
+    key_metrics: Mapping[str, str]
+    content: ReportContent
+    has_content: bool = True
+
+
+def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime, at: datetime, unseen: bool = False) -> Report:
+    """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises UserError for an empty period.
+
+    It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a training.
+    """
+    if start >= end:
+        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    revision = require_revision(platform.definitions, name)
+    made = compose_report(platform, revision, start, end, max(at, end), ReportLife(unseen=unseen))
+    id = f"{name}:{start:%Y%m%dT%H%M%SZ}-{end:%Y%m%dT%H%M%SZ}"
+    head = ReportHead(
+        id, name, start, end, max(at, end), None, 1, unseen, made.trust, made.sentences, key_metrics=made.key_metrics
+    )
+    platform.reports.put(head, made.content)
+    return Report(id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page)
+
+
+def compose_report(
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    life: ReportLife,
+    previous_start: datetime | None = None,
+) -> ComposedReport:
+    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give the same bytes.
+
+    It is compared with the period from `previous_start` to `start`; when left out, with one of the same length.
+    """
+    material = material_at(platform, revision, start, end, as_of, previous_start)
+    metrics = compute_metrics(material)
+    judgement = conclude(metrics)
+    summary = summary_to_document(summarise(metrics, judgement))
+    told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
+    document = {**to_document(metrics), **told}
+    zone = platform.zone
+    page = with_life(render_page(metrics, judgement, draw(metrics, material, zone), zone=zone), life)
+    sentences = head_sentences(metrics, zone)[:3]
+    content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
+    has_content = has_something_to_say(platform, material, metrics)
+    return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)
+
+
+def material_at(
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None = None,
+) -> Material:
+    """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
+    material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
+    previous = _as_known(platform, material.previous) if material.previous is not None else None
+    return replace(_as_known(platform, material), previous=previous)
+
+
+def _as_known(platform: ReportPorts, material: Material) -> Material:
+    end, as_of = material.end, material.as_of
+    episodes = [outcome_at(platform, episode, as_of) for episode in material.episodes]
+    models = [replace(m, until=m.until if m.until is not None and m.until < end else None) for m in material.models]
+    return with_misses(platform, replace(material, episodes=episodes, models=models))
+
+
+def table_document(table: Table) -> Document:
+    """Return a table as it is stored with its report."""
+    return {"columns": list(table.columns), "rows": [list(row) for row in table.rows]}
+
+
+def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:
+    """Return whether a period had episodes, problems, decisions, answers, reported misses, gaps, or no evaluation at all."""
+    start, end = material.start, material.end
+    decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
+    answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
+    happened = metrics.episodes or metrics.problems or metrics.problems_in_recovery or metrics.problems_unevaluated
+    gaps = any(to - of >= LEAST_GAP for found in material.gaps.values() for of, to in found) or not metrics.evaluated
+    return bool(happened or decided or answered or material.misses or gaps)
+
+
+def revision_of_period(definitions: Definitions, latest: Revision, end: datetime) -> Revision:
+    """Return the revision that was in force at the end of a period; the latest one before the first."""
+    if latest.at < end:
+        return latest
+    return in_force(definitions.revisions(latest.name), end) or latest

@@ -1,0 +1,135 @@
+"""The language files: every text in every language, with the same values and markup, and no text of a page left out."""
+
+import re
+from functools import cache
+
+import pytest
+from babel.messages.pofile import read_po
+from jinja2 import Environment, nodes
+
+from tools.languages import FOLDER, LANGUAGES, PACKAGE, PLACEHOLDER, all_texts
+
+OTHERS = [code for code in LANGUAGES if code != "en"]
+MARKUP = re.compile(r"<[^>]*>")
+COMMAND = re.compile(r"<code>[^<]*</code>")
+SEEN = re.compile(r"(?:^|>)([^<>]*[^\W\d_]{2,}[^<>]*)(?=<|$)")
+SEEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="([^"]*[^\W\d_]{2,}[^"]*)')
+OPEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="[^"]*$')
+WORD = re.compile(r"[^\W\d_]{2,}")
+SAME_EVERYWHERE = {"Alerting", "ISA", "API"}
+"""Names that are not translated."""
+NOT_TRANSLATED_YET = {"quality.html", "routes.html"}
+"""Pages of engineers, in English."""
+
+
+@cache
+def texts():
+    return {entry.id: entry for entry in all_texts() if entry.id}
+
+
+@cache
+def catalog(code):
+    with (FOLDER / f"{code}.po").open("rb") as stream:
+        return {entry.id: entry for entry in read_po(stream, locale=code, ignore_obsolete=False) if entry.id}
+
+
+def forms(text):
+    return list(text) if isinstance(text, list | tuple) else [text]
+
+
+def faults(id, string):
+    """Return what is wrong with a translation."""
+    found = []
+    for one, other in zip(forms(id), forms(string), strict=False):
+        if not other.strip():
+            found.append(f"{one!r} has no translation")
+        elif set(PLACEHOLDER.findall(one)) != set(PLACEHOLDER.findall(other)):
+            found.append(f"{one!r} and {other!r} have other values")
+        elif sorted(MARKUP.findall(one)) != sorted(MARKUP.findall(other)):
+            found.append(f"{one!r} and {other!r} have other markup")
+        elif (one[0].isspace(), one[-1].isspace()) != (other[0].isspace(), other[-1].isspace()):
+            found.append(f"{one!r} and {other!r} begin or end with other blanks")
+    return found
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_text_has_a_translation_and_every_translation_a_text(code):
+    missing = "run: python -m tools.languages, then translate what is new"
+    assert sorted(map(str, texts().keys() ^ catalog(code).keys())) == [], missing
+    assert [fault for id, entry in catalog(code).items() for fault in faults(id, entry.string)] == []
+    assert [id for id, entry in catalog(code).items() if entry.fuzzy] == []
+
+
+@pytest.mark.parametrize(
+    ("id", "string"),
+    [
+        ("Since {when}.", ""),
+        ("Since {when}.", "Seit {wann}."),
+        ("run <code>x</code>", "x ausführen"),
+        (" within {duration}", "innerhalb von {duration}"),
+        (("{number} point", "{number} points"), ("{number} Punkt", "")),
+    ],
+)
+def test_a_faulty_translation_is_found(id, string):
+    assert faults(id, string)
+
+
+def literals(source):
+    """Yield the texts of a page that people see and that no mark hands to a translator."""
+    tree, before = Environment(trim_blocks=True, lstrip_blocks=True).parse(source), ""  # noqa: S701 - nothing is rendered
+    for output in tree.find_all(nodes.Output):
+        for node in output.nodes:
+            in_tag = before.rfind("<") > before.rfind(">")
+            if isinstance(node, nodes.TemplateData):
+                text = COMMAND.sub("", node.data)
+                before += node.data
+                yield from SEEN.findall(text.partition(">")[2] if in_tag else text)
+                yield from SEEN_ATTRIBUTE.findall(text)
+            elif not in_tag or OPEN_ATTRIBUTE.search(before):
+                yield from (text for text in constants(node) if WORD.search(text))
+
+
+def constants(node):
+    """Yield the literal results of an expression: not what it compares, nor what a call or a filter takes."""
+    match node:
+        case nodes.Const(value=str() as text):
+            yield text
+        case nodes.CondExpr():
+            yield from [*constants(node.expr1), *(constants(node.expr2) if node.expr2 else ())]
+        case nodes.Concat():
+            yield from (text for part in node.nodes for text in constants(part))
+        case nodes.Or() | nodes.And() | nodes.Add():
+            yield from [*constants(node.left), *constants(node.right)]
+
+
+def visible(name):
+    source = (PACKAGE / "console" / "web" / name).read_text(encoding="utf-8")
+    return [text.strip() for text in literals(source) if set(WORD.findall(MARKUP.sub("", text))) - SAME_EVERYWHERE]
+
+
+PAGES = sorted({path.name for path in (PACKAGE / "console" / "web").glob("*.html")} - NOT_TRANSLATED_YET)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_text_outside_the_language_files(name):
+    assert visible(name) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<p>Save it</p>",
+        "<p>{{ 'Save it' if x else 'Leave it' }}</p>",
+        "<p title=\"{{ 'Save it' }}\"></p>",
+        '<p title="Save it"></p>',
+        "{% if x %}<b>Save</b>{% endif %}",
+        "{{ n }} alarms",
+    ],
+)
+def test_a_text_without_a_mark_is_found(source):
+    assert list(literals(source)) != []
+
+
+@pytest.mark.parametrize("source", ["<p>{{ _('Save it') }}</p>", "<p class=\"{{ 'chosen' if x }} card\">{{ n }}: …</p>"])
+def test_marked_texts_and_attributes_that_no_person_reads_are_no_fault(source):
+    assert list(literals(source)) == []
