@@ -18,6 +18,7 @@ from alerting.alarm_kpis.intervals import Interval, intersection, length
 from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, EpisodeSummary, alarm_of
 from alerting.readings.instants import Millis, duration_millis, to_millis
@@ -115,10 +116,10 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
     """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for a steady rate."""
     acceptable, manageable = int(targets.acceptable), int(targets.manageable)
     edges = [
-        ("acceptable", 0, acceptable),
-        ("manageable", acceptable + 1, manageable),
-        ("over-demanding", manageable + 1, targets.most),
-        ("unacceptable", targets.most + 1, None),
+        (translatable("acceptable"), 0, acceptable),
+        (translatable("manageable"), acceptable + 1, manageable),
+        (translatable("over-demanding"), manageable + 1, targets.most),
+        (translatable("unacceptable"), targets.most + 1, None),
     ]
     found = []
     for name, least, most in edges:
@@ -203,25 +204,45 @@ def _share(flags: np.ndarray) -> float | None:
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of none is not known."""
     rate, hourly, daily, busiest = metrics.per_ten_minutes, metrics.per_hour, metrics.per_day, metrics.busiest
-    acceptable = f"≤ {targets.acceptable:g}, at most {targets.manageable:g}"
+    acceptable = translatable(
+        "≤ {usual}, at most {most}", usual=Styled(targets.acceptable, "g"), most=Styled(targets.manageable, "g")
+    )
     rows: list[tuple[str, float | None, str, bool | None]] = [
-        ("alarms per 10 minutes", rate, acceptable, _at_most(rate, targets.manageable)),
-        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", _at_most(hourly, targets.per_hour)),
-        ("alarms per day", daily, f"≤ {targets.per_day:g}", _at_most(daily, targets.per_day)),
-        ("most in 10 minutes", busiest, f"≤ {targets.most}", _at_most(busiest, targets.most)),
+        (translatable("alarms per 10 minutes"), rate, acceptable, _at_most(rate, targets.manageable)),
+        (translatable("alarms per hour"), hourly, f"≤ {targets.per_hour:g}", _at_most(hourly, targets.per_hour)),
+        (translatable("alarms per day"), daily, f"≤ {targets.per_day:g}", _at_most(daily, targets.per_day)),
+        (translatable("most in 10 minutes"), busiest, f"≤ {targets.most}", _at_most(busiest, targets.most)),
     ]
     shares = [
-        (f"10-minute periods with more than {targets.most}", metrics.periods_above, targets.most_periods_above),
-        (f"hours with more than {targets.hour_above}", metrics.hours_above, targets.most_hours_above),
-        ("time in flood", metrics.time_in_flood, targets.most_time_in_flood),
+        (
+            translatable("10-minute periods with more than {number}", number=str(targets.most)),
+            metrics.periods_above,
+            targets.most_periods_above,
+        ),
+        (
+            translatable("hours with more than {number}", number=str(targets.hour_above)),
+            metrics.hours_above,
+            targets.most_hours_above,
+        ),
+        (translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
     ]
     rows += [(name, share, f"< {most:.0%}", None if share is None else share < most) for name, share, most in shares]
     chattering, stale, top = len(metrics.chattering), len(metrics.stale), metrics.top_share
     old = format_duration(targets.stale_after)
     rows += [
-        ("chattering alarms", chattering, "0", chattering == 0),
-        (f"stale alarms (over {old})", stale, f"< {targets.most_stale}", stale < targets.most_stale),
-        (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
+        (translatable("chattering alarms"), chattering, "0", chattering == 0),
+        (
+            translatable("stale alarms (over {duration})", duration=old),
+            stale,
+            f"< {targets.most_stale}",
+            stale < targets.most_stale,
+        ),
+        (
+            translatable("share of the {number} most frequent", number=str(targets.top)),
+            top,
+            f"≤ {targets.top_share:.0%}",
+            top <= targets.top_share,
+        ),
     ]
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
@@ -238,7 +259,12 @@ def _at_most(value: float | None, most: float) -> bool | None:
 
 
 def _note(span: timedelta) -> str:
-    note = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
+    note = translatable("targets are defaults after ISA-18.2 / EEMUA 191, per operator position")
     if span >= _LEAST_SPAN:
         return note
-    return f"{note}; they apply to at least {_LEAST_SPAN.days} days, and this period has {span / timedelta(days=1):.3g}"
+    return translatable(
+        "{note}; they apply to at least {least} days, and this period has {days}",
+        note=note,
+        least=str(_LEAST_SPAN.days),
+        days=Styled(span / timedelta(days=1), ".3g"),
+    )

@@ -3,9 +3,11 @@
 from datetime import timedelta, tzinfo
 
 from alerting.alarm_kpis.metrics import Kpis
+from alerting.definitions.wording.language import ENGLISH, Styled, template, translatable
 
-NOTHING = "nothing was evaluated in this period, so its rates are not known"
+NOTHING = translatable("nothing was evaluated in this period, so its rates are not known")
 _LENGTHS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
+_COUNTED = {"days": template("{number} days"), "hours": template("{number} hours"), "minutes": template("{number} minutes")}
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
@@ -19,14 +21,16 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
         return ""
     whole = _unit(kpis.asked)
     own = whole if kpis.observed >= _LENGTHS[whole] else _unit(kpis.observed)
-    observed = _number(kpis.observed / _LENGTHS[own]) + ("" if own == whole else f" {own}")
-    asked = _number(kpis.asked / _LENGTHS[whole])
-    if observed == asked:
+    observed, asked = _number(kpis.observed / _LENGTHS[own]), _number(kpis.asked / _LENGTHS[whole])
+    if own == whole and ENGLISH.show(observed) == ENGLISH.show(asked):
         return ""
     since = kpis.observed_since.astimezone(zone)
     day = f"{since.day} {since:%b}" if since.year == kpis.end.astimezone(zone).year else f"{since.day} {since:%b %Y}"
     at = day if own == "days" else f"{day} {since:%H:%M}"
-    return f"observed {observed} of {asked} {whole}, since {at}"
+    part = observed if own == whole else translatable(_COUNTED[own], number=observed)
+    return translatable(
+        "observed {part} of {whole}, since {when}", part=part, whole=translatable(_COUNTED[whole], number=asked), when=at
+    )
 
 
 def _unit(duration: timedelta) -> str:
@@ -34,6 +38,6 @@ def _unit(duration: timedelta) -> str:
     return next((unit for unit, one in _LENGTHS.items() if duration >= 2 * one), "minutes")
 
 
-def _number(value: float) -> str:
+def _number(value: float) -> Styled:
     """Return a number to one decimal below ten, else whole."""
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
+    return Styled(value, ".0f") if value >= 9.95 else Styled(round(value, 1), "g")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.extract import Alarm
 
 
@@ -19,10 +20,12 @@ class PastAlarms:
         """Return a sentence for people; empty without such alarms."""
         if not self.found:
             return ""
-        alarms = f"{self.found} alarm{'' if self.found == 1 else 's'}"
+        alarms = translatable("1 alarm") if self.found == 1 else translatable("{number} alarms", number=str(self.found))
         if self.counted:
-            return f"{alarms} of these were found by evaluating past days, without a notification"
-        return f"{alarms} more were found by evaluating past days, without a notification; they are not counted"
+            return translatable("{alarms} of these were found by evaluating past days, without a notification", alarms=alarms)
+        return translatable(
+            "{alarms} more were found by evaluating past days, without a notification; they are not counted", alarms=alarms
+        )
 
 
 def with_past(

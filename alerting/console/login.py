@@ -14,6 +14,7 @@ from alerting.console.attempts import WrongTokens, client_of
 from alerting.console.gate import COOKIE
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
+from alerting.definitions.wording.language import translatable
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -67,12 +68,14 @@ def login_routes(entrance: Entrance) -> APIRouter:
         name = person.name if person else None
         if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
-            refusal = f"Your address sent too many wrong tokens. Wait {seconds} s, then try again."
+            refusal = translatable(
+                "Your address sent too many wrong tokens. Wait {seconds} s, then try again.", seconds=str(seconds)
+            )
             return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
         entrance.wrong_tokens.record_attempt(client, name, now)
         session = entrance.access.start_session(token, now)
         if session is None:
-            return HTMLResponse(_page(request, next, "This token is not valid."), 401)
+            return HTMLResponse(_page(request, next, translatable("This token is not valid.")), 401)
         return entrance.signed_in(request, session, next)
 
     @routes.post("/logout")

@@ -15,6 +15,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
@@ -26,7 +27,18 @@ BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
 )
 MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
-DATABASE_DOWN = "the database does not answer; try again later; all acknowledged data are kept"
+DATABASE_DOWN = translatable("the database does not answer; try again later; all acknowledged data are kept")
+_TITLES = (
+    template("Bad Request"),
+    template("Forbidden"),
+    template("Not Found"),
+    template("Gone"),
+    template("Unprocessable Entity"),
+    template("Too Many Requests"),
+    template("Internal Server Error"),
+    template("Service Unavailable"),
+)
+"""Titles of pages, which are the phrases of HTTP; the others are shown in English."""
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -61,7 +73,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        detail = BODY_UNREADABLE if fault.status_code == 400 else str(fault.detail)
+        detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
         return problem(request, fault.status_code, detail, dict(fault.headers) if fault.headers else None)
 
     @app.exception_handler(RequestValidationError)
@@ -94,7 +106,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
-        return problem(request, 500, "a fault of the server; its log has the details")
+        return problem(request, 500, translatable("a fault of the server; its log has the details"))
 
 
 def _message(error: dict[str, Any]) -> str:

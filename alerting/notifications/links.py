@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 from itsdangerous import BadData, URLSafeSerializer
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.readings.instants import from_millis, to_millis
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
@@ -49,10 +50,10 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
             raise BadData("too long")
         episode, recipient, purpose, made, expires = _serializer(key).loads(token)
     except (BadData, UnicodeError):
-        raise LinkRefused("this link is not a link of this platform, or a part of it is missing") from None
+        raise LinkRefused(translatable("this link is not a link of this platform, or a part of it is missing")) from None
     grant = Grant(episode, recipient, cast(Purpose, purpose), from_millis(made), from_millis(expires))
     if now >= grant.expires_at:
-        raise LinkRefused("this link has expired; answer on the page of the episode instead")
+        raise LinkRefused(translatable("this link has expired; answer on the page of the episode instead"))
     return grant
 
 

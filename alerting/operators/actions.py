@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -20,6 +21,19 @@ Action = Literal[
     "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
     "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress", "suppression_ends",
 ]  # fmt: skip
+ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
+    "raise": "raise", "clear": "clear", "suppress": "suppress",
+    "shelf_ends": "shelf ends", "suppression_ends": "suppression ends",
+    "close": translatable("close"),
+    "acknowledge": translatable("acknowledge"),
+    "confirm": translatable("confirm"),
+    "comment": translatable("comment"),
+    "assign": translatable("assign"),
+    "shelve": translatable("shelve"),
+    "unshelve": translatable("unshelve"),
+    "take_out_of_service": translatable("take out of service"),
+    "return_to_service": translatable("return to service"),
+})  # fmt: skip
 IsaState = Literal[
     "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", "suppressed by design", "out of service",
 ]  # fmt: skip
@@ -69,7 +83,7 @@ RULES: tuple[Rule, ...] = (
         "the condition is gone for its off-delay; the episode can still be acknowledged",
     ),
     Rule(
-        "close", "operator", {"active": True}, {"active": False}, "no episode is open",
+        "close", "operator", {"active": True}, {"active": False}, translatable("no episode is open"),
         "ended by hand, with a reason: a prediction that came true, when no reading shows whether its problem goes on",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a second acknowledgement changes "
@@ -81,17 +95,20 @@ RULES: tuple[Rule, ...] = (
     Rule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
     Rule("assign", "operator", {}, {}, "", "one person is responsible for it"),
     Rule(
-        "shelve", "operator", {"out_of_service": False}, {"shelved": True}, "it is out of service and so muted already",
+        "shelve", "operator", {"out_of_service": False}, {"shelved": True},
+        translatable("it is out of service and so muted already"),
         "muted until a time, with a reason; if it is shelved already, the new end and reason replace the old ones",
     ),
-    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, "it is not shelved", "muting ends early"),
+    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable("it is not shelved"), "muting ends early"),
     Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", "its time is over"),
     Rule(
-        "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True}, "it is out of service already",
+        "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True},
+        translatable("it is out of service already"),
         "muted until an engineer returns it, with a reason: maintenance of a sensor, a removed part of the line",
     ),
     Rule(
-        "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False}, "it is not out of service",
+        "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False},
+        translatable("it is not out of service"),
         "muting ends",
     ),
     Rule(
@@ -130,7 +147,7 @@ def move(flags: Flags, action: Action) -> Flags:
     """Return the flags after an action. Raises UserError where the table does not allow it."""
     refused = refusal(flags, action)
     if refused is not None:
-        raise UserError(f"cannot {action.replace('_', ' ')}: {refused}")
+        raise UserError(translatable("cannot {action}: {reason}", action=ACTION_NAMES[action], reason=refused))
     sets: Mapping[str, bool] = {str(flag): value for flag, value in _BY_ACTION[action].sets.items()}
     return replace(flags, **sets)
 
@@ -139,4 +156,8 @@ def permit(action: Action, role: Role) -> None:
     """Check that a role may perform an action. Raises NotAllowed if it may not."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
-        raise NotAllowed(f"to {action.replace('_', ' ')} needs the role {least or 'of the platform itself'}, not {role}")
+        needed = least or translatable("of the platform itself")
+        refused = translatable(
+            "to {action} needs the role {needed}, not {role}", action=ACTION_NAMES[action], needed=needed, role=role
+        )
+        raise NotAllowed(refused)

@@ -35,7 +35,8 @@ class Lever:
 
     `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the reference length of effort. `rate`:
     largest change in a millisecond; None at once. `levels`: of a category, whose settings are positions in them. `thinned`: the
-    steps allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`.
+    steps allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`: by how much one unit
+    more takes the problem variable away from its limit, at least; 0 if that is not known.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Lever:
     levels: tuple[str, ...] = ()
     thinned: bool = False
     parts: int = 1
+    relief: float = 0.0
 
     @property
     def misses(self) -> tuple[float, ...]:
@@ -197,8 +199,8 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
         return None
     largest, slack = variable.max_change or inf, SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
     span = max(high - low, variable.step or 1e-9)
-    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else present
-    highest = min(high, present + largest, max(trained_high + slack, present)) if up else present
+    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else max(low, present)
+    highest = min(high, present + largest, max(trained_high + slack, present)) if up else min(high, present)
     step = variable.step or span / DIVISIONS
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
     if rate is not None:
@@ -210,7 +212,10 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
-    return Lever(name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned, parts=parts)
+    relief = 0.0 if model.effects is None else model.effects.relief(name)
+    return Lever(
+        name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned, parts=parts, relief=relief
+    )
 
 
 def _settings(present: float, low: float, high: float, step: float, anchor: float) -> tuple[tuple[float, ...], bool]:

@@ -6,6 +6,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.wording.language import ENGLISH, Styled, Translatable, both, joined, measured, template, translatable
 from alerting.episodes.episode import Change, Safety
 from alerting.learning.features.plan import Column
+from alerting.learning.features.set_point_effects import SetPointEffects
 
 LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that show its level
 _UNKNOWN_VARIABLE = Variable()
@@ -87,6 +88,25 @@ def describe_unusual(unusual: float | None) -> Translatable:
     if beyond <= 0:
         return translatable("More unusual than any normal moment known.")
     return translatable("As unusual as 1 in {number} normal moments.", number=Styled(1 / beyond, ".0f"))
+
+
+def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
+    """Describe the estimated effect of a change on the problem variable, as a sentence; empty without one.
+
+    `relief`: by how much it takes the variable away from its limit.
+    """
+    if relief <= 0:
+        return ""
+    own = unit(asset, effects.variable)
+    values = {"variable": Styled(title(asset, effects.variable), "inside"), "amount": measured(relief, ".3g", own)}
+    if effects.limit_side > 0:
+        text = translatable("By the history it lowers {variable} by at least {amount}.", **values)
+    else:
+        text = translatable("By the history it raises {variable} by at least {amount}.", **values)
+    if relief >= effects.needed - 1e-9:
+        return text
+    needed = measured(effects.needed, ".3g", own)
+    return joined(" ", text, translatable("One problem in five goes more than {amount} beyond the limit.", amount=needed))
 
 
 def _step(asset: Asset, change: Change) -> Translatable:

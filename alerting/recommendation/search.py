@@ -1,27 +1,29 @@
 """The search for the answer of least effort among all allowed combinations of settings.
 
-Levers come in the order of their contributions, which excludes none. A combination that costs more than the best answer so far is
-not scored, nor one in a box of settings whose lower bound of the risk is too high. So the search ends when every cheaper
-combination is scored or excluded; where that takes too many scorings, it returns the best answer found so far and says so.
+Best first: boxes of settings of all sets of levers are taken in the order of their least effort. A box is cut in halves, and only
+a small one is scored that a lower bound of the risk does not exclude, so little is scored that costs more than the answer. The
+search ends when every cheaper combination is scored or excluded; where that takes too many scorings, it returns the best answer
+found so far and says so. Contributions decide between equals and between levers where nothing suffices.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise, product
+from itertools import combinations, groupby, pairwise, product
 from math import inf, prod
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.episodes.episode import Safety
-from alerting.recommendation.situation import Situation
+from alerting.recommendation.situation import Situation, SubsetBounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 MOST_SCORINGS = 20_000  # of one search; of combinations whose features are all computed anew, a tenth
 MOST_BOXES = 4_000
-AT_ONCE = 64  # combinations scored together, in the order of their effort
+AT_ONCE = 4  # combinations of a box that is scored at once; more without bounds, where each costs more
+AT_ONCE_UNBOUNDED = 64
 BOXES_AT_ONCE = 8  # whose lower bounds are computed together
 MOST_MISSED_AT_ONCE = 16  # combinations
 COARSE = 9  # settings of each lever, where only the largest effect is wanted
@@ -32,13 +34,15 @@ EQUAL = 1e-9
 class Goal:
     """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
 
-    `distance`: greatest distance from normal operation.
+    `distance`: greatest distance from normal operation. `relief`: least estimated effect on the problem variable, away from its
+    limit.
     """
 
     safety: Safety
     nominal: float
     missed: float | None
     distance: float
+    relief: float = -inf
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Some settings of each lever on one side of the present one, by effort: `sides`, from `start` to before `stop`."""
+    """Some settings of each of its levers on one side of the present one, by effort: `sides`, from `start` to before `stop`."""
 
+    members: tuple[int, ...]
     sides: tuple[Ints, ...]
     start: tuple[int, ...]
     stop: tuple[int, ...]
@@ -76,6 +81,7 @@ class Search:
         self.situation, self.complete = situation, not any(situation.grids[i].lever.thinned for i in order)
         self._order = [i for i in order if len(situation.grids[i].settings)]
         self._shares, self._max_changes = shares, max_changes
+        self._bounds: dict[tuple[int, ...], SubsetBounds | None] = {}
         self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
@@ -85,12 +91,9 @@ class Search:
         """
         self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
         best = None
-        for members in self._subsets():
-            if self._left <= 0 or self._boxes <= 0:
-                self.complete = False
-                break
-            if not any(each <= set(members) for each in avoid):
-                best = self._least_of(members, goal, best)
+        for size in range(1, self._max_changes + 1):
+            allowed = [m for m in combinations(self._order, size) if not any(each <= set(m) for each in avoid)]
+            best = self._least_of(allowed, goal, best)
         return best
 
     def lowest(self, distance: float) -> Answer | None:
@@ -119,61 +122,87 @@ class Search:
             of_size = list(combinations(self._order, size))
             yield from sorted(of_size, key=lambda members: -sum(self._shares[i] for i in members)) if size > 1 else of_size
 
-    def _least_of(self, members: tuple[int, ...], goal: Goal, best: Answer | None) -> Answer | None:
-        """Return the least answer with exactly these levers if it takes less effort than the best one, which is else returned."""
+    def _least_of(self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None) -> Answer | None:
+        """Return the least answer with exactly the levers of one of these sets, or the best one if that takes no more effort.
+
+        Boxes of all sets are taken in the order of their least effort, and cut until one that the bounds do not exclude is small.
+        """
         waiting: list[tuple[float, int, _Box]] = []
         count = 0
-        for sides in product(*(self._sides(i) for i in members)):
-            box = _Box(sides, (0,) * len(sides), tuple(map(len, sides)))
-            heapq.heappush(waiting, (self._least_effort(members, box), count, box))
-            count += 1
-        bounds = self.situation.bounds_of(members) if count else None
+        for members in subsets:
+            for sides in product(*(self._sides(i) for i in members)):
+                box = _Box(members, sides, (0,) * len(sides), tuple(map(len, sides)))
+                waiting.append((self._least_effort(box), count, box))
+                count += 1
+        heapq.heapify(waiting)
         while waiting:
             most = inf if best is None else best.effort - EQUAL
-            boxes: list[_Box] = []
-            while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
-                boxes.append(self._clip(members, heapq.heappop(waiting)[2], most))
-            boxes = [box for box in boxes if box.size]
-            if not boxes and (not waiting or waiting[0][0] >= most):
+            if waiting[0][0] >= most:
                 break
             if self._left <= 0 or self._boxes <= 0:
                 self.complete = False
                 break
-            if bounds is not None and boxes:
-                self._boxes -= len(boxes)
-                positions = [box.positions for box in boxes]
-                good = (bounds.least_risk(positions) < goal.nominal) & (bounds.least_distance(positions) <= goal.distance + EQUAL)
-                boxes = [box for box, may in zip(boxes, good.tolist(), strict=True) if may]
-            small = [box for box in boxes if box.size <= AT_ONCE or len(members) == 1]
-            for part in (part for box in boxes if box not in small for part in self._halves(members, box)):
-                heapq.heappush(waiting, (self._least_effort(members, part), count, part))
-                count += 1
-            if small:
-                best = self._score(members, small, goal, best)
+            for box in self._not_excluded(self._next_boxes(waiting, goal, most), goal):
+                if box.size <= self._at_once(box.members):
+                    best = self._score(box, goal, best)
+                    continue
+                for part in self._halves(box):
+                    heapq.heappush(waiting, (self._least_effort(part), count, part))
+                    count += 1
         return best
 
-    def _score(self, members: tuple[int, ...], boxes: Sequence[_Box], goal: Goal, best: Answer | None) -> Answer | None:
-        """Score boxes in the order of effort until an answer reaches the goal."""
-        at = np.concatenate(
-            [np.stack(np.meshgrid(*b.positions, indexing="ij"), axis=-1).reshape(-1, len(members)) for b in boxes]
-        )
+    def _next_boxes(self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float) -> list[_Box]:
+        """Take the next boxes from the heap, without the settings that cost too much and boxes without enough relief."""
+        boxes: list[_Box] = []
+        while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
+            box = self._clip(heapq.heappop(waiting)[2], most)
+            if box.size and self._most_relief(box) >= goal.relief:
+                boxes.append(box)
+        return boxes
+
+    def _not_excluded(self, boxes: Sequence[_Box], goal: Goal) -> list[_Box]:
+        """Return the boxes without those in which no point can reach the goal, by lower bounds of risk and distance."""
+        found = []
+        for members, group in groupby(sorted(boxes, key=lambda box: box.members), key=lambda box: box.members):
+            some = list(group)
+            bounds = self._bounds_of(members)
+            if bounds is not None:
+                self._boxes -= len(some)
+                positions = [box.positions for box in some]
+                good = (bounds.least_risk(positions) < goal.nominal) & (bounds.least_distance(positions) <= goal.distance + EQUAL)
+                some = [box for box, may in zip(some, good.tolist(), strict=True) if may]
+            found += some
+        return sorted(found, key=self._least_effort)
+
+    def _bounds_of(self, members: tuple[int, ...]) -> SubsetBounds | None:
+        if members not in self._bounds:
+            self._bounds[members] = self.situation.bounds_of(members)
+        return self._bounds[members]
+
+    def _score(self, box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
+        """Score a box in the order of effort until an answer reaches the goal."""
+        members = box.members
+        at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
+        at = at[self._reliefs(members, at) >= goal.relief]
         efforts = self._efforts(members, at)
         order = np.argsort(efforts, kind="stable")
         order = order[efforts[order] < (inf if best is None else best.effort - EQUAL)]
-        for first in range(0, len(order), AT_ONCE):
-            some = order[first : first + AT_ONCE]
-            some = some[: self._budget(members, len(some))]
-            if not len(some):
-                self.complete = False
-                return best
-            matrix = self.situation.rows(members, at[some])
-            near = self.situation.distance(matrix) <= goal.distance
-            some, matrix = some[near], matrix[near]
-            risk = self.situation.risk(matrix)
-            under = np.flatnonzero(risk < goal.nominal)
-            for k in self._robust(members, at[some], under, goal):
-                return Answer(members, tuple(at[some[k]].tolist()), float(efforts[some[k]]), float(risk[k]), matrix[k])
+        allowed = self._budget(members, len(order))
+        self.complete &= allowed == len(order)
+        order = order[:allowed]
+        if not len(order):
+            return best
+        matrix = self.situation.rows(members, at[order])
+        near = self.situation.distance(matrix) <= goal.distance
+        order, matrix = order[near], matrix[near]
+        risk = self.situation.risk(matrix)
+        under = np.flatnonzero(risk < goal.nominal)
+        for k in self._robust(members, at[order], under, goal):
+            return Answer(members, tuple(at[order[k]].tolist()), float(efforts[order[k]]), float(risk[k]), matrix[k])
         return best
+
+    def _at_once(self, members: tuple[int, ...]) -> int:
+        return AT_ONCE_UNBOUNDED if self._bounds_of(members) is None else AT_ONCE
 
     def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
         """Return which of the combinations stay under the goal's risk whichever of their settings are missed."""
@@ -215,23 +244,36 @@ class Search:
     def _efforts(self, members: tuple[int, ...], at: Ints) -> Floats:
         return np.asarray(sum(self.situation.grids[i].efforts[at[:, k]] for k, i in enumerate(members)), np.float64)
 
-    def _least_effort(self, members: tuple[int, ...], box: _Box) -> float:
-        return sum(float(self.situation.grids[i].efforts[p[0]]) for i, p in zip(members, box.positions, strict=True))
+    def _reliefs(self, members: tuple[int, ...], at: Ints) -> Floats:
+        return np.asarray(sum(self.situation.grids[i].reliefs[at[:, k]] for k, i in enumerate(members)), np.float64) + EQUAL
 
-    def _clip(self, members: tuple[int, ...], box: _Box, most: float) -> _Box:
+    def _most_relief(self, box: _Box) -> float:
+        return EQUAL + sum(
+            float(self.situation.grids[i].reliefs[p].max()) for i, p in zip(box.members, box.positions, strict=True)
+        )
+
+    def most_relief(self) -> float:
+        """Return the largest estimated effect of any combination on the problem variable, away from its limit."""
+        each = [float(g.reliefs[g.settings].max()) for g in (self.situation.grids[i] for i in self._order)]
+        return sum(sorted((r for r in each if r > 0), reverse=True)[: self._max_changes])
+
+    def _least_effort(self, box: _Box) -> float:
+        return sum(float(self.situation.grids[i].efforts[p[0]]) for i, p in zip(box.members, box.positions, strict=True))
+
+    def _clip(self, box: _Box, most: float) -> _Box:
         """Return the box without the settings that cost `most` even with the least effort of the others."""
-        least, stops = self._least_effort(members, box), []
-        for i, side, start, stop in zip(members, box.sides, box.start, box.stop, strict=True):
+        least, stops = self._least_effort(box), []
+        for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
             efforts = self.situation.grids[i].efforts[side[start:stop]]
             stops.append(start + int(np.searchsorted(efforts, most - (least - float(efforts[0])), side="left")))
-        return _Box(box.sides, box.start, tuple(stops))
+        return _Box(box.members, box.sides, box.start, tuple(stops))
 
-    def _halves(self, members: tuple[int, ...], box: _Box) -> list[_Box]:
+    def _halves(self, box: _Box) -> list[_Box]:
         """Return both halves of a box, cut across the lever whose settings differ most in effort."""
-        efforts = [self.situation.grids[i].efforts[p] for i, p in zip(members, box.positions, strict=True)]
+        efforts = [self.situation.grids[i].efforts[p] for i, p in zip(box.members, box.positions, strict=True)]
         k = max(range(len(efforts)), key=lambda j: (float(efforts[j][-1] - efforts[j][0]), len(efforts[j])))
         middle = (box.start[k] + box.stop[k] + 1) // 2
         return [
-            _Box(box.sides, box.start, (*box.stop[:k], middle, *box.stop[k + 1 :])),
-            _Box(box.sides, (*box.start[:k], middle, *box.start[k + 1 :]), box.stop),
+            _Box(box.members, box.sides, box.start, (*box.stop[:k], middle, *box.stop[k + 1 :])),
+            _Box(box.members, box.sides, (*box.start[:k], middle, *box.start[k + 1 :]), box.stop),
         ]

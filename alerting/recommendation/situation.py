@@ -40,6 +40,11 @@ class Grid:
         """Return the effort of each value."""
         return np.array([self.lever.effort(v) for v in self.values.tolist()])
 
+    @cached_property
+    def reliefs(self) -> Floats:
+        """Return by how much each value takes the problem variable away from its limit, as far as the history tells."""
+        return np.zeros(len(self.values)) if self.lever.levels else self.lever.relief * (self.values - self.lever.present)
+
 
 class Situation:
     """The what-ifs of one instant. `scorings` counts the rows that the model has scored."""

@@ -20,13 +20,14 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.recommendation.contributions import Explanation, explain_matrix
 from alerting.recommendation.levers import Lever, find_levers, followers
-from alerting.recommendation.messages import describe_advice, describe_safety, describe_unusual, unit
+from alerting.recommendation.messages import describe_advice, describe_relief, describe_safety, describe_unusual, title, unit
 from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
 MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
 # shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
 USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
+RELIEFS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, -inf)  # of the needed effect on the problem variable
 ANSWERS = 3
 _NOTHING_LOWERS = (
     template("No change that was tried lowers the risk ({risk}; alarm at {threshold})."),
@@ -58,6 +59,9 @@ def recommend(
 
     Every feature is computed again with the setting over the last interval (the horizon, or the shortest window if longer)
     before `at`; a variable with a rate is moved from `at` on, all else held, and the risk is that at the end of its ramp.
+
+    Where the model knows the effects of set-points on the problem variable, an answer must also have as much effect as 4 of 5
+    past problems needed, or as the levers can have; if none has, less of it in steps of a tenth (`RELIEFS`), and then any.
 
     `limits`: narrower limits of the definition by variable. `explained`: contributions of the row at `at`, computed if left out.
     `answers`: number of answers with different variables. `history` needs readings back to `model.plan.lookback` before `at`, and
@@ -107,7 +111,7 @@ class _Advice:
         shares = self._shares()
         order = sorted(range(len(self.levers)), key=lambda i: (-shares[i], i))
         search = Search(self.situation, order, shares, max_changes)
-        goals = self._goals()
+        goals = self._goals(search.most_relief())
         for goal in goals:
             best = search.least(goal)
             if best is not None:
@@ -122,15 +126,28 @@ class _Advice:
     def _alarm_at(self) -> Styled:
         return Styled(self.situation.model.threshold, "share")
 
-    def _goals(self) -> list[Goal]:
-        """Return what an answer must reach, from the best to the least."""
-        normal, threshold = self.situation.model.normal, self.situation.model.threshold
+    def _goals(self, reachable: float) -> list[Goal]:
+        """Return what an answer must reach, from the best to the least.
+
+        `reachable`: the largest estimated effect of any combination on the problem variable.
+        """
+        normal, threshold, effects = self.situation.model.normal, self.situation.model.threshold, self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim, wanted = MARGIN * threshold, ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
         usual, plausible, rare = (inf if normal is None else max(normal.limit(share), least) for share, least in wanted)
+        needed = 0.0 if effects is None else min(effects.needed, reachable)
+        reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
         return [
-            *(Goal("aim", aim, aim, distance) for distance in dict.fromkeys((usual, plausible, rare))),
-            *(Goal("threshold", threshold, threshold, distance) for distance in dict.fromkeys((plausible, rare))),
+            *(
+                Goal("aim", aim, aim, distance, relief)
+                for relief in reliefs
+                for distance in dict.fromkeys((usual, plausible, rare))
+            ),
+            *(
+                Goal("threshold", threshold, threshold, distance, relief)
+                for relief in reliefs
+                for distance in dict.fromkeys((plausible, rare))
+            ),
             Goal("nominal", threshold, None, rare),
         ]
 
@@ -165,7 +182,11 @@ class _Advice:
         if safety is None:
             parts.insert(0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at))
         else:
-            parts += [describe_safety(safety, MARGIN * self.situation.model.threshold), describe_unusual(unusual)]
+            parts += [
+                describe_safety(safety, MARGIN * self.situation.model.threshold),
+                self._relief(answer),
+                describe_unusual(unusual),
+            ]
         return RecommendationResult(
             changes,
             self.risk,
@@ -190,6 +211,9 @@ class _Advice:
             reason = translatable("its limits, step and direction leave no other setting")
         elif not len(grid.settings):
             reason = translatable("every permitted setting is far from the training data of the model")
+        elif self.situation.model.effects is not None and not self.levers[i].relief:
+            variable = Styled(title(self.asset, self.situation.model.effects.variable), "inside")
+            reason = translatable("the history does not tell its effect on {variable}", variable=variable)
         elif safety is None:
             reason = translatable("it lowers the risk less")
         else:
@@ -205,6 +229,12 @@ class _Advice:
     def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
         pairs = zip(answer.members, answer.at, strict=True)
         return [(self.levers[i], float(self.situation.grids[i].values[position])) for i, position in pairs]
+
+    def _relief(self, answer: Answer) -> str:
+        """Return a sentence on the estimated effect on the problem variable."""
+        effects = self.situation.model.effects
+        relief = sum(lever.relief * (value - lever.present) for lever, value in self._settings(answer) if not lever.levels)
+        return "" if effects is None else describe_relief(self.asset, effects, relief)
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
         """Return the variables that follow the changes, with their level before and after; those that the model reads."""

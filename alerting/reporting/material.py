@@ -16,7 +16,6 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.definition.retune import Retune
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,10 @@ class Material:
     alert was evaluated; `gaps`: sorted intervals within it without any known value. `predicts`: see `detection.problems`.
     `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
     suppressed by design; they are in none of the metrics. `decisions`: promotion decisions up to `end`, oldest first.
-    `histories`: readings by asset, from before `start` up to `as_of`. `retune`: a limit that halves the false alarms, if there is
-    one. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample of the readings by asset within
-    `reference_period`, from which the model in service learned. `previous`: the same of the period before, None if it is not
-    compared. `misses`: reported by operators, oldest first; those that
-    the data do not show are among the problems too.
+    `histories`: readings by asset, from before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings
+    refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
+    `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
+    that the data do not show are among the problems too.
     """
 
     definition: Definition
@@ -73,7 +71,6 @@ class Material:
     reference: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     reference_period: Interval | None = None
     withdrawn: int = 0
-    retune: Retune | None = None
     previous: "Material | None" = None
 
     @property

@@ -21,7 +21,7 @@ from alerting.reporting.definition.drivers import Driver, drivers
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
-from alerting.reporting.definition.retune import Retune
+from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
@@ -29,6 +29,7 @@ from alerting.reporting.scores import RowMetrics, compute_row_metrics
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
+_NOT_DUE = "the outcome is not known yet"
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         drivers=drivers(m.raised, before.raised if before and earlier else None),
         model=compute_model(m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms) if trained else None,
         data=data_metrics(m),
-        retune=m.retune,
+        retune=compute_retune(m) if before is not None else None,
         previous=_previous(before, earlier) if before is not None and earlier is not None else None,
     )
 
@@ -253,7 +254,9 @@ def _outcome(episode: Episode) -> Outcome:
 
 
 def _reason(episode: Episode) -> str:
-    return episode.outcome_record.reason if episode.outcome_record else "the outcome is not known yet"
+    """Return why an episode has its outcome; the instants at which outcomes are due make one reason."""
+    reason = episode.outcome_record.reason if episode.outcome_record else _NOT_DUE
+    return _NOT_DUE if reason.startswith("the outcome is known at") else reason
 
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:

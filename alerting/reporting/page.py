@@ -6,6 +6,7 @@ from datetime import UTC, tzinfo
 
 from markupsafe import Markup
 
+from alerting.episodes.misses import ReportedMiss
 from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
@@ -23,12 +24,16 @@ MOST_MISSED_ROWS = 50
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of single cases."""
+    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of single cases.
+
+    `reported`: misses that operators reported.
+    """
 
     by_name: Mapping[str, Markup]
     missed: tuple[tuple[MissedProblem, Markup], ...] = ()
     episodes: tuple[tuple[EpisodeDetail, Markup], ...] = ()
     drift: tuple[Markup, ...] = ()
+    reported: tuple[ReportedMiss, ...] = ()
 
 
 def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC) -> Charts:
@@ -53,6 +58,7 @@ def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC) -> Char
         missed=tuple((m, _svg(report_charts.missed_problem(m, f"missed{i}", zone))) for i, m in enumerate(missed)),
         episodes=tuple((e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes),
         drift=tuple(_svg(report_charts.drift_bars(d, f"drift{i}")) for i, d in enumerate(moved)),
+        reported=tuple(material.misses),
     )
 
 

@@ -11,6 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.actions import Role
 from alerting.ports import Document
@@ -32,7 +33,12 @@ def require(least: Role) -> Callable[..., Person]:
         if found is None:
             raise HTTPException(401, "log in first")
         if not found.may(least):
-            raise HTTPException(403, f"this needs the role {least}; {found.name} has the role {found.role}")
+            raise HTTPException(
+                403,
+                translatable(
+                    "this needs the role {role}; {person} has the role {own}", role=least, person=found.name, own=found.role
+                ),
+            )
         return found
 
     person.least = least  # type: ignore[attr-defined]  # the description of the API states it

@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException
 from alerting.console.access import Person, confirms
 from alerting.console.api.api import require
 from alerting.console.api.parameters import FormField
+from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import Role
 
 
@@ -19,7 +20,7 @@ def submitted_by(least: Role) -> Callable[..., Person]:
 
     def person(person: Annotated[Person, Depends(require(least))], csrf: FormField = "") -> Person:
         if not confirms(person, csrf):
-            raise HTTPException(403, "this form belongs to another session; open the page again and repeat")
+            raise HTTPException(403, translatable("this form belongs to another session; open the page again and repeat"))
         return person
 
     return person

@@ -14,6 +14,7 @@ from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
 from alerting.console.web.pages import recognition_of
 from alerting.console.web.rendering import render
+from alerting.definitions.wording.language import translatable
 from alerting.notifications.links import LinkRefused
 from alerting.usecases.episodes.recognition import all_advice
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
@@ -35,7 +36,9 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
         except LinkRefused:
             sender = "no link"
         if not limit.allows(f"{client_of(request)} {sender}", now()):
-            raise HTTPException(429, "too many requests; wait a minute", {"retry-after": str(int(WITHIN.total_seconds()))})
+            raise HTTPException(
+                429, translatable("too many requests; wait a minute"), {"retry-after": str(int(WITHIN.total_seconds()))}
+            )
 
     @routes.get(LINKS + "{token}", response_class=HTMLResponse)
     def show(token: str, request: Request, platform: Served) -> Response:
@@ -46,11 +49,11 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
     def act(token: str, request: Request, platform: Served, confirm: FormField = "", taken: Taken = "") -> Response:
         check(request, platform, token)
         if confirm != "yes":
-            raise HTTPException(422, "open the link and confirm on its page")
+            raise HTTPException(422, translatable("open the link and confirm on its page"))
         try:
             use_link(platform, token, platform.clock.now(), taken or None)
         except LinkRefused as refusal:
-            raise HTTPException(410, str(refusal)) from refusal
+            raise HTTPException(410, refusal.message) from refusal
         return _page(request, platform, token, done=True)
 
     return routes
@@ -60,7 +63,7 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     try:
         grant, episode = open_link(platform, token)
     except LinkRefused as refusal:
-        raise HTTPException(410, str(refusal)) from refusal
+        raise HTTPException(410, refusal.message) from refusal
     answered = done or has_answered(grant, episode)
     now = platform.clock.now()
     asks = grant.purpose == "acted" and not answered and any(one.changes for one in all_advice(episode))

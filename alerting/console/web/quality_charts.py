@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerting.alarm_kpis.metrics import Frequent, Kpis, Spread
+from alerting.definitions.wording.language import translatable
 
 WIDTH, HEIGHT, FLOOR = 900.0, 190.0, 20.0
 _MOST_DAYS = 31
@@ -34,7 +35,10 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape
         place = {"x": (number + 0.1) * slot, "y": HEIGHT - height, "width": slot * 0.8, "height": height}
         return place | {"label": label, "periods": periods, "band": band}
 
-    limits = [(acceptable, f"more than {acceptable}: not acceptable for long"), (most, f"more than {most}: flood")]
+    limits = [
+        (acceptable, translatable("more than {number}: not acceptable for long", number=str(acceptable))),
+        (most, translatable("more than {number}: flood", number=str(most))),
+    ]
     return {
         "bars": [bar(number, periods) for number, periods in enumerate(numbers)],
         "limits": [{"x": (number + 1) * slot, "label": label} for number, label in limits],
@@ -70,8 +74,8 @@ def shares(top: Sequence[Frequent]) -> list[Shape]:
 def lanes(kpis: Kpis) -> list[Shape]:
     """Return the times to acknowledge and to clear, on a logarithmic scale."""
     return [
-        _lane("to acknowledge", kpis.to_acknowledge, "not acknowledged"),
-        _lane("to clear", kpis.to_clear, "still active"),
+        _lane(translatable("to acknowledge"), kpis.to_acknowledge, translatable("not acknowledged")),
+        _lane(translatable("to clear"), kpis.to_clear, translatable("still active")),
     ]
 
 

@@ -75,14 +75,14 @@ def _translated(language: Language, text: str | None) -> str | None:
 
 
 @pass_context
-def _say(page: Context, template: str, **values: Any) -> Markup:
+def _say(page: Context, template: str, /, **values: Any) -> Markup:
     """Return a template of a page, which may have markup, with its values escaped, in the language of the page."""
     language: Language = page["language"]
     return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
 
 
 @pass_context
-def _count(page: Context, singular: str, plural: str, number: float, **values: Any) -> Markup:
+def _count(page: Context, singular: str, plural: str, number: float, /, **values: Any) -> Markup:
     """Return the form of a template that fits a number."""
     language: Language = page["language"]
     return Markup(language.say_count(singular, plural, number, **_escaped(language, values)))  # noqa: S704 - values are escaped

@@ -28,6 +28,7 @@ from alerting.learning.features.derive import DerivedFeatures
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import derive_features, plan_features
+from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data")
@@ -47,7 +48,8 @@ class Dataset:
     excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at, uncounted (see
     `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
     the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
-    `findings`: the data quality report. `purge_ms`: length purged before every border. `hash`: over the content of
+    `findings`: the data quality report. `effects`: of set-points on the problem variable, None where they are not known.
+    `purge_ms`: length purged before every border. `hash`: over the content of
     rows, labels and parts; the same in every process.
     """
 
@@ -77,6 +79,7 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
+    effects: SetPointEffects | None = None
 
     def measured_in(self, part: str) -> BoolArray:
         """Select the rows of a part by which a model is measured."""
@@ -113,16 +116,16 @@ def build_dataset(
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
-    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model
-    which is fitted again; by default it is chosen from the training period. `derived`: stride and windows of the
-    chosen plan where the definition states none; by default they are derived from the training period.
-    The dataset uses nothing that became known after as_of, or after the end of its periods. Raises UserError if
-    `requirements` rejects the definition or the data, if a part has no rows, or if there are too many rows.
+    by design; their rows are in no part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model which is fitted
+    again. `derived`: stride and windows where the definition states none. By default both come from the training period.
+    Nothing is used that became known after as_of, or after the end of the periods. Raises UserError if `requirements` rejects the
+    definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
     require_problem(definition, views)
     training = [point_in_time_view(h, borders.train_end) for h in views]
+    learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
     question = _question(definition, views)
@@ -135,8 +138,7 @@ def build_dataset(
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     features = _features(plan, views, rows.asset, rows.at)
-    train = rows.part == "train"
-    counts = _count_answers(assets, rows.effect)
+    counts, train = _count_answers(assets, rows.effect), rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
     beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(
@@ -157,6 +159,7 @@ def build_dataset(
         gap_ms=duration_millis(definition.window.after),
         purge_ms=purge,
         hash=dataset_hash(plan, features, *beside.values()),
+        effects=estimate_effects(definition, plan, learned),
     )
 
 

@@ -19,6 +19,7 @@ from alerting.learning.data.findings import findings_from
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.set_point_effects import effects_from
 
 _NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
 _STATED = ("definition", "revision", "predicts", "observed", "counts", "answers", "horizon_ms", "gap_ms", "purge_ms", "hash")
@@ -39,6 +40,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         "plan": dataset.plan.to_document(),
         "findings": [asdict(finding) for finding in dataset.findings],
         "names": names,
+        "effects": None if dataset.effects is None else asdict(dataset.effects),
     }
     rows = _parquet(columns)
     _give_back_memory()
@@ -74,6 +76,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
         findings=findings_from(document["findings"]),
+        effects=effects_from(document.get("effects")),
     )
 
 

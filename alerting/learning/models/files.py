@@ -16,6 +16,7 @@ import numpy as np
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import ColumnPairs, Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.estimator import Estimator, blend_of
 from alerting.learning.models.families.contract import ModelFamily
 from alerting.learning.models.families.registry import get_family
@@ -43,6 +44,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "horizon_ms": duration_millis(model.horizon),
         "gap_ms": duration_millis(model.gap),
         "normal": None if model.normal is None else _normal_document(model.normal),
+        "effects": None if model.effects is None else asdict(model.effects),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     for prefix, member in zip(_prefixes(len(model.estimator.members)), model.estimator.members, strict=True):
@@ -110,6 +112,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
         normal=None if meta.normal is None else _read_normal(meta.normal),
+        effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     fitted = chain.from_iterable(values for _, values in read)
     if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:

@@ -89,6 +89,15 @@ class EstimatorMeta(_Closed):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 
 
+class EffectsMeta(_Closed):
+    """Effects of set-points on the problem variable."""
+
+    variable: Name
+    limit_side: Literal[-1, 1]
+    needed: Annotated[float, Field(gt=0)]
+    effects: Annotated[dict[Name, tuple[float, Annotated[float, Field(ge=0)]]], Field(min_length=1, max_length=MOST_COLUMNS)]
+
+
 class NormalMeta(_Closed):
     """A sample of normal rows."""
 
@@ -131,6 +140,7 @@ class ModelMeta(_Closed):
     usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)] = {}
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     normal: NormalMeta | None = None
+    effects: EffectsMeta | None = None
 
     @field_validator("training_cutoff", "as_of")
     @classmethod

@@ -14,6 +14,7 @@ import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.normal import NormalRows
@@ -36,7 +37,8 @@ class TrainedModel:
     `params`: parameters of the family, or the members of a blend, from which the model can be fitted again.
     `refit`: the same parameters fitted on all mature rows, with this model's plan, calibration and threshold. It serves after its
     own training cutoff; this model is its twin, to which all printed figures belong. `normal`: a sample of the training rows
-    without a problem; None of models trained before it was kept.
+    without a problem; None of models trained before it was kept. `effects`: of set-points on the problem variable, None
+    where they are not known.
     """
 
     definition: str
@@ -56,6 +58,7 @@ class TrainedModel:
     refit: "TrainedModel | None" = None
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     normal: NormalRows | None = field(default=None, compare=False)
+    effects: SetPointEffects | None = field(default=None, compare=False)
 
     @property
     def family(self) -> str:

@@ -147,6 +147,7 @@ def finish_challenger(
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
         normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
+        effects=dataset.effects,
     )
     return model, _evidence(dataset, candidate, estimator, choice, score, seed)
 

@@ -41,6 +41,7 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
         hash=model_hash(estimator, twin.calibration, twin.threshold, twin.plan),
         refit=None,
         normal=sample_normal(dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed),
+        effects=dataset.effects,
     )
     return replace(twin, refit=fitted)
 

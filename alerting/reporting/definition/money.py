@@ -125,7 +125,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
             )
     if counted.undetermined:
         lines.append(
-            f"{counted.undetermined} episodes have no outcome yet: the cost of false alarms counts none and all of them."
+            f"Alerts without an outcome yet: {counted.undetermined}. The lower bound of false alarms counts none of them, "
+            "the upper bound all."
         )
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
         lines.append("A problem that is not over costs until the moment of this report.")

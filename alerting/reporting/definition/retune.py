@@ -9,9 +9,12 @@ import pandas as pd
 
 from alerting.alarm_kpis.load import replay
 from alerting.definitions.model import Condition, TrainedDefinition
+from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
-from alerting.readings.history import History, duration_millis, millis
+from alerting.readings.history import History, duration_millis, millis, to_millis
+from alerting.reporting.material import Material
 
 LEAST_FALSE_ALARMS = 4
 _MOST_TRIED = 30
@@ -40,6 +43,19 @@ class Retune:
     def change(self) -> str:
         """Return the change as text: `above: 4.7`."""
         return f"{self.field}: {self.value:.4g}"
+
+
+def compute_retune(m: Material) -> Retune | None:
+    """Return the limit that would have halved the false alarms of the period, where there is one."""
+    if isinstance(m.definition, TrainedDefinition):
+        views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
+        frames = [pd.DataFrame(find_occurrences(m.definition, view).columns(asset)) for asset, view in views.items()]
+        if not frames:
+            return None
+        return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
+    if isinstance(m.definition, Condition):
+        return retune_condition(m.definition, m.histories, m.raised, m.start, m.end)
+    return None
 
 
 def retune_model(

@@ -224,11 +224,12 @@ def _draw_episode(axes: Axes, episode: ReportedEpisode, lane: int, least: float,
     axes.plot(start, lane, marker=_OUTCOME_MARKS[episode.outcome], color=colour, markersize=5, markeredgewidth=0)
 
 
-def time_axis(axes: Axes, zone: tzinfo) -> None:
-    """Label the axis with times of a zone: days, or hours for less than six days."""
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=10, tz=zone))
+def time_axis(axes: Axes, zone: tzinfo, most: int = 10) -> None:
+    """Label the axis with at most this many times of a zone: days, or hours with their day, or hours within a day."""
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone))
     days = float(np.ptp(axes.get_xlim()))
-    axes.xaxis.set_major_formatter(DateFormatter("%d %b" if days > 5 else "%d %b %H:%M", tz=zone))
+    form = "%d %b" if days > 5 else "%d %b %H:%M" if days > 1 else "%H:%M"
+    axes.xaxis.set_major_formatter(DateFormatter(form, tz=zone))
     axes.set_xlabel(f"time ({messages.zone_name(zone)})")
 
 

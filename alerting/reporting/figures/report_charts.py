@@ -122,7 +122,7 @@ def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC) -> str:
         end = date_number(missed.end) if missed.end else right
         axes.axvspan(date_number(missed.start), min(end, right), color=COLOURS["problem"], alpha=0.3, linewidth=0)
         axes.set_xlim(left, right)
-        time_axis(axes, zone)
+        time_axis(axes, zone, most=6)
 
     label = f"{panel.name} on {missed.asset} around the problem of {messages.instant(missed.start, zone)}"
     return inline_svg(name, label, (WIDTH / 2, 2.5), draw)

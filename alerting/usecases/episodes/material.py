@@ -26,7 +26,7 @@ from alerting.readings.instants import NO_TIME
 from alerting.reporting.material import Material, ModelInService
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
-from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference, with_retune
+from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
@@ -78,9 +78,10 @@ def gather_material(
     if previous_start is None:
         return material
     decisions = platform.decisions.of(revision.name)
-    learned = learned_from(decisions, end)
+    newest = material.scores.sort_values("ts", kind="stable")["model_version"].tail(1).tolist()
+    learned = learned_from(decisions, end, int(newest[0]) if newest else None)
     return replace(
-        with_retune(material),
+        material,
         decisions=decisions_made(decisions, end),
         reference=sample_reference(platform, definition, assets, learned),
         reference_period=learned,

@@ -1,21 +1,15 @@
-"""Inputs of a report beside episodes: decisions, a sample of the readings that a model learned from, another limit."""
+"""Inputs of a report beside episodes: decisions and a sample of the readings that a model learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
-from alerting.detection.problems import find_occurrences
-from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.definitions.model import Definition
 from alerting.ports import DecisionRecord, MaterialPorts
-from alerting.readings.history import to_millis
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.definition.retune import Retune, retune_condition, retune_model
-from alerting.reporting.material import Material
 
 SLICES = 20
 _LONGEST_SLICE = timedelta(hours=6)
@@ -40,9 +34,14 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     return found
 
 
-def learned_from(records: Sequence[DecisionRecord], end: datetime) -> Interval | None:
-    """Return the interval from which the model in service before `end` learned; None if its decision does not state it."""
-    serving = next((r for r in reversed(records) if r.promoted and r.at < end), None)
+def learned_from(records: Sequence[DecisionRecord], end: datetime, version: int | None) -> Interval | None:
+    """Return the interval from which the model of a period before `end` learned; None if its decision does not state it.
+
+    `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None without scores.
+    """
+    promoted = [r for r in records if r.promoted]
+    scored = (r for r in reversed(promoted) if r.challenger_version == version)
+    serving = next(scored, None) or next((r for r in reversed(promoted) if r.at < end), None)
     stated = serving.evidence.get("learned", {}) if serving else {}
     if not stated:
         return None
@@ -72,20 +71,3 @@ def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
     for i in range(SLICES):
         begin = start + i * part + (part - width) * (i * _GOLDEN % 1)
         yield begin, begin + width
-
-
-def with_retune(material: Material) -> Material:
-    """Return the material with the limit that would have halved its false alarms, where there is one."""
-    return replace(material, retune=_retune(material))
-
-
-def _retune(m: Material) -> Retune | None:
-    if isinstance(m.definition, TrainedDefinition):
-        views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
-        frames = [pd.DataFrame(find_occurrences(m.definition, view).columns(asset)) for asset, view in views.items()]
-        if not frames:
-            return None
-        return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
-    if isinstance(m.definition, Condition):
-        return retune_condition(m.definition, m.histories, m.raised, m.start, m.end)
-    return None

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, Episodes
 from alerting.ports.logs import id_logger
@@ -27,7 +28,7 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
         return close[0]
     if close:
         raise NotFound(f"{len(close)} episodes begin with {id!r}; give more of the id")
-    raise NotFound(f"there is no episode {id!r}; see: alerting episodes")
+    raise NotFound(translatable("there is no episode {id}; see: alerting episodes", id=repr(id)))
 
 
 def log_transitions(episode: Episode, logged: int = 0) -> None:

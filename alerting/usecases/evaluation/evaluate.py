@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.definitions.shards import shard_of
 from alerting.definitions.wording.spoken import latency_note
@@ -217,7 +217,7 @@ def _past_parts(
     if model is None and revision is None:
         parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
         if all(p.revision is None for p in parts):
-            model_too = "--model champion, or " if isinstance(latest.definition, TrainedDefinition) else ""
+            model_too = "--model champion, or " if isinstance(latest.definition, ModelDefinition) else ""
             raise UserError(
                 f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
                 f"choose the evaluator of that time: {model_too}--revision latest"
@@ -238,7 +238,7 @@ def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> 
 
     None for a definition without a model. Raises UserError for other text, and without a champion.
     """
-    if not isinstance(chosen.definition, TrainedDefinition):
+    if not isinstance(chosen.definition, ModelDefinition):
         return None
     if model not in (None, "champion"):
         return _number("--model", model)

@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import SEVERITIES, Revision, Severity
+from alerting.definitions.model import SEVERITIES, Definition, Revision, Severity
 from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.evaluation import Refresh, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, Raise, Refresh, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
+from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
 
 
@@ -44,7 +45,7 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     """Return the episode with reasons and advice of the newest scored instant; as it is if the model cannot give them."""
     definition, values = refresh.definition, refresh.values
     step = Step("raised", refresh.at, episode.raised_at, "")
-    found = kind_of(definition).explain(definition, asset, step, values, values.history)
+    found = _evidence(definition, asset, step, values, values.history)
     if found.recommendation is None or found.evaluation.value is None:
         return episode
     risk, threshold = found.evaluation.value, found.evaluation.threshold
@@ -52,10 +53,18 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     return with_present_advice(episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation)
 
 
+def _evidence(definition: Definition, asset: Asset, step: Step, values: Raise, history: History | None) -> Evidence:
+    """Return reasons and advice of an instant, computed once for the same values."""
+    key = (asset.name, step)
+    if key not in values.evidence:
+        values.evidence[key] = kind_of(definition).explain(definition, asset, step, values, history)
+    return values.evidence[key]
+
+
 def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime) -> Episode:
     definition, at_raise = revision.definition, result.raises[step.at]
     window = definition.gap + definition.horizon
-    evidence = kind_of(definition).explain(definition, asset, step, at_raise, at_raise.history or result.history)
+    evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
     return Episode(
         id=episode_id(revision.name, asset.name, step.at),

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
 from alerting.kinds.shared_inputs import SharedInputs
@@ -80,7 +80,7 @@ class Run:
         if missing:
             found = self.platform.definitions.histories(missing)
             self.histories.update({name: found.get(name, []) for name in missing})
-            trained = [n for n in missing if any(isinstance(r.definition, TrainedDefinition) for r in self.histories[n])]
+            trained = [n for n in missing if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])]
             self._decisions.update(self.platform.decisions.histories(trained) if trained else {})
 
     def add_scores(self, scores: Sequence[TargetScores]) -> None:

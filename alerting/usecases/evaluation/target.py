@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from math import isnan
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.revisions import out_of_service
 from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
@@ -57,13 +57,12 @@ def evaluate_parts(
 
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
     """Return why an older revision, whose successor has no champion yet, makes no sense any more; None if it does."""
-    if part.awaited is None or part.revision is None or not isinstance(definition, TrainedDefinition):
+    if part.awaited is None or part.revision is None or not isinstance(definition, ModelDefinition):
         return None
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
     if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
         return f"{until}, which does not ask about {asset.name} but about {', '.join(definition.assets)}"
-    wanted = (*((definition.problem.variable,) if definition.problem.variable else ()), *definition.include)
-    gone = next((name for name in wanted if not any(fnmatchcase(v, name) for v in asset.variables)), None)
+    gone = next((name for name in definition.needs if not any(fnmatchcase(v, name) for v in asset.variables)), None)
     return f"{until}, which needs {gone}, and {asset.name} has no such variable any more" if gone else None
 
 

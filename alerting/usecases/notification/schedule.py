@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.routes import Route
-from alerting.definitions.wording.spoken import spoken_duration
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import DeliveryPorts, MutingPorts, OutcomePorts
+from alerting.ports import DeliveryPorts, MutingPorts
 from alerting.usecases.notification.muting import record_suppression
 from alerting.usecases.notification.platform_alerts import platform_notifications
-from alerting.usecases.notification.routes import read_routes, timed_notifications
+from alerting.usecases.notification.routes import language_of, read_routes, timed_notifications
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -37,7 +36,7 @@ def _of_open_episodes(platform: MutingPorts, routes: Sequence[Route], now: datet
     return found
 
 
-def _heartbeats(platform: OutcomePorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def _heartbeats(platform: MutingPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (route.name, channel, every)
@@ -50,10 +49,20 @@ def _heartbeats(platform: OutcomePorts, routes: Sequence[Route], now: datetime) 
     if not beats:
         return []
     still_open, dead = len(platform.episodes.find(open_only=True)), len(platform.notifications.dead())
-    text = f"Alerting is running at {now.isoformat()}: open episodes {still_open}, undelivered messages {dead}.\n"
-    found = []
+    found, by_name = [], {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
-        following = f"The next such message comes in {spoken_duration(every)} (route {name}); if it does not, check the platform."
+        reads = language_of(by_name[name], platform.language)
+        text = reads.say(
+            "Alerting is running at {when}: open episodes {open}, undelivered messages {dead}.",
+            when=now.isoformat(),
+            open=still_open,
+            dead=dead,
+        )
+        following = reads.say(
+            "The next such message comes in {duration} (route {route}); if it does not, check the platform.",
+            duration=reads.duration(every),
+            route=name,
+        )
         counts = {"open": still_open, "dead_letters": dead}
-        found.append(new_message(key, channel, "Alerting is running", text + following, now, name, **counts))
+        found.append(new_message(key, channel, reads.say("Alerting is running"), f"{text}\n{following}", now, name, **counts))
     return found

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.intervals import Interval, intersection, merge
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
 from alerting.ports import Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import record_faults
@@ -38,7 +38,7 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = read_inventory(platform)
     revisions = active(platform.definitions)
-    by_model = [r for r in revisions if isinstance(r.definition, TrainedDefinition)]
+    by_model = [r for r in revisions if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),

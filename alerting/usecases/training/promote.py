@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
@@ -148,7 +148,8 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     move_aliases(platform, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
-        _index_carried_forward(platform, revision.definition, decision.challenger_version)
+        if isinstance(revision.definition, TrainedDefinition):
+            _index_carried_forward(platform, revision.definition, decision.challenger_version)
 
 
 def _index_carried_forward(platform: TrainingPorts, definition: Definition, version: int) -> None:

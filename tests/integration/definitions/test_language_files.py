@@ -12,14 +12,15 @@ from tools.languages import FOLDER, LANGUAGES, PACKAGE, PLACEHOLDER, all_texts
 OTHERS = [code for code in LANGUAGES if code != "en"]
 MARKUP = re.compile(r"<[^>]*>")
 COMMAND = re.compile(r"<code>[^<]*</code>")
+ADDRESS = re.compile(r"^[/&]\w+[?=]\S*$|^&\w+=$")
 SEEN = re.compile(r"(?:^|>)([^<>]*[^\W\d_]{2,}[^<>]*)(?=<|$)")
 SEEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="([^"]*[^\W\d_]{2,}[^"]*)')
 OPEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="[^"]*$')
 WORD = re.compile(r"[^\W\d_]{2,}")
 SAME_EVERYWHERE = {"Alerting", "ISA", "API"}
 """Names that are not translated."""
-NOT_TRANSLATED_YET = {"quality.html", "routes.html"}
-"""Pages of engineers, in English."""
+NOT_TRANSLATED_YET = {"routes.html"}
+"""The page of engineers, in English."""
 
 
 @cache
@@ -104,7 +105,8 @@ def constants(node):
 
 def visible(name):
     source = (PACKAGE / "console" / "web" / name).read_text(encoding="utf-8")
-    return [text.strip() for text in literals(source) if set(WORD.findall(MARKUP.sub("", text))) - SAME_EVERYWHERE]
+    found = [text.strip() for text in literals(source)]
+    return [text for text in found if not ADDRESS.match(text) and set(WORD.findall(MARKUP.sub("", text))) - SAME_EVERYWHERE]
 
 
 PAGES = sorted({path.name for path in (PACKAGE / "console" / "web").glob("*.html")} - NOT_TRANSLATED_YET)

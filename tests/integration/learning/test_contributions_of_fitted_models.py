@@ -1,9 +1,14 @@
 """Contributions of models that were really fitted, one of each family."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset
+from alerting.learning.models.estimator import blend_of
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
@@ -49,3 +54,29 @@ def test_what_decides_the_problem_has_the_largest_share(data, family):
     assert found[0].variable in ("humidity", "moisture")
     assert found[0].share > 0.1
     assert "raises the risk by" in found[0].message
+
+
+@pytest.fixture(scope="module")
+def every_family(data):
+    """A fitted model of each family with contributions, and a blend of the three."""
+    single = {family: fitted(data, family) for family in ("logistic_regression", "random_forest", "lightgbm")}
+    blend = blend_of([model.estimator for model in single.values()], (0.2, 0.3, 0.5))
+    return single | {"blend": replace(single["lightgbm"], estimator=blend)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(chosen=st.data())
+def test_shares_of_any_row_add_up_for_every_family_and_blends(data, every_family, chosen):
+    name = chosen.draw(st.sampled_from(sorted(every_family)))
+    row = data.rows.iloc[[chosen.draw(st.integers(0, len(data.rows) - 1))]].copy()
+    numbers = [column for column in data.plan.columns if column not in data.plan.levels]
+    unknown = chosen.draw(st.sets(st.sampled_from(numbers), max_size=len(numbers)))
+    row[sorted(unknown)] = np.nan
+    factor = chosen.draw(st.sampled_from([1.0, -3.0, 100.0]))
+    row[numbers] = row[numbers] * factor
+    model = every_family[name]
+    explained = explain(model, row)
+    assert explained.score == pytest.approx(float(model.score(row)[0]), abs=1e-9)
+    assert explained.shares.sum() == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
+    found = contributions(model, row, OVEN, explained)
+    assert sum(c.share for c in found) == pytest.approx(explained.score - explained.usual_score, abs=1e-6)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.learning.models import files as model_files
+from alerting.ports import Conflict
 from alerting.usecases.evaluation import new_episodes
 from tests import small_models
 from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
@@ -103,25 +104,49 @@ def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
     assert [content(e) for e in live.episodes] == [content(e) for e in at_once.episodes]
 
 
-def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(monkeypatch):
-    computed, original = [], new_episodes.kind_of
+@pytest.fixture
+def computed(monkeypatch):
+    """The instants whose advice was computed."""
+    instants, original = [], new_episodes.kind_of
 
     def counting(definition):
         kind = original(definition)
 
         class Counted:
             def explain(self, definition, asset, step, *rest):
-                computed.append(step.at)
+                instants.append(step.at)
                 return kind.explain(definition, asset, step, *rest)
 
         return Counted()
 
     monkeypatch.setattr(new_episodes, "kind_of", counting)
+    return instants
+
+
+def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(computed):
     one = line()
     one.run(5)
     assert computed == []
     one.run(10, 20, 21, 30)
     assert computed == [at(10), at(20), at(30)]
+
+
+def test_a_conflict_repeats_no_search(computed, monkeypatch):
+    one, undisturbed = line(), line()
+    begin, conflicts = one.platform.unit_of_work.begin, []
+
+    def conflicting(attempt):
+        if attempt < 3:
+            conflicts.append(one.platform.clock.instant)
+            raise Conflict("another process wrote this shard")
+        return begin(attempt)
+
+    monkeypatch.setattr(one.platform.unit_of_work, "begin", conflicting)
+    one.run(10, 20)
+    assert min(conflicts.count(at(10)), conflicts.count(at(20))) >= 3
+    assert computed == [at(10), at(20)]
+    undisturbed.run(10, 20)
+    assert [content(e) for e in one.episodes] == [content(e) for e in undisturbed.episodes] != []
 
 
 def test_the_page_says_that_the_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():

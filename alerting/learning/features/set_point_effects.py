@@ -1,0 +1,204 @@
+"""How far the problem variable follows each set-point, estimated from the history beside everything else that was measured.
+
+A model of the risk overrates small changes where crews mostly changed set-points when and as far as it sufficed. So the effect is
+estimated apart from the risk: a partially linear model (Robinson 1988), in which trees explain outcome and set-points by all
+other measurements, on other blocks of time than those they predict (Chernozhukov et al. 2018, double machine learning); the
+remaining movement of the outcome is regressed on the remaining movement of the set-points. Errors are robust within blocks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from alerting.definitions.assets import Asset, in_order
+from alerting.definitions.model import TrainedDefinition
+from alerting.detection.problems import find_problems
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.cleaning import in_range
+from alerting.readings.history import History, duration_millis
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+MOST_ROWS = 20_000  # of all assets together; more are averaged over longer times
+FEWEST_ROWS, FEWEST_PROBLEMS = 500, 5
+MOST_CONTROLS = 100
+BLOCKS, FOLDS = 200, 5
+FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
+CERTAIN = 1.96  # standard errors: 95 %
+PEAK, MOST_PROBLEMS = 0.9, 0.8
+TREES = 60
+_SETTINGS = {"objective": "regression", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 50, "verbosity": -1}
+_SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0}
+
+
+@dataclass(frozen=True)
+class SetPointEffects:
+    """Effects of set-points on the variable of the problem.
+
+    `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how much 4 of 5 past problems
+    exceeded the limit for a tenth of their time, at most. `effects`: by set-point, the change of the variable for one
+    unit of the set-point, and its standard error; only those that moved often enough to tell.
+    """
+
+    variable: str
+    limit_side: int
+    needed: float
+    effects: Mapping[str, tuple[float, float]]
+
+    def relief(self, name: str) -> float:
+        """Return by how much one unit of a set-point takes the variable away from the limit, at least with 95 % confidence.
+
+        It is 0 if that is not known, or may be an effect in either direction.
+        """
+        effect, error = self.effects.get(name, (0.0, 0.0))
+        least = max(abs(effect) - CERTAIN * error, 0.0)
+        return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
+
+
+def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
+    """Read the effects that `asdict` wrote."""
+    if document is None:
+        return None
+    effects = {name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()}
+    return SetPointEffects(document["variable"], document["limit_side"], document["needed"], effects)
+
+
+def estimate_effects(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> SetPointEffects | None:
+    """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the history is too short."""
+    problem = definition.problem
+    if problem.variable is None or (problem.above is None) == (problem.below is None) or definition.is_of_unit:
+        return None
+    levers = [n for n in _set_points(histories) if n != problem.variable]
+    side, limit = (1, problem.above) if problem.above is not None else (-1, problem.below)
+    beyond = [peak for h in histories for peak in _peaks(definition, h, problem.variable, side, float(limit or 0.0))]
+    if not levers or len(beyond) < FEWEST_PROBLEMS:
+        return None
+    followers = {name for h in histories for name in _followers(h.asset, levers)}
+    read = [*(number.name for number in plan.numbers), *(category.name for category in plan.categories)]
+    controls = [n for n in read if n not in {*levers, *followers, problem.variable}]
+    rows = _rows(definition, plan, histories, problem.variable, levers, controls)
+    if len(rows) < FEWEST_ROWS:
+        return None
+    effects = _regress(rows, levers)
+    needed = float(np.quantile(beyond, MOST_PROBLEMS))
+    return SetPointEffects(problem.variable, side, _round(needed), effects) if effects and needed > 0 else None
+
+
+def _set_points(histories: Sequence[History]) -> list[str]:
+    """Return the controllable numbers that all assets have, in their order."""
+    found = [
+        [n for n, v in h.asset.variables.items() if v.controllable and v.type == "number" and n in h.readings] for h in histories
+    ]
+    return [name for name in found[0] if all(name in names for names in found)] if found else []
+
+
+def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
+    moved = set(names)
+    for relation in in_order(asset.relations):
+        if moved & set(relation.drivers):
+            moved.add(relation.variable)
+    return moved - set(names)
+
+
+def _peaks(definition: TrainedDefinition, history: History, variable: str, side: int, limit: float) -> list[float]:
+    """Return how far each problem went beyond the limit: what it exceeded for a tenth of its time."""
+    values = _numbers(history, variable).dropna()
+    found = find_problems(definition.problem, history)
+    during = (values.loc[start:last] for start, last in zip(found["start"], found["last"], strict=True))
+    return [float(np.quantile(side * (v - limit), PEAK)) for v in during if len(v)]
+
+
+def _numbers(history: History, name: str) -> pd.Series:
+    """Return the values of a variable without measuring faults; of a category the number of the value."""
+    values = history.readings[name] if name in history.readings else pd.Series(np.nan, history.readings.index)
+    if not is_numeric_dtype(values.dtype):
+        codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
+        return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
+    numbers = np.asarray(values, np.float64)
+    return pd.Series(in_range(history.asset, name, numbers), values.index)
+
+
+def _rows(
+    definition: TrainedDefinition,
+    plan: FeaturePlan,
+    histories: Sequence[History],
+    variable: str,
+    levers: Sequence[str],
+    controls: Sequence[str],
+) -> pd.DataFrame:
+    """Return one row for each stride, or longer times of many: set-points and controls as means of the shortest window before.
+
+    `y`: the mean of the variable over the time after it that the model predicts.
+    """
+    length = sum(_milliseconds(h) for h in histories)
+    bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
+    before = max(1, plan.windows_ms[0] // bucket)
+    ahead = max(1, duration_millis(definition.gap + definition.horizon) // bucket)
+    parts = []
+    for number, history in enumerate(histories):
+        values = pd.DataFrame({name: _numbers(history, name) for name in (variable, *levers, *controls)})
+        means = values.resample(pd.Timedelta(bucket, "ms"), label="right", closed="right").mean()
+        means[list(levers)] = means[list(levers)].ffill()
+        rows = means[[*levers, *controls]].rolling(before, min_periods=1).mean()
+        future = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
+        rows["y"], rows["asset/"] = future, float(number)
+        parts.append(rows)
+    rows = pd.concat(parts, ignore_index=True)
+    return rows[rows[["y", *levers]].notna().all(axis=1)].reset_index(drop=True)
+
+
+def _milliseconds(history: History) -> int:
+    index = history.readings.index
+    return int((index[-1] - index[0]) / pd.Timedelta(1, "ms")) if len(index) else 0
+
+
+def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return the effect of each set-point and its standard error, by cross-fitted residuals."""
+    controls = _strongest(rows.drop(columns=["y", *levers]), rows["y"])
+    block = np.arange(len(rows)) * BLOCKS // len(rows)
+    state = rows[controls].to_numpy(np.float64)
+    outcome = _residuals(state, rows["y"].to_numpy(np.float64), block)
+    left = np.column_stack([_residuals(state, rows[name].to_numpy(np.float64), block) for name in levers])
+    moves = rows[list(levers)].groupby(block).agg(np.ptp).gt(0).sum().to_numpy()
+    known = np.flatnonzero((moves >= FEWEST_MOVES) & (left.std(axis=0) > 0))
+    if not len(known):
+        return {}
+    left = left[:, known]
+    inverse = np.linalg.pinv(left.T @ left)
+    effect = inverse @ left.T @ outcome
+    off = outcome - left @ effect
+    scores = np.array([left[block == b].T @ off[block == b] for b in range(BLOCKS)])
+    error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
+    return {levers[k]: (_round(float(effect[i])), _round(float(error[i]))) for i, k in enumerate(known.tolist())}
+
+
+def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
+    """Return the controls, of many those most correlated with the outcome."""
+    names = [str(name) for name in controls]
+    if len(names) <= MOST_CONTROLS:
+        return names
+    strength = controls.corrwith(outcome).abs().fillna(0.0)
+    return [str(name) for name in strength.sort_values(ascending=False, kind="stable").index[:MOST_CONTROLS]]
+
+
+def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
+    """Return the values less what trees, fitted on the other blocks of time, expect of them in this state."""
+    import lightgbm  # noqa: PLC0415 - processes that do not train load no library of models
+
+    left = np.empty(len(values))
+    for fold in range(FOLDS):
+        own = block % FOLDS == fold
+        data = lightgbm.Dataset(state[~own], values[~own], params={"verbosity": -1})
+        left[own] = values[own] - np.asarray(
+            lightgbm.train(_SETTINGS | _SAME_ALWAYS, data, TREES).predict(state[own], num_threads=1)
+        )
+    return left
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,92 @@
+"""The language of pages and messages: the choice of a person, the browser's, the plant's, and that of a route."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.adapters.mongo.documents import from_document, to_document
+from alerting.episodes.episode import Episode
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
+from tests.builders import at
+from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
+from tests.pretended import Mailbox
+
+GERMAN, FRENCH = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}, {"accept-language": "fr"}
+
+
+@pytest.fixture(scope="module")
+def platform():
+    return hot_now()
+
+
+def test_the_browser_chooses_among_the_languages_and_the_plant_decides_for_others(platform):
+    browser = browser_of(platform, language="fr")
+    assert '<html lang="de">' in browser.get("/", headers=GERMAN).text
+    assert '<html lang="en">' in browser.get("/", headers={"accept-language": "en-US"}).text
+    assert '<html lang="fr">' in browser.get("/", headers={"accept-language": "it"}).text
+
+
+def test_a_choice_is_remembered_and_stronger_than_the_browser(platform):
+    browser = browser_of(platform)
+    answer = browser.post("/language", data={"language": "de", "next": "/suppressed"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/suppressed")
+    assert "Planmäßig unterdrückt" in browser.get("/suppressed", headers=FRENCH).text
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil"])
+def test_a_choice_leads_to_no_other_site_and_only_to_a_language_that_exists(platform, target):
+    browser = browser_of(platform)
+    assert browser.post("/language", data={"language": "de", "next": target}).headers["location"] == "/"
+    assert browser.post("/language", data={"language": "xx"}).status_code == 422
+
+
+def test_the_login_has_the_choice_too(platform):
+    browser = browser_of(platform)
+    browser.cookies.clear()
+    assert "Zugangsschlüssel" in browser.get("/login", headers=GERMAN).text
+    assert browser.post("/language", data={"language": "fr", "next": "/login"}).status_code == 303
+    assert "Jeton d\u2019accès" in browser.get("/login").text
+
+
+def test_one_stored_episode_is_read_in_three_languages(platform):
+    [found] = platform.episodes.find()
+    assert from_document(Episode, to_document(found)) == found
+    browser = browser_of(platform)
+    pages = [browser.get(f"/episodes/{found.id}", headers=h).text for h in ({}, GERMAN, FRENCH)]
+    limits = ("above 215 °C", "über 215\u00a0°C", "au-dessus de 215\u00a0°C")
+    for page, limit, state in zip(pages, limits, ("not acknowledged", "nicht quittiert", "non acquittée"), strict=True):
+        assert limit in page
+        assert state in page
+
+
+def test_a_refusal_is_said_in_the_language_of_the_page(platform):
+    [found] = platform.episodes.find()
+    browser = browser_of(platform)
+    csrf = browser.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
+    answer = browser.post(f"/episodes/{found.id}/shelve", data={"csrf": csrf, "lasting": "2h"}, headers=GERMAN)
+    assert answer.status_code == 422
+    assert "ein Grund ist nötig" in answer.text
+
+
+def test_a_route_has_its_language_and_the_others_that_of_the_plant():
+    mail, pager = Mailbox("mail"), Mailbox("pager")
+    platform = replace(hot_now(mail), channels={"mail": mail, "pager": pager}, language="fr")
+    apply_routes(
+        platform,
+        [{"name": "a", "channels": ["mail"], "language": "de"}, {"name": "b", "channels": ["pager"]}],
+        "engineer",
+        at(600),
+    )
+    mail.messages.clear()
+    read(platform, dict.fromkeys(range(601, 620), 200.0) | {620: 240.0, 621: 240.0})
+    tick(platform, 615)
+    mail.messages.clear()
+    tick(platform, 621)
+    deliver_due(platform, at(621) + timedelta(minutes=1))
+    [german], [french] = mail.messages, pager.messages
+    assert german.subject == "MITTEL: Oven too hot an oven-1"
+    assert french.subject == "MOYENNE : Oven too hot sur oven-1"
+    assert (german.language, french.language) == ("de", "fr")
+    assert "limite" in french.draw().description
