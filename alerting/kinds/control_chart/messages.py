@@ -1,50 +1,53 @@
 """What a control chart says of a point, in the language of the plant."""
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import joined, measured, template, translatable
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.readings.history import from_millis
 
 _SECOND = "%H:%M:%S"
+_VARIES = (
+    template("{name} varies less than usual: standard deviation {value} in a subgroup"),
+    template("{name} varies more than usual: standard deviation {value} in a subgroup"),
+)
+_BEYOND = (
+    template("{name} has shifted down: its charted value {value} is below the control limit {limit}"),
+    template("{name} has shifted up: its charted value {value} is above the control limit {limit}"),
+)
+_PATTERN = (
+    template("{name} has shifted down: {rules}; now {value}, centre line {centre}"),
+    template("{name} has shifted up: {rules}; now {value}, centre line {centre}"),
+)
 
 
 def shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point) -> str:
-    """Return why a point signals: `Zone 2 temperature has shifted up: EWMA of the value 203.2 °C, above the limit 202.9 °C`."""
+    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the control limit 202.9 kN`."""
     variable = asset.variables.get(definition.variable)
     name = (variable and variable.title) or definition.variable[:1].upper() + definition.variable[1:].replace("_", " ")
-    unit = f" {variable.unit}" if variable and variable.unit and chart.kind != "cusum" else ""
-    limits = chart.limits
-    if not point.signals.keys() - {SPREAD}:
-        return (
-            f"{name} varies {_more_or_less(chart, point)} than usual: standard deviation {point.spread:.4g}{unit} in a subgroup"
-        )
-    direction = "up" if point.statistic >= limits.centre else "down"
-    nearest = limits.upper if direction == "up" else limits.lower
-    texts = [describe_signal(signal) for signal in point.signals]
+    unit = variable.unit if variable else None
+    if point.signals.keys() == {SPREAD} and point.spread is not None:
+        high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
+        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".4g", unit))
+    limits, of_statistic = chart.limits, None if chart.kind == "cusum" else unit
+    is_up = point.statistic >= limits.centre
+    now = measured(point.statistic, ".5g", of_statistic)
     if LIMIT in point.signals:
-        beyond = "above" if direction == "up" else "below"
-        now = f"{chart.statistic} {point.statistic:.5g}{unit}"
-        return f"{name} has shifted {direction}: {now}, {beyond} the limit {nearest:.5g}{unit}"
-    return (
-        f"{name} has shifted {direction}: {'; '.join(texts)} (now {point.statistic:.5g}{unit}, "
-        f"centre line {limits.centre:.5g}{unit}, limits {limits.lower:.5g} and {limits.upper:.5g}{unit})"
-    )
-
-
-def _more_or_less(chart: Chart, point: Point) -> str:
-    high = chart.spread is not None and point.spread is not None and point.spread > chart.spread[1] * chart.sigma
-    return "more" if high else "less"
+        limit = measured(limits.upper if is_up else limits.lower, ".5g", of_statistic)
+        return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
+    rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
+    return translatable(_PATTERN[is_up], name=name, rules=rules, value=now, centre=measured(limits.centre, ".5g", of_statistic))
 
 
 def describe_signal(signal: str) -> str:
     """Return a signal in words, a rule with its name."""
     if signal == LIMIT:
-        return "the statistic lies beyond the control limit"
+        return translatable("the charted value lies beyond the control limit")
     if signal == SPREAD:
-        return "the standard deviation in the subgroup lies beyond its limits (S chart)"
+        return translatable("the standard deviation in the subgroup lies beyond its limits (S chart)")
     name: RuleName = signal  # type: ignore[assignment]
-    return f"{RULES[name].message} ({name})"
+    return translatable("{rule} ({name})", rule=translatable(RULES[name].message), name=name)
 
 
 def describe_points(point: Point) -> list[str]:

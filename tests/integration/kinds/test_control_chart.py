@@ -61,7 +61,7 @@ def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
     assert at(SHIFTED) <= episode.raised_at <= at(SHIFTED + 60)
     assert episode.closed_at is not None
     assert episode.closed_at <= at(BACK + 400)
-    assert episode.evaluation.reason.startswith("Force has shifted up: EWMA of the residual ")
+    assert episode.evaluation.reason.startswith("Force has shifted up: its charted value ")
     assert episode.inputs["UCL"] == episode.evaluation.threshold < episode.evaluation.value
     assert episode.model_version == 1
 
@@ -113,3 +113,25 @@ def test_a_level_that_has_moved_waits_for_a_person():
     decided = train(made, NAME, at(END))
     assert (decided.promote, decided.waiting) == (True, True)
     assert "the level has moved from 200" in decided.reason
+
+
+def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
+    late = [row for row in rows() if at(SHIFTED - 200) < row.ts <= at(SHIFTED + 200)]
+    made, _ = trained_platform(readings=[row for row in rows() if row not in late])
+    evaluated(made, range(TRAINED, SHIFTED + 200, 95))
+    assert made.episodes.find(NAME) == []
+    add_readings(made, late, at(SHIFTED + 200))
+    evaluated(made, (*range(SHIFTED + 200, END, 95), END))
+
+    def kept(one):
+        return sorted((e.raised_at, e.closed_at) for e in one.episodes.find(NAME) if not e.withdrawn)
+
+    assert kept(made) == kept(platform)
+
+
+def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):
+    before = [row for row in rows() if row.ts <= at(SHIFTED + 100)]
+    made, _ = trained_platform(readings=before)
+    counts = evaluated(made, (*range(TRAINED, SHIFTED + 200, 95), SHIFTED + 400))
+    (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
+    assert (episode.condition, list(counts.unknown.values())) == ("open", ["no reading of force within 1 h 40 min"])
