@@ -4,8 +4,9 @@ A delay counts from the whole minute whose readings are evaluated; `after_tick_s
 the scheduler's minutes begin at the second at which it was started. The classifiers are copies of ten models, trained on the
 demo line. Every other minute one of them gets another title, which shows in its DAG some seconds later. After a third of the
 time two trainings are started; the delays of the minutes beside trainings are reported apart. After half of the time a new
-definition is put into the database, as its author would, and its training and its champion are waited for. `MINUTES` (30) begin when everything was evaluated once; `PLANT_HOME` names a folder
-that keeps definitions and models for the next time. A small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
+definition is put into the database, as its author would, and its training and its champion are waited for. `MINUTES` (30)
+begin when everything was evaluated once; `PLANT_HOME` names a folder that keeps definitions and models for the next time. A
+small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
 """
 
 import json
