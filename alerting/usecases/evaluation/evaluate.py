@@ -13,6 +13,7 @@ from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import Decisions, Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
@@ -26,9 +27,10 @@ from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts, store_scores
+from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.ingestion.late_routing import LateCounts
 from alerting.usecases.notification.routes import correct_if_known_late
+from alerting.usecases.registry.model_cache import ModelCache
 
 _log = id_logger(__name__)
 
@@ -106,7 +108,14 @@ def _evaluate_plan(
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
-    run = Run(platform, from_millis(to_millis(as_of)), ModelCache(platform), EvaluationCounts(), requests)
+    run = Run(
+        platform,
+        from_millis(to_millis(as_of)),
+        ModelCache(platform),
+        SharedInputs(platform.readings),
+        EvaluationCounts(),
+        requests,
+    )
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
@@ -178,7 +187,7 @@ def evaluate_past(
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
         evaluation = evaluate_parts(platform, models, asset, ConditionState(watermark=start), parts, named=True)
-        store_scores(platform, name, asset, evaluation)
+        platform.scores.add_many(scores_of(name, asset, evaluation))
         persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None

@@ -15,7 +15,8 @@ from alerting.ports import EvaluationPorts, Progress, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
 
 _LEAST_STEP = timedelta(days=1)
 

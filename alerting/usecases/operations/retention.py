@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from alerting.definitions.assets import upwards
+from alerting.definitions.assets import Asset, upwards
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
@@ -45,16 +45,17 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
 
 
 def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+    """Delete readings asset by asset, also those of assets that are no longer defined."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
-    limits = dict.fromkeys(by_name, before)
-    read_from = [(by_name[e.asset], e.raised_at - _BEFORE_EPISODE) for e in needed if e.asset in by_name]
+    limits = dict.fromkeys([*by_name, *(name for name in platform.readings.newest_readings() if name not in by_name)], before)
+    read_from = [(by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed]
     for revision in active(platform.definitions):
         if isinstance(revision.definition, ModelDefinition) and (first := revision.definition.learns_from) is not None:
             read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
     for asset, first in read_from:
         for above in upwards(asset, assets):
-            limits[above.name] = min(limits[above.name], first)
+            limits[above.name] = min(limits.get(above.name, before), first)
     return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
 
 

@@ -23,7 +23,7 @@ from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.decision_text import decision_markdown
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import suppressed_at
 from alerting.usecases.training.due import end_run

@@ -14,7 +14,7 @@ from alerting.reporting.decision_text import MAIN_METRICS, chance_lines, decisio
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
 _log = id_logger(__name__)

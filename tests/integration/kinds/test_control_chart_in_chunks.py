@@ -52,7 +52,7 @@ def evaluated(chart, readings, cuts):
     )
     fitted = FittedChart(chart, 60_000, 370, 1.0, 100, 0, ())
     model = from_files(to_files(ControlChartModel("x", 1, at(3), {"press-1": fitted})))
-    sources = Sources(platform, SimpleNamespace(get=lambda *_: model), ASSET, None)
+    sources = Sources(platform, SimpleNamespace(get=lambda *_: model), ASSET, None, None)
     revision, state, found = next_revision(definition, None, "a", at(0), "r"), ConditionState(watermark=at(0)), []
     steps, scores, raises = [], [], {}
     for until in cuts:
