@@ -181,6 +181,8 @@ def simulate_run_lengths(
             first[low:high, run] = start + step + 1
             signalled[low:high, run] = True
         reached = widest[-1]
+        if (reached >= widths[-1]).all():
+            break
     return np.asarray(first.sum(axis=1) / np.maximum(signalled.sum(axis=1), 1), np.float64)
 
 

@@ -14,12 +14,7 @@ from alerting.definitions.fields.learning import Between, Dates, Length, Promoti
 from alerting.definitions.model import Definition, ModelDefinition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
 
-WESTERN_ELECTRIC: tuple[RuleName, ...] = (
-    "western_electric_1",
-    "western_electric_2",
-    "western_electric_3",
-    "western_electric_4",
-)
+USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
 _DAY = timedelta(days=1)
 
 
@@ -43,8 +38,8 @@ class ControlChartDefinition(ModelDefinition):
         None,
         min_length=1,
         max_length=12,
-        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the four "
-        "of Western Electric when left out.",
+        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the three "
+        "of Western Electric that have a limit when left out. Rules without one bound average_run_length.",
     )
     smoothing: float | None = Field(
         None,
@@ -124,7 +119,7 @@ class ControlChartDefinition(ModelDefinition):
     @property
     def rule_names(self) -> tuple[RuleName, ...]:
         """Return the rules of a Shewhart chart; none of other charts."""
-        return (self.rules or WESTERN_ELECTRIC) if self.chart == "shewhart" else ()
+        return (self.rules or USUAL_RULES) if self.chart == "shewhart" else ()
 
     def question_fields(self) -> dict[str, Any]:
         """Return all fields that decide on the estimated limits."""

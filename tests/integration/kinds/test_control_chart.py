@@ -2,6 +2,7 @@
 
 import pytest
 
+from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
@@ -135,3 +136,18 @@ def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):
     counts = evaluated(made, (*range(TRAINED, SHIFTED + 200, 95), SHIFTED + 400))
     (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
     assert (episode.condition, list(counts.unknown.values())) == ("open", ["no reading of force within 1 h 40 min"])
+
+
+@pytest.mark.parametrize("chart", ["shewhart", "ewma", "cusum"])
+def test_every_chart_is_trained_with_its_defaults(chart):
+    _, decided = trained_platform(DOCUMENT | {"chart": chart})
+    assert decided.challenger_version == 1
+
+
+def test_a_run_length_that_the_rules_cannot_have_is_refused_with_the_longest():
+    with pytest.raises(
+        UserError, match=r"alone signal after 2\d\d points on average, so an average_run_length of 1000 is impossible"
+    ):
+        trained_platform(
+            DOCUMENT | {"chart": "shewhart", "rules": ["nelson_1", "western_electric_4"], "average_run_length": 1000}
+        )
