@@ -29,7 +29,8 @@ from alerting.readings.history import Millis
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
 LARGE = 16_000_000  # values of a table from which compiled functions gain more time than loading them takes
 BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
-COMPILED_AT_ONCE = 1 << 16  # buckets whose samples are sorted out at once for compiled functions
+COMPILED_AT_ONCE = 1 << 16  # rows that are sorted into buckets at once for compiled functions, with one in each bucket
+RUNS_AT_ONCE = 1 << 14  # the same with several, which take many short arrays
 WINDOWS_AT_ONCE = 8  # least length of an interval that is worked on at once, in windows: each begins with one window more
 _OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
     "mean": moments.mean,
@@ -131,11 +132,13 @@ def _expected(number: NumberSource, span_ms: int) -> int:
 
 
 def _fill_compiled(plan: FeaturePlan, readings: AssetReadings, at: Millis, out: Floats, wanted: Sequence[NumberSource]) -> None:
-    for part in _chunks(at, _chunk_span(plan, COMPILED_AT_ONCE)):
-        interval = ReadingInterval(plan, readings, at[part])
-        for delay in {interval.delay_ms(number.name) for number in wanted}:
-            interval.window_rows(delay)
-        with ThreadPoolExecutor(THREADS) as threads:
+    in_a_bucket = len(readings.ts) * plan.bucket_ms // max(int(readings.ts[-1] - readings.ts[0]), 1) if len(readings.ts) else 1
+    buckets = COMPILED_AT_ONCE if in_a_bucket <= 1 else max(1, RUNS_AT_ONCE // in_a_bucket)
+    with ThreadPoolExecutor(THREADS) as threads:
+        for part in _chunks(at, _chunk_span(plan, buckets)):
+            interval = ReadingInterval(plan, readings, at[part])
+            for delay in {interval.delay_ms(number.name) for number in wanted}:
+                interval.window_rows(delay)
             for _ in threads.map(lambda number, i=interval, first=part.start: _fill_number(i, number, first, out.T), wanted):
                 pass
 
