@@ -167,12 +167,15 @@ class _Watch:
     seconds: float = 0.0
     first_dags_s: float = 0.0
     states: list[str] = field(default_factory=list)
+    added: int = 0
     inserted_s: dict[str, float] = field(default_factory=dict)
     _edit: tuple[str, str, float] | None = None
     _inserted: float | None = None
 
     def run(self, minutes: int) -> None:
         """Watch until this many minutes after the first one at which everything was evaluated."""
+        known = {revision.name for revision in self.platform.definitions.latest()}
+        self.added = next(n for n in range(self.classifiers, 2 * self.classifiers) if _name(n) not in known)
         self._wait_for_dags()
         random, assets = np.random.default_rng(0), min(self.thresholds, ASSETS)
         delivered, before, began, used = None, None, None, {}
@@ -228,9 +231,9 @@ class _Watch:
                 self.trainings.append(f"/dags/{dag_id}/dagRuns/{run}")
         if minute == max(2, minutes // 2):
             written = self.stores.database["alert_definitions"]
-            written.insert_one(_definition(self.classifiers))
+            written.insert_one(_definition(self.added))
             self._inserted = time.monotonic()
-        new = _name(self.classifiers)
+        new = _name(self.added)
         running = self._inserted is not None and not self.platform.decisions.of(new) and bool(self.platform.trainings.of([new]))
         if running or any(self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings):
             self.trained.add(at)
@@ -244,7 +247,7 @@ class _Watch:
 
     def _note_insertion(self) -> None:
         if self._inserted is not None and len(self.inserted_s) < 2:
-            name, seconds = _name(self.classifiers), round(time.monotonic() - self._inserted, 1)
+            name, seconds = _name(self.added), round(time.monotonic() - self._inserted, 1)
             if "training" not in self.inserted_s and self.platform.trainings.of([name]):
                 self.inserted_s["training"] = seconds
             if self.platform.decisions.of(name):

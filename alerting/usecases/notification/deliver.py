@@ -195,7 +195,7 @@ def _message(current_round: _Round, notification: Notification, episode: Episode
 def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
     """Return the message on a report with its link and its main picture."""
     id = str(plain.payload["report"])
-    links = (platform.links.page(f"/reports/{id}", reads.say("Open the report")),) if platform.links else ()
+    links = (platform.links.page(f"/api/v1/reports/{id}", reads.say("Open the report")),) if platform.links else ()
     return replace(plain, links=links, draw=lambda: draw_report(platform, id))
 
 

@@ -45,7 +45,7 @@ def _issue_all(platform: ReportPorts, due: Sequence[DueReport], as_of: datetime,
             continue
         if head is not None and head.revision:
             made += 1
-            say(f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}")
+            say(f"report on {name}, {one.period.name}, revision {head.revision}: /api/v1/reports/{head.id}")
     if failed:
         raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
     return made
@@ -129,7 +129,7 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
     """
     head = platform.reports.get(id)
     if head is None or not head.revision:
-        raise UserError(f"there is no report {id!r}; see: alerting report --list")
+        raise UserError(f"there is no report {id!r}")
     life = ReportLife(head.period, head.revision, head.unseen, head.differences)
     if head.definition is None:
         return head, compose_plant(platform, read_period(head.period or "", platform.zone), head.as_of, life)

@@ -86,8 +86,8 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
     assert issue_all(platform, at(WEEK - 1)) == []
     said = issue_all(platform, CLOSED)
     assert said == [
-        "report on too-hot, 2026-W02, revision 1: /reports/too-hot:2026-W02:1",
-        "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1",
+        "report on too-hot, 2026-W02, revision 1: /api/v1/reports/too-hot:2026-W02:1",
+        "report on the plant, 2026-W02, revision 1: /api/v1/reports/2026-W02:1",
     ]
     (head,) = platform.reports.of("too-hot")
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
@@ -159,7 +159,7 @@ def test_a_reported_miss_makes_a_revision_and_gives_a_silent_definition_a_report
     issue_all(platform, CLOSED)
     report_miss(platform, "never-hot", "oven-1", at(3 * DAY), "smoke", ANN, at(WEEK + 200))
     said = issue_all(platform, at(WEEK + 60 + DAY))
-    assert said[0] == "report on never-hot, 2026-W02, revision 1: /reports/never-hot:2026-W02:1"
+    assert said[0] == "report on never-hot, 2026-W02, revision 1: /api/v1/reports/never-hot:2026-W02:1"
     metrics = platform.reports.content("never-hot:2026-W02:1").metrics
     assert [(p["asset"], p["episode"]) for p in metrics["problems"]] == [("oven-1", None)]
     assert metrics["reported_misses"][0]["comment"] == "smoke"
