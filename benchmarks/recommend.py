@@ -11,9 +11,12 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +32,8 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
-from alerting.recommendation.contributions import explain_matrix
+from alerting.recommendation import whatif
+from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.whatif import recommend
 from benchmarks.helpers import public_data
 from benchmarks.helpers.memory import peak_mib
@@ -244,16 +248,29 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
     return found, printed["seconds"], printed["peak_mib"]
 
 
+class _Unguided(Search):
+    """The same search with one set of levers after another, in random order, each searched to its end."""
+
+    random = np.random.default_rng(SEED)
+
+    def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
+        """Return the answer of least effort that reaches the goal."""
+        sets = [m for size in range(1, self._max_changes + 1) for m in combinations(self._order, size)]
+        best = None
+        for k in self.random.permutation(len(sets)).tolist():
+            if not any(each <= set(sets[k]) for each in avoid):
+                best = self._least_of([sets[k]], goal, best)
+        return best
+
+
 def _guidance(model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """Return scorings for one answer with levers in the order of their contributions, and in random order."""
-    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    random, counts, same = np.random.default_rng(SEED), [], 0
-    for row in alarmed.tolist():
-        history, at = _history(dataset, matrix, row), from_millis(int(dataset.at[row]))
-        explained = explain_matrix(model, matrix[row])
-        shuffled = replace(explained, shares=random.permutation(explained.shares))
-        guided, unguided = (recommend(model, history, at, 2, explained=e, answers=1) for e in (explained, shuffled))
-        counts.append((guided.scorings, unguided.scorings))
-        same += guided.effort is not None and unguided.effort is not None and abs(guided.effort - unguided.effort) < 1e-9
-    guided_mean, random_mean = (round(float(mean), 1) for mean in np.mean(counts, axis=0))
-    return {"scorings": guided_mean, "scorings_random_order": random_mean, "same_effort": same, "rows": len(alarmed)}
+    """Return scorings for one answer with boxes of all sets of levers by effort, and with sets of levers in random order."""
+    guided = _ours(model, dataset, alarmed, answers=1)[1]
+    with patch.object(whatif, "Search", _Unguided):
+        unguided = _ours(model, dataset, alarmed, answers=1)[1]
+    same = sum(a.effort is not None and abs(a.effort - (b.effort or 0.0)) < 1e-9 for a, b in zip(guided, unguided, strict=True))
+    scorings = {
+        name: round(statistics.mean(r.scorings for r in found), 1)
+        for name, found in (("scorings", guided), ("scorings_random_order", unguided))
+    }
+    return {**scorings, "same_effort": same, "rows": len(alarmed)}

@@ -1,4 +1,4 @@
-"""One training DAG per active classifier definition: dataset → candidates → compare → [approve] → promote.
+"""One training DAG per active definition with a model: dataset → candidates → compare → [approve] → promote.
 
 Airflow reads sixteen copies of this file, `train_00.py` to `train_15.py`, each with the definitions of one shard.
 """
@@ -20,10 +20,10 @@ from alerting_tasks.training import (
     training_options,
 )
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 
 
-def build(definition: TrainedDefinition, revision: int) -> None:
+def build(definition: ModelDefinition, revision: int) -> None:
     """Build the DAG of one definition; only its id, text and schedule come from the definition."""
 
     @dag(dag_id=f"train__{definition.name}", **training_options(definition, revision))

@@ -82,7 +82,7 @@ def main() -> None:
         catalog.update(found, no_fuzzy_matching=True, update_creation_date=False)
         with path.open("wb") as stream:
             write_po(stream, catalog, width=130, include_lineno=False, sort_by_file=True, ignore_obsolete=True)
-        missing = [entry.id for entry in catalog if entry.id and not any(entry.string)]
+        missing = [entry.id for entry in catalog if entry.id and not any(entry.string or ())]
         print(f"{path.name}: {len(catalog)} texts, {len(missing)} of them without a translation")
 
 

@@ -130,9 +130,9 @@ def apply(
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
     """Start the trainings that are due if a definition with a model was changed, and return their pages."""
-    from alerting.definitions.model import TrainedDefinition
+    from alerting.definitions.model import ModelDefinition
 
-    if not any(plan.action != "unchanged" and isinstance(plan.definition, TrainedDefinition) for plan in plans):
+    if not any(plan.action != "unchanged" and isinstance(plan.definition, ModelDefinition) for plan in plans):
         return {}
     from alerting.local.start_trainings import start_trainings
     from alerting.settings.environment import read_settings
@@ -193,7 +193,7 @@ def show_definition(
     as_json: Json = False,
 ) -> None:
     """Show a definition as YAML, which `apply` reads back unchanged; its revisions follow as comments."""
-    from alerting.definitions.model import TrainedDefinition
+    from alerting.definitions.model import ModelDefinition, TrainedDefinition
     from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.derived import stored_features
@@ -220,7 +220,7 @@ def show_definition(
     lines = [line.plain for line in table_lines(rows, ["revision", "at", "author", "reason", "hash"], console.width - 2)]
     lines += [f"the current document is faulty, revision {chosen.number} stays in force: {fault}" for fault in faults]
     lines += [] if derived is None else [derived.message]
-    if isinstance(chosen.definition, TrainedDefinition):
+    if isinstance(chosen.definition, ModelDefinition):
         zone = chosen.definition.schedule.timezone
         lines.append(f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} ({zone})")
     lines += [] if training is None else [training]

@@ -86,7 +86,7 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
         console.print(line)
     if result.answers_difference:
         console.print(result.answers_difference)
-    for line in [finding.message for finding in result.findings] if verbose else result.dataset.notes:
+    for line in [finding.message for finding in result.findings] if verbose and result.findings else result.dataset.notes:
         console.print(f"data: {line}")
     if len(result.dataset.notes) < len(result.findings) and not verbose:
         console.print(f"each of the {len(result.findings)} findings: dataset/quality.json of run {result.run_id}, or --verbose")

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from croniter import croniter
 from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
-from alerting.definitions.durations import Duration
+from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import (
@@ -38,6 +38,7 @@ from alerting.definitions.fields.learning import (
     OperatingPoint,
     Periods,
     Promotion,
+    PromotionMode,
     Recommendation,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
@@ -55,6 +56,7 @@ __all__ = [
     "FeedbackUse",
     "FromAttribute",
     "LevelLimits",
+    "ModelDefinition",
     "OperatingPoint",
     "Problem",
     "Revision",
@@ -166,8 +168,44 @@ class Definition(CommonFields, ABC):
         return max((asset.latency(variable, default) for variable in self.variables_evaluated(asset)), default=default)
 
 
-class TrainedDefinition(Definition):
-    """The groups of fields that training and evaluation of a model use."""
+class ModelDefinition(Definition):
+    """A definition that is evaluated by a model: trained by schedule, registered, promoted, and rolled back."""
+
+    if TYPE_CHECKING:
+        promotion: PromotionMode  # of each kind's own class, in the order of its fields
+
+    @property
+    @abstractmethod
+    def families(self) -> tuple[str, ...]:
+        """Return the candidates of a training."""
+
+    @property
+    @abstractmethod
+    def learns_from(self) -> datetime | None:
+        """Return the first instant of readings that the definition names for training; None without one."""
+
+    @property
+    @abstractmethod
+    def training_text(self) -> str:
+        """Return what the model does, as a sentence for the page of its training."""
+
+    @property
+    @abstractmethod
+    def longest_search(self) -> timedelta:
+        """Return the longest time of a candidate's search that the definition allows."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Return the variables (with *) without which there is no answer."""
+
+    @abstractmethod
+    def question_fields(self) -> dict[str, Any]:
+        """Return the fields that a model answers, as plain values: after a change of one, no earlier model may answer."""
+
+
+class TrainedDefinition(ModelDefinition):
+    """The groups of fields of a model that learns from problems: training and evaluation use them."""
 
     problem: Problem = Field(description="The problem to prevent.")
     horizon: Duration = Field(
@@ -186,6 +224,32 @@ class TrainedDefinition(Definition):
         default_factory=Promotion, description="Conditions under which a challenger replaces the champion."
     )
     recommendation: Recommendation = Field(default_factory=Recommendation, description="Advice on set-points.")
+
+    @property
+    def learns_from(self) -> datetime | None:
+        return self.periods.first
+
+    @property
+    def training_text(self) -> str:
+        return f"Predicts {describe_problem(self.problem)}, {format_duration(self.horizon)} ahead"
+
+    @property
+    def longest_search(self) -> timedelta:
+        return self.learning.time_budget
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*((self.problem.variable,) if self.problem.variable else ()), *self.include)
+
+    def question_fields(self) -> dict[str, Any]:
+        """Return problem (with the kind of its label), horizon, gap, assets, variables and stride as written.
+
+        Derived values are auto.
+        """
+        fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
+        written = self.model_dump(mode="json", include=fields, exclude_none=True)  # a field that is added later changes no hash
+        written["stride"] = self.model_dump(mode="json")["features"]["stride"] or "auto"
+        return written
 
     @property
     def window(self) -> PredictionWindow:
@@ -229,6 +293,15 @@ class TrainedDefinition(Definition):
     def events_read(self) -> tuple[str, ...]:
         """Return the event types of the problem and of the features."""
         return super().events_read() + self.features.events
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
+    if problem.event:
+        return f"event {problem.event}"
+    limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
+    hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
+    return f"{problem.variable} {' or '.join(limits)}{hold}"
 
 
 def _sixth(horizon: timedelta) -> timedelta:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_hash, question_of
 
 Action = Literal["create", "change", "unchanged"]
@@ -66,11 +66,11 @@ def next_revision(
 
 def question_after(definition: Definition, latest: Revision | None) -> str | None:
     """Return the question: that of the latest revision if it asks the same, however an earlier version hashed it."""
-    if not isinstance(definition, TrainedDefinition):
+    if not isinstance(definition, ModelDefinition):
         return None
     question = question_hash(definition)
     before = latest.definition if latest is not None else None
-    same = isinstance(before, TrainedDefinition) and question_hash(before) == question
+    same = isinstance(before, ModelDefinition) and question_hash(before) == question
     return question_of(latest) if same and latest is not None else question
 
 

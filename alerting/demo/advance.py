@@ -9,7 +9,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET
 from alerting.demo.chance import DAY
-from alerting.demo.line import simulate
+from alerting.demo.line import simulate, weigh
 from alerting.demo.ports import LineStore, StoredLine
 from alerting.demo.set_points import take_over
 from alerting.ports import Progress, WritePorts, silent
@@ -41,8 +41,9 @@ def advance_line(lines: LineStore, plant: WritePorts, until: int, arrived_at: da
     line = _with_requests(lines, stored_line(lines))
     first, rows, events = line.state.minute, 0, 0
     while line.state.minute < until:
-        simulated = simulate(line.state, min(until, line.state.minute + DAY))
-        rows += add_readings(plant, simulated.rows, arrived_at)
+        stop = min(until, line.state.minute + DAY)
+        simulated = simulate(line.state, stop)
+        rows += add_readings(plant, [*simulated.rows, *weigh(line.state, stop)], arrived_at)
         events += add_events(plant, simulated.events, arrived_at) if simulated.events else 0
         line = _require_saved(lines.save(ASSET, line, simulated.state))
         progress("simulating the demo line (minutes)", line.state.minute - first, until - first)

@@ -33,6 +33,8 @@ class Stream(IntEnum):
     BATCHES = 7
     VALVES = 8
     OPERATOR = 9
+    CALIBRATION = 10
+    SCALE = 11
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class Carried:
     `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value. `rate`: its rate of change,
     for definitions on rates. `beyond`: limits that it is beyond, as `severity.side`. `recent`: ranks of the readings before it
     that still count for `at_least`, oldest first. `same_since`: since when the value has not changed.
+    `memory`: what a kind needs to know of earlier readings, as plain numbers.
     """
 
     variable: str
@@ -25,6 +26,7 @@ class Carried:
     recent: tuple[int, ...] = ()
     same_since: datetime | None = None
     bad: bool = False
+    memory: tuple[float, ...] = ()
 
     def under_another_revision(self) -> "Carried":
         """Return it without what depends on the limits of the earlier revision.

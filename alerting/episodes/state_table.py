@@ -19,7 +19,7 @@ TargetKey = tuple[str, str]  # a definition and an asset, by name
 class Condition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is unchanged.
 
-    `rate`, `beyond`, `recent`, `bad`: of the carried reading. `text`: the carried reading itself, where it is a text.
+    `rate`, `beyond`, `recent`, `bad`, `memory`: of the carried reading. `text`: the carried reading itself, where it is a text.
     """
 
     rate: float | None = None
@@ -27,11 +27,12 @@ class Condition(LastingState):
     recent: tuple[int, ...] = ()
     text: Carried | None = None
     bad: bool = False
+    memory: tuple[float, ...] = ()
 
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
-_OF_NUMBER = ("rate", "beyond", "recent", "bad")
+_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
 
@@ -140,7 +141,9 @@ class ConditionTable:
         value = None if np.isnan(self.value[row]) else float(self.value[row])
         since = None if self.since[row] == NO_TIME else from_millis(self.since[row])
         at = from_millis(self.at[row])
-        return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
+        return Carried(
+            variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad, condition.memory
+        )
 
     def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
         """Write the whole state of one target, and the one before it, if that is known."""

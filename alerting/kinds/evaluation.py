@@ -17,6 +17,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts
 from alerting.readings.history import History, Millis
@@ -51,12 +52,16 @@ class VersionInterval:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already."""
+    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already.
+
+    `shared`: what models read and compute, kept for the next model on the same asset.
+    """
 
     platform: KindPorts
     models: Models
     asset: Asset
     read: Read
+    shared: SharedInputs
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds, `row`, `model` and `history` only for model kinds.
+    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only for model kinds.
 
+    `shared`: keeps explanations for other definitions with the same model.
+    `content`: of the episode, of kinds that know it when they evaluate.
     `evidence`: what has been computed of these values, by asset and step, so that an evaluation whose write met a conflict is
     composed again without another search.
     """
@@ -87,6 +94,8 @@ class Raise:
     model: TrainedModel | None = None
     model_version: int | None = None
     history: History | None = None
+    shared: SharedInputs | None = None
+    content: Evidence | None = None
     evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -104,7 +113,8 @@ class ScoredRows:
     """Scores of one asset at evaluated instants (ms); NaN where unknown, with the reason in `unknown` ("" where known).
 
     `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere. `model`: as it is in force,
-    without a refit that has given way.
+    without a refit that has given way. `limit`: with which scores are compared, where that is not the model's threshold.
+    `facts`: sentences on the last of them.
     """
 
     at: Millis
@@ -113,11 +123,13 @@ class ScoredRows:
     unknown: npt.NDArray[np.object_]
     model: TrainedModel
     model_version: int
+    limit: float | None = None
+    facts: tuple[str, ...] = ()
 
     @property
     def threshold(self) -> float:
         """Return the threshold in force, the same for twin and refit."""
-        return self.model.threshold
+        return self.model.threshold if self.limit is None else self.limit
 
 
 @dataclass(frozen=True)

@@ -41,16 +41,26 @@ class Inputs(NamedTuple):
     limits: Limits | None = None
 
 
+class Statistic(NamedTuple):
+    """How the scores of a model are drawn that are no risk: as a statistic with a name, a unit and levels."""
+
+    name: str
+    unit: str | None
+    levels: tuple[Level, ...]
+
+
 class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
-    `stale_after`: after which time without a reading the line breaks; None: found from the readings.
+    `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scored`: scores are a risk;
+    `statistic`: scores are a statistic.
     """
 
     variable: str | None
     levels: tuple[Level, ...] = ()
     stale_after: timedelta | None = None
     scored: bool = False
+    statistic: Statistic | None = None
 
 
 @dataclass(frozen=True)

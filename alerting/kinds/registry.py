@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
 from pydantic import Field, TypeAdapter
 
 from alerting import kinds
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
     from alerting.kinds.kind import Kind, TrainedKind
-    from alerting.kinds.training import Training
+    from alerting.kinds.training import Estimation, Training
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
 
@@ -41,7 +41,7 @@ def definition_types() -> dict[str, type[Definition]]:
 
 def trained_kinds() -> list[str]:
     """Return the names of the kinds with a trained model."""
-    return [name for name, one in definition_types().items() if issubclass(one, TrainedDefinition)]
+    return [name for name, one in definition_types().items() if issubclass(one, ModelDefinition)]
 
 
 def kind_of(definition: Definition) -> "Kind[Any]":
@@ -55,8 +55,13 @@ def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
 
 
 def training_of(definition: TrainedDefinition) -> "Training[Any]":
-    """Return the training of a kind. Loads its libraries."""
+    """Return the training of a kind that learns from problems. Loads its libraries."""
     return cast("Training[Any]", _module(definition.kind, "training").TRAINING)
+
+
+def estimation_of(definition: ModelDefinition) -> "Estimation[Any]":
+    """Return the training of a kind that learns from readings alone. Loads its libraries."""
+    return cast("Estimation[Any]", _module(definition.kind, "training").TRAINING)
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -62,4 +62,66 @@ class Training(Protocol[T_contra]):
         """Return a model with its parameters fitted on all mature rows, as its refit; None if there are no newer ones."""
 
     def save(self, model: TrainedModel) -> Files:
+        """Return the files of a model, from which the kind loads it."""
+
+
+@dataclass(frozen=True)
+class NormalTime:
+    """Readings to learn from: up to `cutoff`, the training cutoff, and unseen ones after it up to `end`."""
+
+    start: datetime
+    cutoff: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A model that was estimated from readings alone, with `notes` for people, and counts for the record.
+
+    `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the run.
+    """
+
+    model: Any
+    used: int
+    left_out: Mapping[str, int]
+    notes: tuple[str, ...]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The decision on a model without problems to count. `by_person`: it goes into service only if a person approves."""
+
+    decision: PromotionDecision
+    by_person: bool
+    metrics: Mapping[str, float]
+
+
+M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
+
+
+class Estimation(Protocol[M_contra]):
+    """Training of a kind that learns from readings alone, without problems. It has one candidate."""
+
+    def period(self, definition: M_contra, histories: Sequence[History], as_of: datetime) -> NormalTime:
+        """Return the time to learn from, and the unseen time after it. Raises UserError without readings."""
+
+    def estimate(
+        self, definition: M_contra, revision: int, histories: Sequence[History], suppressed: IntervalsByAsset, period: NormalTime
+    ) -> Estimated:
+        """Estimate the model from the readings of the period up to its cutoff. Raises UserError if that is not possible."""
+
+    def compare(
+        self,
+        definition: M_contra,
+        challenger: Any,
+        champion: Any | None,
+        histories: Sequence[History],
+        suppressed: IntervalsByAsset,
+        period: NormalTime,
+    ) -> Comparison:
+        """Decide whether the challenger replaces the champion (None: there is none), on unseen time."""
+
+    def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""

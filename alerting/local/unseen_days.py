@@ -9,7 +9,7 @@ from datetime import datetime
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.ports import ModelUnavailable
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
@@ -27,7 +27,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
     now = platform.clock.now()
     first = min(starts.values())
     for revision in platform.definitions.latest():
-        if revision.definition.state == "active" and not isinstance(revision.definition, TrainedDefinition):
+        if revision.definition.state == "active" and not isinstance(revision.definition, ModelDefinition):
             starts[revision.name] = first
     raised = 0
     for name, start in starts.items():

@@ -23,6 +23,7 @@ from alerting.ports.evaluation import (
     Score,
     Scores,
     States,
+    TargetScores,
 )
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
 from alerting.ports.models import (

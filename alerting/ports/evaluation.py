@@ -58,8 +58,19 @@ class Score(NamedTuple):
         return document if self.twin is not None else {key: value for key, value in document.items() if key != "twin"}
 
 
+class TargetScores(NamedTuple):
+    """Scores of one definition on one asset."""
+
+    definition: str
+    asset: str
+    rows: Sequence[Score]
+
+
 class Scores(Protocol):
     """Scores of champions and of their twins in shadow, stored for reports and drift."""
+
+    def add_many(self, targets: Sequence[TargetScores]) -> None:
+        """Store scores of several targets with one write; stored ones do not change. Idempotent."""
 
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         """Store scores; stored ones do not change. Idempotent."""

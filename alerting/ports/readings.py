@@ -121,8 +121,11 @@ class Readings(Protocol):
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
 
-    def newest_readings(self) -> dict[str, NewestReading]:
-        """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent."""
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent.
+
+        `until`: later instants do not count, as of a source whose clock is wrong.
+        """
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings."""

@@ -10,13 +10,18 @@ Floats = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
+    """Return the lowest and highest possible value of a number variable; infinite where its document states none."""
+    declared = asset.variables.get(variable)
+    low, high = (None, None) if declared is None else (declared.low, declared.high)
+    return -np.inf if low is None else low, np.inf if high is None else high
+
+
 def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
     """Return which values lie outside the engineering range of a number variable; missing ones do not."""
-    declared = asset.variables.get(variable)
-    if declared is None:
+    if variable not in asset.variables:
         return np.zeros(len(values), np.bool_)
-    low = -np.inf if declared.low is None else declared.low
-    high = np.inf if declared.high is None else declared.high
+    low, high = engineering_range(asset, variable)
     return (values < low) | (values > high)
 
 

@@ -165,7 +165,8 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
         yield f"{len(f.missed)} of {len(f.problems)} {missed}: look for common features in the list below."
     late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
     if late:
-        yield f"{late} warnings came too late to act: lengthen the horizon, or evaluate more often."
+        noun = "warning" if late == 1 else "warnings"
+        yield f"{late} {noun} came too late to act: lengthen the horizon, or evaluate more often."
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alerting.learning.metrics.flatten import merge_metrics
-from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, Proposal
+from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, EstimateSummary, Proposal
 from alerting.reporting.messages import seconds
 from alerting.reporting.templates import render
 
@@ -61,6 +61,8 @@ def decision_markdown(proposal: Proposal) -> str:
 
 
 def _headline(proposal: Proposal) -> str:
+    if proposal.verdict == "promote" and "compared" in proposal.evidence:
+        return "The newly estimated model goes into service"
     return _HEADLINES.get(proposal.verdict, proposal.verdict)
 
 
@@ -70,6 +72,9 @@ def side_by_side(proposal: Proposal) -> str:
     Without such a window it shows the challenger's test period.
     """
     evidence = proposal.evidence
+    if "compared" in evidence:
+        rows = [f"| {row['title']} | {row['champion']} | {row['challenger']} |" for row in evidence["compared"]]
+        return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *rows])
     metrics_by_model: dict[str, Mapping[str, Any]] = {
         model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
@@ -79,8 +84,11 @@ def side_by_side(proposal: Proposal) -> str:
         f"| {title} | {format_metric(metrics_by_model['champion'], key)} | {format_metric(challenger, key)} |"
         for key, title in METRIC_TITLES.items()
     ]
-    versions = f"| | champion {proposal.champion_version or '(none)'} | challenger {proposal.challenger_version or '(none)'} |"
-    return "\n".join([versions, "| --- | ---: | ---: |", *lines])
+    return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *lines])
+
+
+def _versions(proposal: Proposal) -> str:
+    return f"| | champion {proposal.champion_version or '(none)'} | challenger {proposal.challenger_version or '(none)'} |"
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
@@ -108,19 +116,24 @@ def dataset_lines(profile: DatasetProfile) -> list[str]:
         f"{profile.variables} variables; hash {profile.hash}"
     )
     dropped = ", ".join(f"{count} {reason}" for reason, count in profile.dropped.items() if count)
+    if not profile.columns:
+        whole = f"{profile.variables} variables on {profile.assets} assets; hash {profile.hash}"
     return [*period_lines(profile), whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]
 
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
     return [
-        f"{name}: {part.rows} rows, {part.positives} before a problem, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        f"{name}: {part.rows} {'rows' if profile.columns else 'readings'}"
+        f"{f', {part.positives} before a problem' if profile.columns else ''}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
 
 
-def candidate_line(candidate: CandidateSummary) -> str:
-    """Describe the result of a search in one line."""
+def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
+    """Describe the result of a search, or of an estimation, in one line."""
+    if isinstance(candidate, EstimateSummary):
+        return "; ".join(candidate.notes)
     cut = ", cut short by the time budget" if candidate.cut_short else ""
     return f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of {candidate.trials} trials{cut}"
 

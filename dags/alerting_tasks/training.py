@@ -18,7 +18,7 @@ from alerting_tasks import (
 )
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import Problem, TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.reporting.decision_text import candidate_line, decision_lines, side_by_side
 
 if TYPE_CHECKING:
@@ -145,12 +145,12 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
     return False
 
 
-def training_options(definition: TrainedDefinition, revision: int) -> dict[str, Any]:
+def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:
     """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version."""
     cron, zone = definition.retrain_cron, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
 
-Predicts {describe(definition.problem)}, {format_duration(definition.horizon)} ahead, for {", ".join(definition.assets)}.
+{definition.training_text}, for {", ".join(definition.assets)}.
 
 Revision **{revision}** · severity {definition.severity} · promotion {definition.promotion.mode}
 """
@@ -166,18 +166,9 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
     }
 
 
-def candidate_timeout(definition: TrainedDefinition) -> timedelta:
+def candidate_timeout(definition: ModelDefinition) -> timedelta:
     """Return the time after which Airflow stops the search of a family; a trial begun within the time budget may exceed it."""
-    return timedelta(hours=1) + 4 * definition.learning.time_budget
-
-
-def describe(problem: Problem) -> str:
-    """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
-    if problem.event:
-        return f"event {problem.event}"
-    limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
-    hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
-    return f"{problem.variable} {' or '.join(limits)}{hold}"
+    return timedelta(hours=1) + 4 * definition.longest_search
 
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:

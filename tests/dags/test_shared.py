@@ -17,10 +17,10 @@ pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import in_numbers, opened_platform, read_instant, say_where
-from alerting_tasks.training import APPROVAL, answer_of, describe, side_by_side
+from alerting_tasks.training import APPROVAL, answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.definitions.model import Problem
+from alerting.definitions.model import Problem, describe_problem
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile
 from alerting.reporting.decision_text import candidate_line, dataset_lines, decision_lines
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
@@ -71,8 +71,8 @@ def test_an_instant_needs_a_zone():
 
 
 def test_problems_are_described_in_words():
-    assert describe(Problem(variable="moisture", above=4.5, below=2)) == "moisture above 4.5 or below 2"
-    assert describe(Problem(event="failure-*")) == "event failure-*"
+    assert describe_problem(Problem(variable="moisture", above=4.5, below=2)) == "moisture above 4.5 or below 2"
+    assert describe_problem(Problem(event="failure-*")) == "event failure-*"
 
 
 def test_champion_and_challenger_stand_side_by_side():

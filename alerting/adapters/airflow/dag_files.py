@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.settings.home import home_errors
 
@@ -58,7 +58,7 @@ class DagFiles:
         Files that are missing, because the platform of this home has never run, or not writable are left as they are.
         """
         at = time.time() + MARGIN_S
-        trained = [f"train_{shard_of(definition.name):02}.py"] if isinstance(definition, TrainedDefinition) else []
+        trained = [f"train_{shard_of(definition.name):02}.py"] if isinstance(definition, ModelDefinition) else []
         for file in ("evaluate.py", *trained):
             with suppress(OSError):
                 os.utime(dag_folder(self.home) / file, (at, at))

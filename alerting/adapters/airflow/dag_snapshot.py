@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import shown
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
 from alerting.kinds.registry import definition_types, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
@@ -44,7 +44,7 @@ class TrainedRevision:
     """An active definition with a trained model, and the number of its revision."""
 
     revision: int
-    definition: TrainedDefinition
+    definition: ModelDefinition
 
 
 class NoDefinitionsRead(Exception):
@@ -175,7 +175,7 @@ def _trained(row: Document) -> TrainedRevision | None:
     """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
-        return TrainedRevision(int(row["revision"]), definition) if isinstance(definition, TrainedDefinition) else None
+        return TrainedRevision(int(row["revision"]), definition) if isinstance(definition, ModelDefinition) else None
     except Exception as error:  # one faulty document must not stop the others
         _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
         return None

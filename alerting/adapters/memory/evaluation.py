@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.adapters.memory.tables import plain
 from alerting.episodes.episode import Episode
-from alerting.ports import Document, Files, PastEvaluation, ReportContent, ReportHead, Score
+from alerting.ports import Document, Files, PastEvaluation, ReportContent, ReportHead, Score, TargetScores
 
 
 class MemoryScores:
@@ -20,6 +20,10 @@ class MemoryScores:
         stored = self._rows.setdefault(definition, {})
         for row in rows:
             stored.setdefault((row.ts, asset, row.model_version), {"asset": asset, **row.document})
+
+    def add_many(self, targets: Sequence[TargetScores]) -> None:
+        for target in targets:
+            self.add(*target)
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
         stored = self._rows.get(definition, {})

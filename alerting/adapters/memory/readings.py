@@ -101,8 +101,9 @@ class MemoryReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at all readings of an asset."""
 
-    def newest_readings(self) -> dict[str, NewestReading]:
-        newest = {asset: instants[-1] for asset, instants in self._instants.items() if instants}
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        counted = {asset: len(all_) if until is None else bisect_right(all_, until) for asset, all_ in self._instants.items()}
+        newest = {asset: self._instants[asset][count - 1] for asset, count in counted.items() if count}
         return {asset: NewestReading(ts, self._arrived[asset, ts]) for asset, ts in newest.items()}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:

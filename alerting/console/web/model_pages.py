@@ -33,6 +33,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         title=revision.definition.title or name,
         importance=importance_bars(measured.evidence["importance"]["variables"], titles) if measured else None,
         measured=measured,
+        estimated=next((d.evidence["notes"] for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None),
         decisions=list(reversed(decisions))[:_DECISIONS_SHOWN],
         now=platform.clock.now(),
     )

@@ -16,6 +16,7 @@ from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import ReportHead
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operators.misses import report_miss
@@ -63,7 +64,8 @@ def submit_miss(
     try:
         missed_at = datetime.fromisoformat(at)
     except ValueError:
-        refusal = f"{at!r} is not a time" if at else "give the time at which the problem happened"
+        missing = translatable("give the time at which the problem happened")
+        refusal = translatable("“{text}” is not a time", text=at) if at else missing
         return HTMLResponse(reports_page(request, platform, definition, refusal), 422)
     local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=request.app.state.zone)
     try:
@@ -71,7 +73,7 @@ def submit_miss(
     except NotFound:
         raise
     except UserError as refusal:
-        return HTMLResponse(reports_page(request, platform, definition, str(refusal)), 422)
+        return HTMLResponse(reports_page(request, platform, definition, refusal.message), 422)
     return RedirectResponse(f"/reports?definition={definition}#misses", 303)
 
 
@@ -79,7 +81,7 @@ def reports_page(request: Request, platform: Platform, definition: str | None, r
     """Return the page of all reports or of those of one definition. `refusal`: the fault in a submitted miss."""
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
-        raise NotFound(f"there is no definition {definition!r}")
+        raise NotFound(translatable("there is no definition “{name}”", name=definition))
     found = platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
     heads = [head for head in found if head.revision]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
@@ -99,7 +101,7 @@ def reports_page(request: Request, platform: Platform, definition: str | None, r
 def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
     """Return the reports on weeks, months and quarters as tables, the newest periods first, at most so many of each."""
     tables = []
-    for title, mark in (("Weeks", "-W"), ("Months", ""), ("Quarters", "-Q")):
+    for title, mark in ((template("Weeks"), "-W"), (template("Months"), ""), (template("Quarters"), "-Q")):
         own = [h for h in heads if h.period and _mark(h.period) == mark]
         periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
         names = sorted({h.definition for h in own if h.period in periods}, key=lambda name: (name is not None, name or ""))

@@ -51,7 +51,7 @@ class Dates(Closed):
     end: Instant | None = Field(None, alias="to", description="Last instant; the beginning of the next period when left out.")
 
 
-def _way(value: object) -> str:
+def way(value: object) -> str:
     """Return the way in which a period is given, as a name that is no field."""
     if isinstance(value, int | float):
         return SHARE
@@ -69,17 +69,17 @@ class Periods(Closed):
 
     start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
     end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
-    train: Annotated[Length | Between, Discriminator(_way)] | None = Field(
+    train: Annotated[Length | Between, Discriminator(way)] | None = Field(
         None,
         description="The period that fits the model: the last days before validation, e.g. 90d, or {from, to}; "
         "everything before validation when left out.",
     )
-    validation: Annotated[Share | Length | Between, Discriminator(_way)] = Field(
+    validation: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
         description="The period that sets calibration and threshold: a share of the time span, the last days before the test, "
         "e.g. 14d, or {from, to}.",
     )
-    test: Annotated[Share | Length | Between, Discriminator(_way)] = Field(
+    test: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
         description="The newest period, scored once by the selected challenger: a share of the time span, the last days, "
         "e.g. 14d, or {from, to}.",
@@ -188,10 +188,15 @@ class FeedbackUse(Closed):
     )
 
 
-class Promotion(Closed):
-    """Conditions under which a challenger replaces the champion."""
+class PromotionMode(Closed):
+    """Decision on a challenger that may go into service."""
 
     mode: Literal["automatic", "approval"] = Field("automatic", description="approval: a person decides in the Airflow UI.")
+
+
+class Promotion(PromotionMode):
+    """Conditions under which a challenger replaces the champion."""
+
     least_events: int = Field(
         5, ge=1, description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell)."
     )

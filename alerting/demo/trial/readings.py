@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset
 from alerting.demo.asset import EVENT_TYPES
 from alerting.demo.line import LineAdvance
 from alerting.ports import EventRow, NewestReading, ReadingColumns, Wanted
-from alerting.readings.history import History, Millis, millis, no_events, to_millis
+from alerting.readings.history import History, Millis, from_millis, millis, no_events, to_millis
 
 FIRST_ROWS = 60 * 1440
 
@@ -119,9 +119,11 @@ class LineReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at the whole array."""
 
-    def newest_readings(self) -> dict[str, NewestReading]:
-        span = self.span(self._asset.name)
-        return {} if span is None else {self._asset.name: NewestReading(span[1], span[1])}
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        at = self._at[: self._count]
+        count = len(at) if until is None else int(np.searchsorted(at, to_millis(until), side="right"))
+        newest = from_millis(int(at[count - 1])) if count else None
+        return {} if newest is None else {self._asset.name: NewestReading(newest, newest)}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         if asset != self._asset.name or not self._count:

@@ -1,8 +1,9 @@
 """Evaluate a classifier over one interval of event time: from histories to steps of episodes, and what stands on a raise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +31,11 @@ from alerting.kinds.classifier.open_prediction import (
 )
 from alerting.kinds.classifier.refresh import courses_of, refreshes_of
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.shared_inputs import Scored, SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
-from alerting.learning.features.build import build_features, grid
+from alerting.learning.features.build import grid
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import ModelUnavailable, PlantPorts, Readings
+from alerting.ports import ModelUnavailable
 from alerting.readings.history import History, Millis, duration_millis, to_millis, with_older
 from alerting.recommendation.contributions import Explanation, contributions, explain
 from alerting.recommendation.levers import with_drivers
@@ -41,6 +43,7 @@ from alerting.recommendation.whatif import recommend
 
 NO_MODEL = "no model is in service yet; train one"
 _MOMENT = timedelta(milliseconds=1)
+T = TypeVar("T")
 
 
 def evaluate_part(
@@ -53,15 +56,14 @@ def evaluate_part(
             model = replace(model, refit=None)
         raising = raising_definition(sources.platform.definitions, before.state, part, definition)
         by_hand = closed_by_operator(sources.platform.episodes, before.state, definition.name, sources.asset)
-        return _evaluate_interval(sources.platform, sources.asset, before, part, definition, model, raising, by_hand)
+        return _evaluate_interval(sources, before, part, definition, model, raising, by_hand)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
         return replace(before, unknown=why, unreadable=why)
 
 
 def _evaluate_interval(
-    platform: PlantPorts,
-    asset: Asset,
+    sources: Sources,
     result: TargetEvaluation,
     part: VersionInterval,
     definition: TrainedDefinition,
@@ -70,17 +72,17 @@ def _evaluate_interval(
     closed_by_hand: datetime | None,
 ) -> TargetEvaluation:
     """Evaluate one part. `raising`: the definition, as it was when the open episode was raised, whose problem ends it."""
-    state = result.state
+    state, asset, platform = result.state, sources.asset, sources.platform
     known, anew = known_problem(state, part), KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
     start = read_from(asset, platform.assets.event_types(), part, (definition, raising), model, earlier.is_first)
-    history = _read_history(platform.readings, asset, start, part, model, (definition, raising))
+    history = _read_history(sources.shared, asset, start, part, model, (definition, raising))
     stride = stride_of(definition, model)
     of_open = prediction_rule(raising, history, known, stride, closed_by_hand)
     rule = of_open if raising is definition else prediction_rule(definition, history, earlier, stride, None)
     at = _evaluated_instants(definition, stride, model, history, part)
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
-    (score, twin), rows, unknown = _score(model, history, rule, at, rearm_at)
+    (score, twin), rows, unknown = _score(sources.shared, model, history, rule, at, rearm_at)
     rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
     after, steps = advance_predictions(state, at, rearming.may_raise, rule, stride, part.end, of_open)
     raises = dict(result.raises)
@@ -88,14 +90,16 @@ def _evaluate_interval(
         if step.kind == "raised" and rows is not None:
             row = int(np.searchsorted(at, to_millis(step.at)))
             serving = None if model is None else model.serving(step.at)
-            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], serving, part.model_version, history)
+            raises[step.at] = Raise(
+                float(score[row]), None, rows.iloc[[row]], serving, part.model_version, history, sources.shared
+            )
         elif step.kind == "happening":
             problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
             steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
     refreshes = dict(result.refreshes)
     if model is not None and rows is not None and raising.problem == definition.problem:
         courses = courses_of(result.state, steps, of_open, rule)
-        refreshes |= refreshes_of(courses, definition, model, part.model_version, at, score, rows, history)
+        refreshes |= refreshes_of(courses, definition, model, part.model_version, at, score, rows, history, sources.shared)
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
@@ -130,7 +134,7 @@ def _evaluated_instants(
 
 
 def _read_history(
-    readings: Readings,
+    shared: SharedInputs,
     asset: Asset,
     start: datetime,
     part: VersionInterval,
@@ -142,13 +146,14 @@ def _read_history(
     Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
     """
     names = {*(d.problem.variable for d in definitions), *(with_drivers(asset, model.plan.variables) if model else ())}
-    history = readings.load(asset, start, part.end, [name for name in asset.variables if name in names], events_since=start)
+    history = shared.load(asset, start, part.end, names)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
-    return with_older(history, readings.newest(history.asset, since, start)) if since else history
+    return with_older(history, shared.newest(history.asset, since, start)) if since else history
 
 
 def _score(
+    shared: SharedInputs,
     model: TrainedModel | None,
     history: History,
     rule: PredictionRule,
@@ -161,7 +166,7 @@ def _score(
     """
     if model is None:
         return (np.full(len(at), np.nan),) * 2, None, np.full(len(at), NO_MODEL, dtype=object)
-    rows, score, twin = _score_features(model, history, at)
+    rows, scored = _score_features(shared, model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
@@ -173,27 +178,17 @@ def _score(
     unknown = np.full(len(at), "", dtype=object)
     for mask, reason in reasons:
         unknown[mask] = reason
-    score, twin = (np.where(unknown == "", values, np.nan) for values in (score, twin))
+    score, twin = (np.where(unknown == "", values, np.nan) for values in (scored.score, scored.twin))
     return (score, twin), rows, unknown
 
 
-def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores, Scores]:
-    """Return feature rows, scores, and those of the twin in shadow: NaN where it is not in shadow.
-
-    Each instant is scored by the refit after its training cutoff, otherwise by the model itself.
-    Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.
-    """
+def _score_features(shared: SharedInputs, model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scored]:
+    """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that the round continues."""
     try:
-        rows = build_features(model.plan, history, at)
-        score, shadow = np.empty(0), np.full(len(at), np.nan)
-        if len(at):
-            score = np.array(model.score(rows), np.float64)
-        if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
-            shadow[later] = score[later]
-            score[later] = model.refit.score(rows[later])
-        return rows, score, shadow
+        rows, scored = shared.score(model, history, at)
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
+    return rows.frame, scored
 
 
 def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
@@ -206,8 +201,19 @@ def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_ra
     )
     if model is None or history is None:
         return Evidence(evaluation, True, {}, why, advice)
-    inputs = {n: _last_value(history, n, step.at) for n in model.plan.variables}
+    inputs = _share(at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at))
     return Evidence(evaluation, True, inputs, why, advice)
+
+
+def _share(at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]) -> T:
+    """Return what `compute` makes of the model and the readings at an instant, or what it made for another definition."""
+    if at_raise.shared is None or at_raise.model is None or history is None:
+        return compute()
+    return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
+
+
+def _last_values(model: TrainedModel, history: History, at: datetime) -> dict[str, float | str | None]:
+    return {name: _last_value(history, name, at) for name in model.plan.variables}
 
 
 def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
@@ -222,13 +228,17 @@ def _explain(
     definition: TrainedDefinition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
-    try:
-        model, row = at_raise.model, at_raise.row
-        if model is None or row is None:
-            return (), None, ""
+    model, row = at_raise.model, at_raise.row
+    if model is None or row is None:
+        return (), None, ""
+
+    def compute() -> tuple[tuple[Contribution, ...], RecommendationResult | None]:
         explained = explain(model, row)
-        why = contributions(model, row, asset, explained)
-        return why, None if history is None else advise(definition, model, history, at, explained), ""
+        advice = None if history is None else advise(definition, model, history, at, explained)
+        return contributions(model, row, asset, explained), advice
+
+    try:
+        return (*_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute), "")
     except Exception as fault:
         return (), None, f"; the model cannot explain it: {first_line(fault)}"
 

@@ -11,6 +11,7 @@ from alerting.detection.classifier import Scores
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.predictions import PredictionRule
 from alerting.kinds.evaluation import Raise, Refresh
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, Millis, from_millis, to_millis
 
@@ -34,6 +35,7 @@ def refreshes_of(
     score: Scores,
     rows: pd.DataFrame,
     history: History,
+    shared: SharedInputs,
 ) -> dict[datetime, Refresh]:
     """Return, by raise, the last instant with a score after the raise and before the end of the prediction; none without one.
 
@@ -46,6 +48,6 @@ def refreshes_of(
         if last >= 0 and at[known[last]] > to_millis(raised_at):
             row = int(known[last])
             instant = from_millis(int(at[row]))
-            values = Raise(float(score[row]), None, rows.iloc[[row]], model.serving(instant), version, history)
+            values = Raise(float(score[row]), None, rows.iloc[[row]], model.serving(instant), version, history, shared)
             found[raised_at] = Refresh(instant, values, definition)
     return found

@@ -3,6 +3,7 @@
 Time is cut into buckets of one width, on whose borders all evaluated instants lie; each bucket is summed up once, around
 its own mean, and windows are merged from whole buckets in an order that depends on the window's length alone. So a value
 depends on nothing but the samples inside its window, and large values with small noise lose nothing to cancellation.
+Arrays have a row for each variable: many variables of few instants are computed together.
 """
 
 from functools import cache
@@ -16,14 +17,16 @@ from alerting.readings.history import Millis
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
+EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)
+"""The moments of an empty bucket."""
 
 
 class Moments(NamedTuple):
-    """Per bucket: count, mean, sum of squares around the mean, extremes; and the same of the sample times.
+    """Per variable and bucket: count, mean, sum of squares around the mean, extremes; and the same of the sample times.
 
     `t` is the mean sample time in seconds relative to the end of the bucket; `tt` and `tv` are the centred sums of
-    squares and products with the values. An empty bucket has count 0, sums 0 and extremes +inf and -inf.
+    squares and products with the values. An empty bucket has count 0, sums 0 and extremes +inf and -inf. Each is an array
+    (variables x buckets).
     """
 
     n: Floats
@@ -37,7 +40,7 @@ class Moments(NamedTuple):
 
     def take(self, where: slice | Index) -> "Moments":
         """Return the moments of some of the buckets."""
-        return Moments(*(part[where] for part in self))
+        return Moments(*(part[:, where] for part in self))
 
 
 class Rows(NamedTuple):
@@ -57,57 +60,69 @@ def bucket_rows(times: Millis, start: int, width: int, size: int) -> Rows:
 
 
 def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Sum up the values of each bucket. A value that is not there is the same as a missing row."""
+    """Sum up the values (variables x rows) of each bucket. A value that is not there is the same as a missing row."""
     if rows.alone:
         return _moments_of_single(rows, values, there)
-    bucket, seconds = rows.bucket, rows.seconds
-    if not there.all():
-        bucket, seconds, values = bucket[there], seconds[there], values[there]
-    return _moments_of_runs(rows.size, bucket, seconds, values + 0.0)
+    variable, row = np.nonzero(there)
+    where, runs = run_moments(rows.bucket[row] + variable * rows.size, rows.seconds[row], values[there] + 0.0)
+    shape = (len(values), rows.size)
+    return Moments(*(_spread(run, where, shape, empty) for run, empty in zip(runs, EMPTY, strict=True)))
 
 
 def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Return the moments of buckets with one row at most: the same, bit for bit, as `_moments_of_runs` finds."""
-    where, nothing = _compact(rows.bucket), np.zeros(rows.size)
-    if not there.all():
-        values = np.where(there, values, 0.0)
-    value = values + 0.0
+    """Return the moments of buckets with one row at most: the same, bit for bit, as `run_moments` finds."""
+    where, shape = compact(rows.bucket), (len(values), rows.size)
+    nothing, value = np.zeros(shape), np.where(there, values, 0.0) + 0.0
+
+    def spread(part: Floats, empty: float) -> Floats:
+        if part.shape == shape:
+            return part
+        whole = np.full(shape, empty)
+        whole[:, where] = part
+        return whole
+
     return Moments(
-        _spread(there.astype(np.float64), where, rows.size, 0.0),
-        _spread(value, where, rows.size, 0.0),
+        spread(there.astype(np.float64), 0.0),
+        spread(value, 0.0),
         nothing,
-        _spread(np.where(there, value, np.inf), where, rows.size, np.inf),
-        _spread(np.where(there, value, -np.inf), where, rows.size, -np.inf),
-        _spread(rows.seconds * there, where, rows.size, 0.0),
+        spread(np.where(there, value, np.inf), np.inf),
+        spread(np.where(there, value, -np.inf), -np.inf),
+        spread(rows.seconds * there, 0.0),
         nothing,
         nothing,
     )
 
 
-def _moments_of_runs(size: int, bucket: Index, seconds: Floats, values: Floats) -> Moments:
-    """Sum up runs of values in one bucket. The mean is corrected once (two-pass), so that 1e9 ± 1e-3 keeps its spread."""
+def run_moments(bucket: Index, seconds: Floats, values: Floats) -> tuple[Index, tuple[Floats, ...]]:
+    """Sum up runs of values in one bucket: return the buckets, which increase, and their moments.
+
+    The mean is corrected once (two-pass), so that 1e9 ± 1e-3 keeps its spread.
+    """
     starts = np.flatnonzero(np.append(True, bucket[1:] != bucket[:-1])[: len(bucket)])
     if not len(starts):
-        nothing = np.zeros(size)
-        return Moments(nothing, nothing, nothing, np.full(size, np.inf), np.full(size, -np.inf), nothing, nothing, nothing)
-    where, n = _compact(bucket[starts]), np.diff(starts, append=len(bucket))
+        return bucket, (np.empty(0),) * len(EMPTY)
+    n = np.diff(starts, append=len(bucket))
     t = np.add.reduceat(seconds, starts) / n
     t_off = seconds - np.repeat(t, n)
     mean = np.add.reduceat(values, starts) / n
     off = values - np.repeat(mean, n)
     drift = np.add.reduceat(off, starts)
-    m2 = np.maximum(np.add.reduceat(off * off, starts) - drift * drift / n, 0.0)
-    parts = (
-        (n.astype(np.float64), 0.0),
-        (mean + drift / n, 0.0),
-        (m2, 0.0),
-        (np.minimum.reduceat(values, starts), np.inf),
-        (np.maximum.reduceat(values, starts), -np.inf),
-        (t, 0.0),
-        (np.add.reduceat(t_off * t_off, starts), 0.0),
-        (np.add.reduceat(off * t_off, starts), 0.0),
+    return bucket[starts], (
+        n.astype(np.float64),
+        mean + drift / n,
+        np.maximum(np.add.reduceat(off * off, starts) - drift * drift / n, 0.0),
+        np.minimum.reduceat(values, starts),
+        np.maximum.reduceat(values, starts),
+        t,
+        np.add.reduceat(t_off * t_off, starts),
+        np.add.reduceat(off * t_off, starts),
     )
-    return Moments(*(_spread(part, where, size, empty) for part, empty in parts))
+
+
+def _spread(runs: Floats, where: Index, shape: tuple[int, int], empty: float) -> Floats:
+    whole = np.full(shape, empty)
+    whole.ravel()[where] = runs
+    return whole
 
 
 def merge(older: Moments, newer: Moments, shift: float) -> Moments:
@@ -142,24 +157,44 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
     return Moments(n, mean, m2, np.minimum(older.low, newer.low), np.maximum(older.high, newer.high), t, tt, tv)
 
 
-def window_moments(buckets: Moments, last: Index, lengths: tuple[int, ...], width: int) -> list[Moments]:
-    """Compute moments of the windows that end with the buckets `last`, for each length (in buckets, at most last + 1)."""
-    steps = _merge_steps(lengths)
-    needed = {part for parts in steps.values() for part in parts}
-    whole, found = {1: buckets}, {}
-    for length, (older, newer) in steps.items():
-        shift = newer * width / 1000.0
-        if length in needed:
-            size = len(buckets.n) - length + 1
-            whole[length] = merge(whole[older].take(slice(0, size)), whole[newer].take(slice(older, None)), shift)
-        else:
-            first = last - length + 1
-            found[length] = merge(whole[older].take(_compact(first)), whole[newer].take(_compact(first + older)), shift)
-    return [found[n] if n in found else whole[n].take(_compact(last - n + 1)) for n in lengths]
+class WindowPositions(NamedTuple):
+    """How windows are merged: `steps` as `merge_steps`, and for each length the buckets with which one is needed that ends there.
+
+    `lengths`: of the wanted windows, which end with the buckets `last`.
+    """
+
+    steps: dict[int, tuple[int, int]]
+    ends: dict[int, Index]
+    lengths: tuple[int, ...]
+    last: Index
+
+
+def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
+    """Return where windows of which length are needed for those that end with the buckets `last` (lengths at most last + 1)."""
+    steps = merge_steps(lengths)
+    needed = {length: [last] for length in lengths}
+    ends = {}
+    for length, (older, newer) in reversed(steps.items()):
+        ends[length] = np.unique(np.concatenate(needed[length]))
+        needed.setdefault(older, []).append(ends[length] - newer)
+        needed.setdefault(newer, []).append(ends[length])
+    return WindowPositions(steps, ends, lengths, last)
+
+
+def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> list[Moments]:
+    """Compute moments of the wanted windows, for each length. `width`: of a bucket in ms."""
+    found, ends = {1: buckets}, positions.ends
+
+    def ending(length: int, at: Index) -> Moments:
+        return found[length].take(compact(at if length == 1 else np.searchsorted(ends[length], at)))
+
+    for length, (older, newer) in positions.steps.items():
+        found[length] = merge(ending(older, ends[length] - newer), ending(newer, ends[length]), newer * width / 1000.0)
+    return [ending(length, positions.last) for length in positions.lengths]
 
 
 @cache
-def _merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
+def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
     """Return by which lengths each is merged, the older first: doubled while it fits, the rest from what is there already."""
     steps: dict[int, tuple[int, int]] = {}
 
@@ -177,20 +212,12 @@ def _merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
     return steps
 
 
-def _compact(where: Index) -> slice | Index:
-    """Return the same positions as a slice where they are neighbours: a view instead of a copy."""
+def compact(where: Index) -> slice | Index:
+    """Return the same positions, which increase, as a slice where they are neighbours: a view instead of a copy."""
     if not len(where):
         return where
     first, end = int(where[0]), int(where[-1]) + 1
     return slice(first, end) if end - first == len(where) else where
-
-
-def _spread(part: Floats, where: slice | Index, size: int, empty: float) -> Floats:
-    if len(part) == size:
-        return part
-    whole = np.full(size, empty)
-    whole[where] = part
-    return whole
 
 
 def mean(m: Moments, out: Floats) -> None:

@@ -116,7 +116,10 @@ def _peaks(definition: TrainedDefinition, history: History, variable: str, side:
 def _numbers(history: History, name: str) -> pd.Series:
     """Return the values of a variable without measuring faults; of a category the number of the value."""
     values = history.readings[name] if name in history.readings else pd.Series(np.nan, history.readings.index)
-    if not is_numeric_dtype(values.dtype):
+    variable = history.asset.variables.get(name)
+    if variable is not None and variable.type != "category":
+        values = pd.to_numeric(values, errors="coerce")
+    elif not is_numeric_dtype(values.dtype):
         codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
         return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
     numbers = np.asarray(values, np.float64)

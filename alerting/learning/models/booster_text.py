@@ -21,6 +21,7 @@ MOST_TREES = 100_000
 MOST_LEAVES = 131_072  # of one tree, as many as LightGBM grows
 MOST_DEPTH = 1_000  # contributions take memory by the square of it
 _OBJECTIVE = re.compile(r"binary sigmoid:\d{1,3}(\.\d{1,6})?")
+_INTS = re.compile(r"-?\d{1,10}(?: -?\d{1,10})*")
 _NUMBERS = re.compile(r"[-+0-9.eE infa]*")
 _NODES = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
 _INNER = ("internal_value", "internal_weight", "internal_count")
@@ -101,15 +102,16 @@ def _check_text(text: str, features: int) -> str:
     sizes = _ints(header["tree_sizes"], "tree_sizes")
     _require(1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} are allowed")
     _require(bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its text ends within a tree")
-    start = 0
+    trees_read, start = [], 0
     for number, size in enumerate(sizes.tolist()):
-        _check_tree(trees[start : start + size], number, features)
+        trees_read.append(_read_tree(trees[start : start + size], number))
         start += size
     _require(trees[start:] == END, "its end is not that of a model")
+    _check_trees(trees_read, features)
     return text
 
 
-def _check_tree(block: str, number: int, features: int) -> None:
+def _read_tree(block: str, number: int) -> dict[str, str]:
     first, *lines = block.rstrip("\n").split("\n")
     where = f"tree {number}"
     _require(first == f"Tree={number}" and block.endswith("\n"), f"{where} is not at the place that its size gives")
@@ -119,55 +121,73 @@ def _check_tree(block: str, number: int, features: int) -> None:
         set(tree) == {*_COUNTS, *_NODES, *_LEAVES, *_INNER, *categories},
         f"{where} does not have the fields of this platform's models",
     )
-    leaves, cats = _whole(tree["num_leaves"]), _whole(tree["num_cat"])
-    _require(1 <= leaves <= MOST_LEAVES, f"{where} has {leaves} leaves")
     _require(tree["is_linear"] == "0", f"{where} is not of the kind of this platform's models")
-    _require(bool(np.isfinite(_floats(tree["shrinkage"], 1, where)).all()), f"{where} has no shrinkage")
-    _check_leaves(tree, leaves, where)
-    nodes = {name: _ints(tree[name], where) for name in ("split_feature", "decision_type", "left_child", "right_child")}
-    _require(all(len(values) == leaves - 1 for values in nodes.values()), f"{where} has fields of different lengths")
+    return tree
+
+
+def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
+    """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with few numbers."""
+    leaves = np.array([_whole(tree["num_leaves"]) for tree in trees], np.int64)
+    _require_all((leaves >= 1) & (leaves <= MOST_LEAVES), np.arange(len(trees)), f"has not 1 to {MOST_LEAVES} leaves")
+    inner = leaves - 1
+    tree_of_leaf, tree_of = (np.repeat(np.arange(len(trees)), counts) for counts in (leaves, inner))
+    ones = np.ones(len(trees), np.int64)
+    _require_all(np.isfinite(_float_column(trees, "shrinkage", ones)), np.arange(len(trees)), "has no shrinkage")
+    values = _float_column(trees, "leaf_value", leaves)
+    _require_all(np.isfinite(values), tree_of_leaf, "has leaves that are not numbers")
+    _float_column(trees, "leaf_count", leaves)
+    _float_column([tree for tree, n in zip(trees, inner, strict=True) if n], "leaf_weight", leaves[inner > 0])
     for name in ("split_gain", *_INNER):
-        _floats(tree[name], leaves - 1, where)
-    threshold = _floats(tree["threshold"], leaves - 1, where)
-    # inf parts the missing values from all others
-    _require(not np.isnan(threshold).any(), f"{where} has limits that are not numbers")
-    feature = nodes["split_feature"]
-    _require(bool(((feature >= 0) & (feature < features)).all()), f"{where} uses features that do not exist")
-    _check_children(nodes["left_child"], nodes["right_child"], where)
-    _check_categories(tree, nodes["decision_type"], threshold, cats, where)
+        _float_column(trees, name, inner)
+    threshold = _float_column(trees, "threshold", inner)
+    _require_all(~np.isnan(threshold), tree_of, "has limits that are not numbers")  # inf parts missing values from all others
+    feature, decision, left, right = (
+        _int_column(trees, name, inner) for name in ("split_feature", "decision_type", "left_child", "right_child")
+    )
+    _require_all((feature >= 0) & (feature < features), tree_of, "uses features that do not exist")
+    _check_children(left, right, inner, tree_of)
+    _require_all((decision >= 0) & (decision < 16), tree_of, "has an unknown type of decision")
+    is_category = (decision & _CATEGORICAL) == 1
+    starts = np.cumsum(inner) - inner
+    for number in np.union1d(np.unique(tree_of[is_category]), _with_categories(trees)).tolist():
+        own = slice(starts[number], starts[number] + inner[number])
+        chosen = threshold[own][is_category[own]]
+        _check_categories(trees[number], chosen, _whole(trees[number]["num_cat"]), f"tree {number}")
 
 
-def _check_leaves(tree: Mapping[str, str], leaves: int, where: str) -> None:
-    _require(bool(np.isfinite(_floats(tree["leaf_value"], leaves, where)).all()), f"{where} has leaves that are not numbers")
-    _floats(tree["leaf_count"], leaves, where)
-    if leaves > 1:  # a tree of one leaf may have no weight
-        _floats(tree["leaf_weight"], leaves, where)
+def _with_categories(trees: Sequence[Mapping[str, str]]) -> Ints:
+    return np.array([number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64)
 
 
-def _check_children(left: Ints, right: Ints, where: str) -> None:
-    """Check that every node but the first, and every leaf, is the child of exactly one earlier node."""
-    inner = len(left)
-    if not inner:
-        return
-    children = np.concatenate([left, right])
-    parents = np.concatenate([np.arange(inner)] * 2)
+def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None:
+    """Check that every node but the first, and every leaf, is the child of exactly one earlier node of its tree.
+
+    `inner`: number of nodes of each tree; `left`, `right`: the children of all nodes, tree after tree; `tree_of`: their trees.
+    """
+    first = np.cumsum(inner) - inner
+    first_leaf = first + np.arange(len(inner))
+    children, parents, trees = (np.concatenate(both) for both in ((left, right), (np.arange(len(left)),) * 2, (tree_of,) * 2))
     nodes = children >= 0
-    _require(bool((children[nodes] > parents[nodes]).all()), f"the children of {where} lead back")
-    _require(sorted(children[nodes].tolist()) == list(range(1, inner)), f"the children of {where} point outside of it")
-    _require(sorted((~children[~nodes]).tolist()) == list(range(inner + 1)), f"the leaves of {where} point outside of it")
-    depth = np.zeros(inner, np.int64)
-    for node in range(inner):
-        for child in (left[node], right[node]):
-            if child >= 0:
-                depth[child] = depth[node] + 1
-    _require(int(depth.max()) <= MOST_DEPTH, f"{where} is deeper than {MOST_DEPTH}")
+    _require_all(children[nodes] > (parents - first[trees])[nodes], trees[nodes], "has children that lead back")
+    _require_all(children < inner[trees], trees, "has children that point outside of it")
+    _require_all(~children <= inner[trees], trees, "has leaves that point outside of it")
+    of_node = np.bincount((first[trees] + children)[nodes], minlength=len(left))
+    is_first = np.zeros(len(left), np.bool_)
+    is_first[first[inner > 0]] = True
+    _require_all(of_node == ~is_first, tree_of, "has children that point outside of it")
+    of_leaf = np.bincount((first_leaf[trees] + ~children)[~nodes], minlength=int(inner.sum()) + len(inner))
+    tree_of_leaf = np.repeat(np.arange(len(inner)), inner + 1)
+    _require_all(of_leaf == (inner[tree_of_leaf] > 0), tree_of_leaf, "has leaves that point outside of it")
+    below, depth = first[inner > 0], 0
+    while len(below):
+        _require_all(np.array([depth <= MOST_DEPTH]), tree_of[below[:1]], f"is deeper than {MOST_DEPTH}")
+        both = np.concatenate([left[below], right[below]])
+        below = (np.concatenate([first[tree_of[below]]] * 2) + both)[both >= 0]
+        depth += 1
 
 
-def _check_categories(
-    tree: Mapping[str, str], decision: Ints, threshold: npt.NDArray[np.float64], count: int, where: str
-) -> None:
-    _require(bool(((decision >= 0) & (decision < 16)).all()), f"{where} has an unknown type of decision")
-    chosen = threshold[(decision & _CATEGORICAL) == 1]
+def _check_categories(tree: Mapping[str, str], chosen: npt.NDArray[np.float64], count: int, where: str) -> None:
+    """Check the lists of categories of a tree. `chosen`: the limits of its nodes that choose by category."""
     if not count:
         _require(not len(chosen), f"{where} names categories beyond its list")
         return
@@ -193,16 +213,32 @@ def _whole(text: str) -> int:
 
 
 def _ints(text: str, where: str) -> Ints:
-    values = text.split(" ") if text else []
-    _require(all(re.fullmatch(r"-?\d{1,10}", value) for value in values), f"{where} has fields that are not numbers")
-    return np.array([int(value) for value in values], np.int64)
+    _require(not text or _INTS.fullmatch(text) is not None, f"{where} has fields that are not numbers")
+    return np.array([*map(int, text.split(" "))] if text else [], np.int64)
 
 
-def _floats(text: str, count: int, where: str) -> npt.NDArray[np.float64]:
-    _require(_NUMBERS.fullmatch(text) is not None, f"{where} has fields that are not numbers")
-    values = np.array([float(value) for value in text.split(" ")] if text else [], np.float64)
-    _require(len(values) == count, f"{where} has fields of different lengths")
-    return values
+def _int_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> Ints:
+    """Return the numbers of a field of all trees one after another; `counts`: how many each of them must have."""
+    return _ints(_joined(trees, name, counts), name)
+
+
+def _float_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> npt.NDArray[np.float64]:
+    text = _joined(trees, name, counts)
+    _require(_NUMBERS.fullmatch(text) is not None, f"{name} are not numbers")
+    return np.array([*map(float, text.split(" "))] if text else [], np.float64)
+
+
+def _joined(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> str:
+    texts = [tree[name] for tree in trees]
+    found = np.array([text.count(" ") + 1 if text else 0 for text in texts], np.int64)
+    _require_all(found == counts, np.arange(len(trees)), "has fields of different lengths")
+    return " ".join(text for text in texts if text)
+
+
+def _require_all(conditions: npt.NDArray[np.bool_], tree_of: Ints, fault: str) -> None:
+    """Raise ValueError if a condition is false, with the number of the first tree of which it is."""
+    if not conditions.all():
+        raise ValueError(f"tree {tree_of[int(np.argmin(conditions))]} {fault}")
 
 
 def _require(condition: bool, fault: str) -> None:

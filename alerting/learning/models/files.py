@@ -5,13 +5,13 @@ before a library reads them, so that a forged file takes no more memory than its
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from itertools import chain
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import ColumnPairs, Columns, Encoding
@@ -101,11 +101,11 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
     plan = meta.plan
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
-    members = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
+    read = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
-        estimator=blend_of(members, meta.weights),
+        estimator=blend_of([member for member, _ in read], meta.weights),
         calibration=meta.calibration,
         training_cutoff=_utc(meta.training_cutoff),
         as_of=_utc(meta.as_of),
@@ -114,7 +114,8 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
         normal=None if meta.normal is None else _read_normal(meta.normal),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
-    if model_hash(model.estimator, model.calibration, model.threshold, plan) != model.hash:
+    fitted = chain.from_iterable(values for _, values in read)
+    if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:
         raise ModelRefused(f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged")
     _check_score(model)
     return model
@@ -122,9 +123,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFami
 
 def _check_score(model: TrainedModel) -> None:
     """Check that a row without any known value has a probability, so that a model that cannot score is found before it serves."""
-    numbers = {name: np.full(1, np.nan) for name in model.plan.columns if name not in model.plan.levels}
-    categories = {name: pd.Categorical([None], categories=list(levels)) for name, levels in model.plan.levels.items()}
-    score = model.score(pd.DataFrame(numbers | categories))
+    score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(f"the model files of {model.definition!r} make a model that cannot score")
 
@@ -147,7 +146,8 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
 
 def _read_member(
     files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], ModelFamily]
-) -> Estimator:
+) -> tuple[Estimator, Iterable[bytes]]:
+    """Return a member and the bytes of its fitted values."""
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
         raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")
@@ -156,5 +156,7 @@ def _read_member(
     except UserError as unknown:
         raise ModelRefused(f"{META} names a family that cannot be used here: {unknown}") from unknown
     columns = Columns.from_plan(plan)
-    model = family.load({name: files[prefix + name] for name in meta.files}, meta.width(len(columns.names)))
-    return Estimator(meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns))
+    own = {name: files[prefix + name] for name in meta.files}
+    model = family.load(own, meta.width(len(columns.names)))
+    estimator = Estimator(meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns))
+    return estimator, family.fitted_bytes(model, own)

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,24 @@ class TrainedModel:
 
         Raises UserError if columns are missing.
         """
-        return self.calibration.probability(self.estimator.margin(rows))
+        return self.score_matrix(self.estimator.columns.matrix(rows))
+
+    def score_matrix(self, matrix: Floats) -> Floats:
+        """Return the same for rows as the matrix that `Columns.from_plan(self.plan)` makes of them."""
+        return self.calibration.probability(self.estimator.margin_of(matrix))
 
 
-def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
-    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no memory layout."""
+def model_hash(
+    estimator: Estimator | Blend,
+    calibration: Platt,
+    threshold: float,
+    plan: FeaturePlan,
+    fitted: Iterable[bytes] | None = None,
+) -> str:
+    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no memory layout.
+
+    `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
+    """
     digest = hashlib.sha256()
     members = [{"family": member.family, **member.encoding.to_document()} for member in estimator.members]
     settings = {
@@ -88,7 +102,6 @@ def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: floa
         "plan": plan.to_document(),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    for member in estimator.members:
-        for part in member.model.fitted_bytes():
-            digest.update(part)
+    for part in chain.from_iterable(m.model.fitted_bytes() for m in estimator.members) if fitted is None else fitted:
+        digest.update(part)
     return digest.hexdigest()

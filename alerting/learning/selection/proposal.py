@@ -52,6 +52,14 @@ class CandidateSummary(_Frozen):
         return self.family.replace("_", " ")
 
 
+class EstimateSummary(_Frozen):
+    """The estimation of a model from readings alone: their number, and sentences on them."""
+
+    family: str
+    used: int
+    notes: tuple[str, ...]
+
+
 class PartProfile(_Frozen):
     """The rows of one part of a dataset, those with a problem ahead, and its first and last instant."""
 

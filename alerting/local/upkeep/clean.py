@@ -19,6 +19,7 @@ from alerting.settings.environment import Settings, read_settings
 from alerting.settings.logs import configure_logging
 
 FIRST_AFTER_S, EVERY_S = 600.0, 24 * 3600.0
+LONGEST_S = 6 * 3600.0  # of one command: the first cleaning after a year takes long, and ends before the next night
 LONGEST_LOG, SHORTENED_LOG = 64 << 20, 8 << 20
 _BATCH = "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
 _REMOVED_AFTER = "1d"
@@ -61,7 +62,11 @@ def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] |
 
 
 def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | None:
-    done = subprocess.run([sys.executable, "-m", *command], env=dict(environ), capture_output=True, text=True, check=False)
+    whole = [sys.executable, "-m", *command]
+    try:
+        done = subprocess.run(whole, env=dict(environ), capture_output=True, text=True, check=False, timeout=LONGEST_S)
+    except subprocess.TimeoutExpired:
+        return f"{name} could not be cleaned: it took more than {LONGEST_S / 3600:g} hours and was ended"
     if done.returncode == 0:
         return None
     last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]

@@ -33,15 +33,12 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
     interrupted leaves a home that no command accepts: it is deleted before the next try.
     """
     manifest = read_manifest(folder)
-    _require_empty(settings.home)
+    _require_empty(settings)
     progress("comparing hashes", 0, None)
     check_files(folder, manifest)
     claim_folder(settings.home)
     (settings.home / RESTORING).touch()
     with _database(settings, progress) as database:
-        if not is_empty(database):
-            (settings.home / RESTORING).unlink()
-            raise UserError(f"the database {database.name!r} is not empty: restore into an empty one")
         _load(database, folder, manifest, progress)
         _copy_files(settings, folder, manifest)
         prepare_database(database)
@@ -50,9 +47,15 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
     return manifest
 
 
-def _require_empty(home: Path) -> None:
-    if home.exists() and any(home.iterdir()):
-        raise UserError(f"{home} is not empty: restore into a new home, named by ALERTING_HOME")
+def _require_empty(settings: Settings) -> None:
+    """Check home and database before either of them is touched. An embedded database lies in the home."""
+    if settings.home.exists() and any(settings.home.iterdir()):
+        raise UserError(f"{settings.home} is not empty: restore into a new home, named by ALERTING_HOME")
+    if settings.mongodb_uri is not None:
+        with open_database(settings.mongodb_uri, settings.database) as database:
+            check_server(database)
+            if not is_empty(database):
+                raise UserError(f"the database {database.name!r} is not empty: restore into an empty one")
 
 
 @contextmanager

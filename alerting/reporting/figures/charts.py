@@ -207,21 +207,28 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
             axes.barh(position[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
             if problem.episode is None:
                 axes.plot(start, position[problem.asset] + 0.3, marker="v", color=colour, markersize=6)
-    for episode in metrics.episodes:
-        if episode.asset in position:
-            _draw_episode(axes, episode, position[episode.asset], least, metrics.end)
+    for asset, lane in position.items():
+        _draw_episodes(axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end)
     axes.set_yticks(range(len(lanes)), reversed(lanes))
     axes.set_ylim(-0.6, len(lanes) - 0.4)
     axes.grid(axis="y", visible=False)
 
 
-def _draw_episode(axes: Axes, episode: ReportedEpisode, lane: int, least: float, until: datetime) -> None:
-    colour = COLOURS[episode.outcome]
-    start, end = date_number(episode.raised_at), date_number(min(episode.ended_at or until, until))
-    axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, outcome unknown
-    for first, last in [(date_number(a), date_number(b)) for a, b in episode.in_alarm] or [(start, start)]:
-        axes.barh(lane, max(last - first, least), 0.32, left=first, color=colour, linewidth=0)
-    axes.plot(start, lane, marker=_OUTCOME_MARKS[episode.outcome], color=colour, markersize=5, markeredgewidth=0)
+def _draw_episodes(axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime) -> None:
+    """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the chart quick and small."""
+    for outcome, mark in _OUTCOME_MARKS.items():
+        own, colour = [e for e in episodes if e.outcome == outcome], COLOURS[outcome]
+        if not own:
+            continue
+        starts = [date_number(e.raised_at) for e in own]
+        ends = [date_number(min(e.ended_at or until, until)) for e in own]
+        whole = [(start, max(end - start, least)) for start, end in zip(starts, ends, strict=True)]
+        parts = [[(date_number(a), date_number(b)) for a, b in e.in_alarm] or [(s, s)] for e, s in zip(own, starts, strict=True)]
+        measured = [(first, max(last - first, least)) for part in parts for first, last in part]
+        axes.broken_barh(whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0)  # open, outcome unknown
+        axes.broken_barh(measured, (lane - 0.16, 0.32), color=colour, linewidth=0)
+        at = [lane] * len(own)
+        axes.plot(starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none")
 
 
 def time_axis(axes: Axes, zone: tzinfo, most: int = 10) -> None:

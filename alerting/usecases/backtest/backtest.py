@@ -17,7 +17,7 @@ from croniter import croniter
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
 from alerting.ports import BacktestPorts, Clock, Document, PlanPorts, Progress, silent
 from alerting.ports.logs import log_context
@@ -94,7 +94,7 @@ def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain, l
 
 def segment_starts(definition: Definition, start: datetime, end: datetime, retrain: Retrain) -> list[datetime]:
     """Return when a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
-    if not isinstance(definition, TrainedDefinition):
+    if not isinstance(definition, ModelDefinition):
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
         return instants(retrain, start, end)
@@ -142,7 +142,7 @@ def _arguments(clock: Clock, subject: Subject, start: datetime, end: datetime, r
 def _in_service(revision: Revision, start: datetime) -> Revision:
     """Return the revision as in service since `start`, for any state, and without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
-    if isinstance(revision.definition, TrainedDefinition):
+    if isinstance(revision.definition, ModelDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(update={"mode": "automatic"})
     return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update=changes)})
 

@@ -13,7 +13,8 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.evaluation import VersionInterval
 from alerting.ports import BacktestPorts
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
 
 
 class PastSteps:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition
 from alerting.ports import BacktestPorts, Backtests, Document
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
@@ -30,7 +30,7 @@ def finish(
     done: int,
 ) -> Backtest:
     """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
-    if isinstance(subject.definition, TrainedDefinition) and all(s.version is None for s in segments):
+    if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
         raise UserError(f"no model could be trained, so no instant was evaluated: {segments[-1].reason}")
     now = platform.clock.now()
     view = sandbox.live_view(now)
@@ -86,7 +86,7 @@ def _describe_subject(subject: Subject) -> str:
 
 def describe_training(definition: Definition, segments: list[SegmentMetrics], retrain: Retrain) -> str:
     """Return a sentence on how often a model was trained; empty for kinds without a model."""
-    if not isinstance(definition, TrainedDefinition):
+    if not isinstance(definition, ModelDefinition):
         return ""
     if isinstance(retrain, timedelta):
         often = f"every {format_duration(retrain)}"

@@ -45,9 +45,8 @@ class ReadingsUntil:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Create nothing: the search for values is slower without an index, and as right."""
 
-    def newest_readings(self) -> dict[str, NewestReading]:
-        spans = {asset: self.span(asset) for asset in self._live.newest_readings()}
-        return {asset: NewestReading(span[1], span[1]) for asset, span in spans.items() if span is not None}
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        return self._live.newest_readings(self._until if until is None else min(until, self._until))
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)

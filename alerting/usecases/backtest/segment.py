@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.ports import Backtests, Progress
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
@@ -35,7 +35,7 @@ def walk_segment(
     """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
     trained = SegmentMetrics(number, start, end)
-    if isinstance(subject.definition, TrainedDefinition):
+    if isinstance(subject.definition, ModelDefinition):
         trained = _train(sandbox, name, trained, progress)
     unknown: dict[str, str] = {}
     steps = instants(STEP, start, end)

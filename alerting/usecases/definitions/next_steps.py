@@ -8,7 +8,7 @@ from croniter import croniter
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.revisions import Plan, question_after
 from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting import messages
@@ -39,7 +39,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
         )
     if not matching_assets(definition, stored.all()):
         return "no known asset matches it; it is evaluated as soon as one does"
-    if isinstance(definition, TrainedDefinition):
+    if isinstance(definition, ModelDefinition):
         return None
     every = format_duration(definition.schedule.every)
     return (

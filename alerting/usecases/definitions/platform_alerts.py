@@ -6,7 +6,7 @@ The process that finds a fault opens an alert, and the next one that finds it go
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 
 UNREADABLE = "champion unreadable"
@@ -47,7 +47,7 @@ def forget_deleted(alerts: PlatformAlerts, definitions: Definitions, documented:
 
 def _uses_champion(definitions: Definitions, name: str) -> bool:
     newest = definitions.newest_revision(name)
-    return newest is not None and newest.definition.state == "active" and isinstance(newest.definition, TrainedDefinition)
+    return newest is not None and newest.definition.state == "active" and isinstance(newest.definition, ModelDefinition)
 
 
 def record_definition_faults(alerts: PlatformAlerts, name: str, faults: Sequence[str], at: datetime) -> None:

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.kinds.registry import kind_of
 from alerting.ports import PlanPorts
@@ -45,7 +45,7 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
 
 def answering_revisions(platform: PlanPorts, revisions: Sequence[Revision]) -> list[tuple[Revision, Revision]]:
     """Return every revision in service with the one that evaluates: another one while its question has no champion yet."""
-    edited = [r.name for r in revisions if r.number > 1 and isinstance(r.definition, TrainedDefinition)]
+    edited = [r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)]
     histories = platform.definitions.histories(edited) if edited else {}
     made = platform.decisions.histories(edited) if edited else {}
     answers = {name: present_answer(of_name, made.get(name, [])).revision for name, of_name in histories.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import tzinfo
 
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.ports import Decisions, Definitions, Training, Trainings
 from alerting.reporting import messages
@@ -17,7 +17,7 @@ def describe_trainings(
 
     `newest`: the newest revision of each. `zone`: of the plant.
     """
-    trained = [r for r in newest if isinstance(r.definition, TrainedDefinition) and r.definition.state == "active"]
+    trained = [r for r in newest if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"]
     names = [r.name for r in trained]
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}

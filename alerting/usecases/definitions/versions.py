@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import translatable
@@ -61,7 +61,7 @@ def answer_at(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
 
 
 def _is_trained(revision: Revision) -> bool:
-    return isinstance(revision.definition, TrainedDefinition) and revision.definition.state == "active"
+    return isinstance(revision.definition, ModelDefinition) and revision.definition.state == "active"
 
 
 def present_answer(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> Answer:
@@ -126,7 +126,7 @@ def live_from(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
     Both sequences are of one definition, oldest first, and `revisions` is not empty.
     """
     began = first_instant(revisions)
-    if began is None or not isinstance(revisions[-1].definition, TrainedDefinition):
+    if began is None or not isinstance(revisions[-1].definition, ModelDefinition):
         return began
     promoted = next((d.at for d in decisions if d.promoted), None)
     return None if promoted is None else max(began, promoted)

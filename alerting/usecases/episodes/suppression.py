@@ -101,6 +101,13 @@ def suppressed_intervals_by_asset(
     return found
 
 
+def suppressed_between(
+    platform: PlantPorts, suppression: Suppression, asset: str, start: datetime, end: datetime
+) -> list[SuppressedInterval]:
+    """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
+    return suppressed_intervals(suppression, _chain(platform, suppression, asset, start, end), start, end)
+
+
 def list_suppressed(platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
     """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
     definitions = _suppressible(platform.definitions, name)

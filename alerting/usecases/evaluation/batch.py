@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 
 import numpy as np
 
@@ -19,9 +18,10 @@ from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, E
 from alerting.usecases.evaluation.fast_path import advance_unchanged
 from alerting.usecases.evaluation.reprocess import ReprocessedTarget
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
-from alerting.usecases.evaluation.target import evaluate_parts, store_scores
+from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 
 _AT_ONCE = 500
+_VALUES_AT_ONCE = 5_000_000
 _MOMENT = timedelta(milliseconds=1)
 
 
@@ -38,8 +38,7 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     others = [row for row in others if run.histories[batch.targets[row].definition]]  # without these no revision is valid
     ready = by_shard(batch, staying)
     cut: list[int] = []
-    for rows in _portions(batch, others):
-        evaluated = {row: _evaluate_target(run, readings, batch, row) for row in rows}
+    for evaluated in _portions(run, readings, batch, others):
         cut += [row for row, one in evaluated.items() if one.is_cut]
         for row, one in evaluated.items():
             result.reprocessed[row] = _reprocessed(one)
@@ -72,12 +71,18 @@ def _fetch(run: Run, batch: Batch) -> BatchReadings:
     return BatchReadings(run.platform.readings, wanted, run.as_of)
 
 
-def _portions(batch: Batch, rows: Sequence[int]) -> Iterator[list[int]]:
-    """Yield rows to evaluate before any of them is written: many thresholds, but single models, whose histories fill memory."""
-    for is_model, of_kind in groupby(rows, key=lambda row: batch.targets[row].variable is None):
-        left = list(of_kind)
-        size = 1 if is_model else _AT_ONCE
-        yield from (left[start : start + size] for start in range(0, len(left), size))
+def _portions(run: Run, readings: BatchReadings, batch: Batch, rows: Sequence[int]) -> Iterator[dict[int, EvaluatedTarget]]:
+    """Evaluate rows, and yield them in portions to write together: as many as fit with their histories in memory."""
+    portion: dict[int, EvaluatedTarget] = {}
+    values = 0
+    for row in rows:
+        portion[row] = one = _evaluate_target(run, readings, batch, row)
+        values += sum(0 if e.history is None else e.history.readings.size for e in (one.reprocessed, one.since))
+        if len(portion) == _AT_ONCE or values > _VALUES_AT_ONCE:
+            yield portion
+            portion, values = {}, 0
+    if portion:
+        yield portion
 
 
 def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) -> EvaluatedTarget:
@@ -123,10 +128,10 @@ def _evaluate(
     revisions = run.histories[revision.name]
     parts = segments(revisions, run.decisions(revision.name), state.watermark, until)
     try:
-        result = evaluate_parts(run.platform, run.models, asset, state, parts, read=readings.of(asset))
+        result = evaluate_parts(run.platform, run.models, asset, state, parts, read=readings.of(asset), shared=run.shared)
     except UserError as refusal:
         return TargetEvaluation(state, unknown=str(refusal))
-    store_scores(run.platform, revision.name, asset, result)
+    run.add_scores(scores_of(revision.name, asset, result))
     return result
 
 

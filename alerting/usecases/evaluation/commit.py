@@ -119,8 +119,9 @@ def commit_shard(
     """Write targets of one shard: those with `changed` episodes, and `others`, whose states in `result` are final.
 
     Many changed episodes take several units of work, each with the states of its own targets. Targets that another process
-    advances, or blocks for long, are left out.
+    advances, or blocks for long, are left out. Scores are stored first, because nothing computes them again after the states.
     """
+    run.store_scores()
     waiting, unchanged, attempts = dict(changed), list(others), 0
     while waiting or unchanged:
         changes, composed = _compose(run, result.after, waiting)

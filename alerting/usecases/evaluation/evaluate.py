@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.definitions.shards import shard_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import Decisions, Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
@@ -26,9 +27,10 @@ from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts, store_scores
+from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.ingestion.late_routing import LateCounts
 from alerting.usecases.notification.routes import correct_if_known_late
+from alerting.usecases.registry.model_cache import ModelCache
 
 _log = id_logger(__name__)
 
@@ -106,7 +108,14 @@ def _evaluate_plan(
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
-    run = Run(platform, from_millis(to_millis(as_of)), ModelCache(platform), EvaluationCounts(), requests)
+    run = Run(
+        platform,
+        from_millis(to_millis(as_of)),
+        ModelCache(platform),
+        SharedInputs(platform.readings),
+        EvaluationCounts(),
+        requests,
+    )
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
@@ -178,7 +187,7 @@ def evaluate_past(
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
         evaluation = evaluate_parts(platform, models, asset, ConditionState(watermark=start), parts, named=True)
-        store_scores(platform, name, asset, evaluation)
+        platform.scores.add_many(scores_of(name, asset, evaluation))
         persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
@@ -208,7 +217,7 @@ def _past_parts(
     if model is None and revision is None:
         parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
         if all(p.revision is None for p in parts):
-            model_too = "--model champion, or " if isinstance(latest.definition, TrainedDefinition) else ""
+            model_too = "--model champion, or " if isinstance(latest.definition, ModelDefinition) else ""
             raise UserError(
                 f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
                 f"choose the evaluator of that time: {model_too}--revision latest"
@@ -229,7 +238,7 @@ def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> 
 
     None for a definition without a model. Raises UserError for other text, and without a champion.
     """
-    if not isinstance(chosen.definition, TrainedDefinition):
+    if not isinstance(chosen.definition, ModelDefinition):
         return None
     if model not in (None, "champion"):
         return _number("--model", model)

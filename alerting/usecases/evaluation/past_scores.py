@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.evaluation import ScoredRows, VersionInterval
@@ -15,7 +15,8 @@ from alerting.ports import EvaluationPorts, Progress, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
 
 _LEAST_STEP = timedelta(days=1)
 
@@ -45,8 +46,10 @@ def plan_scoring(
     """
     revision = require_revision(platform.definitions, name)
     version = named_version(platform.decisions, revision, model)
-    if version is None:
-        raise UserError(f"{name!r} is a {revision.definition.kind} definition; only definitions with a model have scores")
+    if version is None or not isinstance(revision.definition, TrainedDefinition):
+        raise UserError(
+            f"{name!r} is a {revision.definition.kind} definition; only definitions whose model learns from problems have scores"
+        )
     now, models = platform.clock.now(), ModelCache(platform)
     assets = matching_assets(revision.definition, platform.assets.all())
     latency = max((revision.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)

@@ -8,15 +8,18 @@ from functools import cached_property
 import numpy as np
 
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest, TargetScores
 from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
+
+_SCORES_AT_ONCE = 20_000
 
 
 @dataclass
@@ -45,15 +48,18 @@ class EvaluationCounts:
 class Run:
     """One run of evaluation up to `as_of`, with its results so far.
 
-    `requests`: reprocessing requests that are not done. `histories`: all revisions by definition, as needed.
+    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that are not done. `histories`: all
+    revisions by definition, as needed. `scores`: computed, and stored with the next unit of work.
     """
 
     platform: EvaluationPorts
     as_of: datetime
     models: ModelCache
+    shared: SharedInputs
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
     histories: dict[str, list[Revision]] = field(default_factory=dict)
+    scores: list[TargetScores] = field(default_factory=list)
     _decisions: dict[str, list[DecisionRecord]] = field(default_factory=dict)
 
     @cached_property
@@ -62,19 +68,31 @@ class Run:
         return AssetIndex(self.platform.assets.all())
 
     def decisions(self, name: str) -> list[DecisionRecord]:
-        """Return the decisions on a definition, read once in a run; none for one that never had a model."""
-        if not any(isinstance(one.definition, TrainedDefinition) for one in self.histories[name]):
-            return []
-        if name not in self._decisions:
-            self._decisions[name] = self.platform.decisions.of(name)
-        return self._decisions[name]
+        """Return the decisions on a definition without their evidence; none for one that never had a model.
+
+        The caller has fetched them with `fetch_revisions`.
+        """
+        return self._decisions.get(name, [])
 
     def fetch_revisions(self, names: set[str]) -> None:
-        """Load all revisions of these definitions into `histories`."""
+        """Load all revisions of these definitions into `histories`, and the decisions on those that had a model."""
         missing = names - self.histories.keys()
         if missing:
             found = self.platform.definitions.histories(missing)
             self.histories.update({name: found.get(name, []) for name in missing})
+            trained = [n for n in missing if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])]
+            self._decisions.update(self.platform.decisions.histories(trained) if trained else {})
+
+    def add_scores(self, scores: Sequence[TargetScores]) -> None:
+        """Take scores to store with the next unit of work, or at once when there are many."""
+        self.scores.extend(scores)
+        if sum(len(target.rows) for target in self.scores) > _SCORES_AT_ONCE:
+            self.store_scores()
+
+    def store_scores(self) -> None:
+        """Store the scores computed so far. Idempotent."""
+        self.platform.scores.add_many(self.scores)
+        self.scores.clear()
 
     def first_instant(self, target: EvaluationTarget) -> int | None:
         """Return when a definition was first put in service (ms), None if never.

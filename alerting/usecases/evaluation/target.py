@@ -7,37 +7,20 @@ from fnmatch import fnmatchcase
 from math import isnan
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.revisions import out_of_service
 from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
-from alerting.learning.models.trained import TrainedModel
-from alerting.ports import EvaluationPorts, Readings, RegistryPorts, Score
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.ports import EvaluationPorts, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
-from alerting.usecases.registry.registration import load_model
 
 
-class ModelCache:
-    """Cache of registered models, each of them loaded once."""
-
-    def __init__(self, platform: RegistryPorts) -> None:
-        self._platform = platform
-        self._models: dict[tuple[str, int], TrainedModel] = {}
-
-    def get(self, definition: Definition, version: int) -> TrainedModel:
-        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        key = (definition.name, version)
-        if key not in self._models:
-            self._models[key] = load_model(self._platform, definition, version)
-        return self._models[key]
-
-
-def store_scores(platform: EvaluationPorts, name: str, asset: Asset, result: TargetEvaluation) -> None:
-    """Store the scores of models that an evaluation of one target has computed."""
-    for scored in result.scores:
-        platform.scores.add(name, asset.name, score_rows(scored))
+def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
+    """Return the scores of models that an evaluation of one target has computed, to store."""
+    return [TargetScores(name, asset.name, score_rows(scored)) for scored in result.scores]
 
 
 def evaluate_parts(
@@ -48,13 +31,16 @@ def evaluate_parts(
     parts: Sequence[VersionInterval],
     named: bool = False,
     read: Read | None = None,
+    shared: SharedInputs | None = None,
 ) -> TargetEvaluation:
     """Evaluate one target by the revision and champion in force in each part, which follow one another from the watermark on.
 
     With a model that cannot be read, evaluation stops before that part with a reason. The next evaluation catches up.
     `named`: a person named the model, for past times. Instants up to its training cutoff are unknown in that case, too.
+    `shared`: what models on the same asset have in common; without it, this evaluation reads and computes alone.
     """
-    sources = Sources(platform, models, asset, read or stored_series(platform.readings, asset))
+    series = read or stored_series(platform.readings, asset)
+    sources = Sources(platform, models, asset, series, shared or SharedInputs(platform.readings))
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
@@ -71,13 +57,12 @@ def evaluate_parts(
 
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
     """Return why an older revision, whose successor has no champion yet, makes no sense any more; None if it does."""
-    if part.awaited is None or part.revision is None or not isinstance(definition, TrainedDefinition):
+    if part.awaited is None or part.revision is None or not isinstance(definition, ModelDefinition):
         return None
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
     if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
         return f"{until}, which does not ask about {asset.name} but about {', '.join(definition.assets)}"
-    wanted = (*((definition.problem.variable,) if definition.problem.variable else ()), *definition.include)
-    gone = next((name for name in wanted if not any(fnmatchcase(v, name) for v in asset.variables)), None)
+    gone = next((name for name in definition.needs if not any(fnmatchcase(v, name) for v in asset.variables)), None)
     return f"{until}, which needs {gone}, and {asset.name} has no such variable any more" if gone else None
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.kinds.kind import Charted
+from alerting.kinds.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, DeliveryPorts, Picture, Readings, Wanted
-from alerting.readings.history import to_millis
+from alerting.readings.history import Millis, to_millis
+from alerting.readings.ragged import Numbers
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
 from alerting.reporting.sentences import about
@@ -64,6 +65,8 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: La
     panels = []
     if charted.scored:
         panels.append(_risk(platform, episode, start, stop))
+    if charted.statistic is not None:
+        panels.append(_statistic(platform, episode, start, stop, charted.statistic))
     if charted.variable is not None:
         panels.append(_readings(platform.readings, asset, charted.variable, start, stop, charted))
     for variable, value in _advised(episode).items():
@@ -128,7 +131,25 @@ def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, 
     )
 
 
+def _statistic(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic) -> Panel | None:
+    found = _scores(platform, episode, start, stop)
+    if found is None:
+        return None
+    at, values, interval = found
+    return new_panel(Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval))
+
+
 def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
+    found = _scores(platform, episode, start, stop)
+    if found is None:
+        return None
+    at, values, stride = found
+    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, translatable("alarm at")),)
+    return new_panel(Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride))
+
+
+def _scores(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> tuple[Millis, Numbers, timedelta] | None:
+    """Return the instants (ms) of the scores, the scores, and the usual time between two; None without any."""
     scores = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
     rows = list(islice(scores, _MOST_READINGS))
     chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}
@@ -139,6 +160,4 @@ def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetim
         return None
     at = np.array(sorted(found), np.int64)
     values = np.array([found[t] for t in at.tolist()], np.float64)
-    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, translatable("alarm at")),)
-    stride = timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
-    return new_panel(Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride))
+    return at, values, timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations
 from alerting.readings.instants import NO_TIME, from_millis
 from alerting.usecases.definitions.versions import live_from
@@ -50,7 +50,7 @@ def _live(platform: MaterialPorts, revisions: Sequence[Revision], end: datetime)
 def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]) -> dict[str, datetime]:
     """Return when live evaluation of each definition began; one that was never in service is absent."""
     histories = definitions.histories({r.name for r in revisions if r.number > 1})
-    made = decisions.histories([r.name for r in revisions if isinstance(r.definition, TrainedDefinition)])
+    made = decisions.histories([r.name for r in revisions if isinstance(r.definition, ModelDefinition)])
     found = {}
     for revision in revisions:
         since = live_from(histories.get(revision.name, [revision]), made.get(revision.name, []))
@@ -61,7 +61,7 @@ def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[R
 
 def _past(past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
     """Return the past times that were evaluated, without those in which no revision or no model was in force."""
-    without_model = {r.name for r in revisions if not isinstance(r.definition, TrainedDefinition)}
+    without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [
         (e.asset, (e.start, e.end))
         for e in past.between(start, end)

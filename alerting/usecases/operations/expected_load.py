@@ -10,7 +10,7 @@ from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alar
 from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.revisions import question_after
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.suppression import SuppressedInterval
@@ -42,7 +42,7 @@ class ExpectedLoad:
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms that a definition would have raised in the days before `now`, by position."""
     model_version, targets = None, matching_assets(definition, platform.assets.all())
-    if isinstance(definition, TrainedDefinition):
+    if isinstance(definition, ModelDefinition):
         question = question_after(definition, platform.definitions.newest_revision(definition.name))
         model_version = champion_at(platform.decisions.of(definition.name), now, question)
         if model_version is None:
@@ -71,8 +71,8 @@ def position_by_asset(stored: Assets) -> dict[str, str]:
     return {asset.name: position_of(asset, assets) for asset in assets}
 
 
-def _no_champion(definition: TrainedDefinition, assets: int) -> str:
-    most = definition.operating_point.most_false_alarms
+def _no_champion(definition: ModelDefinition, assets: int) -> str:
+    most = definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
     bound = f"; its operating point allows at most {spoken_false_alarms(most, assets)}" if most else ""
     return f"its load cannot be known before it has a champion{bound}"
 

@@ -19,7 +19,8 @@ from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import answer_at, first_instant, segments
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.evaluation.target import ModelCache, evaluate_parts
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.ports import DecisionRecord, Training, UpkeepPorts
 from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
@@ -33,12 +33,12 @@ class LastRuns:
 def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     evaluated = _evaluated(platform, read_inventory(platform))
-    trainings = newest_trainings(platform.trainings, [r for r in revisions if isinstance(r.definition, TrainedDefinition)])
+    trainings = newest_trainings(platform.trainings, [r for r in revisions if isinstance(r.definition, ModelDefinition)])
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
     for revision in revisions:
         name, at = revision.name, evaluated.get(revision.name)
-        if isinstance(revision.definition, TrainedDefinition):
+        if isinstance(revision.definition, ModelDefinition):
             training, decisions = trainings.get(name), platform.decisions.newest(name, 1)
             found[name] = LastRuns(at, _trained_at(training, decisions), _state(training, decisions, name in waiting))
         else:

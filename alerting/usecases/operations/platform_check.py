@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from alerting.alarm_kpis.intervals import Interval, intersection, merge
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
 from alerting.ports import Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import record_faults
 from alerting.usecases.definitions.sync import active
+from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.operations.platform_conditions import (
+    HOURS_BACK,
     KINDS,
     REFUSALS,
     AssetReadings,
@@ -35,11 +38,11 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = read_inventory(platform)
     revisions = active(platform.definitions)
-    by_model = [r for r in revisions if isinstance(r.definition, TrainedDefinition)]
+    by_model = [r for r in revisions if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
-        readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}),
+        readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}, now),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
         disks=platform.disks(),
@@ -48,24 +51,36 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     )
 
 
-def _readings(platform: UpkeepPorts, inventory: Inventory, suppressions: Mapping[str, Suppression | None]) -> list[AssetReadings]:
-    newest = platform.readings.newest_readings()
+def _readings(
+    platform: UpkeepPorts, inventory: Inventory, suppressions: Mapping[str, Suppression | None], now: datetime
+) -> list[AssetReadings]:
+    newest = platform.readings.newest_readings(now)
     assets = platform.assets.all()
     used = defaultdict[str, set[Suppression | None]](set)
     for target in inventory.targets:
         used[target.asset].add(suppressions.get(target.definition))
     parents = {asset.name: asset.parent for asset in assets}
-    return [
-        AssetReadings(asset.name, _line(asset.name, parents), newest[asset.name], _fastest(asset), _by_hours(used[asset.name]))
-        for asset in assets
-        if asset.name in used and asset.name in newest
-    ]
+    found = []
+    for asset in assets:
+        if asset.name in used and asset.name in newest:
+            ts, silent = newest[asset.name].ts, now - newest[asset.name].ts > platform.health_limits.source_stale
+            rests = _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now) if silent else ()
+            line = _line(asset.name, parents)
+            found.append(AssetReadings(asset.name, line, newest[asset.name], _fastest(asset), rests))
+    return found
 
 
-def _by_hours(suppressions: Collection[Suppression | None]) -> tuple[Suppression, ...]:
-    """Return the suppressions of all definitions on an asset; none if one has no hours, because it is evaluated at all times."""
-    found = tuple(s for s in suppressions if s is not None and s.windows)
-    return found if len(found) == len(suppressions) else ()
+def _at_rest(
+    platform: UpkeepPorts, asset: str, suppressions: Collection[Suppression | None], start: datetime, end: datetime
+) -> tuple[Interval, ...]:
+    """Return the times in which all definitions on an asset are suppressed; none if one never is."""
+    found: list[Interval] = [(start, end)]
+    for suppression in suppressions:
+        if suppression is None:
+            return ()
+        of_one = [(s.start, s.end) for s in suppressed_between(platform, suppression, asset, start, end)]
+        found = intersection(found, merge(of_one, start, end))
+    return tuple(found)
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerting.alarm_kpis.intervals import intersection, length, merge
+from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
-from alerting.definitions.hours import spans
-from alerting.definitions.suppression import Suppression
 from alerting.definitions.upkeep import HealthLimits
 from alerting.ports import DecisionRecord, Disk, NewestReading, Training
 from alerting.usecases.operations.platform_metrics import DefinitionLag
@@ -28,7 +26,7 @@ _REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
-_HOURS_BACK = timedelta(days=14)  # for which suppressed hours are looked up: what is silent for longer is no weekend
+HOURS_BACK = timedelta(days=14)  # for which suppressed times are looked up: what is silent for longer is no holiday
 _GIB = 1 << 30
 
 
@@ -44,15 +42,15 @@ class PlatformFault(NamedTuple):
 class AssetReadings:
     """The newest reading of an asset of a target.
 
-    `sampling`: declared interval of its fastest variable. `suppressions`: those of all definitions on the asset; empty if one has
-    none by hours of the week.
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all definitions on the asset are
+    suppressed by design; they do not overlap.
     """
 
     asset: str
     line: str
     newest: NewestReading
     sampling: timedelta | None
-    suppressions: tuple[Suppression, ...] = ()
+    at_rest: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,22 +104,12 @@ def _stale(readings: Sequence[AssetReadings], stale: timedelta, now: datetime) -
     for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
         longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
         was_live = found.newest.arrived_at - found.newest.ts <= longest
-        if was_live and now - found.newest.ts > longest and _silence(found, now) > longest:
+        if was_live and now - found.newest.ts - length(found.at_rest) > longest:
             stopped[found.line].append(found)
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
         assets = _listed([found.asset for found in found_stopped])
         yield PlatformFault(STALE, line, f"no reading of {assets} since {since}; check its source")
-
-
-def _silence(found: AssetReadings, now: datetime) -> timedelta:
-    """Return the time since the newest reading without the hours in which all definitions on the asset are suppressed."""
-    since = found.newest.ts
-    start = max(since, now - _HOURS_BACK)
-    at_rest = [(start, now)] if found.suppressions else []
-    for suppression in found.suppressions:
-        at_rest = intersection(at_rest, merge(spans(suppression.windows, suppression.zone, start, now), start, now))
-    return now - since - length(at_rest)
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from alerting.definitions.assets import upwards
+from alerting.definitions.assets import Asset, upwards
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
 from alerting.ports import Swept, UpkeepPorts
 from alerting.ports.sweeps import Log
@@ -45,23 +45,24 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
 
 
 def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+    """Delete readings asset by asset, also those of assets that are no longer defined."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
-    limits = dict.fromkeys(by_name, before)
-    read_from = [(by_name[e.asset], e.raised_at - _BEFORE_EPISODE) for e in needed if e.asset in by_name]
+    limits = dict.fromkeys([*by_name, *(name for name in platform.readings.newest_readings() if name not in by_name)], before)
+    read_from = [(by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed]
     for revision in active(platform.definitions):
-        if isinstance(revision.definition, TrainedDefinition) and (first := revision.definition.periods.first) is not None:
+        if isinstance(revision.definition, ModelDefinition) and (first := revision.definition.learns_from) is not None:
             read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
     for asset, first in read_from:
         for above in upwards(asset, assets):
-            limits[above.name] = min(limits[above.name], first)
+            limits[above.name] = min(limits.get(above.name, before), first)
     return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
 
 
 def _scores(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
     """Yield what was deleted; scores of a past interval stay as long as the record of its evaluation."""
     for revision in platform.definitions.latest():
-        if isinstance(revision.definition, TrainedDefinition):
+        if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
             evaluated = [past.start for past in platform.past_evaluations.of(revision.name) if past.at >= before]
             yield platform.sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
@@ -81,7 +82,7 @@ def _logs(platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: boo
 
 def _models(platform: UpkeepPorts, before: datetime, dry: bool) -> Iterable[Swept]:
     for revision in platform.definitions.latest():
-        if isinstance(revision.definition, TrainedDefinition):
+        if isinstance(revision.definition, ModelDefinition):
             name = revision.name
             served = {d.challenger_version for d in platform.decisions.of(name) if d.promoted}
             aliases = {platform.models.alias(name, alias) for alias in ("champion", "previous", "challenger")}

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
@@ -29,11 +30,17 @@ def report_miss(
     definition = _require_definition(platform, name)
     faults = list(_faults(platform, definition, asset, missed_at, comment, at))
     if faults:
-        raise UserError("; ".join(faults))
+        raise UserError(joined("; ", *faults))
     if (warned := _covering(platform.episodes, definition, asset, missed_at)) is not None:
         raise UserError(
-            f"{name} did raise an alert on {asset} for that time: episode {warned.id[:8]} of {warned.raised_at.isoformat()}; "
-            f"answer that one (alerting feedback {warned.id[:8]})"
+            translatable(
+                "{definition} did raise an alert on {asset} for that time: episode {id} of {start}; answer that one "
+                "(alerting feedback {id})",
+                definition=name,
+                asset=asset,
+                id=warned.id[:8],
+                start=warned.raised_at.isoformat(),
+            )
         )
     stored = platform.misses.append(ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at))
     why = stored.comment
@@ -45,7 +52,8 @@ def _require_definition(platform: OperatorPorts, name: str) -> Definition:
     latest = {revision.name: revision.definition for revision in platform.definitions.latest()}
     if name not in latest:
         near = get_close_matches(name, latest, 3)
-        raise NotFound(f"there is no definition {name!r}" + (f"; near: {', '.join(near)}" if near else ""))
+        unknown = translatable("there is no definition “{name}”", name=name)
+        raise NotFound(joined("; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""))
     return latest[name]
 
 
@@ -55,11 +63,17 @@ def _faults(
     names = [one.name for one in matching_assets(definition, platform.assets.all())]
     if asset not in names:
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        yield f"{definition.name} is not evaluated on {asset!r}; its assets: {shown or 'none'}"
+        yield translatable(
+            "{definition} is not evaluated on “{asset}”; its assets: {assets}",
+            definition=definition.name,
+            asset=asset,
+            assets=shown or "–",
+        )
     if missed_at > at:
-        yield f"{missed_at.isoformat()} lies in the future; give the time at which the problem happened"
+        yield translatable("{time} lies in the future; give the time at which the problem happened", time=missed_at.isoformat())
     if len(comment) > _LONGEST_COMMENT:
-        yield f"the comment has {len(comment)} characters; {_LONGEST_COMMENT} at most"
+        length, most = Styled(len(comment), ".0f"), Styled(_LONGEST_COMMENT, ".0f")
+        yield translatable("the comment has {length} characters; {most} at most", length=length, most=most)
 
 
 def _covering(episodes: Episodes, definition: Definition, asset: str, at: datetime) -> Episode | None:

@@ -70,11 +70,25 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
-    name = definition.name
-    stored = platform.decisions.file_hashes(name, version)
+    stored = registered_hashes(platform, definition.name, version)
+    return parse_model(definition, version, registered_files(platform, definition.name, version, stored))
+
+
+def registered_hashes(platform: RegistryPorts, definition: str, version: int) -> list[dict[str, str]]:
+    """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable without any."""
+    stored = platform.decisions.file_hashes(definition, version)
     if not stored:
         raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
-    files = _find_cached(platform, name, version, stored) or _fetch(platform, name, version, stored)
+    return stored
+
+
+def registered_files(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> Files:
+    """Return the files of a version that have these hashes, from the cache or from the registry. Raises ModelUnavailable."""
+    return _find_cached(platform, definition, version, stored) or _fetch(platform, definition, version, stored)
+
+
+def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
+    """Return the model in these files, as the kind of its definition reads it. Raises ModelUnavailable if they are damaged."""
     try:
         return trained_kind_of(definition).load(files)
     except ModelUnavailable:

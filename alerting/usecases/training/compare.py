@@ -22,14 +22,22 @@ from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run
+from alerting.usecases.training.estimate import compare_estimate
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
-from alerting.usecases.training.run import column_types, load_candidates, load_dataset, load_definition, profile
+from alerting.usecases.training.run import (
+    column_types,
+    load_candidates,
+    load_dataset,
+    load_definition,
+    load_model_definition,
+    profile,
+)
 
 _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
@@ -55,6 +63,8 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
+    if not isinstance(load_model_definition(platform, run_id), TrainedDefinition):
+        return compare_estimate(platform, run_id)
     tags = platform.models.tags(run_id)
     as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
     definition, dataset = load_definition(platform, run_id), load_dataset(platform.models, run_id)

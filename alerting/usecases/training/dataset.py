@@ -7,7 +7,7 @@ import numpy as np
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
@@ -54,9 +54,9 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(platform: PlantPorts, definition: ModelDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
-    end = min(as_of, definition.periods.last or as_of)
+    end = min(as_of, definition.periods.last or as_of) if isinstance(definition, TrainedDefinition) else as_of
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
@@ -82,8 +82,16 @@ def acted_windows(episodes: Episodes, definition: TrainedDefinition, as_of: date
 
 
 def require_trained(revision: Revision) -> TrainedDefinition:
+    """Return the definition of a revision that learns from problems. Raises UserError for another kind, and for a retired one."""
+    definition = require_model(revision)
+    if not isinstance(definition, TrainedDefinition):
+        raise UserError(f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, without a dataset")
+    return definition
+
+
+def require_model(revision: Revision) -> ModelDefinition:
     """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
-    if not isinstance(revision.definition, TrainedDefinition):
+    if not isinstance(revision.definition, ModelDefinition):
         raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; trained are {', '.join(trained_kinds())}")
     if revision.definition.state == "retired":
         raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")

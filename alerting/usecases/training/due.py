@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.ports import Training, TrainingPorts, Trainings
 from alerting.usecases.definitions.sync import require_revision
@@ -156,6 +156,6 @@ def _newest(trainings: Trainings, name: str, question: str) -> Training | None:
 
 def _require_question(revision: Revision) -> str:
     question = question_of(revision)
-    if question is None or not isinstance(revision.definition, TrainedDefinition):
+    if question is None or not isinstance(revision.definition, ModelDefinition):
         raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to train")
     return question

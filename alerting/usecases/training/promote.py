@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
@@ -14,7 +14,7 @@ from alerting.reporting.decision_text import MAIN_METRICS, chance_lines, decisio
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
 _log = id_logger(__name__)
@@ -148,7 +148,8 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     move_aliases(platform, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
-        _index_carried_forward(platform, revision.definition, decision.challenger_version)
+        if isinstance(revision.definition, TrainedDefinition):
+            _index_carried_forward(platform, revision.definition, decision.challenger_version)
 
 
 def _index_carried_forward(platform: TrainingPorts, definition: Definition, version: int) -> None:

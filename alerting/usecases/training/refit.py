@@ -12,7 +12,7 @@ from alerting.ports import DecisionRecord, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, serves_twin
-from alerting.usecases.evaluation.target import ModelCache
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model, search_run
 from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
 from alerting.usecases.training.derived import histories_at

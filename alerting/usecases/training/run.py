@@ -1,7 +1,7 @@
 """Results that a training stores on its run for the next step: definition, dataset and candidates."""
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
@@ -12,19 +12,28 @@ from alerting.ports import Models, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.training.dataset import require_trained
+from alerting.usecases.training.dataset import require_model, require_trained
 
 
 def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
     """Return the families to try in this run."""
-    return list(load_definition(platform, run_id).families)
+    return list(load_model_definition(platform, run_id).families)
+
+
+def load_model_definition(platform: TrainingPorts, run_id: str) -> ModelDefinition:
+    """Return the definition that the run trains, in the run's revision, as it is written."""
+    return require_model(revision_of(platform, run_id))
 
 
 def load_definition(platform: TrainingPorts, run_id: str) -> TrainedDefinition:
-    """Return the definition that the run trains, in the run's revision, with stride and windows as they were derived."""
+    """Return the same of a definition that learns from problems, with stride and windows as they were derived."""
+    return with_stored_features(platform.derived_features, require_trained(revision_of(platform, run_id)))
+
+
+def revision_of(platform: TrainingPorts, run_id: str) -> Revision:
+    """Return the revision that the run trains."""
     tags = platform.models.tags(run_id)
-    revision = require_revision(platform.definitions, tags["definition"], int(tags["revision"]))
-    return with_stored_features(platform.derived_features, require_trained(revision))
+    return require_revision(platform.definitions, tags["definition"], int(tags["revision"]))
 
 
 def load_dataset(models: Models, run_id: str) -> Dataset:

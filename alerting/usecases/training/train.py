@@ -19,7 +19,7 @@ from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
-from alerting.learning.selection.proposal import CandidateSummary, Proposal
+from alerting.learning.selection.proposal import CandidateSummary, EstimateSummary, Proposal
 from alerting.ports import ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
@@ -28,20 +28,21 @@ from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
-from alerting.usecases.training.dataset import dataset_at, require_trained
+from alerting.usecases.training.dataset import dataset_at, require_model
 from alerting.usecases.training.derived import fix_features
 from alerting.usecases.training.due import begin_training, end_run, failure_recorded
+from alerting.usecases.training.estimate import PROFILE, fit_estimate, profile_readings
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.run import (
     candidate_families,
     column_types,
     load_dataset,
     load_definition,
+    load_model_definition,
     profile,
 )
 
 _log = id_logger(__name__)
-PROFILE = "profile.json"
 
 
 def _nothing(line: str) -> None:
@@ -80,20 +81,29 @@ def prepare(
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform.definitions, name)
-    definition = require_trained(revision)
+    definition = require_model(revision)
     training = begin_training(platform, revision, training_run)
+    dataset: Dataset | None = None
     with failure_recorded(platform, training):
-        dataset = _dataset(platform, revision, definition, as_of)
-    tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": dataset.hash}
+        if isinstance(definition, TrainedDefinition):
+            dataset = _dataset(platform, revision, definition, as_of)
+            composition = profile(dataset)
+        else:
+            composition = profile_readings(platform, definition, as_of)
+    tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": composition.hash}
     run_id = platform.models.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
         tags | {"question": training.question, "training": training.run},
     )
-    _log_dataset(platform, run_id, definition, dataset)
-    for line in dataset_lines(profile(dataset)):
+    if dataset is not None and isinstance(definition, TrainedDefinition):
+        _log_dataset(platform, run_id, definition, dataset)
+    else:
+        platform.models.log(run_id, files={PROFILE: composition.model_dump_json(indent=1).encode()}, folder="dataset")
+    for line in dataset_lines(composition):
         report(line)
-    _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
+    rows = sum(part.rows for part in composition.parts.values())
+    _log.info("training prepared: %d rows", rows, definition=name, run=run_id)
     return run_id
 
 
@@ -150,8 +160,10 @@ def _quality_file(dataset: Dataset) -> bytes:
     return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
 
 
-def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary:
-    """Search one family on the run's dataset and store the candidate on a child run."""
+def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary | EstimateSummary:
+    """Search one family on the run's dataset, or estimate the model without one, and store the candidate on a child run."""
+    if not isinstance(load_model_definition(platform, run_id), TrainedDefinition):
+        return fit_estimate(platform, run_id, family)
     dataset, definition = load_dataset(platform.models, run_id), load_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:

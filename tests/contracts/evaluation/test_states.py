@@ -43,7 +43,7 @@ def test_a_state_comes_back_equal(stores):
         unknown_reason="no data",
         severity="high",
         levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
-        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
+        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6), memory=(1.0, 0.25)),
     )
     save(stores.states, HOT, full)
     save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))

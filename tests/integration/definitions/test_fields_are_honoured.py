@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import SEVERITIES
+from alerting.definitions.model import SEVERITIES, Costs
 from alerting.demo.trial.records import DayTotals, Findings, TrialArguments
 from alerting.demo.trial.result import summarise
 from alerting.detection.occurrences import Occurrences
@@ -211,6 +211,7 @@ THRESHOLD_ELSEWHERE = {
     "schedule.report": "see the classifier's",
     "schedule.report_recipients": "see the classifier's",
     "schedule.retrain": "nothing is trained; shared with classifiers",
+    **dict.fromkeys((f"costs.{field}" for field in leaves(Costs)), "sums of a report: see its test_month and test_money"),
     "schedule.timezone": "see the classifier's",
     "owner": "its DAGs are shared; shown for classifiers",
     "tags": "its DAGs are shared; shown for classifiers",

@@ -17,7 +17,7 @@ SEEN = re.compile(r"(?:^|>)([^<>]*[^\W\d_]{2,}[^<>]*)(?=<|$)")
 SEEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="([^"]*[^\W\d_]{2,}[^"]*)')
 OPEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="[^"]*$')
 WORD = re.compile(r"[^\W\d_]{2,}")
-SAME_EVERYWHERE = {"Alerting", "ISA", "API"}
+SAME_EVERYWHERE = {"Alerting", "ISA", "API", "CSV", "JSON"}
 """Names that are not translated."""
 NOT_TRANSLATED_YET = {"routes.html"}
 """The page of engineers, in English."""

@@ -1,5 +1,6 @@
 """Filling and running: idempotent, and the same after a death at any write."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -9,6 +10,7 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import advance_line
 from alerting.demo.asset import ASSET
+from alerting.demo.checkweigher import CHECKWEIGHER
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.run import LEASE, lead_minutes, run_line
 from alerting.demo.seed import Filled, fill
@@ -39,10 +41,13 @@ def full() -> MemoryPlatform:
 
 def test_a_fill_ends_with_the_last_whole_minute_and_covers_its_days(memory: MemoryPlatform) -> None:
     told = filled(memory)
-    assert told.rows == len(memory.readings) == 1440
+    assert told.rows == len(memory.readings)
+    of_asset = Counter(asset for asset, _ in memory.readings)
+    assert of_asset[ASSET] == 1440
+    assert 1380 < of_asset[CHECKWEIGHER] < 1440, "none while the line stands"
     assert (told.start, told.end) == (END.replace(second=0) - timedelta(days=1), END.replace(second=0))
     assert max(ts for _, ts in memory.readings) == told.end
-    assert set(memory.assets) == {ASSET}
+    assert set(memory.assets) == {ASSET, CHECKWEIGHER}
     assert set(memory.types) == {"line-stop", "maintenance", "set-point-change"}
 
 
@@ -128,7 +133,7 @@ def test_the_live_line_begins_where_the_past_ends_and_stays_ahead_of_its_clock(f
     run_line(plant=full, lines=full, clock=clock, speed=10.0, wait=wait)
     assert clock.calls == ["start", "freeze"]
     assert clock.now() == END.replace(second=0) + timedelta(seconds=1210)
-    assert len(full.readings) == 1440 + 20 + lead_minutes(10.0)
+    assert sum(asset == ASSET for asset, _ in full.readings) == 1440 + 20 + lead_minutes(10.0)
 
 
 def test_a_line_started_again_goes_on_where_its_clock_stood(full: MemoryPlatform) -> None:

@@ -228,3 +228,10 @@ def test_every_table_and_the_page_are_made_of_the_same_figures(month, metrics):
     assert "2026-03-01 00:00 to 2026-04-01 00:00 Europe/Berlin" in page
     assert len(page.encode()) < 2_000_000
     assert page == render_page(compute_metrics(month), conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN)
+
+
+def test_a_threshold_with_costs_has_sums_too():
+    definition = report_material.THRESHOLD.model_copy(update={"costs": Costs(currency="CHF", false_alarm=40)})
+    wrong = [report_material.episode(h, definition=definition, said=[("false_alarm", False, "anna")]) for h in (3, 30)]
+    money = compute_metrics(replace(report_material.threshold_material(wrong), definition=definition)).money
+    assert (money.currency, money.false_alarms.low, money.net.high) == ("CHF", 80, -80)

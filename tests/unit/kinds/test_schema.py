@@ -86,14 +86,23 @@ def test_the_validator_uses_only_what_mongodb_knows():
 
 
 def test_the_validator_is_closed_at_every_level_but_for_the_id():
-    objects = [node for kind in ("threshold", "classifier") for node in nodes(branch(kind)) if node.get("bsonType") == "object"]
+    objects = [
+        node
+        for kind in ("threshold", "classifier", "control_chart")
+        for node in nodes(branch(kind))
+        if node.get("bsonType") == "object"
+    ]
     assert len(objects) > 10
     assert all(node["additionalProperties"] is False for node in objects)
     assert branch("threshold")["properties"]["_id"] == {}
 
 
 def test_the_validator_has_the_fields_and_duties_of_the_model():
-    for kind, name in (("threshold", "ThresholdDefinition"), ("classifier", "ClassifierDefinition")):
+    for kind, name in (
+        ("threshold", "ThresholdDefinition"),
+        ("classifier", "ClassifierDefinition"),
+        ("control_chart", "ControlChartDefinition"),
+    ):
         model = json_schema()["$defs"][name]
         assert set(branch(kind)["properties"]) == {"_id", *model["properties"]}
         assert branch(kind)["required"] == model["required"]

@@ -9,6 +9,7 @@ import pytest
 from alerting.definitions.assets import Relation, Variable
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource
+from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.normal import NormalRows
 from alerting.recommendation.contributions import Explanation
 from alerting.recommendation.levers import ANY_CHANGE
@@ -188,6 +189,36 @@ def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
     assert together.changes[1].after >= 7
     assert together.unusual is not None
     assert "Plausibility not known." in recommend(made, line, AT, 2).message
+
+
+def test_an_answer_has_the_effect_that_past_problems_needed():
+    def advised(needed, a=(0.5, 0.0), b=(-0.25, 0.0), **of_a):
+        made = model_of(lambda a, b: 0.1 if a <= 4 else 0.9, plan("ab"))
+        effects = SetPointEffects("moisture", 1, needed, {"a": a, "b": b})
+        line = history({"a": lever(**of_a), "b": lever(cost=0.1)}, {"a": 5.0, "b": 5.0})
+        return recommend(replace(made, effects=effects), line, AT, 2, answers=1)
+
+    assert changes(advised(0.5)) == {"a": 4.0}
+    assert changes(advised(1.5)) == {"a": 4.0, "b": 9.0}, "0.5 by a, and by b 0.25 a unit"
+    assert changes(advised(1.5, b=(-0.25, 0.2))) == {"a": 2.0}, "an effect in either direction counts as none"
+    assert changes(advised(9.0, min=3.0)) == {"a": 3.0, "b": 10.0}, "as much as the levers can have"
+    assert changes(advised(9.0, a=(-0.5, 0.0), b=(0.0, 0.1))) == {"a": 4.0}, "the model needs the other direction"
+
+
+def test_the_answer_says_its_effect_and_which_levers_have_none_that_is_known():
+    made = model_of(lambda a, b: 0.1 if a <= 4 else 0.9, plan("ab"))
+    line = history({"a": lever(), "b": lever(), "moisture": lever(controllable=False, unit="%")}, {"a": 5.0, "b": 5.0})
+    effects = SetPointEffects("moisture", 1, 8.0, {"a": (0.5, 0.0)})
+    found = recommend(replace(made, effects=effects), line, AT, 1)
+    assert "lowers moisture by at least 2.5 %. One problem in five goes more than 8 % beyond the limit." in found.message
+    assert [r.reason for r in found.levers if r.variable == "b"] == ["the history does not tell its effect on moisture"]
+    below = replace(effects, limit_side=-1, needed=0.4, effects={"a": (-0.5, 0.0)})
+    assert "raises moisture by at least 0.5 %." in recommend(replace(made, effects=below), line, AT, 1).message
+
+
+def test_a_present_setting_beyond_a_limit_is_not_advised_to_stay_beyond_it():
+    found = advise(lambda a: 0.1 if a <= 11 else 0.9, {"a": lever(direction="down")}, {"a": 14.0})
+    assert changes(found) == {"a": 10.0}
 
 
 def test_without_a_lever_there_is_no_answer():

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_all_new, to_document
 from alerting.adapters.mongo.indexes import PAST_EVALUATIONS, SCORES
-from alerting.ports import PastEvaluation, Score
+from alerting.ports import PastEvaluation, Score, TargetScores
 
 
 class MongoScores:
@@ -16,7 +16,13 @@ class MongoScores:
 
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         """Store scores; stored ones do not change. Idempotent."""
-        insert_all_new(self._scores, [{"definition": definition, "asset": asset, **row.document} for row in rows])
+        self.add_many([TargetScores(definition, asset, rows)])
+
+    def add_many(self, targets: Sequence[TargetScores]) -> None:
+        """Store scores of several targets; stored ones do not change. Idempotent."""
+        insert_all_new(
+            self._scores, [{"definition": t.definition, "asset": t.asset, **row.document} for t in targets for row in t.rows]
+        )
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`} with start <= ts < end, by instant, then asset."""

@@ -82,11 +82,21 @@ class MongoReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         index_newest(self._readings, variables)
 
-    def newest_readings(self) -> dict[str, NewestReading]:
-        """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each."""
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each.
+
+        An asset with readings after `until` takes one more.
+        """
         first: Document = {"_id": "$asset", "ts": {"$first": "$ts"}, "arrived_at": {"$first": "$arrived_at"}}
         found = self._readings.aggregate([{"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
-        return {d["_id"]: NewestReading(utc(d["ts"]), utc(d["arrived_at"] or d["ts"])) for d in found}
+        newest = {d["_id"]: NewestReading(utc(d["ts"]), utc(d["arrived_at"] or d["ts"])) for d in found}
+        for asset in [name for name, reading in newest.items() if until is not None and reading.ts > until]:
+            query = {"asset": asset, "ts": {"$lte": until}}
+            earlier = self._readings.find_one(query, {"ts": True, "arrived_at": True}, sort=[("ts", -1)])
+            del newest[asset]
+            if earlier is not None:
+                newest[asset] = NewestReading(utc(earlier["ts"]), utc(earlier.get("arrived_at") or earlier["ts"]))
+        return newest
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]

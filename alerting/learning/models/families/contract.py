@@ -4,7 +4,7 @@ One module per family, with its instance; `checks.check_family` tests whether it
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -80,6 +80,10 @@ class ModelFamily(ABC):
 
         Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library must not read it.
         """
+
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
+        """Return the `fitted_bytes` of a model that was read from these files."""
+        return model.fitted_bytes()
 
     def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
         """Return the parameters that a definition's problem decides, in every trial; `columns` names a set of columns."""

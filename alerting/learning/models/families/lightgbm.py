@@ -1,6 +1,6 @@
 """LightGBM: gradient boosted trees; on a small table the mean of three models that differ by their seeds alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ import optuna
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.booster_text import check_booster, trees_of_texts
 from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
-from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, threads_for
+from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, FittedModel, threads_for
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ModelRefused
 
@@ -140,6 +140,10 @@ class LightGbm(ModelFamily):
         if len(files) > AVERAGED:
             raise ModelRefused(f"the LightGBM model has more than {AVERAGED} boosters; train the model again")
         return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
+
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
+        """Return the files themselves: each is the text of a booster's trees, so another text has another hash."""
+        return files.values()
 
     def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs) -> Estimator:
         return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))

@@ -31,7 +31,7 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     page = browser.get("/reports").text
     heads = re.findall(r"<th>(?:<a[^>]*>)?([^<]+)", page)
     assert heads == ["Report on", "2026-W03", "2026-W02", "The plant", "too-hot"]
-    assert "2 of 3 announced<br>7 episodes, 5 false" in page
+    assert "2 of 3 problems announced<br>7 episodes, 5 false" in page
     assert "revision 2" in page
     assert "too-moist" not in page, "there was nothing to report on it"
     assert "test period of the training" in page

@@ -7,13 +7,14 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
+from alerting.learning.features import compiled, number_columns
 from alerting.learning.features.build import build_features, build_features_many, grid, plan_features
 from alerting.learning.features.derive import default_windows
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
@@ -296,6 +297,59 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
     whole = build_features(short, history, at)
     for first in (16_000, 16_300, 39_000):
         assert bits(whole.iloc[first : first + 200]) == bits(build_features(short, history, at[first : first + 200]))
+
+
+# ---- large tables
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Every table is large, in intervals of a few hundred buckets; returns what the small way gives."""
+
+    def compare(plan_, history, at):
+        with monkeypatch.context() as patch:
+            patch.setattr(number_columns, "LARGE", 1 << 60)
+            small = build_features(plan_, history, at)
+            patch.setattr(number_columns, "LARGE", 0)
+            patch.setattr(number_columns, "COMPILED_AT_ONCE", 300)
+            patch.setattr(number_columns, "WINDOWS_AT_ONCE", 1)
+            assert bits(build_features(plan_, history, at)) == bits(small)
+
+    return compare
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories(), plans(), st.sets(st.integers(-40, 60), min_size=1, max_size=60).map(sorted))
+def test_a_large_table_has_the_bits_of_a_small_one(large, history, plan_, steps):
+    large(plan_, history, START + np.array(steps) * 10 * MINUTE)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(large, every):
+    random = np.random.default_rng(5)
+    minutes = np.flatnonzero(random.random(9_000) < 0.9)
+    minutes = minutes[(minutes < 3_000) | (minutes > 4_500)]  # longer than any window
+    values = random.normal(1e6, 1.0, (2, len(minutes)))
+    values[:, random.random(len(minutes)) < 0.1] = np.nan
+    values[1, 2_000:2_300] = 5.0
+    numbers = (NumberSource("x", MINUTE), NumberSource("y", None))
+    wide = FeaturePlan(MINUTE, (MINUTE, 7 * MINUTE, 60 * MINUTE, 1_300 * MINUTE), ALL, numbers, lags_ms=(30 * MINUTE,))
+    at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
+    large(wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE)
+
+
+def test_compiled_functions_work_without_a_folder_to_store_them_in(monkeypatch):
+    asked = []
+
+    def njit(**options):
+        asked.append(options.pop("cache", False))
+        if asked[-1]:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiled, "njit", njit)
+    assert compiled._compile(abs)(-1) == 1
+    assert asked == [True, False]
 
 
 def test_what_ifs_equal_the_features_of_the_changed_history():

@@ -10,6 +10,7 @@ import pytest
 
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.local.prepare import prepare
@@ -24,7 +25,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
-from tests.builders import at
+from tests.builders import at, oven
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import HandClock, Mailbox
 from tests.support import require_real_server
@@ -138,6 +139,19 @@ def test_a_backup_is_restored_into_an_empty_home_only_and_written_into_an_empty_
     assert {p.name: p.read_bytes() for p in (new / "secrets").iterdir()} == {
         p.name: p.read_bytes() for p in (old / "secrets").iterdir()
     }
+
+
+def test_a_database_that_is_not_empty_leaves_the_home_as_it_was(homes, tmp_path, real_server):
+    old, new = homes
+    prepare(Settings(home=old))
+    save_backup(Settings(home=old), tmp_path / "backup")
+    with open_stores(real_server, "in-use", prepare=True) as stores:
+        stores.assets.put([oven()])
+        with pytest.raises(UserError, match="'in-use' is not empty"):
+            restore_backup(Settings(home=new, mongodb_uri=real_server, database="in-use"), tmp_path / "backup")
+        assert stores.assets.get("oven-1") is not None
+        stores.database.client.drop_database("in-use")
+    assert not new.exists()
 
 
 def test_an_interrupted_restore_leaves_no_platform(homes, tmp_path, monkeypatch):

@@ -32,6 +32,12 @@ def environ(tmp_path):
     return made
 
 
+def test_a_command_that_does_not_end_is_ended_and_named(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_S", 0.2)
+    fault = module._run("mlflow", ["timeit", "-n1", "-r1", "__import__('time').sleep(60)"], os.environ)
+    assert fault.startswith("mlflow could not be cleaned: it took more than")
+
+
 def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(tmp_path, environ, monkeypatch):
     with closing(sqlite3.connect(tmp_path / "airflow.db")) as airflow, airflow:
         for age in (1, 31, 400):

@@ -40,6 +40,13 @@ def test_old_readings_go(platform):
     assert oldest(platform) == DAYS - 50
 
 
+def test_old_readings_of_an_asset_that_is_no_longer_defined_go_too(platform):
+    live(platform)
+    platform.assets._assets.delete_many({})  # as an engineer does in MongoDB: the platform itself deletes no asset
+    assert platform.assets.all() == []
+    assert oldest(platform) == DAYS - 50
+
+
 def test_readings_of_a_training_period_with_a_date_stay_while_its_definition_is_in_service(platform):
     live(platform)
     dated = too_moist(periods={"start": at(100 * DAY).isoformat()})

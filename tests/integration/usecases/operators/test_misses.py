@@ -45,14 +45,14 @@ def test_a_miss_is_stored_once_and_audited(platform):
 
 
 def test_an_unknown_definition_is_refused_with_near_names(platform):
-    with pytest.raises(NotFound, match="there is no definition 'too-hott'; near: too-hot"):
+    with pytest.raises(NotFound, match="there is no definition “too-hott”; near: too-hot"):
         miss(platform, name="too-hott")
 
 
 def test_all_faults_of_a_miss_are_named_at_once(platform):
     with pytest.raises(UserError) as refusal:
         miss(platform, asset="oven-2", minute=601)
-    assert "too-hot is not evaluated on 'oven-2'; its assets: oven-1" in str(refusal.value)
+    assert "too-hot is not evaluated on “oven-2”; its assets: oven-1" in str(refusal.value)
     assert "lies in the future" in str(refusal.value)
 
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.suppression import Suppression
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
-from alerting.ports import DecisionRecord, Disk, NewestReading, ReadingRow, Training
+from alerting.ports import DecisionRecord, Disk, EventRow, NewestReading, ReadingRow, Training
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.operations.platform_check import read_facts
 from alerting.usecases.operations.platform_conditions import AssetReadings, PlatformFacts, platform_conditions
 from alerting.usecases.operations.platform_metrics import DefinitionLag
@@ -64,37 +64,44 @@ def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
     assert found(PlatformFacts({}, readings=[reading])) == ([("source stale", "line-1")] if stale else [])
 
 
-WEEKEND = Suppression(windows=({"days": ["sat", "sun"], "from": "00:00", "to": "24:00"},))
-NIGHT = Suppression(windows=({"from": "22:00", "to": "06:00"},))
+WEEKEND = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
+NIGHT = {"suppression": {"windows": [{"from": "22:00", "to": "06:00"}]}}
+HOLIDAY = {"suppression": {"when": {"event": "holiday"}}}
 MIDNIGHT = at(0).replace(hour=0, minute=0)  # of a Monday
 
 
 @pytest.mark.parametrize(
-    ("suppressions", "last", "now", "stale"),
+    ("definitions", "last", "now", "stale"),
     [
-        ((WEEKEND,), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
-        ((WEEKEND,), -2 * DAY - HOUR, MINUTE, True),  # Monday 00:01: an hour of Friday and a minute
-        ((), -2 * DAY - HOUR, -HOUR, True),
+        ((WEEKEND, WEEKEND), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
+        ((WEEKEND,), -2 * DAY - HOUR, 2 * HOUR, True),  # Monday 02:00: an hour of Friday and two
+        ((WEEKEND, {}), -2 * DAY - HOUR, -HOUR, True),  # one is evaluated and notified at all times
         ((WEEKEND, NIGHT), -DAY, -DAY + 6 * HOUR, False),  # Sunday until 06:00: both
-        ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is evaluated and notified
+        ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is notified
         ((WEEKEND,), -7 * DAY, -6 * DAY, True),  # a Monday
+        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY, False),  # Tuesday 23:00 to the end of the holiday
+        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY + 3 * HOUR, True),
+        ((HOLIDAY, WEEKEND), 2 * DAY - HOUR, 3 * DAY, True),
     ],
 )
-def test_hours_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(suppressions, last, now, stale):
-    newest = NewestReading(MIDNIGHT + last, MIDNIGHT + last)
-    facts = PlatformFacts({}, readings=[AssetReadings("oven", "line-1", newest, None, suppressions)])
-    assert found(facts, MIDNIGHT + now) == ([("source stale", "line-1")] if stale else [])
+def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(definitions, last, now, stale):
+    platform = memory_platform()
+    platform.assets.put([Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})])
+    platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
+    add_events(platform, [EventRow("line-1", "holiday", MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY, "calendar")], MIDNIGHT)
+    add_readings(platform, [ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})], MIDNIGHT + last)
+    documents = [too_hot(name=f"hot-{number}", **fields) for number, fields in enumerate(definitions)]
+    apply(platform, documents, "engineer", MIDNIGHT - 9 * DAY, "test")
+    assert found(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now).count(("source stale", "line-1")) == stale
 
 
-def test_a_line_at_rest_is_known_by_the_hours_of_all_its_definitions():
+def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
     platform = memory_platform()
     platform.assets.put([oven()])
-    hours = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
+    apply(platform, [too_hot()], "engineer", at(0), "test")
     add_readings(platform, [ReadingRow("oven-1", at(0), {"temperature": 200.0})], at(0))
-    apply(platform, [too_hot(**hours), too_hot(name="second", **hours)], "engineer", at(0), "test")
-    assert [r.suppressions for r in read_facts(platform, at(1)).readings] == [(WEEKEND,)]
-    apply(platform, [too_hot(name="second")], "engineer", at(1), "test")
-    assert [r.suppressions for r in read_facts(platform, at(2)).readings] == [()]
+    add_readings(platform, [ReadingRow("oven-1", at(10**6), {"temperature": 200.0})], at(0))
+    assert ("source stale", "oven-1") in found(read_facts(platform, at(600)), at(600))
 
 
 def test_the_stopped_assets_of_a_line_are_one_fault():

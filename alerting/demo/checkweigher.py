@@ -1,0 +1,65 @@
+"""The check-weigher behind the oven: the mean weight of a minute's biscuits, and steps of its calibration.
+
+An asset of its own with randomness of its own, so that the oven's readings and disturbances are the same with it and without.
+All of it is a function of the seed and the minute.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.demo.asset import MINUTE
+from alerting.demo.chance import DAY, Stream, generator
+from alerting.demo.disturbances import Disturbance, Schedule
+
+CHECKWEIGHER = "checkweigher-1"
+WEIGHT = "biscuit_weight"
+USUAL = 12.5
+"""Mean weight of a biscuit in g."""
+SPREAD = 0.08
+"""Standard deviation of a minute's mean in g."""
+SLOT = 5 * DAY
+"""In each interval of this length the calibration steps once, until the next check of the scale."""
+_SMALLEST, _LARGEST = 0.12, 0.2
+_SHORTEST, _LONGEST = 180, 480
+
+
+def checkweigher() -> Asset:
+    """Return the check-weigher with its one variable, a reading a minute."""
+    weight = Variable(title="Mean biscuit weight of a minute", unit="g", low=5, high=20, sampling=MINUTE)
+    return Asset(name=CHECKWEIGHER, title="Check-weigher 1", variables={WEIGHT: weight})
+
+
+def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, float]]:
+    """Yield the minutes of [first, last) with the weight that the scale shows; none while the line stands."""
+    for minute in range(first, last):
+        if schedule.stop(minute) is None:
+            step = calibration_step(schedule, minute // SLOT)
+            off = step.size if step is not None and step.start <= minute < step.end else 0.0
+            yield minute, round(USUAL + SPREAD * float(_noise(schedule.seed, minute // DAY)[minute % DAY]) + off, 3)
+
+
+def calibration_steps(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
+    """Return the steps that begin in [first, last), in order."""
+    slots = (calibration_step(schedule, slot) for slot in range(first // SLOT, last // SLOT + 1))
+    return [step for step in slots if step is not None and first <= step.start < last]
+
+
+@lru_cache(maxsize=64)
+def calibration_step(schedule: Schedule, slot: int) -> Disturbance | None:
+    """Return the step of a slot, in g; none where it would begin with the live line."""
+    chance = generator(schedule.seed, Stream.CALIBRATION, slot)
+    start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
+    lasts = int(chance.integers(_SHORTEST, _LONGEST))
+    size = float(chance.uniform(_SMALLEST, _LARGEST)) * (1 if chance.random() < 0.5 else -1)
+    if schedule.in_showcase(start):
+        return None
+    return Disturbance("calibration-step", start, ramp=0, hold=lasts, fade=0, size=size)
+
+
+@lru_cache(maxsize=4)
+def _noise(seed: int, day: int) -> npt.NDArray[np.float64]:
+    return generator(seed, Stream.SCALE, day).standard_normal(DAY)

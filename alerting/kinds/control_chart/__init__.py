@@ -1,0 +1,1 @@
+"""Kind `control_chart`: statistical process control, the process has shifted."""

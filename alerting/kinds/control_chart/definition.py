@@ -1,0 +1,167 @@
+"""The definition of kind `control_chart`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field
+
+from alerting.definitions.assets import Asset, EventType, VariableName
+from alerting.definitions.checks.against_assets import variable_faults
+from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Fault
+from alerting.definitions.fields.learning import Between, Dates, Length, PromotionMode, way
+from alerting.definitions.model import Definition, ModelDefinition, Problem
+from alerting.detection.control_charts.rules import RULES, RuleName
+
+USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
+_DAY = timedelta(days=1)
+
+
+class ControlChartDefinition(ModelDefinition):
+    """The process has shifted: a control chart, whose limits are estimated from a normal period (phase I)."""
+
+    kind: Literal["control_chart"] = Field(description="control_chart: the process has shifted.")
+    variable: VariableName = Field(description="The number that is charted.")
+    chart: Literal["shewhart", "ewma", "cusum"] = Field(
+        "ewma",
+        description="shewhart: each point against control limits and zones (with subgroup: X̄, and S); ewma: exponentially "
+        "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made for one size of shift.",
+    )
+    subgroup: int | None = Field(
+        None,
+        ge=2,
+        le=25,
+        description="Readings in a row that make one point: mean (X̄) and standard deviation (S).",
+    )
+    rules: tuple[RuleName, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=12,
+        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the three "
+        "of Western Electric that have a limit when left out. Rules without one bound average_run_length.",
+    )
+    smoothing: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The smaller, the smaller "
+        "the shifts that it finds.",
+    )
+    shift: float | None = Field(
+        None,
+        gt=0,
+        le=10,
+        description="With chart: cusum. Size of the shift to find quickest, in standard deviations of a point; 1 when left out.",
+    )
+    average_run_length: float | None = Field(
+        None,
+        ge=20,
+        le=1_000_000,
+        description="Points between two false alarms on average while the process is unchanged, of all rules together: limits "
+        "and zones are set so. The points of a week when left out, at least 370.",
+    )
+    normal: Annotated[Length | Between, Discriminator(way)] = Field(
+        timedelta(days=28),
+        description="The normal period from which limits are estimated (phase I): the last days before a training, e.g. 28d, of "
+        "which the newest fifth counts false alarms, or {from, to}. Stretches out of control are left out.",
+    )
+    autocorrelation: Literal["residuals", "ignore"] = Field(
+        "residuals",
+        description="residuals: where readings depend on those before them, the residuals of an autoregressive model are "
+        "charted, fitted to the normal period. ignore: the readings are.",
+    )
+    stale_after: Duration | None = Field(
+        None,
+        description="Time after a reading from which the state is unknown, and after which a run of points begins anew; ten "
+        "times the usual interval of readings when left out.",
+    )
+    clear_for: Duration | None = Field(
+        None,
+        description="Off-delay: no rule may signal for this long before the episode closes; ten times the usual interval of "
+        "points when left out.",
+    )
+    promotion: PromotionMode = Field(
+        default_factory=PromotionMode,
+        description="Decision on newly estimated limits. A person decides in any case where they raise more false alarms on "
+        "unseen time than average_run_length allows, or where the level has moved.",
+    )
+
+    problem: Problem | None = Field(
+        None,
+        description="The problem of which the alert warns, if data can confirm it; they then determine the outcome.",
+    )
+    horizon: Duration = Field(
+        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+    )
+    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (self.chart,)
+
+    @property
+    def learns_from(self) -> datetime | None:
+        return self.normal.start if isinstance(self.normal, Dates) else None
+
+    @property
+    def training_text(self) -> str:
+        return f"Estimates centre line and limits of a control chart ({self.chart}) of {self.variable}"
+
+    @property
+    def longest_search(self) -> timedelta:
+        return timedelta(0)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.variable,)
+
+    @property
+    def rule_names(self) -> tuple[RuleName, ...]:
+        """Return the rules of a Shewhart chart; none of other charts."""
+        return (self.rules or USUAL_RULES) if self.chart == "shewhart" else ()
+
+    def question_fields(self) -> dict[str, Any]:
+        """Return all fields that decide on the estimated limits."""
+        others = {"kind", "clear_for", "promotion", "stale_after"}
+        own = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
+        return self.model_dump(mode="json", include=own | {"assets"}, exclude_none=True)
+
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        return frozenset({self.variable})
+
+    def delay(self, asset: Asset) -> timedelta:
+        variable = asset.variables.get(self.variable)
+        return variable.delay if variable else timedelta(0)
+
+    def faults(self) -> Iterable[Fault]:
+        for field, chart in (("rules", "shewhart"), ("smoothing", "ewma"), ("shift", "cusum")):
+            if getattr(self, field) is not None and self.chart != chart:
+                yield Fault(field, f"has no meaning for chart: {self.chart}", f"write chart: {chart}, or remove it")
+        if self.rules and len(set(self.rules)) < len(self.rules):
+            yield Fault("rules", "names a rule twice")
+        if not any(RULES[name].has_limit for name in self.rule_names) and self.chart == "shewhart":
+            yield Fault("rules", "no rule has a limit that could be set", "add nelson_1: a point beyond the control limit")
+        yield from self._time_faults()
+
+    def _time_faults(self) -> Iterable[Fault]:
+        if isinstance(self.normal, Dates):
+            if self.normal.end is None:
+                yield Fault("normal", "has no end", "write {from: …, to: …}")
+            elif self.normal.end <= self.normal.start:
+                yield Fault("normal", "ends before it begins")
+        elif self.normal < _DAY:
+            yield Fault("normal", "is too short", "the shortest is 1d")
+        for field in ("stale_after", "clear_for"):
+            value = getattr(self, field)
+            if value is not None and value < timedelta(0):
+                yield Fault(field, "must not be negative")
+
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+        types = {name: v.type for a in targets for name, v in a.variables.items()}
+        yield from variable_faults("variable", self.variable, types)
+        if types.get(self.variable) == "boolean":
+            yield Fault("variable", f"{self.variable!r} is true or false; a control chart needs a number")
+
+
+DEFINITION = ControlChartDefinition

@@ -1,0 +1,216 @@
+"""Evaluate a control chart over one interval of event time: each reading since the watermark is charted once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.detection.carried import Carried
+from alerting.detection.control_charts.chart import Chart, ChartState, Point
+from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.detection.messages import bad_quality_message, stale_message, waiting_message
+from alerting.episodes.lifecycle import advance
+from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.kinds.control_chart.messages import describe_points, shift_message
+from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
+from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import ModelUnavailable
+from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants
+
+NO_MODEL = "no limits are in service yet; train it"
+_STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
+_CLEAR, _TRIGGERED, _UNKNOWN = range(3)
+_NONE = timedelta(0)
+_WARMING_UP = "too few readings in a row since the last gap"
+
+
+class Sample(NamedTuple):
+    """A reading at an instant (ms); without a value it is of bad quality, or impossible."""
+
+    at: int
+    value: float | None
+
+
+def samples_of(definition: ControlChartDefinition, history: History) -> list[Sample]:
+    """Return the readings of the variable. A value outside the engineering range of its variable has none."""
+    bad: Instants = history.doubts.bad.get(definition.variable, NO_INSTANTS)
+    found = [Sample(at, None) for at in bad.tolist()]
+    if definition.variable in history.readings:
+        values = history.readings[definition.variable].to_numpy(np.float64)
+        there = ~np.isnan(values)
+        variable = history.asset.variables.get(definition.variable)
+        low = -np.inf if variable is None or variable.low is None else variable.low
+        high = np.inf if variable is None or variable.high is None else variable.high
+        ts = millis(pd.DatetimeIndex(history.readings.index))[there].tolist()
+        values = values[there]
+        found += [Sample(t, v if low <= v <= high else None) for t, v in zip(ts, values.tolist(), strict=True)]
+    return sorted(set(found), key=lambda sample: sample.at)
+
+
+def evaluate_part(
+    definition: ControlChartDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+) -> TargetEvaluation:
+    """Chart every reading of a part with the model in force there; a model that cannot be read ends the evaluation."""
+    try:
+        found = None if part.model_version is None else sources.models.get(definition, part.model_version)
+    except ModelUnavailable as unavailable:
+        why = f"the model cannot be read: {unavailable}"
+        return replace(before, unknown=why, unreadable=why)
+    model = cast("ControlChartModel | None", found)
+    fitted = None if model is None else model.charts.get(sources.asset.name)
+    if model is None or fitted is None or part.model_version is None:
+        none = f"no limits for {sources.asset.name}: it had too few readings in phase I; train again" if model else NO_MODEL
+        return _without_model(before, part, none)
+    history = sources.platform.readings.load(sources.asset, part.start, part.end, [definition.variable])
+    run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
+    intervals = run.intervals(samples_of(definition, history), to_millis(part.start) + 1, to_millis(part.end) + 1)
+    if not intervals:  # shorter than a millisecond
+        return replace(before, state=replace(before.state, watermark=part.end))
+    clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+    state, steps = advance(before.state, intervals, _NONE, clear_for, definition.severities())
+    raises = dict(before.raises)
+    for step in steps:
+        if step.kind == "raised":
+            evidence = _evidence(definition, sources.asset, fitted.chart, run.point_at(step.at), step.at, part.model_version)
+            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
+    return replace(
+        before,
+        state=replace(state, watermark=part.end, carried=run.carried()),
+        steps=[*before.steps, *((step, part) for step in steps)],
+        raises=raises,
+        scores=[*before.scores, _scored(run.points, fitted.chart, model, part.model_version)],
+        unknown=run.reason if intervals[-1].status == "unknown" else None,
+    )
+
+
+def _without_model(before: TargetEvaluation, part: VersionInterval, reason: str) -> TargetEvaluation:
+    """Return the result of a part in which nothing is known; an open episode stays open."""
+    state = replace(before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None)
+    return replace(before, state=state, unknown=reason)
+
+
+def _evidence(
+    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point | None, at: datetime, version: int
+) -> Evidence:
+    limits = chart.limits
+    if point is None:
+        return Evidence(Evaluation(at, "triggered", "the process has shifted", model_version=version))
+    nearest = limits.upper if point.statistic >= limits.centre else limits.lower
+    reason = shift_message(definition, asset, chart, point)
+    inputs: dict[str, float | str | None] = {
+        chart.statistic: point.statistic,
+        "LCL": limits.lower,
+        "CL": limits.centre,
+        "UCL": limits.upper,
+    }
+    if point.spread is not None:
+        inputs["standard deviation in the subgroup"] = point.spread
+    return Evidence(Evaluation(at, "triggered", reason, point.statistic, nearest, version), inputs=inputs)
+
+
+def _scored(points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int) -> ScoredRows:
+    at = np.array([point.at for point in points], np.int64)
+    values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
+    nothing = np.full(len(at), np.nan)
+    unknown, facts = np.full(len(at), "", object), tuple(describe_points(points[-1])) if points else ()
+    return ScoredRows(at, values, nothing, unknown, cast("TrainedModel", model), version, chart.limits.upper, facts)
+
+
+class _ChartRun:
+    """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why it is unknown at the end."""
+
+    def __init__(
+        self, definition: ControlChartDefinition, fitted: FittedChart, version: int, cutoff: int, carried: Carried | None
+    ) -> None:
+        self._definition, self._chart, self._version, self._cutoff = definition, fitted.chart, version, cutoff
+        self._stale = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
+        self.points: list[Point] = []
+        self._state, self._status = ChartState(), _UNKNOWN
+        self.reason = waiting_message(definition.variable)
+        self._at: int | None = None
+        self._value: float | None = None
+        if carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),):
+            self._at, self._value = to_millis(carried.at), cast("float | None", carried.value)
+            self._status = int(carried.memory[1])
+            self._state = ChartState.from_numbers(carried.memory[2:])
+            if self._status == _UNKNOWN:
+                self.reason = bad_quality_message(definition.variable) if carried.bad else _WARMING_UP
+
+    def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
+        """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds until the next, or is stale."""
+        found: list[tuple[int, int, int]] = []
+        since = begin
+        for sample in samples:
+            if sample.at <= self._cutoff:
+                self.reason = f"the limits were estimated from times up to {from_millis(self._cutoff).isoformat()}"
+                continue
+            found += self._in_force(since, sample.at)
+            since = max(sample.at, begin)
+            self._take(sample)
+        found += self._in_force(since, end)
+        return [StatusInterval(from_millis(a), from_millis(b), _STATUSES[status]) for a, b, status in _joined(found)]
+
+    def _in_force(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the status from one instant to another, by the last reading before."""
+        if start >= end:
+            return
+        valid_until = start if self._at is None else min(max(self._at + self._stale, start), end)
+        if start < valid_until:
+            yield start, valid_until, self._status
+        if valid_until < end:
+            if self._at is not None:
+                self.reason = stale_message(self._definition.variable, timedelta(milliseconds=self._stale))
+            yield valid_until, end, _UNKNOWN
+
+    def _take(self, sample: Sample) -> None:
+        if self._at is not None and sample.at - self._at > self._stale:
+            self._state.break_off()
+            self._status = _UNKNOWN
+        self._at, self._value = sample.at, sample.value
+        if sample.value is None:
+            self._state.break_off()
+            self._status, self.reason = _UNKNOWN, bad_quality_message(self._definition.variable)
+            return
+        point = self._state.add(self._chart, sample.at, sample.value)
+        if point is not None:
+            self.points.append(point)
+            self._status = _TRIGGERED if point.signals else _CLEAR
+        elif self._status == _UNKNOWN:
+            self.reason = _WARMING_UP
+
+    def point_at(self, at: datetime) -> Point | None:
+        """Return the point in force at an instant; None if it lies before this part."""
+        return next((point for point in reversed(self.points) if point.at <= to_millis(at)), None)
+
+    def carried(self) -> Carried | None:
+        """Return what the next part needs to know."""
+        if self._at is None:
+            return None
+        memory = (float(self._version), float(self._status), *self._state.to_numbers())
+        return Carried(self._definition.variable, from_millis(self._at), self._value, bad=self._value is None, memory=memory)
+
+
+def _joined(found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Return intervals in which equal neighbours are one."""
+    joined: list[tuple[int, int, int]] = []
+    for start, end, status in found:
+        if joined and joined[-1][2] == status and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end, status
+        else:
+            joined.append((start, end, status))
+    return joined
+
+
+def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta:
+    """Return after which time a reading is stale: as written, or ten usual intervals of these readings."""
+    if definition.stale_after is not None:
+        return definition.stale_after
+    at = [sample.at for sample in samples_of(definition, history)]
+    return timedelta(milliseconds=10 * float(np.median(np.diff(at)))) if len(at) > 1 else timedelta(0)

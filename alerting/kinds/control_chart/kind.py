@@ -1,0 +1,72 @@
+"""Kind `control_chart`: the process has shifted."""
+
+from datetime import datetime
+from typing import Literal, cast
+
+from alerting.alarm_kpis.intervals import merge
+from alerting.definitions.assets import Asset
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import Step
+from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usual_gap
+from alerting.kinds.control_chart.model import from_files
+from alerting.kinds.control_chart.why import explain_instant
+from alerting.kinds.evaluation import Evidence, Raise
+from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Files
+from alerting.readings.history import History, from_millis
+from alerting.reporting.figures.episode_chart import Level
+
+
+class ControlChartKind:
+    """Readings are charted against limits that were estimated from a normal period."""
+
+    evaluate = staticmethod(evaluate_part)
+    why = staticmethod(explain_instant)
+
+    def load(self, files: Files) -> TrainedModel:
+        return cast("TrainedModel", from_files(files))
+
+    def inputs(self, definition: ControlChartDefinition, asset: Asset) -> Inputs:
+        return Inputs()
+
+    def explain(
+        self, definition: ControlChartDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+    ) -> Evidence:
+        return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
+
+    def outcome(self, definition: ControlChartDefinition, asset: Asset) -> Literal["onset", "state"]:
+        return "onset"
+
+    def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
+        """Draw the charted statistic with its limits, as they were at the raise, and the readings."""
+        numbers = {name: value for name, value in episode.inputs.items() if isinstance(value, int | float)}
+        name = next(iter(numbers), "")
+        if not {"LCL", "CL", "UCL"} <= numbers.keys():
+            return Charted(definition.variable)
+        lower, centre, upper = (float(numbers[limit]) for limit in ("LCL", "CL", "UCL"))
+        levels = [Level(lower, "LCL"), Level(centre, "CL"), Level(upper, "UCL")]
+        if definition.chart == "shewhart":
+            third = (upper - centre) / 3
+            levels += [Level(centre + side * n * third, zone) for side in (-1, 1) for n, zone in ((2, "A"), (1, "B"))]
+        variable = asset.variables.get(definition.variable)
+        unit = variable.unit if variable and definition.chart != "cusum" else None
+        title = (variable and variable.title) or definition.variable.replace("_", " ")
+        return Charted(definition.variable, statistic=Statistic(f"{name}: {title}", unit, tuple(levels)))
+
+    def data_gaps(self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+        """Return the times after a reading that was followed by none in time, and those of readings without a value."""
+        stale, gaps, known_until = usual_gap(definition, history), list[Gap](), start
+        for sample in samples_of(definition, history):
+            at = from_millis(sample.at)
+            if at > end:
+                break
+            if at > known_until:
+                gaps.append((known_until, at))
+            known_until = at + stale if sample.value is not None else at
+        return tuple(merge([*gaps, *([(known_until, end)] if known_until < end else [])], start, end))
+
+
+KIND: TrainedKind[ControlChartDefinition] = ControlChartKind()

@@ -1,0 +1,60 @@
+"""What a control chart says of a point, in the language of the plant."""
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import joined, measured, template, translatable
+from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
+from alerting.detection.control_charts.rules import RULES, RuleName
+from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.readings.history import from_millis
+
+_SECOND = "%H:%M:%S"
+_VARIES = (
+    template("{name} varies less than usual: standard deviation {value} in a subgroup"),
+    template("{name} varies more than usual: standard deviation {value} in a subgroup"),
+)
+_BEYOND = (
+    template("{name} has shifted down: its charted value {value} is below the control limit {limit}"),
+    template("{name} has shifted up: its charted value {value} is above the control limit {limit}"),
+)
+_PATTERN = (
+    template("{name} has shifted down: {rules}; now {value}, centre line {centre}"),
+    template("{name} has shifted up: {rules}; now {value}, centre line {centre}"),
+)
+
+
+def shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point) -> str:
+    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the control limit 202.9 kN`."""
+    variable = asset.variables.get(definition.variable)
+    name = (variable and variable.title) or definition.variable[:1].upper() + definition.variable[1:].replace("_", " ")
+    unit = variable.unit if variable else None
+    if point.signals.keys() == {SPREAD} and point.spread is not None:
+        high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
+        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".4g", unit))
+    limits, of_statistic = chart.limits, None if chart.kind == "cusum" else unit
+    is_up = point.statistic >= limits.centre
+    now = measured(point.statistic, ".5g", of_statistic)
+    if LIMIT in point.signals:
+        limit = measured(limits.upper if is_up else limits.lower, ".5g", of_statistic)
+        return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
+    rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
+    return translatable(_PATTERN[is_up], name=name, rules=rules, value=now, centre=measured(limits.centre, ".5g", of_statistic))
+
+
+def describe_signal(signal: str) -> str:
+    """Return a signal in words, a rule with its name."""
+    if signal == LIMIT:
+        return translatable("the charted value lies beyond the control limit")
+    if signal == SPREAD:
+        return translatable("the standard deviation in the subgroup lies beyond its limits (S chart)")
+    name: RuleName = signal  # type: ignore[assignment]
+    return translatable("{rule} ({name})", rule=translatable(RULES[name].message), name=name)
+
+
+def describe_points(point: Point) -> list[str]:
+    """Return a sentence for each signal of a point, with the instants of the points that gave it."""
+    lines = []
+    for signal, instants in point.signals.items():
+        stamps = [from_millis(t) for t in instants]
+        shown = ", ".join(f"{t:{_SECOND}}" for t in stamps)
+        lines.append(f"{describe_signal(signal)}: points of {stamps[0]:%Y-%m-%d} UTC at {shown}")
+    return lines

@@ -1,0 +1,283 @@
+"""Phase I of a control chart: limits estimated from a normal period, and compared with those in service on unseen time."""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import poisson
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
+from alerting.detection.control_charts.chart import Chart, ChartState, Point
+from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
+from alerting.detection.control_charts.run_length import (
+    cusum_run_length,
+    ewma_run_length,
+    limit_for,
+    rules_width,
+    shewhart_run_length,
+    spread_limits,
+)
+from alerting.detection.suppression import is_covered
+from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.kinds.control_chart.evaluate import samples_of
+from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
+from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime
+from alerting.learning.selection.promotion import IntervalsByAsset, PromotionDecision
+from alerting.readings.history import History, duration_millis, from_millis, to_millis
+
+_WEEK = timedelta(days=7)
+_LEAST_RUN_LENGTH = 370.0
+_SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
+_MOVED = 1.0  # standard deviations of a reading by which a level has moved
+_GAP = 10  # usual intervals
+_SMOOTHING, _SHIFT = 0.1, 1.0
+
+
+class ControlChartTraining:
+    """Limits of control charts."""
+
+    def period(self, definition: ControlChartDefinition, histories: Sequence[History], as_of: datetime) -> NormalTime:
+        known = [_known_values(definition, history, as_of) for history in histories]
+        instants = [at for of_asset in known for at in (of_asset[0][:1], of_asset[0][-1:]) if len(at)]
+        if not instants:
+            names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+            raise UserError(
+                f"{definition.name}: no readings of {definition.variable} on {names}; import readings, or check assets"
+            )
+        first = from_millis(int(min(at[0] for at in instants)) - 1)
+        last = min(as_of, from_millis(int(max(at[0] for at in instants))))
+        if isinstance(definition.normal, Dates):
+            cutoff = min(definition.normal.end or last, last)
+            return NormalTime(definition.normal.start, cutoff, max(last, cutoff))
+        start = max(first, last - definition.normal)
+        return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+
+    def estimate(
+        self,
+        definition: ControlChartDefinition,
+        revision: int,
+        histories: Sequence[History],
+        suppressed: IntervalsByAsset,
+        period: NormalTime,
+    ) -> Estimated:
+        charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
+        for history in histories:
+            fitted = _fit(definition, history, suppressed, period)
+            if fitted is None:
+                without.append(history.asset.name)
+                continue
+            charts[history.asset.name] = fitted
+            notes += fitted.describe(history.asset.name)
+        if not charts:
+            raise UserError(
+                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable readings of {definition.variable} "
+                f"from {period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
+                "choose another normal period, or import readings"
+            )
+        notes += [f"{name}: too few readings, or they do not vary; it has no limits" for name in without]
+        model = ControlChartModel(definition.chart, revision, period.cutoff, charts)
+        used = sum(fitted.used for fitted in charts.values())
+        left_out = {
+            "out of control": sum(stretch.readings for fitted in charts.values() for stretch in fitted.left_out),
+            "far from the others": sum(fitted.outliers for fitted in charts.values()),
+        }
+        params: dict[str, Any] = {"chart": definition.chart, "average_run_length": max(f.run_length for f in charts.values())}
+        metrics = {f"limit {name}": fitted.chart.limit for name, fitted in charts.items()}
+        return Estimated(model, used, left_out, tuple(notes), params, metrics)
+
+    def compare(
+        self,
+        definition: ControlChartDefinition,
+        challenger: ControlChartModel,
+        champion: ControlChartModel | None,
+        histories: Sequence[History],
+        suppressed: IntervalsByAsset,
+        period: NormalTime,
+    ) -> Comparison:
+        new = _count_signals(definition, challenger, histories, suppressed, period)
+        old = None if champion is None else _count_signals(definition, champion, histories, suppressed, period)
+        moved = [] if champion is None else [*_moved(challenger, champion)]
+        evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
+        metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
+        found = (
+            f"On {new.points} unseen points its signals number {new.signals}; its run length allows {new.expected:.2g}."
+            if new.points
+            else "There is no unseen time yet on which its false alarms could be counted."
+        )
+        if champion is not None and champion.hash == challenger.hash:
+            return Comparison(PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, metrics)
+        if moved:
+            reason = f"{'; '.join(moved)}. The newly estimated limits go into service only if a person approves. {found}"
+            return Comparison(PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
+        if new.is_too_many:
+            reason = f"{found} These are too many, so it goes into service only if a person approves."
+            return Comparison(PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
+        if not new.points:
+            return Comparison(PromotionDecision("provisional", True, True, found, evidence), False, metrics)
+        return Comparison(PromotionDecision("promote", True, False, found, evidence), False, metrics)
+
+    save = staticmethod(to_files)
+
+
+def _known_values(definition: ControlChartDefinition, history: History, as_of: datetime) -> tuple[Any, Any]:
+    """Return instants (ms) and values of the readings known at as_of, in which every value is possible."""
+    latest = to_millis(as_of - history.delay(definition.variable))
+    samples = [s for s in samples_of(definition, history) if s.value is not None and s.at <= latest]
+    return np.array([s.at for s in samples], np.int64), np.array([s.value for s in samples], np.float64)
+
+
+def _readings(
+    definition: ControlChartDefinition, history: History, suppressed: IntervalsByAsset, start: datetime, end: datetime
+) -> tuple[Any, Any]:
+    """Return instants (ms) and values in (start, end], without those of suppressed times."""
+    at, values = _known_values(definition, history, end + history.delay(definition.variable))
+    inside = (at > to_millis(start)) & (at <= to_millis(end))
+    at, values = at[inside], values[inside]
+    free = ~is_covered(suppressed.get(history.asset.name, ()), at)
+    return at[free], values[free]
+
+
+def _fit(
+    definition: ControlChartDefinition, history: History, suppressed: IntervalsByAsset, period: NormalTime
+) -> FittedChart | None:
+    at, values = _readings(definition, history, suppressed, period.start, period.cutoff)
+    if len(at) < LEAST_POINTS:
+        return None
+    interval = max(1, int(np.median(np.diff(at))))
+    gap = _GAP * interval if definition.stale_after is None else duration_millis(definition.stale_after)
+    found = estimate(at, values, gap, definition.autocorrelation == "residuals")
+    if found is None:
+        return None
+    size = definition.subgroup or 1
+    wanted = definition.average_run_length
+    if wanted is None:
+        wanted = max(duration_millis(_WEEK) / (interval * size), _LEAST_RUN_LENGTH)
+    chart = Chart(
+        definition.chart,
+        found.centre,
+        found.sigma,
+        0.0,
+        found.coefficients,
+        definition.rule_names,
+        _SMOOTHING if definition.smoothing is None else definition.smoothing,
+        (_SHIFT if definition.shift is None else definition.shift) / 2,
+        size,
+    )
+    return FittedChart(
+        _with_limits(definition, chart, wanted, found.used // size),
+        interval,
+        wanted,
+        found.deviation,
+        found.used,
+        found.outliers,
+        found.left_out,
+    )
+
+
+def _with_limits(definition: ControlChartDefinition, chart: Chart, wanted: float, points: int) -> Chart:
+    """Return the chart with the limits of a run length. With an S chart each of the two has twice the run length."""
+    of_each = wanted if chart.subgroup == 1 else 2 * wanted
+    points = max(points, 2)
+    if chart.kind == "ewma":
+        limit = limit_for(lambda h, shift, spread: ewma_run_length(h, chart.smoothing, shift, spread), of_each, points)
+    elif chart.kind == "cusum":
+        limit = limit_for(lambda h, shift, spread: cusum_run_length(h, chart.allowance, shift, spread), of_each, points)
+    else:
+        limit = _width(definition, chart, of_each, points)
+    spread = None
+    if chart.subgroup > 1:
+        z = limit_for(shewhart_run_length, of_each, points)
+        spread = spread_limits(chart.subgroup, z)
+    return Chart(**{**vars(chart), "limit": limit, "spread": spread})
+
+
+def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, points: int) -> float:
+    try:
+        return rules_width(chart.rules, wanted, points)
+    except ValueError as longest:
+        half = float(str(longest)) / (1 if chart.subgroup == 1 else 2)
+        raise UserError(
+            f"{definition.name}: the rules without a limit alone signal after {half:.0f} points on average, so an "
+            f"average_run_length of {wanted / (1 if chart.subgroup == 1 else 2):.0f} is impossible; choose fewer rules "
+            "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a smaller average_run_length"
+        ) from longest
+
+
+class _Signals(NamedTuple):
+    """Signals on unseen time: how often they began, over how many points, and how many false ones are allowed on average."""
+
+    signals: int
+    points: int
+    expected: float
+
+    @property
+    def is_too_many(self) -> bool:
+        return self.points > 0 and float(poisson.sf(self.signals - 1, self.expected)) < _TOO_MANY
+
+
+def _count_signals(
+    definition: ControlChartDefinition,
+    model: ControlChartModel,
+    histories: Sequence[History],
+    suppressed: IntervalsByAsset,
+    period: NormalTime,
+) -> _Signals:
+    """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
+    signals, points, expected = 0, 0, 0.0
+    start = max(period.cutoff, model.training_cutoff)
+    for history in histories:
+        fitted = model.charts.get(history.asset.name)
+        if fitted is None:
+            continue
+        charted = [*_charted(definition, fitted, *_readings(definition, history, suppressed, start, period.end))]
+        clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
+        for point in charted:
+            if point.signals:
+                signals += last is None or point.at - last > clear_for
+                last = point.at
+        points += len(charted)
+        expected += len(charted) / fitted.run_length
+    return _Signals(signals, points, expected)
+
+
+def _charted(definition: ControlChartDefinition, fitted: FittedChart, at: Any, values: Any) -> Iterator[Point]:
+    state, before = ChartState(), None
+    gap = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
+    for t, value in zip(at.tolist(), values.tolist(), strict=True):
+        if before is not None and t - before > gap:
+            state.break_off()
+        before = t
+        point = state.add(fitted.chart, t, value)
+        if point is not None:
+            yield point
+
+
+def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[str]:
+    for name, new in sorted(challenger.charts.items()):
+        old = champion.charts.get(name)
+        if old is None:
+            continue
+        by = (new.chart.centre - old.chart.centre) / old.deviation
+        if math.fabs(by) > _MOVED:
+            yield (
+                f"On {name} the level has moved from {old.chart.centre:.6g} to {new.chart.centre:.6g}, by {by:+.2g} standard "
+                "deviations of a reading"
+            )
+
+
+def _compared(new: _Signals, old: _Signals | None) -> Iterator[dict[str, str]]:
+    titles = ("signals on unseen time", "false alarms allowed there", "unseen points")
+    of_new, of_old = _texts(new), ("-",) * len(titles) if old is None else _texts(old)
+    for title, champion, challenger in zip(titles, of_old, of_new, strict=True):
+        yield {"title": title, "champion": champion, "challenger": challenger}
+
+
+def _texts(one: _Signals) -> tuple[str, str, str]:
+    return str(one.signals), f"{one.expected:.2g}", str(one.points)
+
+
+TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()

@@ -1,0 +1,223 @@
+"""Columns of large tables, compiled by numba: the same, bit for bit, as `moments` and `build` compute with numpy.
+
+numpy works on whole arrays, and most of its time goes into memory. Here the windows of a few hundred instants are merged and
+written while their statistics are in the cache of a core. Compiling takes seconds, once on a machine: numba stores the result
+beside this module, or in the user's cache folder if that is read-only. `build` imports this module for large tables only.
+"""
+
+# ruff: noqa: C901 - loops over numbers, which the compiler turns into vectors, count as branches
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Function = TypeVar("Function", bound=Callable[..., object])
+TILE = 1024  # buckets that are worked on at once
+STATISTICS = ("mean", "std", "min", "max", "slope", "missing")
+"""The statistics that `write_windows` knows by their positions."""
+_N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `moments.Moments`
+
+
+def _compile(function: Function) -> Function:
+    """Compile at the first call. Without "fastmath", each operation is rounded as numpy rounds it."""
+    try:
+        return cast(Function, njit(nogil=True, error_model="numpy", cache=True)(function))
+    except RuntimeError:  # there is no folder to store it in
+        return cast(Function, njit(nogil=True, error_model="numpy")(function))
+
+
+@_compile
+def _clear(window: Floats, start: int, end: int) -> None:
+    """Make buckets of a window (8 x buckets) empty."""
+    for i in range(8):
+        window[i][start:end] = 0.0
+    window[_LOW][start:end] = np.inf
+    window[_HIGH][start:end] = -np.inf
+
+
+@_compile
+def _merge(older: Floats, newer: Floats, shift: float, into: Floats, weight: Floats, start: int, behind: int) -> None:
+    """Merge moments (8 x buckets) as `moments.merge` does, operation by operation: each newer one with that `behind` it.
+
+    A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
+    """
+    end = start + len(weight)
+    n, mean, t = into[_N][start:end], into[_MEAN][start:end], into[_T][start:end]
+    a_n, a_mean, a_t = (
+        older[_N][start - behind : end - behind],
+        older[_MEAN][start - behind : end - behind],
+        older[_T][start - behind : end - behind],
+    )
+    b_n, b_mean, b_t = newer[_N][start:end], newer[_MEAN][start:end], newer[_T][start:end]
+    for i in range(len(n)):
+        n[i] = a_n[i] + b_n[i]
+    for i in range(len(n)):
+        weight[i] = b_n[i] / max(n[i], 1.0)
+    for i in range(len(n)):
+        mean[i] = (b_mean[i] - a_mean[i]) * weight[i] + a_mean[i]
+    for i in range(len(n)):
+        t[i] = ((b_t[i] - a_t[i] + shift) * weight[i] + a_t[i]) - shift
+    for i in range(len(n)):
+        weight[i] = weight[i] * a_n[i]
+    a, b, sum_of = older[_M2][start - behind : end - behind], newer[_M2][start:end], into[_M2][start:end]
+    for i in range(len(n)):
+        difference = b_mean[i] - a_mean[i]
+        sum_of[i] = difference * (difference * weight[i]) + a[i] + b[i]
+    a, b, sum_of = older[_TV][start - behind : end - behind], newer[_TV][start:end], into[_TV][start:end]
+    for i in range(len(n)):
+        sum_of[i] = (b_mean[i] - a_mean[i]) * weight[i] * (b_t[i] - a_t[i] + shift) + a[i] + b[i]
+    a, b, sum_of = older[_TT][start - behind : end - behind], newer[_TT][start:end], into[_TT][start:end]
+    for i in range(len(n)):
+        apart = b_t[i] - a_t[i] + shift
+        sum_of[i] = weight[i] * apart * apart + a[i] + b[i]
+    a, b, least = older[_LOW][start - behind : end - behind], newer[_LOW][start:end], into[_LOW][start:end]
+    for i in range(len(n)):
+        least[i] = a[i] if a[i] < b[i] else b[i]
+    a, b, most = older[_HIGH][start - behind : end - behind], newer[_HIGH][start:end], into[_HIGH][start:end]
+    for i in range(len(n)):
+        most[i] = a[i] if a[i] > b[i] else b[i]
+
+
+@_compile
+def _write(statistic: int, window: Floats, start: int, expected: float, out: Floats) -> None:
+    """Write one statistic of a window (8 x buckets) from `start` on, as the function of its name in `moments` does."""
+    end = start + len(out)
+    n, low, high = window[_N][start:end], window[_LOW][start:end], window[_HIGH][start:end]
+    if statistic == 0:
+        mean = window[_MEAN][start:end]
+        for i in range(len(out)):
+            value = max(min(mean[i], high[i]), low[i])
+            out[i] = value if n[i] >= 1.0 else np.nan
+    elif statistic == 1:
+        m2 = window[_M2][start:end]
+        for i in range(len(out)):
+            value = np.sqrt(m2[i] / max(n[i] - 1.0, 1.0))
+            value = 0.0 if low[i] == high[i] else value
+            out[i] = value if n[i] >= 2.0 else np.nan
+    elif statistic == 2:
+        for i in range(len(out)):
+            out[i] = low[i] if n[i] >= 1.0 else np.nan
+    elif statistic == 3:
+        for i in range(len(out)):
+            out[i] = high[i] if n[i] >= 1.0 else np.nan
+    elif statistic == 4:
+        tt, tv = window[_TT][start:end], window[_TV][start:end]
+        for i in range(len(out)):
+            value = tv[i] / tt[i] * 3600.0
+            value = 0.0 if low[i] == high[i] else value
+            out[i] = value if n[i] >= 2.0 else np.nan
+    else:
+        for i in range(len(out)):
+            out[i] = min(max(1.0 - n[i] / expected, 0.0), 1.0)
+
+
+@_compile
+def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, offset: int) -> int:
+    """Put the moments of buckets up to `end` in their places, from run `run` on; return the first run after them."""
+    alone = len(runs) == 2
+    while run < len(where) and where[run] <= end:
+        at = offset + where[run]
+        if alone:
+            if np.isfinite(runs[0, run]):
+                window[_N, at] = 1.0
+                window[_MEAN, at] = window[_LOW, at] = window[_HIGH, at] = runs[0, run] + 0.0
+                window[_T, at] = runs[1, run]
+        else:
+            for i in range(8):
+                window[i, at] = runs[i, run]
+        run += 1
+    return run
+
+
+@_compile
+def _move_down(parts: Floats, size: int, count: int) -> None:
+    """Move `count` buckets of all windows (windows x 8 x buckets) from `size` on to the beginning."""
+    for k in range(len(parts)):
+        for i in range(8):
+            row = parts[k, i]
+            for j in range(count):  # upwards: the ranges may overlap
+                row[j] = row[size + j]
+
+
+@_compile
+def write_windows(
+    where: Index,
+    runs: Floats,
+    last: Index,
+    steps: Index,
+    shifts: Floats,
+    columns: Index,
+    expected: Floats,
+    out: Floats,
+    first: int,
+) -> None:
+    """Write statistics of the windows that end with the buckets `last`, which increase.
+
+    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of buckets with one row each its
+    value, if that is finite, and its seconds from the end (2 x buckets). `steps`: how windows are merged (steps
+    x 3): older window, newer window, length of the newer in buckets; window 0 is the bucket itself, window k + 1 the result of
+    step k. `shifts`: these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`: (columns x
+    instants), written from the instant `first` on. `expected`: of each column, the samples in its window if none is missing.
+    """
+    longest, behind = 1, 0
+    lengths = np.ones(len(steps) + 1, np.int64)
+    for k in range(len(steps)):
+        lengths[k + 1] = lengths[steps[k, 0]] + steps[k, 2]
+        longest, behind = max(longest, lengths[k + 1]), max(behind, steps[k, 2])
+    behind += -behind % 8  # rows of whole cache lines
+    tile = max(TILE, behind)
+    weight, chosen = np.empty(tile), np.empty((8, tile))
+    parts = np.empty((len(steps) + 1, 8, behind + tile))
+    run, done, end = 0, 0, last[0] - longest - 1
+    while done < len(last):
+        if last[done] - longest > end:  # the begin, or a gap: nothing before it lies in a window
+            end = last[done] - longest
+            run += np.searchsorted(where[run:], end + 1)
+            for k in range(len(parts)):
+                _clear(parts[k], 0, behind)
+        size, offset = min(tile, last[-1] - end), behind - end - 1
+        _clear(parts[0], behind, behind + size)
+        run = _scatter(where, runs, run, end + size, parts[0], offset)
+        for k in range(len(steps)):
+            _merge(parts[steps[k, 0]], parts[steps[k, 1]], shifts[k], parts[k + 1], weight[:size], behind, steps[k, 2])
+        until = done + np.searchsorted(last[done:], end + size, side="right")
+        dense = until > done and last[until - 1] - last[done] == until - 1 - done
+        for k in range(len(columns) if until > done else 0):
+            window, into = parts[columns[k, 0]], out[columns[k, 2]][first + done : first + until]
+            if dense:
+                _write(columns[k, 1], window, offset + last[done], expected[k], into)
+            else:
+                for i in range(8):
+                    for j in range(until - done):
+                        chosen[i, j] = window[i, offset + last[done + j]]
+                _write(columns[k, 1], chosen, 0, expected[k], into)
+        done, end = until, end + size
+        _move_down(parts, size, behind)
+
+
+@_compile
+def write_newest(times: Index, values: Floats, until: Index, at: Index, carry: int, is_age: bool, out: Floats) -> None:
+    """Write the newest value known in (t - carry, t], or its age in seconds; NaN without one.
+
+    `until`: how many of the rows are known at each instant. A row without a finite value is missing.
+    """
+    newest, seen = -1, 0
+    for i in range(len(at)):
+        row = until[i] - 1
+        while row >= seen and not np.isfinite(values[row]):
+            row -= 1
+        if row >= seen:
+            newest = row
+        seen = until[i]
+        if newest < 0 or times[newest] <= at[i] - carry:
+            out[i] = np.nan
+        elif is_age:
+            out[i] = (float(at[i]) - float(times[newest])) / 1000.0
+        else:
+            out[i] = values[newest] + 0.0

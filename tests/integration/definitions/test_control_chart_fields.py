@@ -1,0 +1,106 @@
+"""Every field of a control chart changes some outcome: a field that nothing reads fails here."""
+
+import numpy as np
+import pytest
+
+from alerting.definitions.fields.common import CommonFields
+from alerting.definitions.model import Problem
+from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.helpers.fields import leaves
+from tests.helpers.press_line import press
+from tests.pretended import pretended_platform
+
+pytestmark = pytest.mark.slow
+DAY = 24 * 60
+TRAINED, END = 8 * DAY, 9 * DAY
+SHORT = {"average_run_length": 200, "normal": "6d"}
+
+
+def rows():
+    """Return readings that depend on those before them, with one shift in phase I, a gap, and shifts after the training."""
+    random, minutes, value, found = np.random.default_rng(3), range(0, END, 10), 0.0, []
+    for m, noise in zip(minutes, random.normal(0, 1, len(minutes)).tolist(), strict=True):
+        value = 0.5 * value + noise
+        shift = 4 * (3 * DAY < m < 3.5 * DAY) + 3 * (8.2 * DAY < m < 8.4 * DAY) - 2 * (8.6 * DAY < m < 8.7 * DAY)
+        if not 8.45 * DAY < m < 8.5 * DAY:
+            found.append(ReadingRow("press-1", at(m), {"force": 200 + value + shift, "heat": 50 - value}))
+    return found
+
+
+def life(**changes):
+    """Return what a definition did: decision, model, and episodes with their outcome."""
+    platform = pretended_platform()
+    heat = press().variables["force"]
+    platform.assets.put([press().model_copy(update={"variables": press().variables | {"heat": heat}})])
+    add_readings(platform, rows(), at(0))
+    document = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force", **SHORT, **changes}
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(TRAINED)
+    try:
+        decided = train(platform, "shifted", at(TRAINED))
+    except Exception as refusal:
+        return str(refusal)
+    if decided.waiting:
+        return "waiting", decided.reason
+    for m in range(TRAINED, END + 300, 97):
+        platform.clock.instant = at(m)
+        evaluate(platform, None, at(m))
+    episodes = [
+        (e.raised_at, e.closed_at, e.severity, e.valid_until, e.outcome_record, e.evaluation.reason, e.title, e.guidance)
+        for e in platform.episodes.find()
+    ]
+    return decided.reason, episodes
+
+
+SHEWHART = {"chart": "shewhart"}
+PROBLEM = {"problem": {"variable": "force", "above": 203}}
+PROOFS = {
+    "variable": [{}, {"variable": "heat"}],
+    "chart": [{}, {"chart": "cusum"}],
+    "subgroup": [{}, {"subgroup": 4}],
+    "rules": [SHEWHART | {"rules": ["nelson_1"]}, SHEWHART | {"rules": ["nelson_1", "nelson_5", "nelson_6"]}],
+    "smoothing": [{}, {"smoothing": 0.4}],
+    "shift": [{"chart": "cusum"}, {"chart": "cusum", "shift": 3}],
+    "average_run_length": [{}, {"average_run_length": 5000}],
+    "normal": [{}, {"normal": "2d"}],
+    "normal.from": [
+        {"normal": {"from": at(0).isoformat(), "to": at(7 * DAY).isoformat()}},
+        {"normal": {"from": at(5 * DAY).isoformat(), "to": at(7 * DAY).isoformat()}},
+    ],
+    "normal.to": [
+        {"normal": {"from": at(0).isoformat(), "to": at(7 * DAY).isoformat()}},
+        {"normal": {"from": at(0).isoformat(), "to": at(2 * DAY).isoformat()}},
+    ],
+    "autocorrelation": [{}, {"autocorrelation": "ignore"}],
+    "stale_after": [{}, {"stale_after": "12m"}],
+    "clear_for": [{}, {"clear_for": "6h"}],
+    "promotion.mode": [{}, {"promotion": {"mode": "approval"}}],
+    "severity": [{}, {"severity": "high"}],
+    "title": [{}, {"title": "The press has shifted"}],
+    "guidance.action": [{}, {"guidance": {"action": "Call maintenance."}}],
+    "problem.variable": [{}, PROBLEM],
+    "horizon": [PROBLEM, PROBLEM | {"horizon": "2h"}],
+    "gap": [PROBLEM, PROBLEM | {"gap": "1h"}],
+    "suppression.when.variable": [
+        {},
+        {"suppression": {"when": [{"variable": "force", "above": 201.5, "recovery": "2h", "stale_after": "1h"}]}},
+    ],
+}
+
+
+@pytest.mark.parametrize("field", PROOFS)
+def test_a_field_of_a_control_chart_changes_an_outcome(field):
+    before, after = PROOFS[field]
+    assert life(**before) != life(**after)
+
+
+def test_no_field_is_without_a_proof():
+    shared = {*leaves(CommonFields), *(f"problem.{field}" for field in leaves(Problem))}  # proved for thresholds: the same code
+    others = {field for field in leaves(ControlChartDefinition) if field.startswith("costs")} | {"kind"}
+    assert sorted({*leaves(ControlChartDefinition)} - {*PROOFS} - shared - others) == []

@@ -1,0 +1,62 @@
+"""The check-weigher of the demo line: steps of its calibration, and the control chart that finds them."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from alerting.demo.chance import DAY
+from alerting.demo.checkweigher import SPREAD, USUAL, calibration_steps, weights
+from alerting.demo.disturbances import Schedule
+from alerting.demo.line import causes, new_line, simulate, weigh
+from alerting.detection.control_charts.chart import Chart, ChartState
+from alerting.detection.control_charts.phase_one import estimate
+from alerting.detection.control_charts.run_length import ewma_run_length, limit_for
+
+MINUTE_MS, A_WEEK = 60_000, 7 * DAY
+SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
+
+
+@pytest.fixture(scope="module")
+def phase_one():
+    found = np.array([*weights(SCHEDULE, 2 * DAY, 24 * DAY)])
+    return estimate(found[:, 0].astype(np.int64) * MINUTE_MS, found[:, 1], 10 * MINUTE_MS, residuals=True)
+
+
+def test_phase_one_leaves_out_every_step_of_the_calibration_and_nothing_else(phase_one):
+    steps = calibration_steps(SCHEDULE, 2 * DAY, 24 * DAY)
+    assert len(phase_one.left_out) == len(steps) > 3
+    for step, left_out in zip(steps, phase_one.left_out, strict=True):
+        assert abs(left_out.start / MINUTE_MS - step.start) <= 150
+        assert (left_out.mean > USUAL) == (step.size > 0)
+    assert (phase_one.centre, phase_one.sigma) == (pytest.approx(USUAL, abs=0.002), pytest.approx(SPREAD, rel=0.02))
+    assert phase_one.coefficients == ()
+
+
+def test_every_later_step_is_found_within_a_quarter_of_an_hour_with_a_false_alarm_a_week_at_most(phase_one):
+    limit = limit_for(lambda h, shift, spread: ewma_run_length(h, 0.1, shift, spread), A_WEEK, phase_one.used)
+    chart, state, last, signals = Chart("ewma", phase_one.centre, phase_one.sigma, limit), ChartState(), -99, []
+    for minute, weight in weights(SCHEDULE, 24 * DAY, 66 * DAY):
+        if state.add(chart, minute, weight).signals:
+            signals += [minute] if minute - last > 10 else []
+            last = minute
+    steps = calibration_steps(SCHEDULE, 24 * DAY, 66 * DAY)
+    assert len(steps) == 8
+    assert all(any(0 <= at - step.start <= 15 for at in signals) for step in steps)
+    false = [at for at in signals if not any(step.start <= at < step.end + 30 for step in steps)]
+    assert len(false) <= 8
+
+
+def test_weights_are_the_same_in_any_chunks_and_stop_with_the_line():
+    line = new_line(1, datetime(2026, 1, 1, tzinfo=UTC), 30)
+    whole = weigh(line, 3 * 60)
+    first = simulate(line, 70).state
+    assert weigh(line, 70) + weigh(first, 3 * 60) == whole
+    assert len(whole) == sum(SCHEDULE.stop(minute) is None for minute in range(3 * 60))
+
+
+def test_the_true_cause_is_told():
+    step = calibration_steps(SCHEDULE, 0, 5 * DAY)[0]
+    line = new_line(1, datetime(2026, 1, 1, tzinfo=UTC), 30)
+    line = simulate(line, 0).state.__class__(**{**vars(line), "minute": step.start + 5})
+    assert step in [found for _, _, found in causes(line, timedelta(hours=1))]

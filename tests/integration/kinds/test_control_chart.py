@@ -1,0 +1,153 @@
+"""A control chart from five lines: trained, put in service, evaluated, explained, drawn, backtested and reported."""
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operations.explain import why
+from alerting.usecases.registry.registration import load_model
+from alerting.usecases.reports.make import make_report
+from alerting.usecases.training.promote import model_history
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.helpers.press_line import ASSET, BACK, DAY, END, EVERY, SHIFTED, TRAINED, press, rows
+from tests.pretended import pretended_platform
+
+NAME = "press-shifted"
+DOCUMENT = {"name": NAME, "kind": "control_chart", "assets": [ASSET], "variable": "force"}
+
+
+def trained_platform(document=DOCUMENT, readings=None):
+    made = pretended_platform()
+    made.assets.put([press()])
+    add_readings(made, rows() if readings is None else readings, at(0))
+    check(made, [document])
+    apply(made, [document], "engineer", at(0), "test")
+    made.clock.instant = at(TRAINED)
+    return made, train(made, document["name"], at(TRAINED))
+
+
+def evaluated(platform, instants):
+    for minute in instants:
+        platform.clock.instant = at(minute)
+        counts = evaluate(platform, None, at(minute))
+    return counts
+
+
+@pytest.fixture(scope="module")
+def platform():
+    made, decided = trained_platform()
+    assert (decided.promote, decided.waiting, decided.verdict) == (True, False, "promote")
+    counts = evaluated(made, (*range(TRAINED, END, 95), END))
+    assert (counts.unknown, counts.unreadable) == ({}, {})
+    return made
+
+
+def test_its_limits_are_a_registered_model_with_an_account_of_phase_one(platform):
+    model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
+    fitted = model.charts[ASSET]
+    assert fitted.chart.coefficients == pytest.approx((0.5,), abs=0.05)
+    assert (fitted.chart.centre, fitted.chart.sigma) == (pytest.approx(200, abs=0.3), pytest.approx(1, abs=0.05))
+    assert fitted.run_length == 7 * DAY / EVERY
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)
+
+
+def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
+    (episode,) = [e for e in platform.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
+    assert at(SHIFTED) <= episode.raised_at <= at(SHIFTED + 60)
+    assert episode.closed_at is not None
+    assert episode.closed_at <= at(BACK + 400)
+    assert episode.evaluation.reason.startswith("Force has shifted up: its charted value ")
+    assert episode.inputs["UCL"] == episode.evaluation.threshold < episode.evaluation.value
+    assert episode.model_version == 1
+
+
+def test_why_names_the_statistic_the_limits_and_phase_one(platform):
+    episode = platform.episodes.find(NAME)[0]
+    told = why(platform, NAME, ASSET, episode.raised_at)
+    assert (told.verdict, told.model_version) == ("open", 1)
+    assert told.value == pytest.approx(episode.evaluation.value)
+    assert any("residuals are charted" in fact for fact in told.facts)
+    assert why(platform, NAME, ASSET, at(SHIFTED - 100)).verdict == "normal"
+
+
+def test_the_page_draws_the_statistic_with_its_limits(platform):
+    episode = platform.episodes.find(NAME)[0]
+    chart = chart_of(platform, episode, at(END))
+    statistic, readings = chart.panels
+    assert statistic.name.startswith("EWMA of the residual")
+    assert {level.label for level in statistic.levels} == {"LCL", "CL", "UCL"}
+    assert statistic.values.max() > episode.inputs["UCL"]
+    assert readings.unit == "kN"
+
+
+def test_past_backtest_and_report_agree_with_live(platform):
+    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME))
+    run = backtest(platform, named_subject(platform, NAME), at(TRAINED), at(END))
+    assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
+    assert evaluate_past(platform, NAME, at(TRAINED), at(END)).raised == 0
+    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    assert sum(report.metrics["outcomes"].values()) == len(live)
+
+
+def test_the_same_training_again_keeps_the_champion(platform):
+    again = train(platform, NAME, at(TRAINED))
+    assert (again.verdict, again.promote) == ("keep", False)
+
+
+def test_a_level_that_has_moved_waits_for_a_person():
+    moved = [r if r.ts < at(14 * DAY) else ReadingRow(ASSET, r.ts, {"force": r.values["force"] + 5}) for r in rows(shift=0)]
+    document = DOCUMENT | {"normal": "10d"}
+    made = pretended_platform()
+    made.assets.put([press()])
+    add_readings(made, moved, at(0))
+    apply(made, [document], "engineer", at(0), "test")
+    made.clock.instant = at(12 * DAY)
+    first = train(made, NAME, at(12 * DAY))
+    assert (first.promote, first.waiting) == (True, False), first.reason
+    made.clock.instant = at(END)
+    decided = train(made, NAME, at(END))
+    assert (decided.promote, decided.waiting) == (True, True)
+    assert "the level has moved from 200" in decided.reason
+
+
+def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
+    late = [row for row in rows() if at(SHIFTED - 200) < row.ts <= at(SHIFTED + 200)]
+    made, _ = trained_platform(readings=[row for row in rows() if row not in late])
+    evaluated(made, range(TRAINED, SHIFTED + 200, 95))
+    assert made.episodes.find(NAME) == []
+    add_readings(made, late, at(SHIFTED + 200))
+    evaluated(made, (*range(SHIFTED + 200, END, 95), END))
+
+    def kept(one):
+        return sorted((e.raised_at, e.closed_at) for e in one.episodes.find(NAME) if not e.withdrawn)
+
+    assert kept(made) == kept(platform)
+
+
+def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):
+    before = [row for row in rows() if row.ts <= at(SHIFTED + 100)]
+    made, _ = trained_platform(readings=before)
+    counts = evaluated(made, (*range(TRAINED, SHIFTED + 200, 95), SHIFTED + 400))
+    (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
+    assert (episode.condition, list(counts.unknown.values())) == ("open", ["no reading of force within 1 h 40 min"])
+
+
+@pytest.mark.parametrize("chart", ["shewhart", "ewma", "cusum"])
+def test_every_chart_is_trained_with_its_defaults(chart):
+    _, decided = trained_platform(DOCUMENT | {"chart": chart})
+    assert decided.challenger_version == 1
+
+
+def test_a_run_length_that_the_rules_cannot_have_is_refused_with_the_longest():
+    with pytest.raises(
+        UserError, match=r"alone signal after 2\d\d points on average, so an average_run_length of 1000 is impossible"
+    ):
+        trained_platform(
+            DOCUMENT | {"chart": "shewhart", "rules": ["nelson_1", "western_electric_4"], "average_run_length": 1000}
+        )
