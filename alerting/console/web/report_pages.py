@@ -35,6 +35,17 @@ class PeriodTable(NamedTuple):
     rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
 
 
+class TypedMiss(NamedTuple):
+    """What a person typed into the form of a miss; it is shown again after a refusal."""
+
+    asset: str = ""
+    at: str = ""
+    comment: str = ""
+
+
+NOTHING_TYPED = TypedMiss()
+
+
 @router.get("/reports", response_class=HTMLResponse)
 def reports(request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None) -> str:
     """Return the page of performance reports: periods side by side, the plant first; or those of one definition."""
@@ -61,24 +72,32 @@ def submit_miss(
     comment: FormText = "",
 ) -> Response:
     """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    typed = TypedMiss(asset, at, comment)
     try:
         missed_at = datetime.fromisoformat(at)
-    except ValueError:
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=request.app.state.zone)
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
         missing = translatable("give the time at which the problem happened")
         refusal = translatable("“{text}” is not a time", text=at) if at else missing
-        return HTMLResponse(reports_page(request, platform, definition, refusal), 422)
-    local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=request.app.state.zone)
+        return HTMLResponse(reports_page(request, platform, definition, refusal, typed), 422)
     try:
-        report_miss(platform, definition, asset, local.astimezone(UTC), comment, actor_of(person), platform.clock.now())
+        report_miss(platform, definition, asset, moment, comment, actor_of(person), platform.clock.now())
     except NotFound:
         raise
-    except UserError as refusal:
-        return HTMLResponse(reports_page(request, platform, definition, refusal.message), 422)
+    except UserError as fault:
+        return HTMLResponse(reports_page(request, platform, definition, fault.message, typed), 422)
     return RedirectResponse(f"/reports?definition={definition}#misses", 303)
 
 
-def reports_page(request: Request, platform: Platform, definition: str | None, refusal: str = "") -> str:
-    """Return the page of all reports or of those of one definition. `refusal`: the fault in a submitted miss."""
+def reports_page(
+    request: Request,
+    platform: Platform,
+    definition: str | None,
+    refusal: str = "",
+    typed: TypedMiss = NOTHING_TYPED,
+) -> str:
+    """Return the page of all reports or of those of one definition. `refusal`: the fault in a submitted miss, as `typed`."""
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
@@ -94,6 +113,7 @@ def reports_page(request: Request, platform: Platform, definition: str | None, r
         assets=[asset.name for asset in assets],
         misses=platform.misses.between(definition=definition, limit=MISSES_SHOWN),
         refusal=refusal,
+        typed=typed,
         now=platform.clock.now(),
     )
 

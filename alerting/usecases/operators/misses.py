@@ -67,7 +67,7 @@ def _faults(
             "{definition} is not evaluated on “{asset}”; its assets: {assets}",
             definition=definition.name,
             asset=asset,
-            assets=shown or "–",
+            assets=shown or "-",
         )
     if missed_at > at:
         yield translatable("{time} lies in the future; give the time at which the problem happened", time=missed_at.isoformat())

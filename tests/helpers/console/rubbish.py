@@ -22,6 +22,7 @@ VALID = {
     "ShelfBody": {"definition": "too-hot", "asset": "oven-1", "kind": "shelved", "for": "1h", "reason": "r"},
     "EndBody": {"reason": "r"},
     "RetryBody": {"id": "all"},
+    "MissBody": {"definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T02:00:00Z", "comment": "c"},
 }
 
 

@@ -134,6 +134,7 @@ def every_command(plant, files, episode):
         ("episodes",),
         ("episodes", episode),
         ("why", "too-hot", "oven-1"),
+        ("miss", "too-hot", "--asset", "oven-1", "--at", "2026-01-04T00:00Z"),
         ("episode", "ack", episode),
         ("episode", "confirm", episode),
         ("episode", "close", episode, "--reason", "sensor removed"),

@@ -47,6 +47,7 @@ def everywhere(stub):
         "routes",
         "notifications",
         "feedback",
+        "misses",
     )
     return client_of(replace(made, **dict.fromkeys(stores, stub)))
 
@@ -61,7 +62,7 @@ def come_true():
 def client():
     made = filled(pretended_platform())
     made.episodes.insert(come_true())
-    store_report(made, trust="yes")
+    store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
     return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}))
 
 
@@ -87,7 +88,7 @@ def named(client, path):
     if path.endswith("/close"):
         return {"id": come_true().id}
     if path.startswith("/api/v1/reports/"):
-        return {"id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"]}
+        return {"id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"], "table": "episodes"}
     return {"name": "all"} if path.startswith("/api/v1/routes/") else {}
 
 

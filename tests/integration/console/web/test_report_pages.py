@@ -83,5 +83,8 @@ def test_a_miss_is_reported_by_the_form_of_a_definitions_reports(browser, platfo
     platform.episodes.insert(episode(100))
     refused = browser.post("/misses", data={**form, "at": "2026-01-05T01:42"})
     assert (refused.status_code, "did raise an alert" in refused.text) == (422, True)
+    assert 'value="2026-01-05T01:42"' in refused.text, "what was typed stays"
+    assert "&lt;b&gt;smoke" in refused.text.partition('<form method="post" action="/misses">')[2]
+    assert browser.post("/misses", data={**form, "at": "0001-01-01T00:00+05:00"}).status_code == 422
     assert browser.post("/misses", data={**form, "at": ""}).status_code == 422
     assert browser.post("/misses", data={**form, "csrf": "x"}).status_code == 403
