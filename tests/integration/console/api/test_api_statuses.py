@@ -120,7 +120,8 @@ def provoke(clients, path, method, operation, schemas):
             yield send(headers=kind, content=content)
         yield send(headers=kind, content=iter([b"{}"]))
         if "definition" in body.get("json", ()):
-            yield send(json={**body["json"], "asset": "nothing-of-this-name"})
+            for field in ("definition", "asset"):
+                yield send(json={**body["json"], field: "nothing-of-this-name"})
 
 
 def not_provoked_here(status):
