@@ -17,8 +17,8 @@ class DefinitionSummary:
 
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
     `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `answered`: of the `notified` episodes.
-    `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric that is clearly worse than
-    at the promotion of the model, else empty.
+    `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric that is
+    clearly worse than at the promotion of the model, else empty.
     """
 
     name: str

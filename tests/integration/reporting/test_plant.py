@@ -4,8 +4,10 @@ from datetime import timedelta
 from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
 from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.tables import tables
+from alerting.reporting.figures.report_charts import drift_bars
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
@@ -51,6 +53,14 @@ def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_peri
     sums = [compute_metrics(replace(priced, as_of=END + days * timedelta(days=1))).money.missed for days in (1, 30)]
     assert sums[0] == sums[1]
     assert sums[0].high <= 2 * 28 * 24 * 60
+
+
+def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_are():
+    values = ("A\\1 $x_$", "<b>")
+    drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100)
+    svg = drift_bars(drift, "drift0")
+    assert "A\\1 $x_$: 50 % then 10 %, &lt;b&gt;: 50 % then 90 %" in svg
+    assert "<b>" not in svg
 
 
 def test_definitions_rank_by_problems_announced_or_avoided_and_by_false_alarms():
