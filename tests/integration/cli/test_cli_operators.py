@@ -94,7 +94,7 @@ def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("shelf", "add", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 1w"),
+        (("shelf", "add", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 7 d"),
         (("shelf", "add", "too-hot", "oven-1", "--reason", "x"), 1, "an end is required"),
         (("shelf", "add", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
         (("shelf", "end", "too-hot", "oven-1"), 1, "it is not shelved"),
