@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -130,10 +131,7 @@ class Definition(CommonFields, ABC):
         written = self.schedule.report
         if written is None or written in REPORT_PERIODS:
             return written
-        ticks = croniter(written, _SOME_DAY)
-        instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
-        longest = max(after - before for before, after in pairwise(instants))
-        return "week" if longest <= timedelta(days=7) else "month" if longest <= timedelta(days=31) else "quarter"
+        return _period_of(written)
 
     def severities(self) -> tuple[Severity, ...]:
         """Return every severity that an episode of this definition can have, the least severe first."""
@@ -302,6 +300,14 @@ def describe_problem(problem: Problem) -> str:
     limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
     hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
     return f"{problem.variable} {' or '.join(limits)}{hold}"
+
+
+@lru_cache(maxsize=10_000)
+def _period_of(cron: str) -> ReportPeriod:
+    ticks = croniter(cron, _SOME_DAY)
+    instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
+    longest = max(after - before for before, after in pairwise(instants))
+    return "week" if longest <= timedelta(days=7) else "month" if longest <= timedelta(days=31) else "quarter"
 
 
 def _sixth(horizon: timedelta) -> timedelta:

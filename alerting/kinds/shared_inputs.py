@@ -1,7 +1,8 @@
 """Readings, feature rows and scores of one asset, computed once for all models that are evaluated on it one after another.
 
 What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the newest asset's is kept: at most
-`MOST_VALUES` values of readings, and as many of feature rows; of explanations the last hundred.
+`MOST_VALUES` values of readings, as many of parts of them (or one larger part), and as many of feature rows; of explanations the
+last hundred.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -83,7 +84,7 @@ class SharedInputs:
         self._older: dict[tuple[Any, ...], pd.DataFrame] = {}
         self._rows: dict[tuple[FeaturePlan, bytes], FeatureRows] = {}
         self._scores: dict[tuple[Any, ...], tuple[ref[TrainedModel], Scored]] = {}
-        self._row_values = 0
+        self._part_values, self._row_values = 0, 0
 
     def load(self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]) -> History:
         """Return readings of (start, end] and the events that matter from `start` on, as `Readings.load` does.
@@ -98,9 +99,12 @@ class SharedInputs:
             loaded = self._loaded
             if loaded is None or not loaded.covers(*key):
                 loaded = self._load(asset, *key)
-            if len(self._parts) >= _MOST_PARTS:
+            part = _part(loaded, *key)
+            self._part_values += part.readings.size
+            if self._part_values > MOST_VALUES or len(self._parts) >= _MOST_PARTS:
                 self._parts.clear()
-            self._parts[key] = _part(loaded, *key)
+                self._part_values = part.readings.size
+            self._parts[key] = part
         return self._parts[key]
 
     def _load(self, asset: Asset, start: datetime, end: datetime, names: frozenset[str]) -> _Loaded:

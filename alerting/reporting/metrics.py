@@ -225,7 +225,7 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
         interventions=metrics.verdicts.acted,
         earlier_minutes=[(p.end - p.start).total_seconds() / 60 for p in earlier.problems if p.end] if earlier else (),
     )
-    return compute_money(m.definition.costs, counted, m.as_of)
+    return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
 
 
 def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:

@@ -12,6 +12,7 @@ from alerting.detection.control_charts.rules import MOST_POINTS, RULES, RuleName
 
 ChartKind = Literal["shewhart", "ewma", "cusum"]
 SPREAD, LIMIT = "spread", "limit"  # signals that are no rule of a Shewhart chart
+FARTHEST = 1e6  # standard deviations from the centre line at which a value counts: a code of a fault must not stay in an EWMA
 
 
 class Limits(NamedTuple):
@@ -122,7 +123,8 @@ class ChartState:
 
     def add(self, chart: Chart, at: int, value: float) -> Point | None:
         """Chart a reading. None while there is no point: too few readings before it, or an incomplete subgroup."""
-        deviation = value - chart.centre
+        farthest = FARTHEST * chart.sigma
+        deviation = min(max(value - chart.centre, -farthest), farthest)
         past, order = self.past, len(chart.coefficients)
         if order:
             self.past = [*past, deviation][-order:]

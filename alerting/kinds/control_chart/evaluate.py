@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
@@ -21,6 +22,7 @@ from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable
+from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
@@ -39,18 +41,14 @@ class Sample(NamedTuple):
 
 
 def samples_of(definition: ControlChartDefinition, history: History) -> list[Sample]:
-    """Return the readings of the variable. A value outside the engineering range of its variable has none."""
+    """Return the readings of the variable. A value that is not finite, or outside the engineering range, counts as none."""
     bad: Instants = history.doubts.bad.get(definition.variable, NO_INSTANTS)
     found = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)
-        there = ~np.isnan(values)
-        variable = history.asset.variables.get(definition.variable)
-        low = -np.inf if variable is None or variable.low is None else variable.low
-        high = np.inf if variable is None or variable.high is None else variable.high
-        ts = millis(pd.DatetimeIndex(history.readings.index))[there].tolist()
-        values = values[there]
-        found += [Sample(t, v if low <= v <= high else None) for t, v in zip(ts, values.tolist(), strict=True)]
+        ts, possible = millis(pd.DatetimeIndex(history.readings.index)), present(history, definition.variable)
+        found += [Sample(t, v) for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)]
+        found += [Sample(t, None) for t in ts[~possible & ~np.isnan(values)].tolist()]
     return sorted(set(found), key=lambda sample: sample.at)
 
 
@@ -69,8 +67,12 @@ def evaluate_part(
         none = f"no limits for {sources.asset.name}: it had too few readings in phase I; train again" if model else NO_MODEL
         return _without_model(before, part, none)
     history = sources.platform.readings.load(sources.asset, part.start, part.end, [definition.variable])
-    run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
-    intervals = run.intervals(samples_of(definition, history), to_millis(part.start) + 1, to_millis(part.end) + 1)
+    try:
+        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
+        intervals = run.intervals(samples_of(definition, history), to_millis(part.start) + 1, to_millis(part.end) + 1)
+    except Exception as fault:  # of one target, which is then unknown; the round continues
+        why = f"{definition.variable} cannot be charted: {first_line(fault)}"
+        return replace(before, unknown=why, unreadable=why)
     if not intervals:  # shorter than a millisecond
         return replace(before, state=replace(before.state, watermark=part.end))
     clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for

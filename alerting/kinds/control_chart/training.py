@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import poisson
 
 from alerting.definitions.faults import UserError
@@ -22,11 +23,11 @@ from alerting.detection.control_charts.run_length import (
 )
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
-from alerting.kinds.control_chart.evaluate import samples_of
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
 from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime
 from alerting.learning.selection.promotion import IntervalsByAsset, PromotionDecision
-from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
 _LEAST_RUN_LENGTH = 370.0
@@ -125,9 +126,11 @@ class ControlChartTraining:
 
 def _known_values(definition: ControlChartDefinition, history: History, as_of: datetime) -> tuple[Any, Any]:
     """Return instants (ms) and values of the readings known at as_of, in which every value is possible."""
-    latest = to_millis(as_of - history.delay(definition.variable))
-    samples = [s for s in samples_of(definition, history) if s.value is not None and s.at <= latest]
-    return np.array([s.at for s in samples], np.int64), np.array([s.value for s in samples], np.float64)
+    if definition.variable not in history.readings:
+        return np.empty(0, np.int64), np.empty(0)
+    at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(np.float64)
+    known = present(history, definition.variable) & (at <= to_millis(as_of - history.delay(definition.variable)))
+    return at[known], values[known]
 
 
 def _readings(

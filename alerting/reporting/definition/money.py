@@ -59,12 +59,13 @@ class Money:
     assumptions: tuple[str, ...]
 
 
-def compute_money(costs: Costs | None, counted: CountedCosts, as_of: datetime) -> Money | None:
+def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -> Money | None:
     """Return the sums of a period; None for a definition without costs.
 
     An avoided problem is never seen. The lower bound counts none of the avoided episodes, the upper bound all of them, each at
     the cost of a usual problem: its median duration. An undetermined episode is a false alarm in the one bound, and, if an
-    operator acted on it, an avoided problem in the other. A problem that is not over costs until `as_of`.
+    operator acted on it, an avoided problem in the other. A problem that is not over costs until
+    `until`, the end of the period, so that the same data give the same sum at any later time.
     """
     if costs is None:
         return None
@@ -75,8 +76,8 @@ def compute_money(costs: Costs | None, counted: CountedCosts, as_of: datetime) -
     avoided = _times(problem, 0, counted.avoided + counted.undetermined_acted)
     return Money(
         currency=costs.currency,
-        missed=_cost_of_problems(costs, counted.missed, as_of),
-        announced=_cost_of_problems(costs, counted.announced, as_of),
+        missed=_cost_of_problems(costs, counted.missed, until),
+        announced=_cost_of_problems(costs, counted.announced, until),
         false_alarms=false_alarms,
         interventions=interventions,
         avoided=avoided,
@@ -93,8 +94,8 @@ def _times(cost: float, low: int, high: int) -> Amount:
     return Amount(cost * low, cost * high)
 
 
-def _cost_of_problems(costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], as_of: datetime) -> Amount:
-    minutes = sum(max(((end or as_of) - start).total_seconds(), 0.0) for start, end in problems) / 60
+def _cost_of_problems(costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], until: datetime) -> Amount:
+    minutes = sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
     total = costs.miss * len(problems) + costs.miss_per_minute * minutes
     return Amount(total, total)
 
@@ -129,7 +130,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
             "the upper bound all."
         )
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
-        lines.append("A problem that is not over costs until the moment of this report.")
+        lines.append("A problem that is not over counts until the end of the period.")
     if counted.announced:
         lines.append("Minutes that an alert may have saved from a problem that came nevertheless are not counted.")
     return lines

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alerting.alarm_kpis.load import replay
@@ -105,8 +106,12 @@ def _thresholds_above(score: np.ndarray, present: float) -> Iterator[float]:
     """Return at most thirty thresholds above the present one, by rank of the scores above it, increasing."""
     above = np.unique(score[score > present])
     if len(above):
-        chosen = np.unique(np.linspace(0, len(above) - 1, min(_MOST_TRIED, len(above))).round().astype(np.int64))
-        yield from (float(above[i]) for i in chosen)
+        yield from (float(above[i]) for i in _ranks(len(above)))
+
+
+def _ranks(number: int) -> npt.NDArray[np.int64]:
+    """Return at most thirty ranks of so many values, increasing, with the first and the last one."""
+    return np.unique(np.linspace(0, number - 1, min(_MOST_TRIED, number)).round().astype(np.int64))
 
 
 def retune_condition(
@@ -115,7 +120,7 @@ def retune_condition(
     """Return the nearest limit that halves the false alarms of a condition with one limit; None without one, or few of them.
 
     `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that it raises has the outcome of
-    the episode in whose time it lies.
+    the episode in whose time it lies. At most thirty limits are tried.
     """
     found = _limit_of(definition)
     false = [e for e in episodes if _outcome(e) == "false_alarm"]
@@ -124,10 +129,8 @@ def retune_condition(
         return None
     field, present, sign = found
     peaks = sorted({p for e in false if (p := _peak(definition.variable, histories.get(e.asset), e, end, sign)) is not None})
-    for peak in peaks:
-        value = sign * peak
-        if sign * value <= sign * present:
-            continue
+    beyond = [peak for peak in peaks if peak > sign * present]
+    for value in (sign * beyond[i] for i in (_ranks(len(beyond)) if beyond else ())):
         changed = definition.model_copy(update={field: value})
         raised = [
             _episode_at(episodes, asset, step.at, end)

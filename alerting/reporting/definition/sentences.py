@@ -61,7 +61,7 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo) -> str:
     have = "has" if undetermined == 1 else "have"
     waiting = f" {undetermined} of {total} alerts {have} no outcome yet." if undetermined else ""
     if not wrong:
-        return f"No false alarm was found among {total} alerts.{waiting}"
+        return f"No false alarm was found among {total} {'alert' if total == 1 else 'alerts'}.{waiting}"
     noun = "false alarm" if wrong == 1 else "false alarms"
     together = _come_together(m, zone)
     return f"{wrong} {noun}{f', {together}' if together else ''}.{waiting}"
@@ -109,7 +109,6 @@ def how_much_is_known(m: ReportMetrics) -> str:
         return ""
     longest = max(weeks)
     more = "about one more week" if longest == 1 else f"about {longest} more weeks"
-    points = round(100 * KNOWN_WITHIN)
     points = round(100 * KNOWN_WITHIN)
     return f"{', '.join(cases)}; {more} at this rate until each share is known within {points} points."
 

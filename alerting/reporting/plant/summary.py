@@ -16,8 +16,9 @@ class DefinitionSummary:
     """Numbers of one definition over the period.
 
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
-    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `drifted`: variables whose inputs differ
-    clearly from the training. `worse_than_promotion`: a sentence if the model does less than it did at its promotion, else empty.
+    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `answered`: of the `notified` episodes.
+    `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric that is
+    clearly worse than at the promotion of the model, else empty.
     """
 
     name: str
@@ -71,7 +72,7 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         announced=len(m.problems) - len(m.missed),
         false_alarms_a_week=m.outcomes["false_alarm"] / weeks * len(m.evaluated) if weeks else None,
         lead_time_s=m.lead_time.value,
-        answered=sum(m.verdicts.counts.values()),
+        answered=round((m.verdicts.response.value or 0.0) * m.verdicts.notified),
         notified=m.verdicts.notified,
         money=m.money,
         retune=m.retune,

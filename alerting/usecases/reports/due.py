@@ -1,6 +1,7 @@
 """Which reports are due: of closed periods without one, and of those whose inputs have changed since."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.shards import shard_of
 from alerting.detection.problems import problem_delay
 from alerting.ports import ReportHead, ReportPorts
-from alerting.ports.late import Arrival
+from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
 
 LOOK_BACK = timedelta(days=35)
@@ -133,10 +134,10 @@ class ReportCalendar:
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
         """Return whether readings or events of the period, of an asset of the definition, came late since an instant."""
-        assets, window = {asset.name for asset in served.assets}, self._window(served.revision.definition)
+        window = self._window(served.revision.definition)
         start, end = period.start - window, period.end + window
-        late = (part for a in self._arrivals if a.arrived_at > since for part in a.parts)
-        return any(part.asset in assets and part.first < end and part.last >= start for part in late)
+        late = (one for asset in served.assets for one in self._late_parts.get(asset.name, ()))
+        return any(at > since and part.first < end and part.last >= start for at, part in late)
 
     @staticmethod
     def _window(definition: Definition) -> timedelta:
@@ -179,8 +180,13 @@ class ReportCalendar:
         return self._platform.assets.event_types()
 
     @cached_property
-    def _arrivals(self) -> list[Arrival]:
-        return self._platform.arrivals.since(self._as_of - LOOK_BACK - self._longest_window)
+    def _late_parts(self) -> dict[str, list[tuple[datetime, LatePart]]]:
+        """Return what came late by asset, with the instant of its arrival."""
+        found = defaultdict(list)
+        for arrival in self._platform.arrivals.since(self._as_of - LOOK_BACK - self._longest_window):
+            for part in arrival.parts:
+                found[part.asset].append((arrival.arrived_at, part))
+        return dict(found)
 
 
 def due_reports(platform: ReportPorts, as_of: datetime, shard: int | None = None) -> list[DueReport]:

@@ -1,10 +1,12 @@
 """The report on the whole plant: all definitions of a period side by side, alarm metrics, faults and changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from alerting.definitions.model import Revision
 from alerting.ports import ReportContent, ReportPorts
+from alerting.ports.logs import id_logger
 from alerting.reporting.life.key_metrics import plant_key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
@@ -18,10 +20,12 @@ from alerting.reporting.plant.tables import tables
 from alerting.usecases.operations.plant_material import gather_plant
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period, table_document
 
+_log = id_logger(__name__)
+
 
 def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife) -> ComposedReport:
-    """Return the report on the plant, as known at `as_of`."""
-    before = period_before(period, platform.zone)
+    """Return the report on the plant, as known at `as_of`. A note names the definitions whose figures cannot be computed."""
+    before, failed = period_before(period, platform.zone), list[str]()
     material = gather_plant(
         platform,
         platform.audit,
@@ -29,12 +33,12 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
         period.start,
         period.end,
         as_of,
-        list(_summaries(platform, period, as_of)),
-        list(_stored_summaries(platform, before, as_of)),
+        list(_summaries(platform, period, as_of, failed)),
+        _previous_summaries(platform, before, as_of),
     )
     faults = [_as_known(fault, as_of) for fault in material.faults if fault.opened_at <= as_of]
     metrics = compute_plant(replace(material, faults=faults))
-    page = with_life(render_plant_page(metrics, platform.zone), life)
+    page = with_life(render_plant_page(metrics, platform.zone, _notes(failed)), life)
     content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
     return ComposedReport(None, "cannot_tell", plant_sentences(metrics)[:3], plant_key_metrics(metrics), content)
 
@@ -44,16 +48,46 @@ def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:
     return fault if is_over else replace(fault, resolved_at=None)
 
 
-def _summaries(platform: ReportPorts, period: Period, as_of: datetime) -> Iterator[DefinitionSummary]:
-    """Yield the summaries of the definitions' reports on a period, and of those whose reports are on other periods."""
+def _notes(failed: Sequence[str]) -> tuple[str, ...]:
+    return (f"Not counted, because their figures could not be computed: {', '.join(failed)}.",) if failed else ()
+
+
+def _summaries(platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]) -> Iterator[DefinitionSummary]:
+    """Yield the summaries of the definitions' reports on a period, and of those whose reports are on other periods.
+
+    The names of definitions whose figures cannot be computed are added to `failed`.
+    """
     yield from _stored_summaries(platform, period, as_of)
+    stored = platform.reports.of_period(period.name, as_of)
     for latest in platform.definitions.latest():
-        is_other = latest.definition.report_period != period.length
+        is_other = latest.definition.report_period != period.length and latest.name not in stored
         if is_other and latest.definition.state == "active" and latest.at < period.end:
-            revision = revision_of_period(platform.definitions, latest, period.end)
-            made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
-            if made.has_content:
-                yield summary_from_document(made.content.metrics["summary"])
+            try:
+                found = _computed_summary(platform, latest, period, as_of)
+            except Exception:  # one definition must not stop the report on all others
+                _log.exception("figures of %s failed", latest.name)
+                failed.append(latest.name)
+                continue
+            if found is not None:
+                yield found
+
+
+def _computed_summary(platform: ReportPorts, latest: Revision, period: Period, as_of: datetime) -> DefinitionSummary | None:
+    """Return the summary of a definition without a stored report on a period; None if there is nothing to say."""
+    revision = revision_of_period(platform.definitions, latest, period.end)
+    made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
+    return summary_from_document(made.content.metrics["summary"]) if made.has_content else None
+
+
+def _previous_summaries(platform: ReportPorts, before: Period, as_of: datetime) -> list[DefinitionSummary]:
+    """Return the summaries in the plant's report on the period before; none if it has no report, or an empty one.
+
+    They are of all definitions, as those of the period are: also of definitions whose own reports are on other periods.
+    """
+    head = platform.reports.of_period(before.name, as_of).get(None)
+    content = platform.reports.content(head.id) if head is not None and head.revision else None
+    ranked = content.metrics.get("ranked", ()) if content is not None else ()
+    return [summary_from_document(one["summary"]) for one in ranked]
 
 
 def _stored_summaries(platform: ReportPorts, period: Period, as_of: datetime) -> Iterator[DefinitionSummary]:

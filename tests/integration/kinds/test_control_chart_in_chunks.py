@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
+from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
@@ -77,3 +78,17 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(name, readings, cut
     assert evaluated(CHARTS[name], readings, [*sorted(c for c in cuts if c < end), end]) == evaluated(
         CHARTS[name], readings, [end]
     )
+
+
+def test_a_stored_state_that_cannot_be_read_stops_its_own_target_alone():
+    platform = pretended_platform()
+    platform.assets.put([ASSET])
+    fitted = FittedChart(CHARTS["ewma"], 60_000, 370, 1.0, 100, 0, ())
+    model = ControlChartModel("x", 1, at(3), {"press-1": fitted})
+    definition = parse_definition({"name": "x", "kind": "control_chart", "assets": ["press-1"], "variable": "force"})
+    sources = Sources(platform, SimpleNamespace(get=lambda *_: model), ASSET, None, None)
+    state = ConditionState(watermark=at(5), carried=Carried("force", at(5), 10.0, memory=(1.0, 0.0, 3.0)))
+    part = VersionInterval(at(5), at(9), next_revision(definition, None, "a", at(0), "r"), 1)
+    found = KIND.evaluate(definition, sources, part, TargetEvaluation(state))
+    assert (found.state, found.steps) == (state, [])
+    assert found.unreadable.startswith("force cannot be charted: ")

@@ -11,6 +11,7 @@ from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds import shared_inputs
 from alerting.kinds.evaluation import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.build import build_features
@@ -123,6 +124,22 @@ def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
     shared.load(asset, FIRST - HOUR, LAST, ["crew"])  # both together from here on
     shared.load(asset, FIRST - HOUR, LAST, ["humidity", "crew"])
     assert counted.loads == 2
+
+
+def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
+    monkeypatch.setattr(shared_inputs, "MOST_VALUES", 600)  # of 144 rows
+    shared, oven = SharedInputs(platform.readings), platform.assets.get("oven-1")
+    start, names = FIRST - 8 * HOUR, ["setpoint", "belt", "humidity", "moisture"]
+    shared.load(oven, start, LAST, names)
+    first = shared.load(oven, start + HOUR / 4, LAST, names[:1])
+    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is first
+    for quarter in range(5):
+        shared.load(oven, start + quarter * HOUR / 4, LAST, names[1:2])
+    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is not first
+    large = shared.load(oven, start, LAST, [*names, "crew"])
+    assert shared.load(oven, start, LAST, [*names, "crew"]) is large
+    shared.load(oven, start, LAST, ["crew"])
+    assert shared.load(oven, start, LAST, [*names, "crew"]) is not large
 
 
 def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():

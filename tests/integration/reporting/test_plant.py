@@ -1,16 +1,20 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from alerting.alarm_kpis.kpis import kpis
+from alerting.definitions.model import Costs
 from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.tables import tables
+from alerting.reporting.figures.report_charts import drift_bars
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.summary import DefinitionSummary, summarise, summary_from_document, summary_to_document
 from alerting.reporting.plant.tables import tables as plant_tables
-from tests.report_material import END, START, good_material
+from tests.report_material import CLASSIFIER, END, START, good_material
 
 
 def summary(name="too-moist", **changes):
@@ -31,6 +35,32 @@ def test_a_summary_survives_its_storage():
     found = summarise(metrics, conclude(metrics))
     assert (found.problems, found.announced, found.hits, found.avoided, found.false_alarms) == (9, 7, 7, 1, 2)
     assert summary_from_document(summary_to_document(found)) == found
+
+
+def test_answers_to_backfilled_episodes_are_not_among_those_of_the_episodes_with_a_notification():
+    material = good_material()
+    backfilled = [replace(e, backfilled=True) for e in material.episodes]
+    metrics = compute_metrics(replace(material, episodes=[*backfilled[:9], *material.episodes[9:]]))
+    found = summarise(metrics, conclude(metrics))
+    assert (found.answered, found.notified) == (1, 2)  # of the last two, one was answered; nine others were backfilled
+
+
+def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_period():
+    material = good_material()
+    costs = Costs(currency="EUR", miss=0, miss_per_minute=1, false_alarm=0, intervention=0)
+    lasting = material.problems.assign(end=material.problems["end"].mask(material.problems["end"].notna()))
+    priced = replace(material, definition=CLASSIFIER.model_copy(update={"costs": costs}), problems=lasting)
+    sums = [compute_metrics(replace(priced, as_of=END + days * timedelta(days=1))).money.missed for days in (1, 30)]
+    assert sums[0] == sums[1]
+    assert sums[0].high <= 2 * 28 * 24 * 60
+
+
+def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_are():
+    values = ("A\\1 $x_$", "<b>")
+    drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100)
+    svg = drift_bars(drift, "drift0")
+    assert "A\\1 $x_$: 50 % then 10 %, &lt;b&gt;: 50 % then 90 %" in svg
+    assert "<b>" not in svg
 
 
 def test_definitions_rank_by_problems_announced_or_avoided_and_by_false_alarms():

@@ -9,6 +9,7 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
+from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import read_period
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.usecases.definitions.sync import apply
@@ -19,9 +20,10 @@ from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.operators.operate import Actor
+from alerting.usecases.reports import plant
 from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.due import due_reports
-from alerting.usecases.reports.issue import create_again, issue_by_hand, make_due_plant_reports, make_due_reports
+from alerting.usecases.reports.issue import compose, create_again, issue_by_hand, make_due_plant_reports, make_due_reports
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
@@ -251,6 +253,36 @@ def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
     said = issue_all(platform, at(3 * WEEK + 60))
     assert [line.split(",")[1] for line in said if "plant" in line] == [" 2026-W02", " 2026-W03", " 2026-W04"]
+
+
+def test_the_plants_report_counts_a_definition_once_whose_period_has_changed_and_compares_all_definitions(platform):
+    issue_all(platform, CLOSED)
+    changed = too_hot(schedule={"every": "1h", "report": "month"}, stale_after="3h", notify={"channels": []})
+    apply(platform, [changed], "engineer", at(WEEK + 90), "test")
+    answer(platform, "false_alarm", at(WEEK + 95))
+    issue_all(platform, at(WEEK + 60 + DAY))
+    week = compose(platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY), ReportLife())
+    assert week.content.metrics["totals"]["episodes"] == 1
+    live(platform, WEEK, 2 * WEEK)
+    following = compose(platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60), ReportLife())
+    assert following.content.metrics["previous"]["episodes"] == 1
+
+
+def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_report(platform, monkeypatch):
+    for name in ("monthly", "broken"):
+        schedule = {"every": "1h", "report": "month"}
+        apply(platform, [too_hot(name=name, schedule=schedule, notify={"channels": []})], "engineer", at(0), "test")
+    compose_report = plant.compose_report
+
+    def fails_for_one(platform, revision, *others):
+        if revision.name == "broken":
+            raise ValueError("no such column")
+        return compose_report(platform, revision, *others)
+
+    monkeypatch.setattr(plant, "compose_report", fails_for_one)
+    assert any("the plant, 2026-W02, revision 1" in line for line in issue_all(platform, CLOSED))
+    page = platform.reports.page("2026-W02:1")
+    assert "Not counted, because their figures could not be computed: broken." in page
 
 
 def test_a_week_of_the_plants_zone_is_reported(platform):

@@ -63,6 +63,18 @@ def test_a_cusum_recovers_from_a_long_shift():
     assert not points[110].signals
 
 
+@pytest.mark.parametrize("kind", ["ewma", "cusum"])
+def test_a_code_of_a_fault_does_not_stay_in_the_chart(kind):
+    points = charted(Chart(kind, 10, 1, 3), [10.0, 1.7e308, *[10.0] * 150])
+    assert points[1].signals == {LIMIT: (2,)}
+    assert not points[-1].signals
+
+
+def test_a_code_of_a_fault_in_a_subgroup_is_a_signal_and_no_overflow():
+    (point,) = charted(Chart("shewhart", 10, 1, 1, rules=("nelson_1",), subgroup=3, spread=(0.1, 1.5)), [10, -1e200, 10])
+    assert point.signals.keys() == {"nelson_1", SPREAD}
+
+
 def test_the_state_survives_as_plain_numbers():
     chart = Chart("shewhart", 10, 1, 1, (0.3,), ("nelson_2",), subgroup=2)
     whole, part = ChartState(), ChartState()

@@ -37,7 +37,7 @@ def test_without_costs_there_is_no_sum():
     assert compute_money(None, counted(), AT) is None
 
 
-def test_a_problem_that_is_not_over_costs_until_the_report_and_gives_no_usual_duration():
+def test_a_problem_that_is_not_over_costs_until_the_end_of_the_period_and_gives_no_usual_duration():
     money = compute_money(COSTS, counted(missed=lasting(None), announced=()), AT + timedelta(minutes=2))
     assert money.missed == Amount(1200, 1200)
     assert money.problem == 900

@@ -1,10 +1,12 @@
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from alerting.readings.history import History
+from alerting.reporting.definition import retune
 from alerting.reporting.definition.retune import retune_condition, retune_model
 from tests.builders import oven
 from tests.report_material import CLASSIFIER, END, START, THRESHOLD, H, episode, problems
@@ -31,6 +33,25 @@ def test_the_nearest_limit_that_halves_the_false_alarms_keeps_the_right_one():
     # above 217, the readings of 218 and 219 still raise: two of four
     assert (found.change, found.present, found.false_alarms, found.false_alarms_then) == ("above: 217", 215, 4, 2)
     assert (found.right, found.right_then, found.total) == (1, 1, 1)
+
+
+def test_at_most_thirty_limits_are_tried_on_the_readings_of_many_false_alarms(monkeypatch):
+    tried = []
+
+    def raise_always(changed, history, start, end):
+        tried.append(changed.above)
+        return [SimpleNamespace(kind="raised", at=START - H)] * 100
+
+    monkeypatch.setattr(retune, "replay", raise_always)
+    at = pd.date_range(START, periods=100, freq="1h", tz="UTC").as_unit("ms")
+    rising = History(oven(), pd.DataFrame({"temperature": 216.0 + np.arange(100)}, index=at.rename("ts")))
+    first = alarm(0, "false_alarm")
+    alarms = [
+        replace(first, evaluation=replace(first.evaluation, at=START + i * H), raised_at=START + i * H, closed_at=START + i * H)
+        for i in range(100)
+    ]
+    assert retune_condition(THRESHOLD, {"oven-1": rising}, alarms, START - H, END) is None
+    assert (len(tried), tried[0], tried[-1]) == (30, 216, 315)
 
 
 def test_few_false_alarms_and_conditions_with_two_limits_give_no_other_limit():
