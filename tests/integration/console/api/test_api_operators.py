@@ -59,7 +59,7 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({**SHELF, "for": "9h"}, 403, "at most 8h"),
+        ({**SHELF, "for": "9h"}, 403, "at most 8 h"),
         ({**SHELF, "reason": " "}, 422, "a reason is required"),
         ({k: v for k, v in SHELF.items() if k != "for"}, 422, "an end is required"),
         ({**SHELF, "until": "2026-01-06T00:00:00Z"}, 422, "not both"),
@@ -120,7 +120,7 @@ def test_a_form_of_another_site_changes_nothing(browser, platform, form):
 
 
 @pytest.mark.parametrize(
-    ("lasting", "reason", "words"), [("9h", "x", "at most 8h"), ("", "x", "not a duration"), ("1h", "", "reason")]
+    ("lasting", "reason", "words"), [("9h", "x", "at most 8 h"), ("", "x", "not a duration"), ("1h", "", "reason")]
 )
 def test_a_refused_shelf_is_answered_on_the_page(browser, platform, lasting, reason, words):
     log_in(browser)
