@@ -129,11 +129,10 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with few numbers."""
     leaves = np.array([_whole(tree["num_leaves"]) for tree in trees], np.int64)
     _require_all((leaves >= 1) & (leaves <= MOST_LEAVES), np.arange(len(trees)), f"has not 1 to {MOST_LEAVES} leaves")
-    inner = leaves - 1
-    tree_of_leaf, tree_of = (np.repeat(np.arange(len(trees)), counts) for counts in (leaves, inner))
-    ones = np.ones(len(trees), np.int64)
+    inner, ones = leaves - 1, np.ones(len(trees), np.int64)
     _require_all(np.isfinite(_float_column(trees, "shrinkage", ones)), np.arange(len(trees)), "has no shrinkage")
-    values = _float_column(trees, "leaf_value", leaves)
+    values = _float_column(trees, "leaf_value", leaves)  # first: from here on there are as many leaves as the text has values
+    tree_of_leaf, tree_of = (np.repeat(np.arange(len(trees)), counts) for counts in (leaves, inner))
     _require_all(np.isfinite(values), tree_of_leaf, "has leaves that are not numbers")
     _float_column(trees, "leaf_count", leaves)
     _float_column([tree for tree, n in zip(trees, inner, strict=True) if n], "leaf_weight", leaves[inner > 0])

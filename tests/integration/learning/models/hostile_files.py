@@ -89,7 +89,7 @@ def boosters(text: str) -> Iterator[tuple[str, str]]:
     def first(name: str, change) -> str:
         found = re.search(rf"^{name}=(\S+ \S+.*)$", text, re.MULTILINE) or re.search(rf"^{name}=(\S+)$", text, re.MULTILINE)
         line = f"{name}={' '.join(change(found[1].split(' ')))}"
-        return _resized(text[: found.start()] + line + text[found.end() :])
+        return resized(text[: found.start()] + line + text[found.end() :])
 
     yield "a child outside of its tree", first("left_child", lambda v: ["999999", *v[1:]])
     yield "a leaf outside of its tree", first("left_child", lambda v: ["-999999", *v[1:]])
@@ -108,9 +108,9 @@ def boosters(text: str) -> Iterator[tuple[str, str]]:
     for count in ("0", "1", "2000000000", "-5", "99999999999999999999"):
         yield (
             f"num_leaves={count}",
-            _resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={count}", text, count=1, flags=re.MULTILINE)),
+            resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={count}", text, count=1, flags=re.MULTILINE)),
         )
-    yield "num_cat=5", _resized(text.replace("num_cat=0", "num_cat=5", 1))
+    yield "num_cat=5", resized(text.replace("num_cat=0", "num_cat=5", 1))
     yield "max_feature_idx=2000000000", re.sub(r"max_feature_idx=\d+", "max_feature_idx=2000000000", text)
     yield "num_class=1000000000", text.replace("num_class=1\n", "num_class=1000000000\n", 1)
     yield "num_tree_per_iteration=0", text.replace("num_tree_per_iteration=1", "num_tree_per_iteration=0", 1)
@@ -122,7 +122,7 @@ def boosters(text: str) -> Iterator[tuple[str, str]]:
     yield "not a model", "tree\n" * 1000
 
 
-def _resized(text: str) -> str:
+def resized(text: str) -> str:
     """With sizes of trees that fit again, as a careful attacker would write them."""
     head, _, trees = text.partition("\n\n")
     blocks = re.split(r"(?=^Tree=\d+$)", trees.partition("end of trees")[0], flags=re.MULTILINE)[1:]

@@ -1,6 +1,8 @@
 """The mean of several boosters scores and explains as their mean, and each is checked when it is read."""
 
 import json
+import re
+import tracemalloc
 
 import lightgbm
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
-from alerting.learning.models.booster_text import MOST_LEAVES
+from alerting.learning.models.booster_text import MOST_LEAVES, check_booster
 from alerting.learning.models.families import lightgbm as family
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
@@ -19,6 +21,7 @@ from alerting.learning.models.trained import ModelRefused
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from tests import small_models
+from tests.integration.learning.models.hostile_files import resized
 
 COLUMNS = Columns(("a", "b", "c", "kind"), {"kind": ("w", "x", "y", "z")})
 
@@ -95,6 +98,17 @@ def test_the_structure_of_each_booster_is_checked_before_lightgbm_reads_it(model
     with pytest.raises(ModelRefused, match="the LightGBM model is damaged"):
         model_from_files(files | {name: files[name].decode().replace(old, new, 1).encode()})
     assert len(read) == number  # those before it were whole
+
+
+def test_trees_that_claim_many_leaves_take_no_more_memory_than_their_text():
+    text = next(iter(final().model.files().values())).decode()
+    forged = resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={MOST_LEAVES}", text, flags=re.MULTILINE)).encode()
+    tracemalloc.start()
+    with pytest.raises(ModelRefused, match="tree 0 has fields of different lengths"):
+        check_booster(forged, 4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * len(forged) < MOST_LEAVES * 8
 
 
 def test_the_hash_is_of_all_three_and_of_their_number(model):
