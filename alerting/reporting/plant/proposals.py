@@ -45,7 +45,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
     if s.trained and (s.worse_than_promotion or (s.drifted and (is_nuisance or _misses_most(s)))):
         return Proposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
-        return Proposal("wait", f"So far {known} alerts have an outcome, and {s.problems} problems came: too few for a proposal.")
+        return Proposal("wait", f"Too few cases for a proposal: alerts with an outcome {known}, problems {s.problems}.")
     if is_nuisance:
         return Proposal(
             "retune",

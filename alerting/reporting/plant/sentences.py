@@ -7,7 +7,7 @@ from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def plant_sentences(metrics: PlantMetrics) -> tuple[str, ...]:
-    """Return the sentences that matter first: problems and false alarms, money or the nuisance, and the proposals."""
+    """Return the sentences that matter first: problems and false alarms, the proposals, money, the worst nuisance."""
     return tuple(_sentences(metrics))
 
 
@@ -17,7 +17,13 @@ def _sentences(m: PlantMetrics) -> Iterator[str]:
         yield "No alert had anything to report in this period."
         return
     announced = f"{t.announced} of {t.problems} problems were announced" if t.problems else "No problem occurred"
-    yield f"{announced}; {t.definitions} alerts raised {t.episodes} episodes, {t.right} of them right and {t.false_alarms} false."
+    alerts = "1 alert" if t.definitions == 1 else f"{t.definitions} alerts"
+    episodes = "1 episode" if t.episodes == 1 else f"{t.episodes} episodes"
+    yield f"{announced}; {alerts} raised {episodes}, {t.right} of them right and {t.false_alarms} false."
+    wanted = m.proposed
+    if wanted:
+        named = "; ".join(f"{r.proposal.kind} {r.summary.title}" for r in wanted[:3])
+        yield f"Proposed: {named}." if len(wanted) <= 3 else f"Proposed: {named}; and {len(wanted) - 3} more in the report."
     for money in m.money:
         yield (
             f"The alerts that state their costs were worth {spoken(money.net.low, money.net.high, money.currency)}; problems "
@@ -26,7 +32,3 @@ def _sentences(m: PlantMetrics) -> Iterator[str]:
     worst = m.nuisances[0].summary if m.nuisances else None
     if worst is not None:
         yield f"{worst.title} raised the most false alarms: {worst.false_alarms} of {t.false_alarms}."
-    wanted = m.proposed
-    if wanted:
-        named = "; ".join(f"{r.proposal.kind} {r.summary.title}" for r in wanted[:3])
-        yield f"Proposed: {named}." if len(wanted) <= 3 else f"Proposed: {named}; and {len(wanted) - 3} more below."

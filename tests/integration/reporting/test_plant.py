@@ -12,6 +12,7 @@ from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
+from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import DefinitionSummary, summarise, summary_from_document, summary_to_document
 from alerting.reporting.plant.tables import tables as plant_tables
 from tests.report_material import CLASSIFIER, END, START, good_material
@@ -82,6 +83,16 @@ def test_money_of_one_currency_is_added_up_and_never_across_currencies():
         ("EUR", 2, Amount(-4, 12), Amount(30, 30)),
         ("USD", 1, Amount(1, 1), Amount(15, 15)),
     ]
+
+
+def test_the_first_three_sentences_which_are_sent_name_what_to_decide():
+    zero = Amount(0, 0)
+    costs = Money("EUR", zero, zero, zero, zero, zero, zero, 0.0, ())
+    found = plant(summary("belt", hits=0, avoided=0, false_alarms=9, announced=0, problems=0, money=costs))
+    first, proposed, money = plant_sentences(found)[:3]
+    assert first == "No problem occurred; 1 alert raised 10 episodes, 0 of them right and 9 false."
+    assert proposed == "Proposed: retire belt."
+    assert "worth EUR 0" in money
 
 
 def test_pages_and_tables_of_the_plant_and_of_a_definition_are_the_same_each_time():
