@@ -72,8 +72,7 @@ class _Alerting(RootGroup):
 app = typer.Typer(
     name="alerting",
     cls=_Alerting,
-    epilog="More: alerting COMMAND --help. Times: ISO 8601 with a zone. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. "
-    "Completion: --install-completion.",
+    epilog="More: alerting COMMAND --help. Exit codes: 0 done, 1 refused, 2 wrong usage.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,

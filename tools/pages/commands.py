@@ -13,6 +13,7 @@ options, examples and refused input.
 - Commands find the running platform, or start its database for their own duration ([homes](operations.md#homes-and-other-users)).
 - Every command that prints a table takes `--json`. Times are ISO 8601 with a zone.
 - Exit code 0: done; 1: refused or failed, with a message; 2: wrong usage.
+- `alerting --install-completion` completes commands in the shell.
 
 | command | does |
 |---|---|

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -22,7 +23,13 @@ def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before the login), in that person's language. `zone`: time zone of the plant."""
     person, zone, language = getattr(request.state, "person", None), request.app.state.zone, language_of(request)
     page = _environment().get_template(template)
-    return page.render(person=person, zone=zone, language=language, path=request.url.path, **values)
+    return page.render(person=person, zone=zone, language=language, path=_address(request), **values)
+
+
+def _address(request: Request) -> str:
+    """Return the path of the page: that of the form where the page answers a form."""
+    sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
+    return urlsplit(sent_from).path or "/"
 
 
 @cache

@@ -11,7 +11,7 @@ import typer
 from alerting.cli.main import EVERYDAY, app
 from alerting.cli.printing.help import command_paths
 
-LINES_OF_A_SCREEN = 43
+LINES_OF_A_SCREEN = 42
 
 
 class Answer(NamedTuple):

@@ -65,9 +65,11 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform):
     [found] = platform.episodes.find()
     browser = browser_of(platform)
     csrf = browser.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
-    answer = browser.post(f"/episodes/{found.id}/shelve", data={"csrf": csrf, "lasting": "2h"}, headers=GERMAN)
+    sent_from = {"referer": f"http://testserver/episodes/{found.id}"}
+    answer = browser.post(f"/episodes/{found.id}/shelve", data={"csrf": csrf, "lasting": "2h"}, headers=GERMAN | sent_from)
     assert answer.status_code == 422
     assert "ein Grund ist nötig" in answer.text
+    assert f'name="next" value="/episodes/{found.id}"' in answer.text, "another language leads to the page of the form"
 
 
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():
