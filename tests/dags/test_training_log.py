@@ -44,7 +44,15 @@ def platform(monkeypatch):
     return platform
 
 
-def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog):
+@pytest.fixture
+def steps_down(monkeypatch):
+    """The steps by which tasks lower their priority; not really, because later tests in this process would have it, too."""
+    steps = []
+    monkeypatch.setattr(os, "nice", steps.append)
+    return steps
+
+
+def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog, steps_down):
     def said(task, *arguments):
         caplog.clear()
         with caplog.at_level("INFO"):
@@ -69,3 +77,4 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog)
     _, log = said(training.promote, run)
     assert "The challenger goes into service provisionally" in log
     assert f"run {run} in MLflow" in log
+    assert len(steps_down) == 5 and min(steps_down) > 0, "each task leaves the processor to evaluations"
