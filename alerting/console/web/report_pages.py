@@ -36,7 +36,7 @@ class PeriodTable(NamedTuple):
 
 
 class TypedMiss(NamedTuple):
-    """What a person typed into the form of a miss; it is shown again after a refusal."""
+    """The values typed into the form of a miss; they are shown again after a refusal."""
 
     asset: str = ""
     at: str = ""

@@ -1,4 +1,4 @@
-"""What a control chart says of a point, in the language of the plant."""
+"""Words for a point of a control chart, in the language of the plant."""
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import joined, measured, template, translatable

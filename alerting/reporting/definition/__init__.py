@@ -1,1 +1,1 @@
-"""What a definition's report adds to outcomes: money, operators, model, drift, data, and its tables."""
+"""Sections of a definition's report beside outcomes: money, operators, model, drift, data; and its tables."""

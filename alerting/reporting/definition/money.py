@@ -21,7 +21,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class CountedCosts:
-    """What of a period costs money.
+    """Problems, episodes and actions of a period that cost money.
 
     `missed`, `announced`: start and end of the problems by whether an episode announced them in time (end None: not over, or not
     known). `false_alarms`, `avoided`: episodes with this outcome. `undetermined`, `undetermined_acted`: episodes without an

@@ -1,4 +1,4 @@
-"""What operators did with the episodes of a period: answers, acknowledgements, actions, recommendations."""
+"""Work of operators on the episodes of a period: answers, acknowledgements, actions, recommendations."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence

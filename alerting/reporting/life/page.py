@@ -1,4 +1,4 @@
-"""What the page of a report says of its own life: period, revision, what changed, and earlier revisions."""
+"""Notes of a report on itself: period, revision, changes, and earlier revisions."""
 
 from dataclasses import dataclass, field
 

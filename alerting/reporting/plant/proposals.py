@@ -14,7 +14,7 @@ RIGHT = 0.5  # share of right episodes under which an alert is a nuisance
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to do with a definition, and why, in one sentence."""
+    """A proposal for a definition: an action, and its reason in one sentence."""
 
     kind: Kind
     reason: str

@@ -34,7 +34,7 @@ SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", 
 
 @dataclass(frozen=True)
 class _Sources:
-    """What both periods of a report share. `suppressed`, `histories`: of all of both."""
+    """Stored data for both periods of a report. `suppressed`, `histories`: over both periods together."""
 
     platform: MaterialPorts
     revision: Revision

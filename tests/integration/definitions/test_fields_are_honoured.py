@@ -52,7 +52,7 @@ HOT = dict(enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [1
 
 
 def day(**changes):
-    """Return messages and stored results of an hour with a hot and a cold spell, moist dough, and a stop."""
+    """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and a stop."""
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = pretended_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])

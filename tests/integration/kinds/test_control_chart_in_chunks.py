@@ -37,7 +37,7 @@ READINGS = st.lists(
 
 
 class Result(SimpleNamespace):
-    """What people and the next evaluation meet."""
+    """Episodes and condition that an evaluation leaves."""
 
 
 def evaluated(chart, readings, cuts):

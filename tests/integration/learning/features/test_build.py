@@ -303,29 +303,30 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
 
 
 @pytest.fixture
-def large(monkeypatch):
-    """Every table is large, in intervals of a few hundred buckets; returns what the small way gives."""
+def both(monkeypatch):
+    """A function that returns the bits of the same table, built as a small one and as a large one of many short intervals."""
 
-    def compare(plan_, history, at):
+    def build_both(plan_, history, at):
         with monkeypatch.context() as patch:
             patch.setattr(number_columns, "LARGE", 1 << 60)
-            small = build_features(plan_, history, at)
+            small = bits(build_features(plan_, history, at))
             patch.setattr(number_columns, "LARGE", 0)
             patch.setattr(number_columns, "COMPILED_AT_ONCE", 300)
             patch.setattr(number_columns, "WINDOWS_AT_ONCE", 1)
-            assert bits(build_features(plan_, history, at)) == bits(small)
+            return small, bits(build_features(plan_, history, at))
 
-    return compare
+    return build_both
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories(), plans(), st.sets(st.integers(-40, 60), min_size=1, max_size=60).map(sorted))
-def test_a_large_table_has_the_bits_of_a_small_one(large, history, plan_, steps):
-    large(plan_, history, START + np.array(steps) * 10 * MINUTE)
+def test_a_large_table_has_the_bits_of_a_small_one(both, history, plan_, steps):
+    small, as_large = both(plan_, history, START + np.array(steps) * 10 * MINUTE)
+    assert as_large == small
 
 
 @pytest.mark.parametrize("every", [1, 7])
-def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(large, every):
+def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(both, every):
     random = np.random.default_rng(5)
     minutes = np.flatnonzero(random.random(9_000) < 0.9)
     minutes = minutes[(minutes < 3_000) | (minutes > 4_500)]  # longer than any window
@@ -335,7 +336,8 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
     numbers = (NumberSource("x", MINUTE), NumberSource("y", None))
     wide = FeaturePlan(MINUTE, (MINUTE, 7 * MINUTE, 60 * MINUTE, 1_300 * MINUTE), ALL, numbers, lags_ms=(30 * MINUTE,))
     at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
-    large(wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE)
+    small, as_large = both(wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE)
+    assert as_large == small
 
 
 def test_compiled_functions_work_without_a_folder_to_store_them_in(monkeypatch):

@@ -21,7 +21,7 @@ from alerting.reporting.definition.estimated import expected_performance
 NANNYML, EVIDENTLY = os.environ.get("ALERTING_BENCH_NANNYML", ""), os.environ.get("ALERTING_BENCH_EVIDENTLY", "")
 ROWS, SEED, LIMIT = 20_000, 7, 0.3
 TOLERANCE = {"recall": 0.005, "precision": 0.005, "roc_auc": 0.005, "psi": 0.001, "wasserstein": 0.001}
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).parent
 
 
 def run() -> dict[str, Any]:
