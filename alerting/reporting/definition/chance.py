@@ -18,8 +18,8 @@ _LEVEL = 0.99
 _GRID = 200  # quantiles that a distribution is compared at
 _SEED = 20_260_101
 _EMPTY = 1e-4  # share of an empty bin, as in Evidently
-_HALVINGS = 12  # at most: correlation is measured at half the length of a stretch, at a quarter of it, ...
-_STRETCH_GAP = 3.0  # a new stretch begins after this many median distances from one value to the next
+_HALVINGS = 12  # at most: correlation is measured at half the length of a slice, at a quarter of it, ...
+_SLICE_GAP = 3.0  # a new slice begins after this many median distances from one value to the next
 _MOST_VALUES = 2_000  # from which correlation is measured
 _LEAST_PAIRS = 10
 _SLOWEST = 0.99  # largest ratio of the correlation at a lag to that at its half
@@ -55,12 +55,12 @@ def wasserstein_by_chance(reference: Floats, reference_values: float, values: fl
 
 @dataclass(frozen=True)
 class Correlation:
-    """Correlation of a variable with itself by distance in time, measured on `stretches` stretches of `width_s` seconds.
+    """Correlation of a variable with itself by distance in time, measured on `slices` slices of `width_s` seconds.
 
     `lags_s`: distances from 0 up to half the width; `at_lags`: the correlation at each, 0 where it cannot be told from 0.
     """
 
-    stretches: int
+    slices: int
     width_s: float
     lags_s: Floats
     at_lags: Floats
@@ -80,8 +80,8 @@ class Correlation:
         return max(seconds / (2 * alike), 1.0)
 
     def independent_in_sample(self, seconds: float) -> float:
-        """Return the same of the stretches together, which lie within an interval of this length."""
-        return min(self.stretches * self.independent_within(self.width_s), self.independent_within(seconds))
+        """Return the same of the slices together, which lie within an interval of this length."""
+        return min(self.slices * self.independent_within(self.width_s), self.independent_within(seconds))
 
 
 def measure_correlation(at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool) -> Correlation | None:
@@ -94,7 +94,7 @@ def measure_correlation(at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: 
     apart = np.diff(at_s)
     if not len(apart):
         return None
-    ends = (np.flatnonzero(apart > _STRETCH_GAP * np.median(apart)) + 1).tolist()
+    ends = (np.flatnonzero(apart > _SLICE_GAP * np.median(apart)) + 1).tolist()
     widths = [at_s[b - 1] - at_s[a] for a, b in pairwise([0, *ends, len(at_s)])]
     width = float(np.median(widths))
     if width <= 0:

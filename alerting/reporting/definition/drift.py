@@ -159,7 +159,7 @@ def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], t
     edges = quantile_edges(reference)
     texts = [f"{edge:.4g}" for edge in edges]
     labels = (f"up to {texts[0]}", *(f"{a} to {b}" for a, b in pairwise(texts)), f"above {texts[-1]}")
-    old, new = (np.searchsorted(edges, side).astype(np.int64) for side in (reference, current))
+    old, new = (np.asarray(np.searchsorted(edges, side), np.int64) for side in (reference, current))
     return labels, (old, new)
 
 
@@ -167,6 +167,6 @@ def _category_bins(reference: pd.Series, current: pd.Series) -> tuple[tuple[str,
     """Return the most frequent reference categories and one for all other ones, and the bin of each value on both sides."""
     named = reference.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index[: BINS - 1]
     index = {str(name): i for i, name in enumerate(named)}
-    old, new = (s.map(index).fillna(len(index)).to_numpy(np.int64) for s in (reference, current))
+    old, new = (np.asarray(s.map(index).fillna(len(index)), np.int64) for s in (reference, current))
     has_others = max(old.max(), new.max()) == len(index)
     return (*index, OTHER) if has_others else tuple(index), (old, new)
