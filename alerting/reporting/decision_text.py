@@ -125,7 +125,7 @@ def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
     return [
         f"{name}: {part.rows} {'rows' if profile.columns else 'readings'}"
-        f"{f', {part.positives} before a problem' if profile.columns else ''}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        f"{f', {part.positives} labelled as a problem' if profile.columns else ''}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
 
