@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.assets import EventType
+from alerting.ports import ReadingRow
 from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import read_period
 from alerting.reporting.life.settings import PlantReportSettings
@@ -17,7 +18,6 @@ from alerting.usecases.reports.issue import compose, make_due_plant_reports, mak
 from tests.builders import at, oven, too_hot, too_moist
 from tests.humid_line import DAY
 from tests.pretended import Mailbox, pretended_platform
-from alerting.ports import ReadingRow
 
 WEEK = 7 * DAY
 CLOSED = at(WEEK + 6 * 60)
