@@ -102,24 +102,26 @@ def _fill(stores: MongoStores) -> None:
     for asset in range(ASSETS):
         stores.reading_writes.insert(list(_readings(f"oven-{asset}", rng)), END)
     for number in range(DEFINITIONS):
-        definition = parse_definition(_definition(number))
-        stores.definitions.put(_definition(number))
+        definition = parse_definition(definition_of(number))
+        stores.definitions.put(definition_of(number))
         stores.definitions.add_revision(next_revision(definition, None, "benchmark", BEFORE, "made up"))
         model = 1 if number % 2 else None
-        stores.past_evaluations.add(PastEvaluation(definition.name, _asset(number), BEFORE, END, 1, model, BEFORE))
+        stores.past_evaluations.add(PastEvaluation(definition.name, asset_of(number), BEFORE, END, 1, model, BEFORE))
         if model:
-            stores.scores.add(definition.name, _asset(number), list(_scores(rng)))
+            stores.scores.add(definition.name, asset_of(number), list(_scores(rng)))
     made = [_episode(n) for n in range(EPISODES_MADE)]
     for first in range(0, EPISODES_MADE, BATCH):
-        stores.database[EPISODES].insert_many([_stored(e) for e in made[first : first + BATCH]], ordered=False)
+        stores.database[EPISODES].insert_many([stored(e) for e in made[first : first + BATCH]], ordered=False)
 
 
-def _asset(number: int) -> str:
+def asset_of(number: int) -> str:
+    """Return the name of the asset of a definition."""
     return f"oven-{number % ASSETS}"
 
 
-def _definition(number: int) -> dict[str, Any]:
-    common = {"name": f"alert-{number}", "assets": [_asset(number)], "costs": {"miss": 900, "false_alarm": 50}}
+def definition_of(number: int) -> dict[str, Any]:
+    """Return a document: odd numbers are classifiers, even ones thresholds."""
+    common = {"name": f"alert-{number}", "assets": [asset_of(number)], "costs": {"miss": 900, "false_alarm": 50}}
     if number % 2:
         return common | {"kind": "classifier", "problem": {"variable": "v1", "above": 215}, "horizon": "4h"}
     return common | {"kind": "threshold", "variable": "v1", "above": 212}
@@ -139,17 +141,21 @@ def _scores(rng: np.random.Generator) -> Iterator[Score]:
 
 
 def _episode(number: int) -> Episode:
-    definition, place = number % DEFINITIONS, number // DEFINITIONS
+    place = number // DEFINITIONS
     raised = START + place * (END - START) / (EPISODES_MADE // DEFINITIONS)
-    id = episode_id(f"alert-{definition}", _asset(definition), raised)
-    trained, right = definition % 2 == 1, number % 3 == 0
+    return episode_of(number % DEFINITIONS, raised, right=number % 3 == 0)
+
+
+def episode_of(definition: int, raised: datetime, right: bool) -> Episode:
+    """Return a closed episode of a definition with outcome, answer and reasons."""
+    id, trained = episode_id(f"alert-{definition}", asset_of(definition), raised), definition % 2 == 1
     answer = Feedback(id, "true_alarm" if right else "false_alarm", right, "opened the damper", None, "anna", raised)
     return Episode(
         id=id,
         definition=f"alert-{definition}",
         revision=1,
         kind="classifier" if trained else "threshold",
-        asset=_asset(definition),
+        asset=asset_of(definition),
         title="Oven too hot",
         severity="high",
         raised_at=raised,
@@ -158,11 +164,12 @@ def _episode(number: int) -> Episode:
         closed_at=raised + timedelta(minutes=50),
         evaluation=Evaluation(raised, "triggered", "risk 80 % is at or above 50 %", 0.8, 0.5, 1 if trained else None),
         contributions=tuple(Contribution(f"v{i}", 0.05, 1.0, 0.0, f"zone {i} is warm") for i in range(6)) if trained else (),
-        feedback=(answer,) if number % 2 else (),
+        feedback=(answer,) if trained else (),
         outcome_record=OutcomeRecord("hit" if right else "false_alarm", "made up", right, None, False, right, 1),
     )
 
 
-def _stored(episode: Episode) -> dict[str, Any]:
+def stored(episode: Episode) -> dict[str, Any]:
+    """Return the document of an episode as the database keeps it."""
     document = to_document(episode)
     return {"_id": document.pop("id"), **document}

@@ -18,6 +18,7 @@ HEAVY = (
     "evaluate",
     "plant",
     "report",
+    "reports_due",
     "scheduler",
     "steps",
     "training_scale",

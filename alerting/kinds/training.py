@@ -3,11 +3,12 @@
 Dataset, runs, registration and promotion are the same for all kinds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
@@ -16,7 +17,8 @@ from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
-from alerting.ports import Files, Progress
+from alerting.learning.selection.proposal import DatasetProfile
+from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
@@ -65,13 +67,31 @@ class Training(Protocol[T_contra]):
         """Return the files of a model, from which the kind loads it."""
 
 
-@dataclass(frozen=True)
-class NormalTime:
-    """Readings to learn from: up to `cutoff`, the training cutoff, and unseen ones after it up to `end`."""
+class Interval(NamedTuple):
+    """An interval of event time (start, end]."""
 
     start: datetime
-    cutoff: datetime
     end: datetime
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """What a training may read: the assets of its definition, and what was known of them at `as_of`.
+
+    `suppressed`: returns the suppressed intervals of each asset from an instant to `as_of`.
+    """
+
+    assets: Sequence[Asset]
+    readings: Readings
+    as_of: datetime
+    suppressed: Callable[[datetime], IntervalsByAsset]
+
+
+class Collected(NamedTuple):
+    """What a training has read, once for all its steps: as files, and its composition in numbers."""
+
+    files: Files
+    profile: DatasetProfile
 
 
 @dataclass(frozen=True)
@@ -91,8 +111,9 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on a model without problems to count. `by_person`: it goes into service only if a person approves."""
+    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve."""
 
+    family: str
     decision: PromotionDecision
     by_person: bool
     metrics: Mapping[str, float]
@@ -102,26 +123,19 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone, without problems. It has one candidate."""
+    """Training of a kind that learns from readings alone, without problems. Its candidates are the `families` of its definition.
 
-    def period(self, definition: M_contra, histories: Sequence[History], as_of: datetime) -> NormalTime:
-        """Return the time to learn from, and the unseen time after it. Raises UserError without readings."""
+    Each step may run in another process; the files of `collect` go to all of them.
+    """
 
-    def estimate(
-        self, definition: M_contra, revision: int, histories: Sequence[History], suppressed: IntervalsByAsset, period: NormalTime
-    ) -> Estimated:
-        """Estimate the model from the readings of the period up to its cutoff. Raises UserError if that is not possible."""
+    def collect(self, definition: M_contra, source: TrainingSource) -> Collected:
+        """Read what is needed to estimate and to compare, and nothing else. Raises UserError without readings."""
 
-    def compare(
-        self,
-        definition: M_contra,
-        challenger: Any,
-        champion: Any | None,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        period: NormalTime,
-    ) -> Comparison:
-        """Decide whether the challenger replaces the champion (None: there is none), on unseen time."""
+    def estimate(self, definition: M_contra, revision: int, family: str, data: Files) -> Estimated:
+        """Estimate the model of one family. Raises UserError if that is not possible."""
+
+    def compare(self, definition: M_contra, data: Files, candidates: Mapping[str, Any], champion: Any | None) -> Comparison:
+        """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""

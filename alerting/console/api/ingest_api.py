@@ -1,9 +1,8 @@
 """REST API, version 1: readings and events that programs send."""
 
-import asyncio
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
+from alerting.ports import Sources
 from alerting.usecases.sources.deliver import Delivery, deliver, require_active
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
@@ -125,34 +125,37 @@ async def _receive(
     request: Request, platform: Platform, person: Person, what: What, source: str | None, key: str | None
 ) -> DeliveryView:
     deliveries: Deliveries = request.app.state.deliveries
+    document = await run_in_threadpool(_source, platform, source, what)
     with deliveries.one():
-        is_lines = _is_lines(request.headers.get("content-type", ""))
+        is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
         body = await request.body()
-        encoding = request.headers.get("content-encoding", "")
-        work = run_in_threadpool(
-            _store, platform, what, source, key and f"{person.name}:{what}:{source}:{key}", body, encoding, is_lines
-        )
-        return await asyncio.shield(work)  # a sender that hangs up does not free the slot of rows that are being written
+
+        def store() -> DeliveryView:
+            given = _read(_text(body, encoding), is_lines)
+            return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
+
+        if key is None:
+            return await run_in_threadpool(store)
+        named = f"{person.name}:{what}:{source}:{key}"
+        return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
 
 
-def _store(
-    platform: Platform, what: What, source: str | None, key: str | None, body: bytes, encoding: str, is_lines: bool
-) -> DeliveryView:
-    digest = hashlib.sha256(body).hexdigest()
-    if key is not None and (earlier := platform.sources.answer(key)) is not None:
-        if earlier["body"] != digest:
-            raise UserError("this Idempotency-Key was used for another body; give every delivery its own")
-        return DeliveryView.model_validate(earlier["answer"])
-    document = HttpSource(name="api", kind="http", delivers=what) if source is None else _source(platform, source, what)
-    given = _read(_text(body, encoding), is_lines)
-    found = deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source)
-    answer = _view(found, given)
-    if key is not None:
-        platform.sources.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
-    return answer
+def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]) -> DeliveryView:
+    """Return the answer to an earlier delivery with this key, or else store this one. Raises UserError for another body."""
+    earlier = sources.answer(key)
+    if earlier is None:
+        answer = store()
+        sources.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
+        return answer
+    if earlier["body"] != digest:
+        raise UserError("this Idempotency-Key was used for another body; give every delivery its own")
+    return DeliveryView.model_validate(earlier["answer"])
 
 
-def _source(platform: Platform, name: str, what: What) -> HttpSource:
+def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
+    """Return the source of a delivery; without a name, one that maps rows by the usual names of fields."""
+    if name is None:
+        return HttpSource(name="api", kind="http", delivers=what)
     found = find_source(platform.sources, name)
     if not isinstance(found, HttpSource):
         raise UserError(f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the API")

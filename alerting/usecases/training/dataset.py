@@ -11,6 +11,7 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
+from alerting.kinds.training import TrainingSource
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.data.split import PARTS
@@ -54,9 +55,19 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: PlantPorts, definition: ModelDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def training_source(platform: PlantPorts, definition: ModelDefinition, as_of: datetime) -> TrainingSource:
+    """Return what the training of a definition without problems may read at as_of."""
+    assets = matching_assets(definition, platform.assets.all())
+
+    def suppressed(start: datetime) -> dict[str, list[SuppressedInterval]]:
+        return suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
+
+    return TrainingSource(assets, platform.readings, as_of, suppressed)
+
+
+def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
-    end = min(as_of, definition.periods.last or as_of) if isinstance(definition, TrainedDefinition) else as_of
+    end = min(as_of, definition.periods.last or as_of)
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
