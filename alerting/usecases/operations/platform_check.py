@@ -22,6 +22,7 @@ from alerting.usecases.operations.platform_conditions import (
     platform_conditions,
 )
 from alerting.usecases.operations.platform_metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 
@@ -46,6 +47,7 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
+        sources=source_statuses(platform.sources, now),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
     )
