@@ -44,7 +44,7 @@ class MongoDecisions:
     def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
         stages: list[Document] = [
             {"$match": {"definition": {"$in": list(definitions)}}},
-            {"$project": _WITHOUT_EVIDENCE},
+            {"$project": {**_WITHOUT_EVIDENCE}},
             {"$sort": {"definition": 1, "at": 1, "_id": 1}},
             {"$group": {"_id": "$definition", "made": {"$push": "$$ROOT"}}},
             {"$project": {"made": {"$slice": ["$made", -count]}}},
