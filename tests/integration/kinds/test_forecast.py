@@ -24,7 +24,7 @@ def evaluated(platform, instants):
 def platform():
     made, decided = trained_platform()
     assert (decided.promote, decided.verdict) == (True, "provisional"), decided.reason
-    evaluated(made, (*range(TRAINED, END, 95), END))
+    evaluated(made, (*range(TRAINED, END, 470), END))
     return made
 
 
@@ -40,12 +40,13 @@ def test_episodes_are_raised_before_the_limit_and_come_true(platform):
     assert all(e.is_prediction and e.raised_at < e.happening_at for e in happened)
 
 
-def test_why(platform):
+def test_why_and_the_page_show_risk_and_limit(platform):
     episode = platform.episodes.find(NAME)[0]
-    print(why(platform, NAME, AIR_FILTER, episode.raised_at))
-    print(episode.evaluation, episode.inputs, episode.contributions)
-    chart = chart_of(platform, episode, at(END))
-    print(chart)
+    told = why(platform, NAME, AIR_FILTER, episode.raised_at)
+    assert (told.verdict, told.model_version) == ("open", 1)
+    assert episode.contributions[0].variable == "pressure_drop"
+    risk, drop = chart_of(platform, episode, at(END)).panels
+    assert (risk.share, drop.unit, [level.value for level in drop.levels]) == (True, "Pa", [400.0])
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
