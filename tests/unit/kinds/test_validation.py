@@ -24,8 +24,8 @@ def test_five_lines_make_a_definition(document):
     ("document", "fault"),
     [
         (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
-        (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (write classifier or control_chart or threshold)"),
-        ({"name": "x"}, "kind: is missing (write kind: classifier or kind: control_chart or kind: threshold)"),
+        (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (write classifier or control_chart or forecast or threshold)"),
+        ({"name": "x"}, "kind: is missing (write kind: classifier or kind: control_chart or kind: forecast or kind: threshold)"),
         (too_hot(above=None), "above: a limit is missing (add above: or below:)"),
         (too_hot(below=220), "below: below 220.0 must be less than above 215.0 (the good range lies between them)"),
         (too_hot(clear_above_at=220), "clear_above_at: must not be greater than above, which must be given"),
