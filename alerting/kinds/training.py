@@ -6,9 +6,10 @@ Dataset, runs, registration and promotion are the same for all kinds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -74,6 +75,24 @@ class NormalTime:
     end: datetime
 
 
+class VerdictInterval(NamedTuple):
+    """An interval that operators have confirmed as trouble, or as a false alarm: an episode, or an instant that they reported."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    verdict: Literal["true_alarm", "false_alarm"]
+
+
+def with_confirmed(suppressed: IntervalsByAsset, verdicts: Sequence[VerdictInterval]) -> IntervalsByAsset:
+    """Return suppressed intervals and those of confirmed trouble: neither is normal operation."""
+    found = {asset: [*intervals] for asset, intervals in suppressed.items()}
+    for one in verdicts:
+        if one.verdict == "true_alarm":
+            found.setdefault(one.asset, []).append(SuppressedInterval(one.start, one.end, "confirmed by an operator"))
+    return found
+
+
 @dataclass(frozen=True)
 class Estimated:
     """A model that was estimated from readings alone, with `notes` for people, and counts for the record.
@@ -108,9 +127,18 @@ class Estimation(Protocol[M_contra]):
         """Return the time to learn from, and the unseen time after it. Raises UserError without readings."""
 
     def estimate(
-        self, definition: M_contra, revision: int, histories: Sequence[History], suppressed: IntervalsByAsset, period: NormalTime
+        self,
+        definition: M_contra,
+        revision: int,
+        histories: Sequence[History],
+        suppressed: IntervalsByAsset,
+        verdicts: Sequence[VerdictInterval],
+        period: NormalTime,
     ) -> Estimated:
-        """Estimate the model from the readings of the period up to its cutoff. Raises UserError if that is not possible."""
+        """Estimate the model from the readings of the period up to its cutoff. Raises UserError if that is not possible.
+
+        `verdicts`: given by operators by then.
+        """
 
     def compare(
         self,
@@ -119,6 +147,7 @@ class Estimation(Protocol[M_contra]):
         champion: Any | None,
         histories: Sequence[History],
         suppressed: IntervalsByAsset,
+        verdicts: Sequence[VerdictInterval],
         period: NormalTime,
     ) -> Comparison:
         """Decide whether the challenger replaces the champion (None: there is none), on unseen time."""

@@ -24,7 +24,7 @@ from alerting.detection.control_charts.run_length import (
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime
+from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime, VerdictInterval, with_confirmed
 from alerting.learning.selection.promotion import IntervalsByAsset, PromotionDecision
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
@@ -63,8 +63,10 @@ class ControlChartTraining:
         revision: int,
         histories: Sequence[History],
         suppressed: IntervalsByAsset,
+        verdicts: Sequence[VerdictInterval],
         period: NormalTime,
     ) -> Estimated:
+        suppressed = with_confirmed(suppressed, verdicts)
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
         for history in histories:
             fitted = _fit(definition, history, suppressed, period)
@@ -97,8 +99,10 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
         histories: Sequence[History],
         suppressed: IntervalsByAsset,
+        verdicts: Sequence[VerdictInterval],
         period: NormalTime,
     ) -> Comparison:
+        suppressed = with_confirmed(suppressed, verdicts)
         new = _count_signals(definition, challenger, histories, suppressed, period)
         old = None if champion is None else _count_signals(definition, champion, histories, suppressed, period)
         moved = [] if champion is None else [*_moved(challenger, champion)]

@@ -13,8 +13,9 @@ import pandas as pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
+from alerting.episodes.outcome import consensus
 from alerting.kinds.registry import estimation_of, trained_kind_of
-from alerting.kinds.training import Comparison, Estimated, NormalTime
+from alerting.kinds.training import Comparison, Estimated, NormalTime, VerdictInterval
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.learning.selection.proposal import PROPOSAL, DatasetProfile, EstimateSummary, PartProfile, Proposal
 from alerting.ports import ModelUnavailable, TrainingPorts
@@ -101,7 +102,21 @@ def fit_estimate(platform: TrainingPorts, run_id: str, family: str) -> EstimateS
 def _estimate(platform: TrainingPorts, definition: ModelDefinition, revision: Revision, as_of: datetime) -> Estimated:
     histories, estimation = _histories(platform, definition, as_of), estimation_of(definition)
     period = estimation.period(definition, histories, as_of)
-    return estimation.estimate(definition, revision.number, histories, suppressed_at(platform, definition, as_of), period)
+    suppressed, verdicts = suppressed_at(platform, definition, as_of), verdicts_at(platform, definition, as_of)
+    return estimation.estimate(definition, revision.number, histories, suppressed, verdicts, period)
+
+
+def verdicts_at(platform: TrainingPorts, definition: ModelDefinition, as_of: datetime) -> list[VerdictInterval]:
+    """Return the episodes that operators had called right or wrong by as_of, and the misses that they had reported."""
+    found = []
+    for episode in platform.episodes.find(definition.name):
+        verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
+        if verdict in ("true_alarm", "false_alarm"):
+            end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
+            found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
+    misses = [miss for miss in platform.misses.between(definition=definition.name) if miss.at <= as_of]
+    found += [VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm") for miss in misses]
+    return sorted(found)
 
 
 def compare_estimate(platform: TrainingPorts, run_id: str) -> Proposal:
@@ -169,6 +184,7 @@ def _compare(
         champion=champion,
         histories=histories,
         suppressed=suppressed_at(platform, definition, as_of),
+        verdicts=verdicts_at(platform, definition, as_of),
         period=estimation.period(definition, histories, as_of),
     )
 
