@@ -11,6 +11,7 @@ from alerting.cli.episodes import episode_group, episodes, feedback, why
 from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
+from alerting.cli.ingest.sources import source_group
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
 from alerting.cli.performance import miss, report
@@ -53,6 +54,7 @@ MORE: Commands = {
     "suppression": (suppression_group, "list"),
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
+    "source": (source_group, "check, apply, test, list, show, pause, resume, retire"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "score": (score, "Show the newest scores, or write those of the past to a file"),
@@ -72,12 +74,11 @@ class _Alerting(RootGroup):
 app = typer.Typer(
     name="alerting",
     cls=_Alerting,
-    epilog="More: alerting COMMAND --help. Exit codes: 0 done, 1 refused, 2 wrong usage.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,
 )
-for _panel, _commands in (("Everyday commands", EVERYDAY), ("More commands and groups", MORE)):
+for _panel, _commands in (("Everyday commands", EVERYDAY), ("More commands and groups: alerting COMMAND --help", MORE)):
     for _name, (_command, _summary) in _commands.items():
         if isinstance(_command, typer.Typer):
             app.add_typer(_command, name=_name, short_help=_summary, rich_help_panel=_panel)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Access
-from alerting.console.api import api, operate_api, report_api
+from alerting.console.api import api, ingest_api, operate_api, report_api
 from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
@@ -59,9 +59,18 @@ def create_app(
     app.state.zone = zone
     app.state.language = language
     app.state.entrance = entrance
+    app.state.deliveries = ingest_api.Deliveries()
     handle_problems(app)
     describe(app)
-    programs = (api.router, operate_api.router, report_api.router, quality.api, routes.api, metrics_routes(platform))
+    programs = (
+        api.router,
+        operate_api.router,
+        report_api.router,
+        ingest_api.router,
+        quality.api,
+        routes.api,
+        metrics_routes(platform),
+    )
     people = (pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, operate_pages.router)
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
     for router in (*programs, *people, *entrances):

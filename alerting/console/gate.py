@@ -25,6 +25,9 @@ OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
 LINKS = "/f/"  # feedback links: the address itself is the permission, and each route below checks it
 SIGN_IN = "/sign-in/"  # the one-time link of `alerting up`, checked by its route
 LARGEST_BODY = 64 * 1024
+LARGEST_DELIVERY = 16 << 20
+DELIVERIES = frozenset({"/api/v1/readings", "/api/v1/events"})
+"""Paths that take readings and events, in larger bodies than the others."""
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
 READING = frozenset({"GET", "HEAD"})
@@ -127,11 +130,13 @@ class BodyDeadline:
 
 
 def _refused_body(request: Request) -> Response | None:
-    length = request.headers.get("content-length", "0")
+    length, largest = request.headers.get("content-length", "0"), LARGEST_BODY
+    if request.url.path in DELIVERIES:
+        largest = LARGEST_DELIVERY
     if "transfer-encoding" in request.headers:
         return problem(request, 411, "send the body with its content-length")
-    if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > LARGEST_BODY:
-        return problem(request, 413, f"the body is larger than {LARGEST_BODY} bytes")
+    if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > largest:
+        return problem(request, 413, f"the body is larger than {largest} bytes")
     return None
 
 

@@ -2,7 +2,7 @@
 
 import platform as python
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -23,7 +23,14 @@ from alerting.console.api.api import Viewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.usecases.operations.platform_metrics import Inventory, PlatformMetrics, platform_metrics, read_inventory
+from alerting.usecases.operations.platform_metrics import (
+    LABELLED,
+    Inventory,
+    PlatformMetrics,
+    platform_metrics,
+    read_inventory,
+)
+from alerting.usecases.sources.status import SourceStatus, source_statuses
 
 LIMIT_S = 8.0
 """Time within which a scrape must have read the database: less than the ten seconds that Prometheus waits by default."""
@@ -38,6 +45,7 @@ class Scrape:
     database_up: bool
     seconds: float
     metrics: PlatformMetrics | None
+    sources: Sequence[SourceStatus] = ()
 
 
 class PlatformReader:
@@ -64,16 +72,18 @@ class PlatformReader:
 
     def _measure(self) -> Scrape:
         began = self._stopwatch()
-        is_up, metrics = True, None
+        is_up, metrics, sources = True, None, list[SourceStatus]()
         try:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)
-                metrics = platform_metrics(self._platform, self._inventory, self._platform.clock.now())
+                now = self._platform.clock.now()
+                sources = source_statuses(self._platform.sources, now)
+                metrics = platform_metrics(self._platform, self._inventory, now)
         except (ConnectionFailure, DatabaseDown) as fault:
             is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
         except (PyMongoError, UserError):
             is_up = self._answers()
-        return Scrape(is_up, self._stopwatch() - began, metrics)
+        return Scrape(is_up, self._stopwatch() - began, metrics, sources)
 
     def _answers(self) -> bool:
         """Return whether the database answers a small query."""
@@ -104,6 +114,7 @@ class PlatformCollector(Collector):
         yield _gauge("alerting_scrape_seconds", "Duration of reading these metrics from the database.", scrape.seconds)
         if scrape.metrics is not None:
             yield from _families(scrape.metrics)
+            yield from _source_families(scrape.sources[:LABELLED])
 
 
 def metrics_routes(platform: Platform) -> APIRouter:
@@ -145,6 +156,21 @@ def _families(m: PlatformMetrics) -> Iterator[Metric]:
     delivery_help = "Time since the oldest pending notification became due."
     yield _gauge("alerting_delivery_overdue_seconds", delivery_help, m.delivery_overdue)
     yield _gauge("alerting_platform_alerts", "Open faults of the platform itself.", m.platform_alerts, "kind")
+
+
+def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
+    rows = {source.name: float(source.rows) for source in sources}
+    yield _gauge("alerting_source_rows", "Rows of a source that changed anything, so far.", rows, "source")
+    refused = {source.name: float(source.refused) for source in sources}
+    yield _gauge("alerting_source_refused_rows", "Rows of a source that could not be stored, so far.", refused, "source")
+    lag = {source.name: source.lag for source in sources if source.lag is not None}
+    yield _gauge("alerting_source_lag_seconds", "Now minus the newest time stamp of a source.", lag, "source")
+    silent = {source.name: source.silent for source in sources}
+    yield _gauge("alerting_source_silent_seconds", "Time since the last row of a source came.", silent, "source")
+    rate = {source.name: source.rate for source in sources}
+    yield _gauge("alerting_source_rows_per_minute", "Rows per minute of the last deliveries of a source.", rate, "source")
+    stale = {source.name: float(source.is_stale) for source in sources}
+    yield _gauge("alerting_source_stale", "1 if an active source has delivered nothing for its `stale_after`.", stale, "source")
 
 
 def _gauge(

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
@@ -14,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -110,8 +112,9 @@ class Variable(Closed):
     latency: Duration | None = Field(
         None,
         description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
-        "even later values are evaluated again. The platform's (`ALERTING_LATENCY`, 10s) when left out.",
+        "even later values are evaluated again. When left out: its source's, else the platform's (`ALERTING_LATENCY`, 10s).",
     )
+    source: Name | None = Field(None, description="The source that delivers it, as the platform notes with its first value.")
     controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
     min: float | None = Field(None, description="Lowest value an operator may set.")
     max: float | None = Field(None, description="Highest value an operator may set.")
@@ -169,6 +172,13 @@ class Relation(Closed):
         return self
 
 
+@dataclass(frozen=True)
+class SourceLatencies:
+    """How long evaluation waits for values of each source. All are equal: they are no part of an asset's document."""
+
+    by_source: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
+
+
 class Asset(Closed):
     """A machine or line whose readings and events are stored."""
 
@@ -194,6 +204,8 @@ class Asset(Closed):
         description="Variables that follow others, e.g. a zone temperature its set-point; recommendations move them together.",
     )
 
+    _latencies: SourceLatencies = PrivateAttr(default_factory=SourceLatencies)
+
     @field_validator("relations")
     @classmethod
     def _check_relations(cls, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
@@ -201,9 +213,22 @@ class Asset(Closed):
         return relations
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
-        """Return how long evaluation waits for values of a variable; `default`: the platform's latency."""
+        """Return how long evaluation waits for values of a variable: its latency, else that of its source.
+
+        `default`: the platform's latency, where neither is given.
+        """
         declared = self.variables.get(variable)
-        return default if declared is None or declared.latency is None else declared.latency
+        if declared is None or declared.latency is not None:
+            return default if declared is None or declared.latency is None else declared.latency
+        return self._latencies.by_source.get(declared.source or "", default)
+
+    def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
+        """Return the asset with the latencies of sources, by name, for variables without their own."""
+        if not of_sources or not any(variable.source in of_sources for variable in self.variables.values()):
+            return self
+        asset = self.model_copy()
+        asset._latencies = SourceLatencies(of_sources)
+        return asset
 
 
 def in_order(relations: Iterable[Relation]) -> list[Relation]:

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Revision
+from alerting.definitions.sources.source import source_union
 from alerting.kinds.registry import definition_union
 
 Schema = dict[str, Any]
@@ -55,6 +56,12 @@ def mongo_validator() -> Schema:
     schema = json_schema()
     kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
     return {"$jsonSchema": {"bsonType": "object", "oneOf": kinds}}
+
+
+def mongo_source_validator() -> Schema:
+    """Return the validator of sources, made in the same way."""
+    schema = source_union().json_schema(by_alias=True, schema_generator=_Generator)
+    return {"$jsonSchema": {"bsonType": "object", "oneOf": [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]}}
 
 
 def mongo_revision_validator() -> Schema:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
-from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -17,7 +17,7 @@ from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
-from alerting.ports import Files, Progress
+from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
@@ -67,16 +67,29 @@ class Training(Protocol[T_contra]):
 
 
 @dataclass(frozen=True)
+class TrainingSource:
+    """What a training may read: the assets of its definition, and what was known of them at `as_of`."""
+
+    assets: Sequence[Asset]
+    readings: Readings
+    as_of: datetime
+
+
+@dataclass(frozen=True)
 class NormalTime:
-    """Readings to learn from: up to `cutoff`, the training cutoff, and unseen ones after it up to `end`."""
+    """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and (unseen_from, end], which is unseen.
+
+    `unseen_from`: not before the cutoff; None: at the cutoff.
+    """
 
     start: datetime
     cutoff: datetime
     end: datetime
+    unseen_from: datetime | None = None
 
 
 class VerdictInterval(NamedTuple):
-    """An interval that operators have confirmed as trouble, or as a false alarm: an episode, or an instant that they reported."""
+    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a miss that they reported."""
 
     asset: str
     start: datetime
@@ -84,13 +97,14 @@ class VerdictInterval(NamedTuple):
     verdict: Literal["true_alarm", "false_alarm"]
 
 
-def with_confirmed(suppressed: IntervalsByAsset, verdicts: Sequence[VerdictInterval]) -> IntervalsByAsset:
-    """Return suppressed intervals and those of confirmed trouble: neither is normal operation."""
-    found = {asset: [*intervals] for asset, intervals in suppressed.items()}
-    for one in verdicts:
-        if one.verdict == "true_alarm":
-            found.setdefault(one.asset, []).append(SuppressedInterval(one.start, one.end, "confirmed by an operator"))
-    return found
+@dataclass(frozen=True)
+class LearningData:
+    """What a training has read, once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+
+    histories: Sequence[History]
+    suppressed: IntervalsByAsset
+    period: NormalTime
+    verdicts: Sequence[VerdictInterval] = ()
 
 
 @dataclass(frozen=True)
@@ -110,8 +124,9 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on a model without problems to count. `by_person`: it goes into service only if a person approves."""
+    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve."""
 
+    family: str
     decision: PromotionDecision
     by_person: bool
     metrics: Mapping[str, float]
@@ -121,36 +136,18 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone, without problems. It has one candidate."""
+    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition."""
 
-    def period(self, definition: M_contra, histories: Sequence[History], as_of: datetime) -> NormalTime:
-        """Return the time to learn from, and the unseen time after it. Raises UserError without readings."""
+    def period(self, definition: M_contra, source: TrainingSource) -> NormalTime:
+        """Return the times to read. Raises UserError without readings."""
 
-    def estimate(
-        self,
-        definition: M_contra,
-        revision: int,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
-    ) -> Estimated:
-        """Estimate the model from the readings of the period up to its cutoff. Raises UserError if that is not possible.
-
-        `verdicts`: given by operators by then.
-        """
+    def estimate(self, definition: M_contra, revision: int, family: str, data: LearningData) -> Estimated:
+        """Estimate the model of one family up to the cutoff. Raises UserError if that is not possible."""
 
     def compare(
-        self,
-        definition: M_contra,
-        challenger: Any,
-        champion: Any | None,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
+        self, definition: M_contra, data: LearningData, candidates: Mapping[str, Any], champion: Any | None
     ) -> Comparison:
-        """Decide whether the challenger replaces the champion (None: there is none), on unseen time."""
+        """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""

@@ -62,6 +62,16 @@ from alerting.ports.readings import (
     Wanted,
 )
 from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
+from alerting.ports.sources import (
+    Delivered,
+    DeliveryCount,
+    Record,
+    RecordReader,
+    Records,
+    SourceProgress,
+    SourceRevision,
+    Sources,
+)
 from alerting.ports.sweeps import Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
@@ -87,6 +97,7 @@ from alerting.ports.use_cases import (
     RegistryPorts,
     ReportPorts,
     RoutePorts,
+    SourcePorts,
     TrainingLimits,
     TrainingPorts,
     UpkeepPorts,

@@ -22,6 +22,7 @@ from alerting.ports.notifications import Channel, Links, Notifications, Revocati
 from alerting.ports.platform_alerts import Audit, Disk, PlatformAlerts
 from alerting.ports.readings import Readings, ReadingWrites
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.sources import Sources
 from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
 from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
@@ -162,6 +163,14 @@ class IngestionPorts(PlantPorts, WritePorts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourcePorts(IngestionPorts):
+    """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that name none."""
+
+    sources: Sources
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoutePorts:
     """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without their own."""
 
@@ -265,7 +274,7 @@ class ReportPorts(OutcomePorts, MaterialPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpkeepPorts(BacktestPorts, DeliveryPorts):
+class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises alerts about itself. `disks`:

@@ -144,13 +144,19 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
     if not f.evaluated:
         yield "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
-        yield f"Choose a longer period: {len(f.problems)} problems are too few for a conclusion."
+        yield f"Choose a longer period: {_too_few(len(f.problems))} for a conclusion."
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
     if f.horizon_s is None and undetermined:
         yield "Give the definition a problem, or ask operators for verdicts: without either no episode gets an outcome."
     elif undetermined > MANY_UNDETERMINED:
         reason = next(iter(f.undetermined))
         yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: clear these up first."
+
+
+def _too_few(problems: int) -> str:
+    if not problems:
+        return "no problem occurred, which is too little"
+    return "1 problem is too few" if problems == 1 else f"{problems} problems are too few"
 
 
 def _alarms(f: ReportMetrics) -> Iterator[str]:
@@ -161,7 +167,9 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             "check the worst ones below, exclude misleading variables, and retrain."
         )
     if f.missed:
-        missed = "bad units were not found" if f.horizon_s == 0 else "problems came unannounced"
+        few = len(f.problems) == 1
+        found = "bad unit was not found" if few else "bad units were not found"
+        missed = found if f.horizon_s == 0 else f"{'problem' if few else 'problems'} came unannounced"
         yield f"{len(f.missed)} of {len(f.problems)} {missed}: look for common features in the list below."
     late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
     if late:

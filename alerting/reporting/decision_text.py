@@ -123,9 +123,9 @@ def dataset_lines(profile: DatasetProfile) -> list[str]:
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
+    what = "rows, {} labelled as a problem" if profile.columns else "readings"
     return [
-        f"{name}: {part.rows} {'rows' if profile.columns else 'readings'}"
-        f"{f', {part.positives} before a problem' if profile.columns else ''}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
 

@@ -80,7 +80,9 @@ def _drifts(folder: Path) -> dict[str, dict[str, float]]:
         bins = {f"bin_{c}": np.searchsorted(quantile_edges(before[c].to_numpy()), frame[c].to_numpy()) for c in before}
         frame.assign(**bins, bin_product=product[name]).to_csv(folder / f"{name}.csv", index=False)
     peer = _peer(EVIDENTLY, "evidently_drift.py", folder / "before.csv", folder / "now.csv")
-    ours = drift_of_inputs({"x": before.assign(product=product["before"])}, {"x": now.assign(product=product["now"])})
+    at = pd.date_range("2026-01-01", periods=ROWS, freq="1min", tz="UTC")
+    sides = [frame.assign(product=product[name]).set_index(at) for name, frame in (("before", before), ("now", now))]
+    ours = drift_of_inputs({"x": sides[0]}, {"x": sides[1]})
     found = {f"psi {d.variable}": {"ours": d.psi, "peer": peer[f"bin_{d.variable}"]} for d in ours}
     distances = {d.variable: d.wasserstein for d in ours if d.wasserstein is not None}
     return found | {f"wasserstein {name}": {"ours": value, "peer": peer[name]} for name, value in distances.items()}

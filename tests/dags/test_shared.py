@@ -116,7 +116,7 @@ def test_counts_become_numbers():
 def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(monkeypatch, caplog):
     assert (
         dataset_lines(DatasetProfile.model_validate(PROFILE))[0]
-        == "train: 900 rows, 41 before a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
+        == "train: 900 rows, 41 labelled as a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
     )
     summary = CandidateSummary.model_validate(LIGHTGBM)
     assert candidate_line(summary) == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"

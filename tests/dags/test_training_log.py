@@ -60,7 +60,7 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog,
         return result, "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("alerting_tasks"))
 
     run, log = said(training.dataset, NAME)
-    assert "rows," in log and "before a problem" in log
+    assert "rows," in log and "labelled as a problem" in log
     assert f"run {run} in MLflow" in log
     assert "console: https://alerts.plant.example/" in log
 

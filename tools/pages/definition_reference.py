@@ -12,6 +12,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
+from alerting.definitions.sources.source import KINDS
 from alerting.kinds.registry import definition_types
 
 _INTRODUCTION = """# Definition reference
@@ -32,6 +33,9 @@ def reference_page() -> str:
     for kind, model in definition_types().items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
     parts.append(f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}")
+    parts.append("## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n")
+    for kind, source in KINDS.items():
+        parts.append(f"### Source `{kind}`\n\n{_first_line(source)}\n\n{_table(source)}")
     parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")
     return "\n".join(parts)
 

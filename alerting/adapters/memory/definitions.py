@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from copy import deepcopy
 
+from alerting.adapters.memory.sources import MemorySources
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
 from alerting.learning.features.derive import DerivedFeatures
@@ -60,15 +61,19 @@ class MemoryDefinitions:
 class MemoryAssets:
     """Port `Assets`."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: MemorySources | None = None) -> None:
+        """`sources`: whose latencies count for the variables that they deliver."""
+        self._sources = sources or MemorySources()
         self._assets: dict[str, Asset] = {}
         self._types: dict[str, EventType] = {}
 
     def all(self) -> list[Asset]:
-        return [self._assets[name] for name in sorted(self._assets)]
+        latencies = self._sources.latencies()
+        return [self._assets[name].with_latencies(latencies) for name in sorted(self._assets)]
 
     def get(self, name: str) -> Asset | None:
-        return self._assets.get(name)
+        found = self._assets.get(name)
+        return found and found.with_latencies(self._sources.latencies())
 
     def faulty(self) -> dict[str, list[str]]:
         return {}

@@ -18,6 +18,7 @@ from alerting.adapters.memory.operators import (
     MemoryShelves,
 )
 from alerting.adapters.memory.readings import MemoryReadings
+from alerting.adapters.memory.sources import MemorySources
 from alerting.adapters.memory.states import MemoryCheckpoints, MemoryEvaluationPlans, MemoryStates, MemoryUnitOfWork
 from alerting.adapters.platform import Platform
 from alerting.ports import FixedClock
@@ -25,7 +26,8 @@ from alerting.ports import FixedClock
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored as found in past times."""
-    definitions, assets = MemoryDefinitions(), MemoryAssets()
+    sources = MemorySources()
+    definitions, assets = MemoryDefinitions(), MemoryAssets(sources)
     readings = MemoryReadings(assets)
     decisions = MemoryDecisions()
     return Platform(
@@ -52,6 +54,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),
         routes=MemoryRoutes(),
+        sources=sources,
         notifications=MemoryNotifications(),
         revocations=MemoryRevocations(),
         ended_sessions=MemoryEndedSessions(),

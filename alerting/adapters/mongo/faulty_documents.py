@@ -6,9 +6,10 @@ from typing import Any
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
-from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, ROUTES, SHELVES
+from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, ROUTES, SHELVES, SOURCES
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route
+from alerting.definitions.sources.source import parse_source
 from alerting.ports import FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
@@ -16,6 +17,7 @@ _PARSERS: dict[str, Callable[[Document], Any]] = {
     EVENT_TYPES: parse_event_type,
     ROUTES: parse_route,
     SHELVES: parse_shelf,
+    SOURCES: parse_source,
 }
 _NOT_ENDED: Document = {"$or": [{"force_key": {"$exists": True}}, {"ended_at": None}]}
 

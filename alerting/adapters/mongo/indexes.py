@@ -8,7 +8,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from alerting.adapters.mongo.documents import Document
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.routes import Route
-from alerting.kinds.schema import mongo_model_validator, mongo_revision_validator, mongo_validator
+from alerting.kinds.schema import mongo_model_validator, mongo_revision_validator, mongo_source_validator, mongo_validator
 
 DEFINITIONS = "alert_definitions"
 REVISIONS = "definition_revisions"
@@ -16,6 +16,10 @@ FAULTS = "definition_faults"
 DERIVED_FEATURES = "derived_features"
 ASSETS = "assets"
 EVENT_TYPES = "event_types"
+SOURCES = "sources"
+SOURCE_REVISIONS = "source_revisions"
+SOURCE_PROGRESS = "source_progress"
+DELIVERY_ANSWERS = "delivery_answers"
 READINGS = "readings"
 EVENTS = "events"
 STATES = "evaluation_shards"
@@ -46,6 +50,7 @@ LINES = "demo_lines"
 SCHEMA = "schema"
 OVER_UNACKNOWLEDGED: Document = {"condition": "closed", "acknowledged": None, "backfilled": False, "withdrawn": False}
 OVER_UNACKNOWLEDGED_INDEX = "over_unacknowledged"
+_A_DAY = 86_400  # s
 
 
 def _unique(*fields: str, sparse: bool = False) -> IndexModel:
@@ -61,6 +66,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     REVISIONS: [_unique("name", "number")],
     ASSETS: [_unique("name")],
     EVENT_TYPES: [_unique("name")],
+    SOURCES: [_unique("name")],
+    SOURCE_REVISIONS: [_unique("name", "number")],
+    SOURCE_PROGRESS: [],
+    DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
     EVENTS: [
         _unique("asset", "type", "start"),
@@ -141,5 +150,6 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     ASSETS: partial(mongo_model_validator, Asset),
     EVENT_TYPES: partial(mongo_model_validator, EventType),
     ROUTES: partial(mongo_model_validator, Route),
+    SOURCES: mongo_source_validator,
 }
 """The function that makes the validator of each collection that people may edit."""

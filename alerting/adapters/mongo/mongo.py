@@ -12,6 +12,7 @@ from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
+from alerting.adapters.mongo.definitions.sources import MongoSources
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
@@ -81,6 +82,7 @@ class MongoStores:
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)
         self.routes: ports.Routes = MongoRoutes(database)
+        self.sources: ports.Sources = MongoSources(database)
         self.notifications: ports.Notifications = MongoNotifications(database)
         self.revocations: ports.Revocations = MongoRevocations(database)
         self.ended_sessions: ports.EndedSessions = MongoEndedSessions(database)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 
 from alerting.console.api.api import MAY_NAME_NOTHING
+from alerting.console.api.ingest_api import BODIES
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
@@ -24,7 +25,7 @@ _DESCRIPTIONS = {
     411: "The body came without its length.",
     413: "The body is too large.",
     422: "A parameter or the body has a fault; the detail names the fault and its place.",
-    429: "This address sent too many wrong tokens.",
+    429: "This address sent too many wrong tokens, or too many deliveries are being stored at once.",
     431: "Address and headers are too large.",
     500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",
@@ -62,6 +63,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
+    schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
     for route in _operations(app.routes):
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]

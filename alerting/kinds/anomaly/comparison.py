@@ -1,6 +1,6 @@
 """Challenger or champion: problems where there are some, false alarms on unseen normal time, and synthetic anomalies there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
-from alerting.kinds.training import Comparison, NormalTime, VerdictInterval
+from alerting.kinds.training import Comparison, LearningData
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import Floats
-from alerting.learning.selection.promotion import IntervalsByAsset, PromotionDecision
+from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
@@ -48,30 +48,25 @@ class Evidence(NamedTuple):
 
 
 def compare_models(
-    definition: AnomalyDefinition,
-    challenger: AnomalyModel,
-    champion: AnomalyModel | None,
-    histories: Sequence[History],
-    suppressed: IntervalsByAsset,
-    verdicts: Sequence[VerdictInterval],
-    period: NormalTime,
+    definition: AnomalyDefinition, data: LearningData, family: str, challenger: AnomalyModel, champion: AnomalyModel | None
 ) -> Comparison:
     """Decide on time after the cutoffs of both. Without evidence a person decides."""
-    start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
-    new = _evidence(definition, challenger, histories, suppressed, verdicts, start, period.end)
-    old = None if champion is None else _evidence(definition, champion, histories, suppressed, verdicts, start, period.end)
+    period = data.period
+    start = max([period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])])
+    new = _evidence(definition, challenger, data, start)
+    old = None if champion is None else _evidence(definition, champion, data, start)
     compared = [*_rows(new, old)]
     evidence = {"compared": compared, **new._asdict()}
     metrics = {"unseen normal weeks": new.weeks, "false alarms": float(new.false_alarms), "false alarms allowed": new.allowed}
     if champion is not None and champion.hash == challenger.hash:
-        return Comparison(PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
+        return Comparison(family, PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
     counted = _sentence(new, old)
     verdict = _decide(new, old)
     if verdict:
         reason = f"{counted} {verdict} It goes into service only if a person approves."
-        return Comparison(PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
+        return Comparison(family, PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
     how = "" if new.problems else " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
-    return Comparison(PromotionDecision("promote", True, False, counted + how, evidence), False, metrics)
+    return Comparison(family, PromotionDecision("promote", True, False, counted + how, evidence), False, metrics)
 
 
 def _decide(new: Evidence, old: Evidence | None) -> str:
@@ -93,8 +88,8 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
     problems = f"{new.found} of {new.problems} problems found" if new.problems else "no problem to find"
     beside = "" if old is None else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
     return (
-        f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, {new.allowed:.2g} allowed; {problems}; "
-        f"{new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
+        f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, {new.allowed:.2g} allowed; "
+        f"{problems}; {new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
     )
 
 
@@ -110,21 +105,13 @@ def _texts(one: Evidence) -> tuple[str, str, str, str]:
     return str(one.false_alarms), f"{one.allowed:.2g}", problems, f"{one.synthetic} of {one.injected}"
 
 
-def _evidence(
-    definition: AnomalyDefinition,
-    model: AnomalyModel,
-    histories: Sequence[History],
-    suppressed: IntervalsByAsset,
-    verdicts: Sequence[VerdictInterval],
-    start: datetime,
-    end: datetime,
-) -> Evidence:
+def _evidence(definition: AnomalyDefinition, model: AnomalyModel, data: LearningData, start: datetime) -> Evidence:
     parts = []
-    for history in histories:
-        name, fitted = history.asset.name, model.detectors.get(history.asset.name)
+    for history in data.histories:
+        fitted = model.detectors.get(history.asset.name)
         if fitted is not None:
-            rows = rows_of(definition, fitted.plan, history, suppressed.get(name, ()), verdicts, start, end)
-            parts.append(_of_asset(definition, fitted, history, rows, to_millis(start), to_millis(end)))
+            rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
+            parts.append(_of_asset(definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)))
     if not parts:
         return Evidence(0, 0.0, 0.0, 0, 0, 0, 0)
     return Evidence(*(sum(values) for values in zip(*parts, strict=True)))

@@ -1,6 +1,6 @@
 """The rows of normal operation of one asset: all but problems, suppressed times, confirmed episodes, and their surroundings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from alerting.detection.problems import BoolArray, find_problems
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
-from alerting.kinds.training import VerdictInterval
+from alerting.kinds.training import LearningData, VerdictInterval
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.trained import Floats
@@ -74,8 +74,7 @@ def rows_of(
     definition: AnomalyDefinition,
     plan: FeaturePlan,
     history: History,
-    suppressed: Sequence[SuppressedInterval],
-    verdicts: Sequence[VerdictInterval],
+    data: LearningData,
     start: datetime,
     end: datetime,
 ) -> NormalRows:
@@ -84,11 +83,11 @@ def rows_of(
     matrix = build_features(plan, history, at).to_numpy(np.float64)
     groups = [list(range(block.start, block.stop)) for block in plan.number_blocks.values()]
     known = known_variables(matrix, groups) * 2 >= len(groups)
-    of_asset = [verdict for verdict in verdicts if verdict.asset == history.asset.name]
+    of_asset = [verdict for verdict in data.verdicts if verdict.asset == history.asset.name]
     problems = _problems(definition, history, [v for v in of_asset if v.verdict == "true_alarm"])
     around, window = duration_millis(definition.surroundings), plan.longest_window_ms
     in_problem = _touches(problems, at, around, window)
-    muted = [(to_millis(one.start), to_millis(one.end)) for one in suppressed]
+    muted = [(to_millis(one.start), to_millis(one.end)) for one in data.suppressed.get(history.asset.name, ())]
     in_muted = _touches(muted, at, around, window)
     confirmed = is_covered([SuppressedInterval(v.start, v.end, "") for v in of_asset if v.verdict == "false_alarm"], at)
     normal = known & ~in_problem & ~in_muted

@@ -1,63 +1,54 @@
 """Learn a detector of anomalies from normal operation, and compare it with the one in service on unseen time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import Dates
 from alerting.detection.anomalies.fitting import fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
-from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.anomaly.comparison import compare_models
-from alerting.kinds.anomaly.definition import DETECTOR, AnomalyDefinition
+from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, to_files
 from alerting.kinds.anomaly.normal_time import NormalRows, describe_plan, plan_of, rows_of
 from alerting.kinds.anomaly.selection import Tried, choose_setting
-from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime, VerdictInterval
+from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
 LEAST_ROWS = 100
 _SEEN = 0.8  # of a normal history without dates; the rest counts false alarms
 _SHOWN = 5
+_UNSEEN = timedelta(days=28)  # after a history with dates: the newest time that counts false alarms
+_MOMENT = timedelta(milliseconds=1)
 
 
 class AnomalyTraining:
     """Detectors of what is unlike normal operation."""
 
-    def period(self, definition: AnomalyDefinition, histories: Sequence[History], as_of: datetime) -> NormalTime:
-        spans = [millis(pd.DatetimeIndex(h.readings.index)) for h in histories if len(h.readings)]
-        spans = [ts[ts <= to_millis(as_of)] for ts in spans]
-        spans = [ts for ts in spans if len(ts)]
-        if not spans:
-            names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+    def period(self, definition: AnomalyDefinition, source: TrainingSource) -> NormalTime:
+        spans = [span for asset in source.assets if (span := source.readings.span(asset.name)) is not None]
+        last = min(max((span[1] for span in spans), default=source.as_of), source.as_of)
+        first = min((span[0] for span in spans), default=last) - _MOMENT
+        if not spans or first >= last:
+            names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
             raise UserError(f"{definition.name}: no readings of {names}; import readings, or check assets and include")
-        first, last = from_millis(int(min(ts[0] for ts in spans)) - 1), from_millis(int(max(ts[-1] for ts in spans)))
         if isinstance(definition.normal, Dates):
             cutoff = min(definition.normal.end or last, last)
-            return NormalTime(definition.normal.start, cutoff, max(last, cutoff))
+            return NormalTime(definition.normal.start, cutoff, max(last, cutoff), max(cutoff, last - _UNSEEN))
         start = max(first, last - definition.normal)
         return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
 
-    def estimate(
-        self,
-        definition: AnomalyDefinition,
-        revision: int,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
-    ) -> Estimated:
+    def estimate(self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData) -> Estimated:
+        period = data.period
         detectors, notes, without = dict[str, FittedDetector](), list[str](), list[str]()
         left_out, used, best = dict[str, int](), 0, list[Tried]()
-        for history in histories:
+        for history in data.histories:
             name = history.asset.name
-            learned = _learn(definition, history, suppressed.get(name, ()), verdicts, period)
+            learned = _learn(definition, history, data)
             if learned is None:
                 without.append(name)
                 continue
@@ -73,7 +64,7 @@ class AnomalyTraining:
                 "import readings"
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
-        model = AnomalyModel(DETECTOR, revision, period.cutoff, detectors)
+        model = AnomalyModel(family, revision, period.cutoff, detectors)
         params: dict[str, Any] = {f"detector {name}": one.setting.describe() for name, one in zip(detectors, best, strict=True)}
         metrics = {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()}
         return Estimated(model, used, left_out, tuple(notes), params, metrics)
@@ -81,31 +72,25 @@ class AnomalyTraining:
     def compare(
         self,
         definition: AnomalyDefinition,
-        challenger: AnomalyModel,
+        data: LearningData,
+        candidates: Mapping[str, AnomalyModel],
         champion: AnomalyModel | None,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
     ) -> Comparison:
-        return compare_models(definition, challenger, champion, histories, suppressed, verdicts, period)
+        [(family, challenger)] = candidates.items()
+        return compare_models(definition, data, family, challenger, champion)
 
     save = staticmethod(to_files)
 
 
 def _learn(
-    definition: AnomalyDefinition,
-    history: History,
-    suppressed: Sequence[SuppressedInterval],
-    verdicts: Sequence[VerdictInterval],
-    period: NormalTime,
+    definition: AnomalyDefinition, history: History, data: LearningData
 ) -> tuple[FittedDetector, Tried, Mapping[str, int], int] | None:
     """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used; None with too few rows."""
-    view = point_in_time_view(history, to_millis(period.cutoff))
+    period, view = data.period, point_in_time_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
     if plan is None:
         return None
-    rows = rows_of(definition, plan, view, suppressed, verdicts, period.start, period.cutoff)
+    rows = rows_of(definition, plan, view, data, period.start, period.cutoff)
     at, matrix = rows.at[rows.normal], rows.matrix[rows.normal]
     if len(at) < LEAST_ROWS:
         return None

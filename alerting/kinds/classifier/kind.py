@@ -1,63 +1,19 @@
 """Kind `classifier`: a trained model predicts the problem."""
 
-from datetime import datetime
-from typing import Literal
-
-import numpy as np
-
-from alerting.alarm_kpis.intervals import merge
-from alerting.definitions.assets import Asset
-from alerting.detection.problems import find_occurrences, predicts
-from alerting.episodes.episode import Episode
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.kinds.classifier.evaluate import evaluate_part, explain_raise
-from alerting.kinds.classifier.why import explain_instant
-from alerting.kinds.kind import Charted, Gap, Inputs, TrainedKind
+from alerting.kinds.kind import TrainedKind
+from alerting.kinds.prediction_kind import PredictionKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
-from alerting.readings.history import History, from_millis, to_millis
-from alerting.reporting.figures.episode_chart import Level, problem_levels
 
 
-class ClassifierKind:
+class ClassifierKind(PredictionKind):
     """A trained model that predicts whether the problem occurs within the horizon."""
-
-    evaluate = staticmethod(evaluate_part)
-    explain = staticmethod(explain_raise)
-    why = staticmethod(explain_instant)
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
 
         return model_from_files(files)
-
-    def inputs(self, definition: ClassifierDefinition, asset: Asset) -> Inputs:
-        return Inputs()
-
-    def outcome(self, definition: ClassifierDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return predicts(definition, asset)
-
-    def chart(self, definition: ClassifierDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variable of the problem; for a predicted event the variable that contributed most."""
-        strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
-        if definition.problem.variable is not None or strongest is None:
-            variable = definition.problem.variable
-            return Charted(variable, problem_levels(definition.problem), scored=True)
-        usual: tuple[Level, ...] = (Level(float(strongest.usual), "usual"),) if isinstance(strongest.usual, int | float) else ()
-        if strongest.usual_low is not None and strongest.usual_high is not None:
-            usual = (Level(strongest.usual_low, "usual from"), Level(strongest.usual_high, "usual to"))
-        return Charted(strongest.variable, usual, scored=True)
-
-    def data_gaps(self, definition: ClassifierDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
-        """Return the times that do not count, and the time after the last reading."""
-        last = history.readings.index[-1].to_pydatetime()
-        gaps = [(max(last, start), end)] if last < end else []
-        if predicts(definition, history.asset) == "onset":
-            problems = find_occurrences(definition, history)
-            of, latest = problems.lasted, to_millis(end)
-            known, recovered = problems.known_at[of], np.minimum(problems.recovered_at[of], latest)
-            gaps += [(from_millis(a), from_millis(b)) for a, b in zip(known.tolist(), recovered.tolist(), strict=True) if a < b]
-        return tuple(merge(gaps, start, end))
 
 
 KIND: TrainedKind[ClassifierDefinition] = ClassifierKind()

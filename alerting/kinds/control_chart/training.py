@@ -1,11 +1,12 @@
 """Phase I of a control chart: limits estimated from a normal period, and compared with those in service on unseen time."""
 
 import math
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.stats import poisson
 
@@ -24,87 +25,85 @@ from alerting.detection.control_charts.run_length import (
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.training import Comparison, Estimated, Estimation, NormalTime, VerdictInterval, with_confirmed
-from alerting.learning.selection.promotion import IntervalsByAsset, PromotionDecision
+from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
+from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
 _LEAST_RUN_LENGTH = 370.0
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_EVER = datetime.min.replace(tzinfo=UTC)
+_MOMENT = timedelta(milliseconds=1)
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING, _SHIFT = 0.1, 1.0
 
 
+class Series(NamedTuple):
+    """Readings of one asset: instants (ms), increasing, and values."""
+
+    at: Millis
+    values: npt.NDArray[np.float64]
+
+
 class ControlChartTraining:
     """Limits of control charts."""
 
-    def period(self, definition: ControlChartDefinition, histories: Sequence[History], as_of: datetime) -> NormalTime:
-        known = [_known_values(definition, history, as_of) for history in histories]
-        instants = [at for of_asset in known for at in (of_asset[0][:1], of_asset[0][-1:]) if len(at)]
-        if not instants:
-            names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+    def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
+        last = max(_newest(definition, source), default=None)
+        if last is None:
+            names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
             raise UserError(
                 f"{definition.name}: no readings of {definition.variable} on {names}; import readings, or check assets"
             )
-        first = from_millis(int(min(at[0] for at in instants)) - 1)
-        last = min(as_of, from_millis(int(max(at[0] for at in instants))))
         if isinstance(definition.normal, Dates):
             cutoff = min(definition.normal.end or last, last)
-            return NormalTime(definition.normal.start, cutoff, max(last, cutoff))
+            return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
+        spans = (source.readings.span(asset.name) for asset in source.assets)
+        first = min(span[0] for span in spans if span is not None) - _MOMENT
         start = max(first, last - definition.normal)
         return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
 
-    def estimate(
-        self,
-        definition: ControlChartDefinition,
-        revision: int,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
-    ) -> Estimated:
-        suppressed = with_confirmed(suppressed, verdicts)
+    def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData) -> Estimated:
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
-        for history in histories:
-            fitted = _fit(definition, history, suppressed, period)
+        for history in data.histories:
+            asset = history.asset.name
+            fitted = _fit(definition, _readings(definition, history, data, data.period.start, data.period.cutoff))
             if fitted is None:
-                without.append(history.asset.name)
+                without.append(asset)
                 continue
-            charts[history.asset.name] = fitted
-            notes += fitted.describe(history.asset.name)
+            charts[asset] = fitted
+            notes += fitted.describe(asset)
         if not charts:
             raise UserError(
                 f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable readings of {definition.variable} "
-                f"from {period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
+                f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
                 "choose another normal period, or import readings"
             )
         notes += [f"{name}: too few readings, or they do not vary; it has no limits" for name in without]
-        model = ControlChartModel(definition.chart, revision, period.cutoff, charts)
+        model = ControlChartModel(family, revision, data.period.cutoff, charts)
         used = sum(fitted.used for fitted in charts.values())
         left_out = {
             "out of control": sum(stretch.readings for fitted in charts.values() for stretch in fitted.left_out),
             "far from the others": sum(fitted.outliers for fitted in charts.values()),
         }
-        params: dict[str, Any] = {"chart": definition.chart, "average_run_length": max(f.run_length for f in charts.values())}
+        params: dict[str, Any] = {"chart": family, "average_run_length": max(f.run_length for f in charts.values())}
         metrics = {f"limit {name}": fitted.chart.limit for name, fitted in charts.items()}
         return Estimated(model, used, left_out, tuple(notes), params, metrics)
 
     def compare(
         self,
         definition: ControlChartDefinition,
-        challenger: ControlChartModel,
+        data: LearningData,
+        candidates: Mapping[str, ControlChartModel],
         champion: ControlChartModel | None,
-        histories: Sequence[History],
-        suppressed: IntervalsByAsset,
-        verdicts: Sequence[VerdictInterval],
-        period: NormalTime,
     ) -> Comparison:
-        suppressed = with_confirmed(suppressed, verdicts)
-        new = _count_signals(definition, challenger, histories, suppressed, period)
-        old = None if champion is None else _count_signals(definition, champion, histories, suppressed, period)
+        [(family, challenger)] = candidates.items()
+        new = _count_signals(definition, challenger, data)
+        old = None if champion is None else _count_signals(definition, champion, data)
         moved = [] if champion is None else [*_moved(challenger, champion)]
         evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
@@ -114,44 +113,40 @@ class ControlChartTraining:
             else "There is no unseen time yet on which its false alarms could be counted."
         )
         if champion is not None and champion.hash == challenger.hash:
-            return Comparison(PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, metrics)
-        if moved:
+            decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
+        elif moved:
             reason = f"{'; '.join(moved)}. The newly estimated limits go into service only if a person approves. {found}"
-            return Comparison(PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
-        if new.is_too_many:
+            decision = PromotionDecision("provisional", True, True, reason, evidence)
+        elif new.is_too_many:
             reason = f"{found} These are too many, so it goes into service only if a person approves."
-            return Comparison(PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
-        if not new.points:
-            return Comparison(PromotionDecision("provisional", True, True, found, evidence), False, metrics)
-        return Comparison(PromotionDecision("promote", True, False, found, evidence), False, metrics)
+            decision = PromotionDecision("provisional", True, True, reason, evidence)
+        else:
+            decision = PromotionDecision("promote" if new.points else "provisional", True, not new.points, found, evidence)
+        return Comparison(family, decision, decision.promote and (bool(moved) or new.is_too_many), metrics)
 
     save = staticmethod(to_files)
 
 
-def _known_values(definition: ControlChartDefinition, history: History, as_of: datetime) -> tuple[Any, Any]:
-    """Return instants (ms) and values of the readings known at as_of, in which every value is possible."""
+def _newest(definition: ControlChartDefinition, source: TrainingSource) -> Iterator[datetime]:
+    """Yield the instant of the newest known reading of each asset that has one."""
+    for asset in source.assets:
+        if definition.variable in asset.variables:
+            found = source.readings.newest(asset, {definition.variable: _EVER}, source.as_of - definition.delay(asset))
+            yield from (from_millis(int(at)) for at in millis(pd.DatetimeIndex(found.index)))
+
+
+def _readings(definition: ControlChartDefinition, history: History, data: LearningData, start: datetime, end: datetime) -> Series:
+    """Return the possible values in (start, end], without those of suppressed times."""
     if definition.variable not in history.readings:
-        return np.empty(0, np.int64), np.empty(0)
+        return Series(np.empty(0, np.int64), np.empty(0))
     at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(np.float64)
-    known = present(history, definition.variable) & (at <= to_millis(as_of - history.delay(definition.variable)))
-    return at[known], values[known]
+    used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
+    used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
+    return Series(at[used], values[used])
 
 
-def _readings(
-    definition: ControlChartDefinition, history: History, suppressed: IntervalsByAsset, start: datetime, end: datetime
-) -> tuple[Any, Any]:
-    """Return instants (ms) and values in (start, end], without those of suppressed times."""
-    at, values = _known_values(definition, history, end + history.delay(definition.variable))
-    inside = (at > to_millis(start)) & (at <= to_millis(end))
-    at, values = at[inside], values[inside]
-    free = ~is_covered(suppressed.get(history.asset.name, ()), at)
-    return at[free], values[free]
-
-
-def _fit(
-    definition: ControlChartDefinition, history: History, suppressed: IntervalsByAsset, period: NormalTime
-) -> FittedChart | None:
-    at, values = _readings(definition, history, suppressed, period.start, period.cutoff)
+def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | None:
+    at, values = normal
     if len(at) < LEAST_POINTS:
         return None
     interval = max(1, int(np.median(np.diff(at))))
@@ -226,21 +221,15 @@ class _Signals(NamedTuple):
         return self.points > 0 and float(poisson.sf(self.signals - 1, self.expected)) < _TOO_MANY
 
 
-def _count_signals(
-    definition: ControlChartDefinition,
-    model: ControlChartModel,
-    histories: Sequence[History],
-    suppressed: IntervalsByAsset,
-    period: NormalTime,
-) -> _Signals:
+def _count_signals(definition: ControlChartDefinition, model: ControlChartModel, data: LearningData) -> _Signals:
     """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
     signals, points, expected = 0, 0, 0.0
-    start = max(period.cutoff, model.training_cutoff)
-    for history in histories:
+    start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
+    for history in data.histories:
         fitted = model.charts.get(history.asset.name)
         if fitted is None:
             continue
-        charted = [*_charted(definition, fitted, *_readings(definition, history, suppressed, start, period.end))]
+        charted = [*_charted(definition, fitted, _readings(definition, history, data, start, data.period.end))]
         clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
         for point in charted:
             if point.signals:
@@ -251,10 +240,10 @@ def _count_signals(
     return _Signals(signals, points, expected)
 
 
-def _charted(definition: ControlChartDefinition, fitted: FittedChart, at: Any, values: Any) -> Iterator[Point]:
+def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Series) -> Iterator[Point]:
     state, before = ChartState(), None
     gap = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
-    for t, value in zip(at.tolist(), values.tolist(), strict=True):
+    for t, value in zip(series.at.tolist(), series.values.tolist(), strict=True):
         if before is not None and t - before > gap:
             state.break_off()
         before = t

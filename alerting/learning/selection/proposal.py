@@ -6,7 +6,7 @@ This module needs no library of frames or models: DAG files and commands import 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from alerting.definitions.faults import UserError
 from alerting.learning.data.findings import Finding
@@ -103,15 +103,15 @@ class Proposal(_Frozen):
     reason: str
     challenger_version: int | None
     champion_version: int | None
-    refreshed_version: int | None
-    leaderboard: tuple[CandidateSummary, ...]
-    test: Mapping[str, Any]
+    refreshed_version: int | None = None
+    leaderboard: tuple[CandidateSummary, ...] = ()
+    test: Mapping[str, Any] = Field(default_factory=dict)
     evidence: Mapping[str, Any]
-    importance: Mapping[str, float]
+    importance: Mapping[str, float] = Field(default_factory=dict)
     dataset: DatasetProfile
-    findings: tuple[Finding, ...]
-    answers: str
-    answers_difference: str
+    findings: tuple[Finding, ...] = ()
+    answers: str = ""
+    answers_difference: str = ""
 
     def to_json(self) -> bytes:
         """Return the proposal as its file."""

@@ -1,13 +1,13 @@
 """Drift of inputs: how far the values of a period are from those of the model's training.
 
 Population stability index (PSI) over ten bins between fixed quantiles of the reference (Siddiqi 2006), and the Wasserstein
-distance in standard deviations of the reference, as Evidently computes it. Categories are their own bins.
+distance in standard deviations of the reference, as Evidently computes it. Categories are their own bins. A drift is called one
+only where the index or the distance is larger than chance makes it, given how slowly the variable changes (`chance`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,22 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from alerting.learning.features.moments import Floats
+from alerting.reporting.definition.chance import measure_correlation, psi, psi_by_chance, wasserstein_by_chance
 
 BINS = 10
 CLEAR = 0.25  # of the PSI (Siddiqi 2006): from here on the distribution is another one
 SLIGHT = 0.1  # from here on it has moved
 LEAST_VALUES = 100
-_EMPTY = 1e-4  # share of an empty bin, as in Evidently
 OTHER = "other"
+Bins = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Drift:
     """Drift of one variable. `labels`: bins; `reference`, `current`: their shares. `wasserstein`: None for categories.
 
-    `missing_before`, `missing`: share of samples without a value.
+    `missing_before`, `missing`: share of samples without a value. `independent`: number of independent values that those of the
+    period are worth; `psi_by_chance`, `wasserstein_by_chance`: what so many exceed once in a hundred times by chance.
     """
 
     variable: str
@@ -41,16 +43,30 @@ class Drift:
     missing: float
     reference_values: int
     values: int
+    independent: float
+    psi_by_chance: float
+    wasserstein_by_chance: float | None
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """Return whether the distributions differ by more than the slowness of the variable explains."""
+        distance, usual = self.wasserstein, self.wasserstein_by_chance
+        return self.psi > self.psi_by_chance or (distance is not None and usual is not None and distance > usual)
 
     @property
     def is_clear(self) -> bool:
         """Return whether the distribution is clearly another one."""
-        return self.psi >= CLEAR
+        return self.psi >= CLEAR and self.is_beyond_chance
 
     @property
     def is_slight(self) -> bool:
         """Return whether the distribution has moved, but not clearly."""
-        return SLIGHT <= self.psi < CLEAR
+        return SLIGHT <= self.psi < CLEAR and self.is_beyond_chance
+
+    @property
+    def is_slow(self) -> bool:
+        """Return whether the distribution differs, but no more than chance explains: the variable changes slowly."""
+        return self.psi >= CLEAR and not self.is_beyond_chance
 
 
 def drift_of_inputs(reference: Mapping[str, pd.DataFrame], current: Mapping[str, pd.DataFrame]) -> tuple[Drift, ...]:
@@ -61,29 +77,29 @@ def drift_of_inputs(reference: Mapping[str, pd.DataFrame], current: Mapping[str,
     """
     assets = [a for a in reference if a in current and len(reference[a]) and len(current[a])]
     names = sorted({str(n) for a in assets for n in reference[a].columns} & {str(n) for a in assets for n in current[a].columns})
-    found = [_drift(name, _column(reference, assets, name), _column(current, assets, name)) for name in names]
+    found = [_drift(name, _columns(reference, assets, name), _columns(current, assets, name)) for name in names]
     return tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.psi, d.variable)))
 
 
-def _column(frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str) -> pd.Series:
-    return pd.concat([frames[a][name] for a in assets if name in frames[a]], ignore_index=True)
+def _columns(frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str) -> dict[str, pd.Series]:
+    return {a: frames[a][name] for a in assets if name in frames[a]}
 
 
-def _drift(name: str, reference: pd.Series, current: pd.Series) -> Drift | None:
+def _drift(name: str, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series]) -> Drift | None:
+    reference, current = (pd.concat(list(columns.values())) for columns in (references, currents))
     before, now = reference.dropna(), current.dropna()
     if min(len(before), len(now)) < LEAST_VALUES:
         return None
-    distance: float | None = None
-    if not (is_numeric_dtype(before) and is_numeric_dtype(now)):
-        labels, shares = _category_shares(before.astype(str), now.astype(str))
-    else:
-        old, new = before.to_numpy(np.float64), now.to_numpy(np.float64)
-        labels, shares = _number_shares(old, new)
-        distance = standardised_wasserstein(old, new)
+    are_numbers = is_numeric_dtype(before) and is_numeric_dtype(now)
+    old, new = (side.to_numpy(np.float64) if are_numbers else np.array([]) for side in (before, now))
+    labels, bins = _number_bins(old, new) if are_numbers else _category_bins(before.astype(str), now.astype(str))
+    shares = [np.bincount(side, minlength=len(labels)) / len(side) for side in bins]
+    index = float(psi(*shares))
+    known, independent = _independent_values(before, bins[0], references, currents, are_numbers)
     return Drift(
         variable=name,
-        psi=psi(*shares),
-        wasserstein=distance,
+        psi=index,
+        wasserstein=standardised_wasserstein(old, new) if are_numbers else None,
         labels=labels,
         reference=tuple(shares[0].tolist()),
         current=tuple(shares[1].tolist()),
@@ -91,13 +107,39 @@ def _drift(name: str, reference: pd.Series, current: pd.Series) -> Drift | None:
         missing=1 - len(now) / len(current),
         reference_values=len(before),
         values=len(now),
+        independent=independent,
+        psi_by_chance=psi_by_chance(shares[0], known, independent),
+        wasserstein_by_chance=wasserstein_by_chance(old, known, independent) if are_numbers else None,
     )
 
 
-def psi(reference: Floats, current: Floats) -> float:
-    """Return the population stability index of shares by bin; an empty bin counts as 0.01 %."""
-    old, new = (np.where(shares == 0, _EMPTY, shares) for shares in (reference, current))
-    return float(np.sum((new - old) * np.log(new / old)))
+def _independent_values(
+    before: pd.Series, bins: Bins, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series], are_numbers: bool
+) -> tuple[float, float]:
+    """Return how many independent values those of the reference, and those of the period, are worth: of all assets together.
+
+    `before`: the values of the reference, asset after asset, and their bins.
+    """
+    known = independent = 0.0
+    ends = np.cumsum([int(column.notna().sum()) for column in references.values()])
+    for (asset, column), end in zip(references.items(), ends, strict=True):
+        current = currents.get(asset)
+        own = slice(end - int(column.notna().sum()), end)
+        seconds = _seconds(before.index[own])
+        correlation = measure_correlation(seconds, bins[own], are_numbers) if len(seconds) else None
+        values = int(current.notna().sum()) if current is not None else 0
+        if correlation is None:
+            known, independent = known + len(seconds), independent + values
+            continue
+        known += min(correlation.independent_in_sample(seconds[-1] - seconds[0]), len(seconds))
+        if current is not None and values > 1:
+            at = _seconds(current.dropna().index)
+            independent += min(correlation.independent_within(max(at[-1] - at[0], 1.0)), values)
+    return known, independent
+
+
+def _seconds(index: pd.Index) -> Floats:
+    return pd.DatetimeIndex(index).as_unit("ms").asi8 / 1000.0
 
 
 def standardised_wasserstein(reference: Floats, current: Floats) -> float:
@@ -112,27 +154,19 @@ def quantile_edges(reference: Floats) -> Floats:
     return np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
-def _number_shares(reference: Floats, current: Floats) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
+def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
+    """Return the names of the bins, and the bin of each value on both sides."""
     edges = quantile_edges(reference)
     texts = [f"{edge:.4g}" for edge in edges]
     labels = (f"up to {texts[0]}", *(f"{a} to {b}" for a, b in pairwise(texts)), f"above {texts[-1]}")
-    return labels, (
-        _shares(np.searchsorted(edges, reference), len(labels)),
-        _shares(np.searchsorted(edges, current), len(labels)),
-    )
-
-
-def _category_shares(reference: pd.Series, current: pd.Series) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
-    """Return the shares of the most frequent reference categories, of the other ones together, and of those new in `current`."""
-    named = reference.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index[: BINS - 1]
-    labels = (*(str(name) for name in named), OTHER)
-    index = {name: i for i, name in enumerate(labels[:-1])}
-    both = (s.map(index).fillna(len(index)).to_numpy(np.int64) for s in (reference, current))
-    old, new = (_shares(bins, len(labels)) for bins in both)
-    if old[-1] == 0 and new[-1] == 0:
-        return labels[:-1], (old[:-1], new[:-1])
+    old, new = (np.asarray(np.searchsorted(edges, side), np.int64) for side in (reference, current))
     return labels, (old, new)
 
 
-def _shares(bins: npt.NDArray[np.integer[Any]], number: int) -> Floats:
-    return np.bincount(bins, minlength=number) / len(bins)
+def _category_bins(reference: pd.Series, current: pd.Series) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
+    """Return the most frequent reference categories and one for all other ones, and the bin of each value on both sides."""
+    named = reference.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index[: BINS - 1]
+    index = {str(name): i for i, name in enumerate(named)}
+    old, new = (np.asarray(s.map(index).fillna(len(index)), np.int64) for s in (reference, current))
+    has_others = max(old.max(), new.max()) == len(index)
+    return (*index, OTHER) if has_others else tuple(index), (old, new)

@@ -139,7 +139,7 @@ def _calibration_error(mature: pd.DataFrame) -> float | None:
 
 def _doubt(rows: int, mature: int, error: float | None) -> str:
     if rows < LEAST_SCORES:
-        return f"only {rows} scores wait for their outcome"
+        return "only 1 score waits for its outcome" if rows == 1 else f"only {rows} scores wait for their outcome"
     if error is None or mature < LEAST_SCORES:
         return "no calibration can be measured: too few scores of this period have an outcome"
     if error > WELL_CALIBRATED:

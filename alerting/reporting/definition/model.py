@@ -51,6 +51,11 @@ class ModelMetrics:
         return tuple(d.variable for d in self.drift if d.is_clear)
 
     @property
+    def slow(self) -> tuple[str, ...]:
+        """Return the variables that differ from the training, but no more than chance explains."""
+        return tuple(d.variable for d in self.drift if d.is_slow)
+
+    @property
     def worse_than_promotion(self) -> str:
         """Return the metric that is clearly worse than at the promotion; empty if none is."""
         return next((c.metric for c in self.came_true if c.is_worse), "")

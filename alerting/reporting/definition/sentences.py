@@ -47,21 +47,27 @@ def _problems(m: ReportMetrics) -> str:
     if not total:
         return "No problem occurred while the alert was evaluated."
     if m.horizon_s == 0:
-        return f"{found} of {total} bad units were found."
+        return f"{found} of {total} bad {'unit was' if total == 1 else 'units were'} found."
+    announced = f"{found} of {total} {'problem was' if total == 1 else 'problems were'} announced"
     lead = m.lead_time.value
-    if lead is None:
-        return f"{found} of {total} problems were announced."
-    return f"{found} of {total} problems were announced, {seconds(lead)} before on median."
+    return f"{announced}." if lead is None else f"{announced}, {seconds(lead)} before on median."
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
         return "No alert was raised."
+    if undetermined == total:
+        return (
+            "1 alert was raised; it has no outcome yet."
+            if total == 1
+            else f"{total} alerts were raised; none has an outcome yet."
+        )
     have = "has" if undetermined == 1 else "have"
     waiting = f" {undetermined} of {total} alerts {have} no outcome yet." if undetermined else ""
     if not wrong:
-        return f"No false alarm was found among {total} {'alert' if total == 1 else 'alerts'}.{waiting}"
+        known = total - undetermined
+        return f"No false alarm was found among {known} {'alert' if known == 1 else 'alerts'} with an outcome.{waiting}"
     noun = "false alarm" if wrong == 1 else "false alarms"
     together = _come_together(m, zone)
     return f"{wrong} {noun}{f', {together}' if together else ''}.{waiting}"

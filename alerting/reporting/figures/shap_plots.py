@@ -1,6 +1,7 @@
 """SHAP's own plots of a model's contributions, as PNG files for the pages of the registry."""
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
@@ -37,7 +38,9 @@ def _png(plot: Callable[[], object], label: str) -> bytes:
         pyplot.switch_backend("agg")
         figure = pyplot.figure(facecolor="white")
         try:
-            plot()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # a category has no number to colour by
+                plot()
             figure.axes[0].set_xlabel(label)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")

@@ -22,6 +22,7 @@ from alerting.usecases.operations.platform_conditions import (
     platform_conditions,
 )
 from alerting.usecases.operations.platform_metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 
@@ -44,8 +45,9 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         lags=evaluation_lags(platform.states, inventory, now),
         readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}, now),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
-        decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
+        decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
+        sources=source_statuses(platform.sources, now),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
     )

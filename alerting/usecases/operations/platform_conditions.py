@@ -11,6 +11,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.upkeep import HealthLimits
 from alerting.ports import DecisionRecord, Disk, NewestReading, Training
 from alerting.usecases.operations.platform_metrics import DefinitionLag
+from alerting.usecases.sources.status import SourceStatus
 from alerting.usecases.training.due import ABANDONED_AFTER
 
 LATE = "evaluation late"
@@ -68,6 +69,7 @@ class PlatformFacts:
     decisions: Mapping[str, Sequence[DecisionRecord]] = field(default_factory=dict)
     disks: Sequence[Disk] = ()
     registry_fault: str | None = None
+    sources: Sequence[SourceStatus] = ()
     is_open: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -76,6 +78,7 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
     return [
         *_late(facts.lags, limits.evaluation_late, now),
         *_stale(facts.readings, limits.source_stale, now),
+        *_silent(facts.sources, now),
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
@@ -110,6 +113,15 @@ def _stale(readings: Sequence[AssetReadings], stale: timedelta, now: datetime) -
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
         assets = _listed([found.asset for found in found_stopped])
         yield PlatformFault(STALE, line, f"no reading of {assets} since {since}; check its source")
+
+
+def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that has delivered nothing for too long."""
+    for source in sources:
+        if source.is_stale:
+            since = (now - source.silent).isoformat(timespec="seconds")
+            why = f": {source.fault}" if source.fault else f"; see: alerting source test {source.name}"
+            yield PlatformFault(STALE, f"source {source.name}", f"no row of this source since {since}{why}")
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:

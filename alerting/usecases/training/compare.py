@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import TrainedDefinition
-from alerting.kinds.registry import training_of
+from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.estimator import BLEND
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
@@ -27,15 +27,17 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run
-from alerting.usecases.training.estimate import compare_estimate
 from alerting.usecases.training.promote import description
+from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import (
+    ACCOUNT,
     column_types,
     load_candidates,
     load_dataset,
     load_definition,
     load_model_definition,
+    load_profile,
     profile,
 )
 
@@ -63,15 +65,19 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
-    if not isinstance(load_model_definition(platform, run_id), TrainedDefinition):
-        return compare_estimate(platform, run_id)
-    tags = platform.models.tags(run_id)
-    as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
-    definition, dataset = load_definition(platform, run_id), load_dataset(platform.models, run_id)
-    candidates = load_candidates(platform, run_id)
-    review_refit(platform, definition, as_of, tags.get("question"))
+    definition = load_model_definition(platform, run_id)
+    if isinstance(definition, TrainedDefinition):
+        return _compare_trained(platform, run_id, load_definition(platform, run_id))
+    return _compare_estimated(platform, run_id, definition)
+
+
+def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDefinition) -> Proposal:
+    """Compare the candidates of a kind that learns from problems, and refit a champion that stays."""
+    tags, dataset = platform.models.tags(run_id), load_dataset(platform.models, run_id)
+    candidates = [candidate_from_files(files) for files in load_candidates(platform, run_id).values()]
+    review_refit(platform, definition, datetime.fromisoformat(tags["as_of"]), tags.get("question"))
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
-    champion_version = champion_at(platform.decisions.of(name), as_of, tags.get("question"))
+    champion_version = _champion_of(platform, tags)
     refreshed_version = None
     if chosen is None:
         challenger, reason = None, f"{chance.message} The champion, if any, stays."
@@ -85,18 +91,15 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
             decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
     blind = challenger is not None and not challenger.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
     replaces_lost = decision.verdict == "provisional" and champion_version is not None
-    by_person = blind or replaces_lost or definition.promotion.mode == "approval"
-    proposal = Proposal(
-        definition=name,
-        revision=int(tags["revision"]),
-        question=tags.get("question"),
-        run_id=run_id,
-        as_of=as_of,
-        verdict=decision.verdict,
-        promote=decision.promote,
-        waiting=decision.promote and by_person,
-        provisional=decision.provisional,
-        reason=decision.reason + (_FINDS_NOTHING if blind else ""),
+    metrics = {f"chance_{key}": float(getattr(chance, key)) for key in ("ap", "bound", "trials", "problems")}
+    return _propose(
+        platform,
+        run_id,
+        definition,
+        replace(decision, reason=decision.reason + (_FINDS_NOTHING if blind else "")),
+        by_person=blind or replaces_lost,
+        params={"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {},
+        metrics=metrics,
         challenger_version=challenger.version if challenger else None,
         champion_version=champion_version,
         refreshed_version=refreshed_version,
@@ -109,15 +112,92 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
         answers=dataset.answered,
         answers_difference=challenger.answers_difference if challenger else "",
     )
+
+
+def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDefinition) -> Proposal:
+    """Compare the candidates of a kind that learns from readings alone."""
+    tags, candidates = platform.models.tags(run_id), load_candidates(platform, run_id)
+    accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
+    models = {family: trained_kind_of(definition).load(files) for family, files in candidates.items()}
+    champion_version = _champion_of(platform, tags)
+    as_of = datetime.fromisoformat(tags["as_of"])
+    champion, lost = _read_champion(platform, definition, champion_version, as_of)
+    data = load_learning_data(platform, run_id, definition, as_of)
+    compared = estimation_of(definition).compare(definition, data, models, champion)
+    decision = lost or compared.decision
+    model, account = models[compared.family], accounts[compared.family]
+    version_tags = {**_version_tags(model, run_id, tags), "metrics_text": decision.reason}
+    version = register_model(platform, definition.name, run_id, candidates[compared.family], version_tags, {})
+    composition = load_profile(platform.models, run_id)
+    return _propose(
+        platform,
+        run_id,
+        definition,
+        decision,
+        by_person=lost is not None or compared.by_person,
+        params={"family": compared.family},
+        metrics=compared.metrics,
+        challenger_version=version,
+        champion_version=champion_version,
+        evidence=decision.evidence | {"notes": account["notes"]},
+        dataset=composition.model_copy(update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}),
+    )
+
+
+def _propose(
+    platform: TrainingPorts,
+    run_id: str,
+    definition: ModelDefinition,
+    decision: PromotionDecision,
+    *,
+    by_person: bool,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    **found: Any,
+) -> Proposal:
+    """Store the proposal of a training on its run, and record that the training has ended. `found`: its other fields."""
+    tags, name = platform.models.tags(run_id), definition.name
+    proposal = Proposal(
+        definition=name,
+        revision=int(tags["revision"]),
+        question=tags.get("question"),
+        run_id=run_id,
+        as_of=datetime.fromisoformat(tags["as_of"]),
+        verdict=decision.verdict,
+        promote=decision.promote,
+        waiting=decision.promote and (by_person or definition.promotion.mode == "approval"),
+        provisional=decision.provisional,
+        reason=decision.reason,
+        **found,
+    )
     text = decision_markdown(proposal)
     files = {PROPOSAL: proposal.to_json(), "decision.md": text.encode()}
-    params = {"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {}
-    metrics = {f"chance_{key}": float(getattr(chance, key)) for key in ("ap", "bound", "trials", "problems")}
     platform.models.log(run_id, params=params, metrics=metrics, tags=description(text), files=files, folder="decision")
     end_run(platform, name, tags.get("training"))
     record_waiting(platform.platform_alerts, name, proposal.reason if proposal.waiting else None, platform.clock.now())
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
+
+
+def _champion_of(platform: TrainingPorts, tags: Mapping[str, str]) -> int | None:
+    """Return the version in service for the question of a run, at its instant."""
+    return champion_at(platform.decisions.of(tags["definition"]), datetime.fromisoformat(tags["as_of"]), tags.get("question"))
+
+
+def _read_champion(
+    platform: TrainingPorts, definition: ModelDefinition, version: int | None, as_of: datetime
+) -> tuple[TrainedModel | None, PromotionDecision | None]:
+    """Return the champion. If it cannot be read, report that, and return the decision: the challenger waits for a person."""
+    try:
+        return None if version is None else ModelCache(platform).get(definition, version), None
+    except ModelUnavailable as unavailable:
+        faults = {definition.name: f"the model cannot be read: {unavailable}"}
+        record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
+        reason = (
+            f"The champion, version {version}, cannot be read, so the comparison is impossible ({unavailable}). "
+            "The challenger goes into service only if a person approves."
+        )
+        return None, PromotionDecision("provisional", promote=True, provisional=True, reason=reason)
 
 
 def _importance(challenger: _Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
@@ -153,7 +233,11 @@ def _register(
         definition.name,
         run_id,
         training.save(model),
-        {**_version_tags(model, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
+        {
+            **_version_tags(model, run_id, tags),
+            "threshold": repr(model.threshold),
+            "metrics_text": metrics_text(evidence.summary),
+        },
         column_types(model.plan),
     )
     difference = chosen.difference
@@ -212,19 +296,10 @@ def _decide(
     champion_version: int | None,
     as_of: datetime,
 ) -> PromotionDecision:
-    """Compare with the champion. If the champion cannot be read, the challenger is proposed to a person."""
-    try:
-        champion = None if champion_version is None else ModelCache(platform).get(definition, champion_version)
-    except ModelUnavailable as unavailable:
-        faults = {definition.name: f"the model cannot be read: {unavailable}"}
-        record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
-        return PromotionDecision(
-            "provisional",
-            promote=True,
-            provisional=True,
-            reason=f"The champion, version {champion_version}, cannot be read, so the comparison is impossible ({unavailable}). "
-            "The challenger exceeds chance out of fold; it goes into service only if a person approves.",
-        )
+    """Compare with the champion. If that cannot be read, the challenger is proposed to a person."""
+    champion, lost = _read_champion(platform, definition, champion_version, as_of)
+    if lost is not None:
+        return lost
     return training_of(definition).compare(
         definition=definition,
         challenger=challenger,
@@ -242,7 +317,6 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
         "family": model.family,
         "revision": tags["revision"],
         "training_cutoff": model.training_cutoff.isoformat(),
-        "threshold": repr(model.threshold),
         "model_hash": model.hash,
         "dataset_hash": tags["dataset_hash"],
         "training_run": run_id,

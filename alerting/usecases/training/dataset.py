@@ -54,9 +54,9 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: PlantPorts, definition: ModelDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
-    end = min(as_of, definition.periods.last or as_of) if isinstance(definition, TrainedDefinition) else as_of
+    end = min(as_of, definition.periods.last or as_of)
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 

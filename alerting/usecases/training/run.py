@@ -6,13 +6,15 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Models, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_model, require_trained
+
+DATASET, CANDIDATE = "dataset", "candidate"  # folders of a run, and of the run of a candidate
+PROFILE, ACCOUNT = "profile.json", "account.json"
 
 
 def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
@@ -38,16 +40,21 @@ def revision_of(platform: TrainingPorts, run_id: str) -> Revision:
 
 def load_dataset(models: Models, run_id: str) -> Dataset:
     """Return the dataset of the run."""
-    return dataset_from_files(models.files(run_id, "dataset"))
+    return dataset_from_files(models.files(run_id, DATASET))
 
 
-def load_candidates(platform: TrainingPorts, run_id: str) -> list[Candidate]:
-    """Return the newest fitted candidate of every family."""
+def load_candidates(platform: TrainingPorts, run_id: str) -> dict[str, dict[str, bytes]]:
+    """Return the files of the newest fitted candidate of every family. Raises UserError if one is missing."""
     fitted = {s.tags["family"]: s.id for s in platform.models.searches(run_id) if s.tags.get("fitted") == "true"}
     missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
     if missing:
         raise UserError(f"not fitted yet: {', '.join(missing)}; run these candidates of the training again")
-    return [candidate_from_files(platform.models.files(run, "candidate")) for run in fitted.values()]
+    return {family: platform.models.files(run, CANDIDATE) for family, run in fitted.items()}
+
+
+def load_profile(models: Models, run_id: str) -> DatasetProfile:
+    """Return the composition of the run's dataset."""
+    return DatasetProfile.model_validate_json(models.files(run_id, DATASET)[PROFILE])
 
 
 def profile(dataset: Dataset) -> DatasetProfile:

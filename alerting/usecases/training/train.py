@@ -4,26 +4,26 @@ So a step can run in another process or run again; steps exchange only the id of
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.kinds.registry import training_of
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
-from alerting.learning.selection.proposal import CandidateSummary, EstimateSummary, Proposal
-from alerting.ports import ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
+from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, EstimateSummary, Proposal
+from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.decision_text import candidate_metrics, dataset_lines
+from alerting.reporting.decision_text import candidate_line, candidate_metrics, dataset_lines
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
@@ -31,9 +31,13 @@ from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_model
 from alerting.usecases.training.derived import fix_features
 from alerting.usecases.training.due import begin_training, end_run, failure_recorded
-from alerting.usecases.training.estimate import PROFILE, fit_estimate, profile_readings
 from alerting.usecases.training.promote import description, promote_run
+from alerting.usecases.training.readings import load_learning_data, read_histories
 from alerting.usecases.training.run import (
+    ACCOUNT,
+    CANDIDATE,
+    DATASET,
+    PROFILE,
     candidate_families,
     column_types,
     load_dataset,
@@ -83,23 +87,21 @@ def prepare(
     revision = require_revision(platform.definitions, name)
     definition = require_model(revision)
     training = begin_training(platform, revision, training_run)
-    dataset: Dataset | None = None
     with failure_recorded(platform, training):
         if isinstance(definition, TrainedDefinition):
-            dataset = _dataset(platform, revision, definition, as_of)
-            composition = profile(dataset)
+            prepared = _prepare_rows(platform, revision, definition, as_of)
         else:
-            composition = profile_readings(platform, definition, as_of)
+            prepared = _Prepared(*read_histories(platform, definition, as_of))
+    composition = prepared.profile
     tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": composition.hash}
     run_id = platform.models.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
         tags | {"question": training.question, "training": training.run},
     )
-    if dataset is not None and isinstance(definition, TrainedDefinition):
-        _log_dataset(platform, run_id, definition, dataset)
-    else:
-        platform.models.log(run_id, files={PROFILE: composition.model_dump_json(indent=1).encode()}, folder="dataset")
+    files = {**prepared.files, PROFILE: composition.model_dump_json(indent=1).encode()}
+    platform.models.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
+    platform.models.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)
     for line in dataset_lines(composition):
         report(line)
     rows = sum(part.rows for part in composition.parts.values())
@@ -107,23 +109,31 @@ def prepare(
     return run_id
 
 
-def _dataset(platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> Dataset:
-    """Build the dataset, and fix stride and windows if they are derived."""
+@dataclass(frozen=True)
+class _Prepared:
+    """The data of a training as files, with what the page of its run shows. `columns`: type of each one."""
+
+    files: Files
+    profile: DatasetProfile
+    params: Mapping[str, Any] | None = None
+    metrics: Mapping[str, float] | None = None
+    tags: Mapping[str, str] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def _prepare_rows(platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> _Prepared:
+    """Build the dataset with its counts and quality report, and fix stride and windows if they are derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
     if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:  # another training was first
         dataset = dataset_at(platform, revision, definition, as_of)
-    return dataset
-
-
-def _log_dataset(platform: TrainingPorts, run_id: str, definition: TrainedDefinition, dataset: Dataset) -> None:
-    """Store the dataset with its composition, counts and quality report on the run."""
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
-    platform.models.log(
-        run_id,
+    return _Prepared(
+        {**dataset_files(dataset), "quality.json": _quality_file(dataset), "notes.txt": "\n".join(dataset.notes).encode()},
+        composition,
         params={
             "horizon": str(definition.horizon),
             "gap": str(definition.gap),
@@ -137,16 +147,8 @@ def _log_dataset(platform: TrainingPorts, run_id: str, definition: TrainedDefini
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
-        files={
-            **dataset_files(dataset),
-            "quality.json": _quality_file(dataset),
-            "notes.txt": "\n".join(dataset.notes).encode(),
-            PROFILE: composition.model_dump_json(indent=1).encode(),
-        },
-        folder="dataset",
+        columns=column_types(dataset.plan),
     )
-    document = composition.model_dump(mode="json")
-    platform.models.log_dataset(run_id, definition.name, document, column_types(dataset.plan))
 
 
 def _quality_metrics(dataset: Dataset) -> dict[str, float]:
@@ -161,27 +163,57 @@ def _quality_file(dataset: Dataset) -> bytes:
 
 
 def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary | EstimateSummary:
-    """Search one family on the run's dataset, or estimate the model without one, and store the candidate on a child run."""
-    if not isinstance(load_model_definition(platform, run_id), TrainedDefinition):
-        return fit_estimate(platform, run_id, family)
-    dataset, definition = load_dataset(platform.models, run_id), load_definition(platform, run_id)
+    """Search one family on the run's dataset, or estimate its model without one, and store the candidate on a child run."""
+    definition = load_model_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        candidate = training_of(definition).train(
-            dataset, definition, family, progress, _champion_params(platform, run_id, family)
-        )
+        if isinstance(definition, TrainedDefinition):
+            fitted = _search(platform, run_id, family, progress)
+        else:
+            fitted = _estimate(platform, run_id, definition, family)
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
-    platform.models.log(
-        child, params=candidate.params, metrics=candidate.metrics, files=candidate_files(candidate), folder="candidate"
-    )
-    if platform.models.shown:
-        platform.models.log(child, files=_candidate_charts(candidate, dataset), folder="charts")
-    platform.models.log(child, tags={"fitted": "true", **description(_describe_candidate(candidate))})
+    platform.models.log(child, params=fitted.params, metrics=fitted.metrics, files=fitted.files, folder=CANDIDATE)
+    if fitted.charts:
+        platform.models.log(child, files=fitted.charts, folder="charts")
+    platform.models.log(child, tags={"fitted": "true", **description(fitted.text)})
     platform.models.finish(child)
-    _log.info("candidate fitted: %s, %d trials", family, candidate.trials, definition=definition.name, run=run_id)
-    return CandidateSummary.from_candidate(candidate)
+    _log.info("candidate fitted: %s", candidate_line(fitted.summary), definition=definition.name, run=run_id)
+    return fitted.summary
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A candidate as it is stored on its run."""
+
+    summary: CandidateSummary | EstimateSummary
+    text: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    files: Files
+    charts: Files = field(default_factory=dict)
+
+
+def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progress) -> _Fitted:
+    dataset, definition = load_dataset(platform.models, run_id), load_definition(platform, run_id)
+    warm_start = _champion_params(platform, run_id, family)
+    candidate = training_of(definition).train(dataset, definition, family, progress, warm_start)
+    charts = _candidate_charts(candidate, dataset) if platform.models.shown else {}
+    summary = CandidateSummary.from_candidate(candidate)
+    return _Fitted(
+        summary, _describe_candidate(candidate), candidate.params, candidate.metrics, candidate_files(candidate), charts
+    )
+
+
+def _estimate(platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str) -> _Fitted:
+    estimation, tags = estimation_of(definition), platform.models.tags(run_id)
+    data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
+    found = estimation.estimate(definition, int(tags["revision"]), family, data)
+    account = {"notes": found.notes, "left_out": found.left_out}
+    files = {**estimation.save(found.model), ACCOUNT: json.dumps(account, indent=1).encode()}
+    summary = EstimateSummary(family=family, used=found.used, notes=found.notes)
+    return _Fitted(summary, "\n\n".join(found.notes), found.params, {**found.metrics, "used": float(found.used)}, files)
 
 
 def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[str, Any] | None:
@@ -197,7 +229,7 @@ def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[
     try:
         searches = platform.models.searches(search_run(platform.models.version_tags(tags["definition"], version)))
         child = next((s.id for s in searches if (s.tags.get("family"), s.tags.get("fitted")) == (family, "true")), None)
-        return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
+        return None if child is None else candidate_from_files(platform.models.files(child, CANDIDATE)).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only
         return None
 

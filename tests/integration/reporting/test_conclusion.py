@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
 from tests.report_material import (
@@ -58,6 +59,25 @@ def test_too_few_problems_cannot_tell():
     judgement = judged(problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3])
     assert judgement.trust == "cannot_tell"
     assert judgement.actions[0] == "Choose a longer period: 3 problems are too few for a conclusion."
+
+
+def test_one_and_no_problem_are_said_in_their_own_words():
+    one = judged(problems=problems(GOOD_PROBLEMS[0]), episodes=good_material().episodes[:1])
+    assert one.actions[0] == "Choose a longer period: 1 problem is too few for a conclusion."
+    none = judged(problems=problems(), episodes=[])
+    assert none.actions[0] == "Choose a longer period: no problem occurred, which is too little for a conclusion."
+
+
+def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
+    def said(*episodes):
+        return head_sentences(compute_metrics(replace(good_material(), episodes=list(episodes))))[1]
+
+    waiting = episode(30.0, outcome=None)
+    hit = good_material().episodes[0]
+    assert said(waiting) == "1 alert was raised; it has no outcome yet."
+    assert said(waiting, episode(60.0, outcome=None)) == "2 alerts were raised; none has an outcome yet."
+    assert said(hit) == "No false alarm was found among 1 alert with an outcome."
+    assert said(hit, waiting) == "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
 
 
 def test_nothing_judged_says_what_to_look_at():

@@ -58,7 +58,7 @@ def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_peri
 
 def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_are():
     values = ("A\\1 $x_$", "<b>")
-    drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100)
+    drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100, 100, 0.1, None)
     svg = drift_bars(drift, "drift0")
     assert "A\\1 $x_$: 50 % then 10 %, &lt;b&gt;: 50 % then 90 %" in svg
     assert "<b>" not in svg
@@ -90,7 +90,7 @@ def test_the_first_three_sentences_which_are_sent_name_what_to_decide():
     costs = Money("EUR", zero, zero, zero, zero, zero, zero, 0.0, ())
     found = plant(summary("belt", hits=0, avoided=0, false_alarms=9, announced=0, problems=0, money=costs))
     first, proposed, money = plant_sentences(found)[:3]
-    assert first == "No problem occurred; 1 alert raised 10 episodes, 0 of them right and 9 false."
+    assert first == "No problem occurred; 1 alert raised 10 episodes: 0 right, 9 false."
     assert proposed == "Proposed: retire belt."
     assert "worth EUR 0" in money
 

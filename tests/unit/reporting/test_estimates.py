@@ -47,3 +47,9 @@ def test_the_median_has_the_interval_of_its_order_statistics():
     estimate = median([float(v) for v in range(1, 11)], "s", "problems")
     assert (estimate.value, estimate.low, estimate.high) == (5.5, 2.0, 9.0)  # ranks 2 and 9 of 10: the tabled ones
     assert median([1.0, 9.0], "s", "problems").doubt == "only 2 problems"
+
+
+def test_one_case_is_said_in_the_singular():
+    assert share(1, 1, "episodes with an outcome").doubt == "only 1 episode with an outcome"
+    assert share(0, 2, "followed recommendations with an outcome").basis == "0 of 2 followed recommendations with an outcome"
+    assert rate_per_week(1, 2.0, "false alarms").basis == "1 false alarm in 2.0 asset-weeks"

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pymongo import ReplaceOne
 
+from alerting.adapters.mongo.definitions.sources import source_latencies
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, to_document
 from alerting.adapters.mongo.each import good, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
@@ -23,14 +24,22 @@ class MongoAssets:
     def __init__(self, database: MongoDatabase) -> None:
         self._assets = database[ASSETS]
         self._types = database[EVENT_TYPES]
+        self._database = database
 
     def all(self) -> list[Asset]:
         """Return every asset whose document is valid, sorted by name."""
-        return good(ASSETS, self._assets.find().sort("name"), parse_asset)
+        return self._with_latencies(good(ASSETS, self._assets.find().sort("name"), parse_asset))
 
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
-        return next(iter(good(ASSETS, self._assets.find({"name": name}), parse_asset)), None)
+        return next(iter(self._with_latencies(good(ASSETS, self._assets.find({"name": name}), parse_asset))), None)
+
+    def _with_latencies(self, assets: list[Asset]) -> list[Asset]:
+        """Return the assets with the latencies of their sources; reads sources only if an asset names one."""
+        if not any(variable.source for asset in assets for variable in asset.variables.values()):
+            return assets
+        latencies = source_latencies(self._database)
+        return [asset.with_latencies(latencies) for asset in assets]
 
     def faulty(self) -> dict[str, list[str]]:
         read = read_each(self._assets.find(), parse_asset)

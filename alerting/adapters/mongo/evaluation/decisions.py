@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import DESCENDING
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, insert_new, to_document, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, upsert
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
@@ -41,9 +41,16 @@ class MongoDecisions:
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
         return {name: [_without_evidence(document) for document in made] for name, made in by_name}
 
-    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
-        last = self._decisions.find({"definition": definition}, _WITHOUT_EVIDENCE).sort([("at", -1), ("_id", -1)]).limit(count)
-        return [_without_evidence(document) for document in reversed([*last])]
+    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+        stages: list[Document] = [
+            {"$match": {"definition": {"$in": list(definitions)}}},
+            {"$project": _WITHOUT_EVIDENCE},
+            {"$sort": {"definition": 1, "at": 1, "_id": 1}},
+            {"$group": {"_id": "$definition", "made": {"$push": "$$ROOT"}}},
+            {"$project": {"made": {"$slice": ["$made", -count]}}},
+        ]
+        found = self._decisions.aggregate(stages)
+        return {of["_id"]: [_without_evidence(document) for document in of["made"]] for of in found}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name

@@ -17,17 +17,18 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, upsert
-from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS
+from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS, SOURCES
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 7  # increase it with every change of a plan's sources or layout
+_FORMAT = 8  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
+    {"$unionWith": SOURCES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {"$unionWith": {"coll": DECISIONS, "pipeline": _PROMOTIONS}},
     {"$unionWith": {"coll": EVALUATION_PLANS, "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}]}},

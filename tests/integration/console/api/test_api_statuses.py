@@ -10,6 +10,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.channels.log import LogChannel
 from alerting.console.app import create_app
+from alerting.console.gate import DELIVERIES, LARGEST_BODY, LARGEST_DELIVERY
 from alerting.episodes.episode import episode_id
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
@@ -116,12 +117,16 @@ def provoke(clients, path, method, operation, schemas):
             yield send(params=query | {parameter["name"]: "nothing-of-this-name"})
     if method == "POST":
         kind = {**ADMIN, "content-type": "application/json"}
-        for content in (b"{", b"[" * 50_000, b"9" * 60_000, b"x" * 70_000, b"[]"):
+        for content in (b"{", b"[" * 50_000, b"9" * 60_000, too_large(path), b"[]"):
             yield send(headers=kind, content=content)
         yield send(headers=kind, content=iter([b"{}"]))
         if "definition" in body.get("json", ()):
             for field in ("definition", "asset"):
                 yield send(json={**body["json"], field: "nothing-of-this-name"})
+
+
+def too_large(path):
+    return b"x" * ((LARGEST_DELIVERY if path in DELIVERIES else LARGEST_BODY) + 1)
 
 
 def not_provoked_here(status):

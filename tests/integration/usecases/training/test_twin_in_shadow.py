@@ -48,7 +48,7 @@ def models():
 @pytest.fixture
 def plant(models, monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
-    monkeypatch.setattr("alerting.kinds.classifier.evaluate.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction_evaluation.advise", lambda *_: None)
 
     def made(version, *decisions):
         platform, line = pretended_platform(), small_models.line(80)

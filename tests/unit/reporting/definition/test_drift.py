@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.reporting.definition.drift import drift_of_inputs, psi, standardised_wasserstein
+from alerting.reporting.definition.chance import measure_correlation, psi, psi_by_chance, wasserstein_by_chance
+from alerting.reporting.definition.drift import drift_of_inputs, standardised_wasserstein
 from alerting.reporting.definition.estimated import estimate_performance, expected_performance, expected_roc_auc
 
 
@@ -23,9 +24,13 @@ def test_a_shift_of_one_standard_deviation_is_a_distance_of_one():
     assert standardised_wasserstein(values, values + 1) == pytest.approx(1)
 
 
+def minutes(number):
+    return pd.date_range("2026-01-01", periods=number, freq="1min", tz="UTC")
+
+
 def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_values():
-    at = pd.date_range("2026-01-01", periods=1000, freq="1min", tz="UTC")
-    before = pd.DataFrame({"speed": np.arange(1000.0), "steam": np.arange(1000.0), "rare": np.nan}, index=at)
+    shuffled = np.random.default_rng(1).permutation(1000).astype(float)
+    before = pd.DataFrame({"speed": shuffled, "steam": shuffled, "rare": np.nan}, index=minutes(1000))
     now = before.assign(speed=before["speed"] + 500)
     found = drift_of_inputs({"oven-1": before, "gone": before}, {"oven-1": now})
     assert [d.variable for d in found] == ["speed", "steam"]
@@ -35,14 +40,49 @@ def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_valu
     assert found[0].current == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.6])
 
 
+def test_other_values_of_a_variable_that_changes_slowly_are_no_drift_and_those_of_a_fast_one_are():
+    rng = np.random.default_rng(3)
+    slow = np.interp(np.arange(4000), np.arange(0, 4001, 500), rng.standard_normal(9))  # a new value every 500 minutes
+    fast = rng.standard_normal(4000)
+    both = pd.DataFrame({"slow": slow, "fast": fast, "jumped": slow}, index=minutes(4000))
+    now = both[3200:].assign(fast=fast[3200:] + 1, jumped=slow[3200:] + 50)
+    found = {d.variable: d for d in drift_of_inputs({"x": both[:3200]}, {"x": now})}
+    assert found["slow"].psi > 0.25
+    assert (found["slow"].is_slow, found["slow"].is_clear) == (True, False)
+    assert found["slow"].independent < 5
+    assert found["fast"].independent > 200
+    assert found["fast"].is_clear
+    assert found["jumped"].is_clear, "its distance is far beyond what chance gives to a slow variable"
+
+
+def test_independent_values_follow_from_the_correlation():
+    # values that stay for 20 minutes: correlation falls linearly to 0 over 20 minutes, and each 20 minutes are worth one value
+    held = np.repeat(np.random.default_rng(5).integers(10, size=200), 20)
+    correlation = measure_correlation(np.arange(len(held)) * 60.0, held, are_numbers=True)
+    assert correlation.independent_within(len(held) * 60.0) == pytest.approx(200, rel=0.5)
+    assert measure_correlation(np.array([0.0]), np.array([1]), are_numbers=True) is None
+
+
+def test_the_index_by_chance_falls_with_the_number_of_independent_values_as_its_known_distribution_says():
+    shares = np.full(10, 0.1)
+    chi_square_of_9_degrees = 21.67  # its 99 % quantile
+    for values in (200, 2000):
+        assert psi_by_chance(shares, 1e6, values) == pytest.approx(chi_square_of_9_degrees / values, rel=0.2)
+    assert psi_by_chance(shares, 1e6, 3) > psi_by_chance(shares, 1e6, 30)
+    # a mean of 100 values is within 2.6 tenths of a standard deviation 99 times of 100
+    distance = wasserstein_by_chance(np.random.default_rng(2).standard_normal(20_000), 1e6, 100)
+    assert distance == pytest.approx(0.28, abs=0.05)
+
+
 def test_categories_are_their_own_bins_and_new_ones_come_together():
-    before = pd.DataFrame({"product": ["a"] * 75 + ["b"] * 25}, dtype=object)
-    now = pd.DataFrame({"product": ["a"] * 50 + ["c"] * 50}, dtype=object)
+    before = pd.DataFrame({"product": ["a"] * 75 + ["b"] * 25}, dtype=object, index=minutes(100))
+    now = pd.DataFrame({"product": ["a"] * 50 + ["c"] * 50}, dtype=object, index=minutes(100))
     [found] = drift_of_inputs({"x": before}, {"x": now})
     assert found.labels == ("a", "b", "other")
     assert found.reference == (0.75, 0.25, 0.0)
     assert found.current == (0.5, 0.0, 0.5)
     assert found.wasserstein is None
+    assert found.is_slow, "two products in turn, once each: chance explains another one"
 
 
 def test_expected_recall_and_precision_are_sums_of_scores():

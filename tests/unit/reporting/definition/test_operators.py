@@ -34,7 +34,7 @@ def test_recommendations_are_compared_by_whether_they_were_followed():
     advice = verdict_metrics([*followed, came, left, acted(6, "x", "no")]).advice
     assert (advice.given, advice.taken) == (6, {"no": 1, "partly": 1, "yes": 3})
     assert advice.prevented.basis == "3 of 4 followed recommendations with an outcome"
-    assert advice.not_followed.basis == "0 of 1 recommendations without a change, with an outcome"
+    assert advice.not_followed.basis == "0 of 1 recommendation without a change, with an outcome"
     assert advice.took_effect.value is None
 
 

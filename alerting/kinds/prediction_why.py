@@ -1,18 +1,18 @@
-"""Explain a classifier at an instant."""
+"""Explain the score of a model of a problem at an instant."""
 
 from dataclasses import replace
 from datetime import timedelta
 
+from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
 from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
 
 
-def explain_instant(definition: ClassifierDefinition, question: WhyQuestion) -> Why:
+def explain_instant(definition: TrainedDefinition, question: WhyQuestion) -> Why:
     """Explain the score of the last stride at an instant, with the three strongest contributions."""
     blank = question.blank
     recovery = definition.problem.recovery or timedelta(0)

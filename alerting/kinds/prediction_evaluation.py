@@ -1,4 +1,4 @@
-"""Evaluate a classifier over one interval of event time: from histories to steps of episodes, and what stands on a raise."""
+"""Evaluate a model of a problem over one interval of event time: from histories to steps of episodes, and what a raise shows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +21,8 @@ from alerting.detection.problems import BoolArray, KnownProblem
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import Step
 from alerting.episodes.predictions import PredictionRule, advance_predictions, rearm
-from alerting.kinds.classifier.open_prediction import (
+from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.open_prediction import (
     closed_by_operator,
     known_problem,
     prediction_rule,
@@ -29,8 +30,7 @@ from alerting.kinds.classifier.open_prediction import (
     read_from,
     state_at_end,
 )
-from alerting.kinds.classifier.refresh import courses_of, refreshes_of
-from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.prediction_refresh import courses_of, refreshes_of
 from alerting.kinds.shared_inputs import Scored, SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
 from alerting.learning.features.build import grid

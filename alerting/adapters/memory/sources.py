@@ -1,0 +1,73 @@
+"""Sources in memory: documents, revisions and progress."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+
+from alerting.adapters.memory.tables import plain
+from alerting.definitions.faults import DocumentRefused
+from alerting.definitions.sources.source import Source, parse_source
+from alerting.ports import Document
+from alerting.ports.sources import Delivered, DeliveryCount, SourceProgress, SourceRevision
+
+_RECENT = 20
+
+
+class MemorySources:
+    """Port `Sources`."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Document] = {}
+        self._revisions: dict[str, dict[int, SourceRevision]] = {}
+        self._progress: dict[str, SourceProgress] = {}
+        self._answers: dict[str, Document] = {}
+
+    def documents(self) -> list[Document]:
+        return deepcopy([self._sources[name] for name in sorted(self._sources)])
+
+    def get(self, name: str) -> Source | None:
+        try:
+            return parse_source(self._sources[name]) if name in self._sources else None
+        except DocumentRefused:
+            return None
+
+    def put(self, document: Document) -> None:
+        self._sources[document["name"]] = deepcopy(document)
+
+    def add_revision(self, revision: SourceRevision) -> bool:
+        return self._revisions.setdefault(revision.name, {}).setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[SourceRevision]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
+
+    def progress(self, name: str) -> SourceProgress:
+        return self._progress.get(name, SourceProgress())
+
+    def record(self, name: str, delivered: Delivered) -> None:
+        before = self.progress(name)
+        newest = max((at for at in (before.newest, delivered.newest) if at is not None), default=None)
+        counted = replace(
+            before, rows=before.rows + delivered.rows, refused=before.refused + delivered.refused, newest=newest, fault=None
+        )
+        if delivered.rows:
+            recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
+            counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)
+        self._progress[name] = counted
+
+    def set_cursor(self, name: str, cursor: str) -> None:
+        self._progress[name] = replace(self.progress(name), cursor=cursor)
+
+    def set_fault(self, name: str, fault: str) -> None:
+        self._progress[name] = replace(self.progress(name), fault=fault)
+
+    def answer(self, key: str) -> Document | None:
+        return deepcopy(self._answers.get(key))
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        self._answers.setdefault(key, deepcopy(answer))
+
+    def latencies(self) -> Mapping[str, timedelta]:
+        """Return how long evaluation waits for values of each source that states it."""
+        found = [source for name in self._sources if (source := self.get(name)) is not None]
+        return {source.name: source.waits for source in found if source.waits is not None}

@@ -1,0 +1,87 @@
+"""Sources in MongoDB: documents as people wrote them, their revisions, and how far each has delivered."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pymongo.errors import WriteError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.each import good
+from alerting.adapters.mongo.indexes import DELIVERY_ANSWERS, SOURCE_PROGRESS, SOURCE_REVISIONS, SOURCES
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import Source, parse_source
+from alerting.ports.sources import Delivered, SourceProgress, SourceRevision
+
+_FAILED_VALIDATION = 121  # error code of the server
+_RECENT = 20
+
+
+class MongoSources:
+    """Port `Sources`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._sources = database[SOURCES]
+        self._revisions = database[SOURCE_REVISIONS]
+        self._progress = database[SOURCE_PROGRESS]
+        self._answers = database[DELIVERY_ANSWERS]
+
+    def documents(self) -> list[Document]:
+        return list(self._sources.find({}, {"_id": False}).sort("name", 1))
+
+    def get(self, name: str) -> Source | None:
+        return next(iter(good(SOURCES, self._sources.find({"name": name}), parse_source)), None)
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the source of that name. Raises UserError if the server refuses it."""
+        name = document["name"]
+        try:
+            upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
+        except WriteError as error:
+            if error.code != _FAILED_VALIDATION:
+                raise
+            why = f"the database refuses source {name!r}; run `alerting prepare` with this version of the platform"
+            raise UserError(why) from error
+
+    def add_revision(self, revision: SourceRevision) -> bool:
+        return insert_new(self._revisions, to_document(revision))
+
+    def revisions(self, name: str) -> list[SourceRevision]:
+        return [from_document(SourceRevision, found) for found in self._revisions.find({"name": name}).sort("number", 1)]
+
+    def progress(self, name: str) -> SourceProgress:
+        found = self._progress.find_one({"_id": name})
+        return SourceProgress() if found is None else from_document(SourceProgress, found)
+
+    def record(self, name: str, delivered: Delivered) -> None:
+        change: Document = {"$inc": {"rows": delivered.rows, "refused": delivered.refused}, "$unset": {"fault": ""}}
+        if delivered.rows:
+            recent = {"at": delivered.at, "rows": delivered.rows}
+            change["$set"] = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
+        if delivered.newest is not None:
+            change["$max"] = {"newest": to_bson(delivered.newest)}
+        self._change(name, change)
+
+    def set_cursor(self, name: str, cursor: str) -> None:
+        self._change(name, {"$set": {"cursor": cursor}})
+
+    def set_fault(self, name: str, fault: str) -> None:
+        self._change(name, {"$set": {"fault": fault}})
+
+    def answer(self, key: str) -> Document | None:
+        found = self._answers.find_one({"_id": key})
+        return None if found is None else dict(found["answer"])
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        """Store the answer with the time of the server, which deletes it a day later."""
+        change = {"$setOnInsert": {"answer": answer}, "$currentDate": {"at": True}}
+        upsert(lambda: self._answers.update_one({"_id": key}, change, upsert=True))
+
+    def _change(self, name: str, change: Document) -> None:
+        upsert(lambda: self._progress.update_one({"_id": name}, change, upsert=True))
+
+
+def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
+    """Return how long evaluation waits for values of each source that states it; faulty sources are absent."""
+    found = good(SOURCES, database[SOURCES].find(), parse_source)
+    return {source.name: source.waits for source in found if source.waits is not None}

@@ -1,0 +1,186 @@
+"""`alerting source …`: where readings and events come from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli.printing.output import console, print_json, show, show_result
+from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
+
+if TYPE_CHECKING:
+    from alerting.definitions.sources.mapping import SourceState
+    from alerting.usecases.sources.status import SourceStatus
+
+source_group = command_group("Sources: connect servers, files and programs that deliver readings and events.")
+Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
+_EXAMPLE = "`name: …`, `kind: …`"
+
+
+@source_group.command("check")
+@command
+def check_sources(files: Files, as_json: Json = False) -> None:
+    """Check sources: lists every fault without applying or connecting them."""
+    from alerting.usecases.sources import documents
+
+    good = documents.check_sources(read_documents(files, "source", _EXAMPLE))
+    rows = [{"name": s.name, "kind": s.kind, "delivers": s.delivers, "state": s.state} for s in good]
+    show(rows, ["name", "kind", "delivers", "state"], as_json, "no sources in these files")
+
+
+@source_group.command("apply")
+@writes
+def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Apply sources: all of them, or none if one is refused. Each change is a revision."""
+    from alerting.usecases.sources import documents
+
+    given = read_documents(files, "source", _EXAMPLE)
+    with platform() as p:
+        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), p.clock.now())
+    show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no sources in these files")
+    if dry_run and not as_json:
+        console.print("dry run: no source was changed")
+
+
+@source_group.command("list")
+@command
+def list_sources(as_json: Json = False) -> None:
+    """List all sources with rows, rate, lag and last value, and faulty ones with their faults."""
+    from alerting.usecases.sources.documents import read_sources
+    from alerting.usecases.sources.status import source_statuses
+
+    with platform() as p:
+        statuses = source_statuses(p.sources, p.clock.now())
+        faults = read_sources(p.sources)[1]
+    if as_json:
+        print_json({"sources": statuses, "faulty": faults})
+        return
+    show(
+        [_row(status) for status in statuses],
+        ["name", "kind", "state", "rows", "refused", "rate", "lag", "last"],
+        False,
+        "no sources",
+    )
+    for status in statuses:
+        if status.fault or status.is_stale:
+            since = f"no row for {_duration(status.silent)}"
+            console.print(f"source {status.name}: {status.fault or since}", style="red")
+    for name, of in faults.items():
+        for fault in of:
+            console.print(f"source {name} is faulty and not used: {fault}", style="red")
+
+
+@source_group.command("show")
+@command
+def show_source(name: Name, as_json: Json = False) -> None:
+    """Show a source as YAML, with its revisions."""
+    import yaml
+
+    from alerting.definitions.sources.source import source_document
+    from alerting.usecases.sources.documents import find_source
+
+    with platform() as p:
+        source, revisions = find_source(p.sources, name), p.sources.revisions(name)
+    document = source_document(source)
+    if as_json:
+        print_json({"source": document, "revisions": revisions})
+        return
+    console.print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end="")
+    for revision in revisions:
+        console.print(f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}")
+
+
+@source_group.command("pause")
+@writes
+def pause(name: Name, as_json: Json = False) -> None:
+    """Pause a source: its rows are neither read nor accepted, and it is not stale."""
+    _set_state(name, "paused", as_json)
+
+
+@source_group.command("resume")
+@writes
+def resume(name: Name, as_json: Json = False) -> None:
+    """Resume a source that is paused or retired."""
+    _set_state(name, "active", as_json)
+
+
+@source_group.command("retire")
+@writes
+def retire(name: Name, as_json: Json = False) -> None:
+    """Retire a source: its document, revisions and readings stay."""
+    _set_state(name, "retired", as_json)
+
+
+def _set_state(name: str, state: "SourceState", as_json: bool) -> None:
+    from alerting.usecases.sources.documents import set_state
+
+    with platform() as p:
+        set_state(p, name, state, user(), p.clock.now())
+    show_result({"source": name, "state": state}, as_json, f"source {name} is {state}")
+
+
+def _row(status: "SourceStatus") -> dict[str, Any]:
+    lag = "-" if status.lag is None else _duration(status.lag)
+    return {
+        **{name: getattr(status, name) for name in ("name", "kind", "state", "rows", "refused")},
+        "rate": f"{status.rate:.1f}/min",
+        "lag": lag,
+        "last": _last(status.last or {}),
+    }
+
+
+def _last(last: Any) -> str:
+    values = last.get("values") or {"type": last.get("type")}
+    shown = ", ".join(f"{name} {value}" for name, value in [*values.items()][:2] if value is not None)
+    return f"{last['asset']}: {shown}" if last else "-"
+
+
+def _duration(value: Any) -> str:
+    from alerting.definitions.durations import format_duration
+
+    return format_duration(value)
+
+
+@source_group.command("test")
+@command
+def test_source(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a source, or the file of one that is not applied yet.")
+    ],
+    rows: Annotated[
+        Path | None, typer.Option(help="Of kind http: file of rows to look at, JSON or NDJSON.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing."""
+    from alerting.usecases.sources import documents
+    from alerting.usecases.sources.trial import try_records
+
+    file = Path(name)
+    given = documents.check_sources(read_documents([file], "source", _EXAMPLE)) if file.is_file() else []
+    with platform() as p:
+        source = given[0] if given else documents.find_source(p.sources, name)
+        if rows is None:
+            raise typer.BadParameter("give a file with rows as the program will send them", param_hint="--rows")
+        trial = try_records(p, source, _read_rows(rows))
+    if as_json:
+        print_json(trial)
+        return
+    show([*trial.rows], [*dict.fromkeys(key for row in trial.rows for key in row)], False, "no row can be stored")
+    for note in trial.notes:
+        console.print(note)
+    for row in trial.refused:
+        console.print(f"refused: row {row.line}: {row.reason}", style="red")
+
+
+def _read_rows(file: Path) -> list[Any]:
+    from alerting.definitions.faults import UserError
+    from alerting.usecases.sources.json_rows import read_json, read_lines
+
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+    given = read_lines(text) if file.suffix in (".ndjson", ".jsonl") else read_json(text)
+    return [*given.rows.values()]

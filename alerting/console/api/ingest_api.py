@@ -1,0 +1,213 @@
+"""REST API, version 1: readings and events that programs send."""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+
+from alerting.adapters.platform import Platform
+from alerting.console.access import Person
+from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served
+from alerting.console.api.parameters import NameQuery
+from alerting.console.gate import LARGEST_DELIVERY
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import HttpSource
+from alerting.ports import Sources
+from alerting.usecases.sources.deliver import Delivery, deliver, require_active
+from alerting.usecases.sources.documents import find_source
+from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
+
+AT_ONCE = 4
+MOST_ANSWERS = 1000
+What = Literal["readings", "events"]
+Key = Annotated[
+    str | None, Header(min_length=1, max_length=200, description="Names this delivery: sent again, it changes nothing.")
+]
+_GZIP = 31  # zlib: window of gzip, with its header
+_JSON, _LINES = "application/json", "application/x-ndjson"
+router = APIRouter(prefix="/api/v1")
+
+
+class ReadingBody(BaseModel):
+    """A row of readings. With a source of its own mapping, the fields are those that its document names."""
+
+    ts: str | float = Field(description="Time stamp: ISO 8601, or seconds or milliseconds since 1970.")
+    asset: str = Field(description="Name of the asset.")
+    values: dict[str, float | str | bool | None] = Field(
+        description="Values by variable. Without this field the other fields are."
+    )
+    quality: str | dict[str, str] | None = Field(None, description="Quality of all samples, or by variable; good when left out.")
+
+
+class EventBody(BaseModel):
+    """A row of events. Further fields are attributes."""
+
+    ts: str | float = Field(description="Time stamp of the start: ISO 8601, or seconds or milliseconds since 1970.")
+    asset: str = Field(description="Name of the asset.")
+    type: str = Field(description="Type of the event.")
+    end: str | float | None = Field(None, description="Time stamp of the end; null while a lasting event is still going on.")
+
+
+BODIES = (ReadingBody, EventBody)
+
+
+def _body(row: type[BaseModel]) -> dict[str, Any]:
+    """Return the description of a body with such rows."""
+    one = {"$ref": f"#/components/schemas/{row.__name__}"}
+    content = {_JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}}, _LINES: {"schema": {"type": "string"}}}
+    text = "JSON: a row or a list of rows; or NDJSON: one row per line. May be compressed (Content-Encoding: gzip)."
+    return {"requestBody": {"required": True, "description": text, "content": content}}
+
+
+class RefusedLine(BaseModel):
+    """A row that was not stored."""
+
+    line: int = Field(description="Number of the row in the body, from 1.")
+    reason: str
+
+
+class DeliveryView(BaseModel):
+    """The answer to a delivery."""
+
+    rows: int = Field(description="Rows that are stored.")
+    new: int = Field(description="Stored rows that changed anything; the others were stored before.")
+    refused: int = Field(description="Rows that were not stored.")
+    lines: list[RefusedLine] = Field(description=f"The first {MOST_ANSWERS} refused rows, each with its reason.")
+
+
+class Deliveries:
+    """Counts deliveries under way, so that a slow database slows the senders and not this process. For one event loop."""
+
+    def __init__(self, most: int = AT_ONCE) -> None:
+        self._free = most
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Take part in the deliveries under way. Raises HTTPException 429 if there are too many."""
+        if not self._free:
+            detail = "the platform stores as many deliveries as it can at once; send this one again after a second"
+            raise HTTPException(429, detail, {"retry-after": "1"})
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+@router.post("/readings", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(ReadingBody))
+async def send_readings(
+    request: Request, platform: Served, person: Engineer, source: NameQuery | None = None, idempotency_key: Key = None
+) -> DeliveryView:
+    """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them. Role: engineer.
+
+    A row that cannot be stored does not stop the others. The answer is sent when the rows are in the journal of the database.
+    """
+    return await _receive(request, platform, person, "readings", source, idempotency_key)
+
+
+@router.post("/events", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(EventBody))
+async def send_events(
+    request: Request, platform: Served, person: Engineer, source: NameQuery | None = None, idempotency_key: Key = None
+) -> DeliveryView:
+    """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes. Role: engineer.
+
+    With `source`, as its document maps them. The same event sent again, e.g. with its end, is merged.
+    """
+    return await _receive(request, platform, person, "events", source, idempotency_key)
+
+
+async def _receive(
+    request: Request, platform: Platform, person: Person, what: What, source: str | None, key: str | None
+) -> DeliveryView:
+    deliveries: Deliveries = request.app.state.deliveries
+    document = await run_in_threadpool(_source, platform, source, what)
+    with deliveries.one():
+        is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
+        body = await request.body()
+
+        def store() -> DeliveryView:
+            given = _read(_text(body, encoding), is_lines)
+            return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
+
+        if key is None:
+            return await run_in_threadpool(store)
+        named = f"{person.name}:{what}:{source}:{key}"
+        return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
+
+
+def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]) -> DeliveryView:
+    """Return the answer to an earlier delivery with this key, or else store this one. Raises UserError for another body."""
+    earlier = sources.answer(key)
+    if earlier is None:
+        answer = store()
+        sources.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
+        return answer
+    if earlier["body"] != digest:
+        raise UserError("this Idempotency-Key was used for another body; give every delivery its own")
+    return DeliveryView.model_validate(earlier["answer"])
+
+
+def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
+    """Return the source of a delivery; without a name, one that maps rows by the usual names of fields."""
+    if name is None:
+        return HttpSource(name="api", kind="http", delivers=what)
+    found = find_source(platform.sources, name)
+    if not isinstance(found, HttpSource):
+        raise UserError(f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the API")
+    if found.delivers != what:
+        raise UserError(f"source {name!r} delivers {found.delivers}: send its rows to /api/v1/{found.delivers}")
+    require_active(found)
+    return found
+
+
+def _read(text: str, is_lines: bool) -> JsonRows:
+    try:
+        return read_lines(text) if is_lines else read_json(text)
+    except TooDeep as refusal:
+        raise HTTPException(400, str(refusal)) from refusal
+
+
+def _is_lines(content_type: str) -> bool:
+    """Return whether a body is NDJSON, and not JSON. Raises UserError for any other type."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (_JSON, _LINES):
+        raise UserError(f"the content-type {content_type[:40]!r} is not known; send {_JSON} or {_LINES}")
+    return kind == _LINES
+
+
+def _text(body: bytes, encoding: str) -> str:
+    """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and UserError if it is damaged."""
+    if encoding not in ("", "identity", "gzip"):
+        raise UserError(f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is")
+    try:
+        return (_decompress(body) if encoding == "gzip" else body).decode("utf-8-sig")
+    except (zlib.error, EOFError):
+        raise UserError("the body is not gzip, or it was cut off") from None
+    except UnicodeDecodeError as fault:
+        raise UserError(f"the body is not UTF-8: byte {fault.start + 1}") from None
+
+
+def _decompress(body: bytes) -> bytes:
+    plain = bytearray()
+    while body:
+        member = zlib.decompressobj(_GZIP)
+        plain += member.decompress(body, LARGEST_DELIVERY + 1 - len(plain))
+        if len(plain) > LARGEST_DELIVERY:
+            raise HTTPException(413, f"the body is larger than {LARGEST_DELIVERY} bytes once it is decompressed")
+        if not member.eof:
+            raise EOFError
+        body = member.unused_data
+    return bytes(plain)
+
+
+def _view(found: Delivery, given: JsonRows) -> DeliveryView:
+    """Return the answer; refused rows have the number that they have in the body."""
+    numbers = [*given.rows]
+    refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(given.unreadable)
+    lines = [RefusedLine(line=line, reason=refused[line]) for line in sorted(refused)[:MOST_ANSWERS]]
+    return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)

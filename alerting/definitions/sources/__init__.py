@@ -1,0 +1,1 @@
+"""Source documents: where readings and events come from."""

@@ -1,0 +1,171 @@
+"""Kinds of sources, as one closed union by `kind`, and the reader of their documents."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from alerting.definitions.assets import USUAL_LATENCY, Closed, LongerThanZero
+from alerting.definitions.durations import Duration, format_duration
+from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.sources.mapping import SourceFields, Title
+from alerting.definitions.wording.fault_messages import message_of
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
+_SHORTEST = timedelta(minutes=1)
+
+
+class SourceRefused(DocumentRefused):
+    """Refusal of a whole source because of its faults."""
+
+    what = "source"
+
+
+class Secret(Closed):
+    """Where a secret is found; it is never in the document itself. Exactly one of these is given."""
+
+    env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
+    file: Title | None = Field(None, description="Mounted file that holds it, which only its owner may read.")
+    airflow_connection: Title | None = Field(
+        None, description="Connection of Airflow that holds it; known to the DAGs only, not to commands."
+    )
+
+
+class PolledFields(SourceFields):
+    """Fields of the kinds that the platform reads by itself."""
+
+    every: LongerThanZero = Field(timedelta(minutes=1), description="Interval at which the source is read, at least 1m.")
+
+    @property
+    def waits(self) -> timedelta | None:
+        """Return its latency, or the interval plus that of the platform's default."""
+        return self.every + USUAL_LATENCY if self.latency is None else self.latency
+
+
+class HttpSource(SourceFields):
+    """Rows that programs send to the API: POST /api/v1/readings and /api/v1/events with ?source=NAME."""
+
+    kind: Literal["http"]
+    quality: Title | None = Field(
+        "quality", description="Field with the quality of all samples of a row, or with an object of qualities by variable."
+    )
+
+
+class FilesSource(PolledFields):
+    """Files that appear in a folder: CSV or Parquet, each read once."""
+
+    kind: Literal["files"]
+    pattern: Text = Field(description="Absolute path with * and ?, e.g. /data/line-3/*.csv.")
+    done: Text | None = Field(None, description="Folder to which files are moved once they are stored; they stay when left out.")
+    bad: Text | None = Field(None, description="Folder to which files are moved that cannot be stored; they stay when left out.")
+    unchanged_for: Duration = Field(
+        timedelta(seconds=10), description="A file that was changed less than this ago may still be written, and waits."
+    )
+    time_format: Title | None = Field(
+        None, description="How stamps are written, e.g. dd/mm/yyyy; found in the file when left out."
+    )
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = Field(
+        None, description="Separator of fields; found in the file when left out."
+    )
+    decimal: Literal[".", ","] | None = Field(None, description="Decimal mark; found in the file when left out.")
+    encoding: Title | None = Field(None, description="Encoding of text, e.g. cp1252; found in the file when left out.")
+    quality_suffix: Title | None = Field(
+        None, description="Ending of the titles of columns that hold the quality of another column, e.g. _quality."
+    )
+    missing: tuple[Title, ...] = Field((), max_length=100, description="Further texts that mean a missing value.")
+    duplicates: Literal["refuse", "last", "mean"] = Field(
+        "refuse", description="Lines of one instant with other values: refuse the file, or take the last value or the mean."
+    )
+    bad_lines: Literal["refuse", "skip"] = Field(
+        "refuse", description="A file with a bad line: refuse it whole, or store the other lines."
+    )
+
+
+class SqlSource(PolledFields):
+    """Rows of a table or query in a database, read on from an increasing column."""
+
+    kind: Literal["sql"]
+    url: Secret = Field(description="Where the address of the database is found, e.g. postgresql://user:password@host/name.")
+    table: Title | None = Field(None, description="Table or view to read, e.g. quality.results.")
+    query: Text | None = Field(None, description="SELECT to read instead of a table, without ORDER BY.")
+    cursor: Column = Field(description="Column that only increases with later rows: a number or an instant.")
+    overlap: LongerThanZero | None = Field(
+        None,
+        description="With a cursor of instants: rows this far behind the last one are read again, as they may have come late.",
+    )
+    chunk: int = Field(5000, ge=1, le=50_000, description="Rows that are read and stored at once.")
+
+
+Source = HttpSource | FilesSource | SqlSource
+PolledSource = FilesSource | SqlSource
+KINDS: Mapping[str, type[SourceFields]] = {"http": HttpSource, "files": FilesSource, "sql": SqlSource}
+POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
+
+
+@cache
+def source_union() -> TypeAdapter[Source]:
+    """Return the closed union of all kinds of sources, told apart by `kind`."""
+    return TypeAdapter(Annotated[Source, Field(discriminator="kind")])
+
+
+def parse_source(document: Mapping[str, Any]) -> Source:
+    """Return the source of a document. Raises SourceRefused with every fault."""
+    name = document.get("name", "without a name")
+    try:
+        source = source_union().validate_python(dict(document))
+    except ValidationError as error:
+        faults = [_fault(one, document) for one in error.errors()]
+        raise SourceRefused(name, faults + _faults_of_the_rest(document, [fault.path for fault in faults])) from error
+    if faults := list(_cross_faults(source)):
+        raise SourceRefused(name, faults)
+    return source
+
+
+def source_document(source: Source) -> dict[str, Any]:
+    """Return the document of a source as people would write it: without fields at their default."""
+    return {"name": source.name, "kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True)}
+
+
+def _faults_of_the_rest(document: Mapping[str, Any], paths: list[str]) -> list[Fault]:
+    try:
+        return [f for f in _cross_faults(source_union().validate_python(without(document, paths))) if f.path not in paths]
+    except ValidationError:
+        return []
+
+
+def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    path = path[1:] if path and path[0] in KINDS else path
+    dotted = ".".join(path) or "document"
+    match error["type"]:
+        case "union_tag_not_found":
+            return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in KINDS))
+        case "union_tag_invalid":
+            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write " + " or ".join(KINDS))
+        case "extra_forbidden" if len(path) == 1:
+            return Fault(dotted, "is not a field", nearest(path[0], KINDS[document["kind"]].model_fields, "fields"))
+        case "string_pattern_mismatch":
+            return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+    return Fault(dotted, *message_of(error))
+
+
+def _cross_faults(source: Source) -> Iterator[Fault]:
+    if isinstance(source, PolledFields) and source.every < _SHORTEST:
+        yield Fault("every", f"{format_duration(source.every)} is too short", "the shortest is 1m")
+    names = [variable.name for variable in source.variables.values() if variable.name]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Fault("variables", f"two columns become {name!r}", "give each its own name")
+    if isinstance(source, FilesSource):
+        for field in ("pattern", "done", "bad"):
+            path = getattr(source, field)
+            if path is not None and (not path.startswith("/") or "/../" in f"{path}/"):
+                yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
+    if isinstance(source, SqlSource):
+        if (source.table is None) == (source.query is None):
+            yield Fault("table", "give either a table or a query", "table: quality.results")
+        if sum(way is not None for way in (source.url.env, source.url.file, source.url.airflow_connection)) != 1:
+            yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")

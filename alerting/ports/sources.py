@@ -1,0 +1,113 @@
+"""Ports for sources: their documents and revisions, how far they have delivered, and readers of polled ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from alerting.definitions.sources.source import PolledSource, Source
+from alerting.ports.documents import Document
+
+
+@dataclass(frozen=True)
+class SourceRevision:
+    """An immutable, numbered copy of a source's document: author and time of the change."""
+
+    name: str
+    number: int
+    at: datetime
+    actor: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeliveryCount:
+    """When rows of a source were stored, and how many changed anything."""
+
+    at: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class SourceProgress:
+    """What a source has delivered so far.
+
+    `cursor`: how far a polled source is read. `rows`: stored ones that changed anything; `refused`: those that could not be
+    stored. `arrived_at`: when the last of `rows` came; `newest`: the latest time stamp; `last`: the last row. `fault`: why the
+    last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries, oldest first.
+    """
+
+    cursor: str | None = None
+    rows: int = 0
+    refused: int = 0
+    arrived_at: datetime | None = None
+    newest: datetime | None = None
+    last: Mapping[str, Any] | None = None
+    fault: str | None = None
+    recent: Sequence[DeliveryCount] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows."""
+
+    at: datetime
+    rows: int
+    refused: int = 0
+    newest: datetime | None = None
+    last: Mapping[str, Any] | None = None
+
+
+class Sources(Protocol):
+    """Source documents, as people wrote them, their revisions and their progress."""
+
+    def documents(self) -> list[Document]:
+        """Return all sources without `_id`, sorted by name, valid or not."""
+
+    def get(self, name: str) -> Source | None:
+        """Return a source; None if there is none of this name, or if its document is faulty."""
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the source of that name."""
+
+    def add_revision(self, revision: SourceRevision) -> bool:
+        """Store a revision; return False if that number exists already."""
+
+    def revisions(self, name: str) -> list[SourceRevision]:
+        """Return all revisions of a source, oldest first."""
+
+    def progress(self, name: str) -> SourceProgress:
+        """Return how far a source has delivered."""
+
+    def record(self, name: str, delivered: Delivered) -> None:
+        """Count a delivery, and forget the fault of the last attempt."""
+
+    def set_cursor(self, name: str, cursor: str) -> None:
+        """Store how far a polled source is read."""
+
+    def set_fault(self, name: str, fault: str) -> None:
+        """Store why the last attempt to read a source failed."""
+
+    def answer(self, key: str) -> Document | None:
+        """Return the stored answer to a delivery with this key; None without one of the last day."""
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        """Store the answer to a delivery for a day, unless there is one."""
+
+
+Record = Mapping[str, Any]
+"""One row of a source: values by column or field."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Some rows of a polled source, and its cursor after them."""
+
+    rows: Sequence[Record]
+    cursor: str | None
+
+
+class RecordReader(Protocol):
+    """Reads the rows of a polled source in pieces. Raises UserError if the source cannot be reached or read."""
+
+    def read(self, source: PolledSource, cursor: str | None) -> Iterator[Records]: ...

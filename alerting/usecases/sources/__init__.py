@@ -1,0 +1,1 @@
+"""Sources: apply their documents, and store what they deliver."""

@@ -1,0 +1,75 @@
+"""Store the rows that a source delivers: mapped, declared and written between two arrival records, then counted.
+
+Readings are merged by asset, instant and variable, events by asset, type and start: a row that comes twice is stored once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.mapping import SourceFields
+from alerting.ports import Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
+from alerting.usecases.sources.records import RefusedRow, map_events, map_readings
+
+_LAST_VALUES = 5
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Result of a delivery: rows that could be stored, how many of them changed anything, and the refused ones."""
+
+    rows: int
+    new: int
+    refused: Sequence[RefusedRow]
+
+
+def fit(plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None) -> Declared:
+    """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
+    if source.delivers == "readings":
+        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by)
+    has_ends = any(source.events.end_column in record for record in records)
+    return fit_events(plant.assets, source, map_events(source, records, plant.zone), has_ends=has_ends)
+
+
+def deliver(plant: SourcePorts, source: SourceFields, records: Sequence[Record], now: datetime, *, by: str | None) -> Delivery:
+    """Store the rows of records, except the refused ones. Idempotent.
+
+    `by`: the name under which the delivery is counted; None for rows that came without a source.
+    """
+    found = fit(plant, source, records, by)
+    rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
+    if found.assets:
+        plant.assets.put(found.assets)
+    if found.event_types:
+        plant.assets.put_event_types(found.event_types)
+    new = add_readings(plant, found.readings, now) if found.readings else 0
+    new += add_events(plant, found.events, now) if found.events else 0
+    if by is not None:
+        plant.sources.record(by, _delivered(rows, new, len(found.refused), now))
+    return Delivery(len(rows), new, found.refused)
+
+
+def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: int, now: datetime) -> Delivered:
+    newest = max((_at(row) for row in rows), default=None)
+    return Delivered(now, new, refused, newest, _last(rows[-1]) if rows else None)
+
+
+def _at(row: ReadingRow | EventRow) -> datetime:
+    return row.ts if isinstance(row, ReadingRow) else row.start
+
+
+def _last(row: ReadingRow | EventRow) -> Mapping[str, Any]:
+    """Return a row for people: its asset and instant, and its type or first values."""
+    if isinstance(row, EventRow):
+        return {"asset": row.asset, "ts": row.start, "type": row.type}
+    return {"asset": row.asset, "ts": row.ts, "values": dict([*row.values.items()][:_LAST_VALUES])}
+
+
+def require_active(source: SourceFields) -> None:
+    """Raise UserError if a source is paused or retired."""
+    if source.state != "active":
+        raise UserError(f"source {source.name!r} is {source.state}; alerting source resume {source.name} accepts its rows again")

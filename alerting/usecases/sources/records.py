@@ -1,0 +1,211 @@
+"""Rows of a source as readings or events, one by one: each is stored as it stands, or refused with a reason."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
+from alerting.definitions.faults import shown
+from alerting.definitions.hours import time_zone
+from alerting.definitions.sources.mapping import SourceFields
+from alerting.ports import EventRow, ReadingRow, Record
+from alerting.readings.instants import whole_millis
+from alerting.readings.sample_quality import Quality, grade
+
+VALUES = "values"
+"""Field of a message that may hold its values as one object; without it, the other fields are the values."""
+_MILLIS = 1e11  # a number of seconds this large lies in the year 5138
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
+Scalar = float | str | bool
+Row = TypeVar("Row")
+
+
+class RowRefused(Exception):
+    """Error: a row cannot be stored; the message says why."""
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that was not stored: its number, from 1, and the reason."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class MappedRows(Generic[Row]):
+    """Rows of a source that can be stored, each with its number from 1, and those that cannot. `titles`: column by variable."""
+
+    rows: Sequence[tuple[int, Row]]
+    refused: Sequence[RefusedRow]
+    titles: Mapping[str, str]
+
+
+def map_readings(source: SourceFields, records: Sequence[Record], zone: tzinfo) -> MappedRows[ReadingRow]:
+    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none."""
+    mapping = RecordMapping(source, zone)
+    return _map(mapping, records, mapping.reading)
+
+
+def map_events(source: SourceFields, records: Sequence[Record], zone: tzinfo) -> MappedRows[EventRow]:
+    """Return the events of records. `zone`: of the plant, for stamps without one where the source names none."""
+    mapping = RecordMapping(source, zone)
+    return _map(mapping, records, mapping.event)
+
+
+def _map(mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Record], Row]) -> MappedRows[Row]:
+    rows: list[tuple[int, Row]] = []
+    refused: list[RefusedRow] = []
+    for line, record in enumerate(records, 1):
+        try:
+            rows.append((line, read(record)))
+        except RowRefused as refusal:
+            refused.append(RefusedRow(line, str(refusal)))
+    return MappedRows(rows, refused, mapping.titles)
+
+
+class RecordMapping:
+    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far."""
+
+    def __init__(self, source: SourceFields, zone: tzinfo) -> None:
+        self._source = source
+        self._zone = time_zone(source.timezone) if source.timezone else zone
+        self._names: dict[str, str | None] = {}
+        self.titles: dict[str, str] = {}
+        self._keys = {source.time, source.quality} | ({source.asset_column} if source.asset is None else set())
+
+    def reading(self, record: Record) -> ReadingRow:
+        """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or one that cannot be read."""
+        asset, at = self._asset(record), self._instant(record, self._source.time)
+        given = self._values(record, self._keys)
+        quality = self._quality(record, given)
+        values = {name: value for name, value in given.items() if value is not None and quality.get(name) != "bad"}
+        if not values and not quality:
+            raise RowRefused("has no value")
+        return ReadingRow(asset, at, values, {name: q for name, q in quality.items() if q == "bad" or name in values})
+
+    def event(self, record: Record) -> EventRow:
+        """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an end before its start."""
+        columns = self._source.events
+        asset, start = self._asset(record), self._instant(record, self._source.time)
+        type = columns.type or self._name(record, columns.type_column, columns.type_prefix, "event type")
+        has_end = record.get(columns.end_column) not in (None, "")
+        end = self._instant(record, columns.end_column) if has_end else None
+        if end is not None and end < start:
+            raise RowRefused(f"{columns.end_column}: the end lies before the start")
+        keys = self._keys | {columns.end_column} | ({columns.type_column} if columns.type is None else set())
+        attributes = {name: value for name, value in self._values(record, keys).items() if value is not None}
+        return EventRow(asset, type, start, end, self._source.name, attributes)
+
+    def _asset(self, record: Record) -> str:
+        return self._source.asset or self._name(record, self._source.asset_column, self._source.asset_prefix, "asset")
+
+    def _name(self, record: Record, column: str, prefix: str, what: str) -> str:
+        given = record.get(column)
+        if given is None or given == "":
+            raise RowRefused(f"{column}: there is no {what}")
+        name = f"{prefix}{given}"
+        if not re.match(NAME_PATTERN, name) or len(name) > NAME_LENGTH:
+            raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
+        return name
+
+    def _instant(self, record: Record, column: str) -> datetime:
+        given = record.get(column)
+        if given is None or given == "":
+            raise RowRefused(f"{column}: there is no time")
+        try:
+            at = _instant(given)
+            at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):
+            hint = "write ISO 8601, or seconds or milliseconds since 1970"
+            raise RowRefused(f"{column}: {shown(given)} is not a time; {hint}") from None
+        if not _FIRST <= at < _LAST:
+            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {_FIRST.year} and {_LAST.year}")
+        return whole_millis(at)
+
+    def _values(self, record: Record, keys: set[str | None]) -> dict[str, Scalar | None]:
+        inner = record.get(VALUES)
+        fields = inner if isinstance(inner, Mapping) else {key: value for key, value in record.items() if key not in keys}
+        if len(fields) > _MOST_VALUES:
+            raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
+        found: dict[str, Scalar | None] = {}
+        for title, value in fields.items():
+            name = self._variable(title)
+            if name is None:
+                continue
+            if name in found:
+                raise RowRefused(f"{title}: the variable {name} occurs twice")
+            found[name] = _scalar(title, value)
+        return found
+
+    def _variable(self, title: Any) -> str | None:
+        """Return the name of the variable of a column; None if the source leaves the column out."""
+        if title not in self._names:
+            self._names[title] = self._new_name(title)
+            if self._names[title] is not None:
+                self.titles.setdefault(str(self._names[title]), str(title))
+        return self._names[title]
+
+    def _new_name(self, title: Any) -> str | None:
+        mapped = self._source.variables.get(title)
+        if mapped is None and self._source.others == "ignore":
+            return None
+        return mapped.name if mapped and mapped.name else variable_name(str(title))
+
+    def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
+        column = self._source.quality
+        given = None if column is None else record.get(column)
+        if isinstance(given, Mapping):
+            return {
+                name: q for title, text in given.items() if (name := self._variable(title)) and (q := self._grade(title, text))
+            }
+        q = None if given in (None, "") else self._grade(str(column), given)
+        return {} if q is None else dict.fromkeys([name for name, value in values.items() if value is not None] or values, q)
+
+    def _grade(self, title: str, text: Any) -> Quality | None:
+        found = grade(str(text), self._source.quality_codes)
+        if found is None:
+            raise RowRefused(f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA")
+        return None if found == "good" else found
+
+
+def _instant(given: Any) -> datetime:
+    """Return an instant of a stamp; one without a zone stays without. Raises ValueError for anything else."""
+    if isinstance(given, datetime):
+        return given
+    if isinstance(given, bool):
+        raise ValueError
+    if isinstance(given, int | float | Decimal):
+        seconds = float(given)
+        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= _MILLIS else seconds, UTC)
+    if isinstance(given, str):
+        return datetime.fromisoformat(given.strip())
+    raise ValueError
+
+
+def _scalar(title: str, value: Any) -> Scalar | None:
+    """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects and endless numbers."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT:
+            raise RowRefused(f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are allowed")
+        return value or None
+    if isinstance(value, int | float | Decimal):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isnan(number):
+            return None
+        if math.isinf(number):
+            raise RowRefused(f"{title}: {shown(value)} is not a finite number")
+        return number
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise RowRefused(f"{title}: {shown(value)} is not a number, text, true or false")

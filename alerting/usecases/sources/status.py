@@ -1,0 +1,74 @@
+"""What each source has delivered, and whether it is stale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerting.definitions.sources.mapping import SourceState
+from alerting.definitions.sources.source import Source
+from alerting.ports import SourceProgress, Sources
+from alerting.usecases.sources.documents import read_sources
+
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """A source at one instant.
+
+    `rows`, `refused`: so far. `lag`: now minus the newest time stamp; `silent`: since the last row came, or since the source was
+    applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
+    """
+
+    name: str
+    kind: str
+    state: SourceState
+    rows: int
+    refused: int
+    lag: timedelta | None
+    silent: timedelta
+    rate: float
+    is_stale: bool
+    fault: str | None
+    last: Mapping[str, Any] | None
+
+
+def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
+    """Return the status of every valid source, sorted by name. Writes nothing."""
+    return [source_status(source, sources.progress(source.name), _since(sources, source, now), now) for source in _valid(sources)]
+
+
+def _valid(sources: Sources) -> list[Source]:
+    return read_sources(sources)[0]
+
+
+def _since(sources: Sources, source: Source, now: datetime) -> datetime:
+    """Return when the source was last applied; now for one that was written into the database."""
+    return max((revision.at for revision in sources.revisions(source.name)), default=now)
+
+
+def source_status(source: Source, progress: SourceProgress, since: datetime, now: datetime) -> SourceStatus:
+    """Return the status of a source. `since`: when it was last applied, e.g. resumed; silence is counted from there."""
+    silent = max(now - max(progress.arrived_at or since, since), timedelta(0))
+    return SourceStatus(
+        name=source.name,
+        kind=source.kind,
+        state=source.state,
+        rows=progress.rows,
+        refused=progress.refused,
+        lag=None if progress.newest is None else now - progress.newest,
+        silent=silent,
+        rate=_rate(progress, now),
+        is_stale=source.state == "active" and silent > source.stale_after,
+        fault=progress.fault,
+        last=progress.last,
+    )
+
+
+def _rate(progress: SourceProgress, now: datetime) -> float:
+    """Return rows per minute since the first of the last deliveries, whose own rows came before it."""
+    if len(progress.recent) < 2:
+        return 0.0
+    seconds = (now - progress.recent[0].at).total_seconds()
+    return sum(delivery.rows for delivery in progress.recent[1:]) / max(seconds, 1.0) * _MINUTE_S

@@ -1,0 +1,42 @@
+"""A look at rows of a source as they would be stored, and at those that would be refused. Writes nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alerting.definitions.sources.mapping import SourceFields
+from alerting.ports import EventRow, ReadingRow, Record, SourcePorts
+from alerting.usecases.sources.deliver import fit
+from alerting.usecases.sources.records import RefusedRow
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class SourceTrial:
+    """The first rows of a source as they would be stored, and refused ones. `read`: the number of rows looked at.
+
+    `notes`: sentences on what was found, e.g. the format of a file.
+    """
+
+    source: str
+    read: int
+    rows: Sequence[Mapping[str, Any]]
+    refused: Sequence[RefusedRow]
+    notes: Sequence[str] = ()
+
+
+def try_records(plant: SourcePorts, source: SourceFields, records: Sequence[Record]) -> SourceTrial:
+    """Return the first rows of records as they would be stored, and the first refused ones."""
+    found = fit(plant, source, records, source.name)
+    rows = [*described(found.readings), *described(found.events)]
+    return SourceTrial(source.name, len(records), rows[:SHOWN], found.refused[:SHOWN])
+
+
+def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
+    """Yield rows for people: asset and instant first, then the values, or type, end and attributes."""
+    for row in rows:
+        if isinstance(row, ReadingRow):
+            yield {"asset": row.asset, "ts": row.ts, **row.values, **{f"{name} (quality)": q for name, q in row.quality.items()}}
+        else:
+            yield {"asset": row.asset, "ts": row.start, "type": row.type, "end": row.end, **row.attributes}

@@ -1,0 +1,81 @@
+"""Port `Sources`."""
+
+import pytest
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
+from alerting.ports import Delivered, DeliveryCount, SourceProgress, SourceRevision
+from tests.builders import at, oven
+
+HTTP = {"name": "gate", "kind": "http"}
+SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id", "every": "5m"}
+
+
+def test_documents_come_back_by_name_and_are_replaced(stores):
+    for document in (SQL, {**HTTP, "title": "Old"}, HTTP):
+        stores.sources.put(document)
+    assert stores.sources.documents() == [HTTP, SQL]
+    assert stores.sources.get("quality") == parse_source(SQL)
+    assert stores.sources.get("nothing") is None
+
+
+def test_a_revision_is_stored_once(stores):
+    first, second = (SourceRevision("gate", number, at(number), "ada", HTTP) for number in (1, 2))
+    assert [stores.sources.add_revision(r) for r in (first, second)] == [True, True]
+    assert not stores.sources.add_revision(SourceRevision("gate", 2, at(9), "otto", HTTP))
+    assert stores.sources.revisions("gate") == [first, second]
+    assert stores.sources.revisions("quality") == []
+
+
+def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
+    assert stores.sources.progress("gate") == SourceProgress()
+    stores.sources.set_fault("gate", "the server does not answer")
+    assert stores.sources.progress("gate").fault == "the server does not answer"
+    stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
+    stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
+    stores.sources.record("gate", Delivered(at(3), 0, 4))
+    stores.sources.set_cursor("gate", "17")
+    assert stores.sources.progress("gate") == SourceProgress(
+        cursor="17",
+        rows=5,
+        refused=5,
+        arrived_at=at(2),
+        newest=at(0),
+        last={"asset": "oven-2", "values": {"t": 2.5}},
+        fault=None,
+        recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
+    )
+
+
+def test_only_the_last_twenty_deliveries_are_kept(stores):
+    for minute in range(25):
+        stores.sources.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
+    assert [found.at for found in stores.sources.progress("gate").recent] == [at(minute) for minute in range(5, 25)]
+
+
+def test_the_first_answer_to_a_key_is_kept(stores):
+    stores.sources.keep_answer("a", {"rows": 1})
+    stores.sources.keep_answer("a", {"rows": 2})
+    assert stores.sources.answer("a") == {"rows": 1}
+    assert stores.sources.answer("b") is None
+
+
+def test_assets_know_the_latency_of_their_sources_and_store_it_not(stores):
+    asset = oven(hardness=Variable(source="quality"))
+    stores.sources.put(SQL)
+    stores.assets.put([asset])
+    for found in (stores.assets.get("oven-1"), stores.assets.all()[0]):
+        assert found == asset
+        assert found.latency("hardness", at(1) - at(0)).total_seconds() == 310
+        assert found.latency("temperature", at(1) - at(0)).total_seconds() == 60
+    stores.assets.put(stores.assets.all())
+    stores.sources.put({**SQL, "latency": "1m"})
+    assert stores.assets.get("oven-1").latency("hardness", at(0) - at(0)).total_seconds() == 60
+
+
+@pytest.mark.slow
+def test_the_server_refuses_a_malformed_source(real):
+    for document in ({"name": "gate"}, {**HTTP, "surplus": 1}, {**SQL, "url": "postgresql://me:secret@host/db"}):
+        with pytest.raises(UserError, match="the database refuses"):
+            real.sources.put(document)

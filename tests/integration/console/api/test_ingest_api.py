@@ -1,0 +1,114 @@
+"""Readings and events that programs send to the API."""
+
+import gzip
+import json
+
+import pytest
+
+from alerting.console.api import ingest_api
+from alerting.usecases.sources.documents import apply_sources, set_state
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, OPERATOR, expect_problem
+
+ROW = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5, "recipe": "A"}}
+NDJSON = {**ADMIN, "content-type": "application/x-ndjson"}
+
+
+def send(client, body, path="readings", headers=ADMIN, **query):
+    headers = {"content-type": "application/json", **headers}
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post(f"/api/v1/{path}", content=content, headers=headers, params=query)
+
+
+def test_readings_are_stored_and_a_second_time_nothing_changes(client, platform):
+    assert send(client, [ROW, {**ROW, "ts": "2026-01-05T12:01:00Z"}]).json() == {"rows": 2, "new": 2, "refused": 0, "lines": []}
+    assert send(client, ROW).json() == {"rows": 1, "new": 0, "refused": 0, "lines": []}
+    asset = platform.assets.get("oven-9")
+    assert {name: (v.type, v.source) for name, v in asset.variables.items()} == {
+        "zone_2": ("number", None),
+        "recipe": ("category", None),
+    }
+    assert len(platform.readings.load(asset, None, None).readings) == 2
+
+
+def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
+    lines = [json.dumps(ROW), "", "{", "[1]", json.dumps({**ROW, "ts": "noon"}), json.dumps({**ROW, "asset": "a b"})]
+    answer = send(client, "\n".join(lines).encode(), headers=NDJSON).json()
+    assert (answer["rows"], answer["refused"]) == (1, 4)
+    assert [line["line"] for line in answer["lines"]] == [3, 4, 5, 6]
+    assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
+
+
+def test_a_compressed_body_is_bounded_after_decompression(client, monkeypatch):
+    zipped = {**ADMIN, "content-encoding": "gzip"}
+    assert send(client, gzip.compress(json.dumps(ROW).encode()), headers=zipped).json()["new"] == 1
+    assert send(client, gzip.compress(b"[") + gzip.compress(json.dumps(ROW).encode() + b"]"), headers=zipped).json()["rows"] == 1
+    bomb = gzip.compress(b" " * (ingest_api.LARGEST_DELIVERY + 1))
+    assert len(bomb) < 20_000
+    assert "once it is decompressed" in expect_problem(send(client, bomb, headers=zipped), 413)
+    assert "not gzip" in expect_problem(send(client, b"{}", headers=zipped), 422)
+    assert "cut off" in expect_problem(send(client, gzip.compress(b"[]")[:-4], headers=zipped), 422)
+
+
+def test_a_large_body_is_accepted_here_and_a_larger_one_refused_before_it_is_read(client):
+    rows = [{**ROW, "ts": 1767614400 + i, "values": {"zone_2": i}} for i in range(2000)]
+    assert len(json.dumps(rows)) > 100_000
+    assert send(client, rows).json()["new"] == 2000
+    claimed = {**ADMIN, "content-length": str(ingest_api.LARGEST_DELIVERY + 1)}
+    assert "larger than 16777216 bytes" in expect_problem(send(client, b"[]", headers=claimed), 413)
+
+
+@pytest.mark.parametrize("body", [b"", b"3", b"[3]", b"nonsense", b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])
+def test_a_body_that_is_no_list_of_rows_is_refused_whole(client, body):
+    answer = send(client, body)
+    assert answer.status_code in (200, 422)
+    assert answer.status_code == 422 or answer.json()["rows"] == 0
+
+
+def test_a_delivery_with_the_same_key_gets_the_same_answer_and_writes_nothing(client, platform):
+    keyed = {**ADMIN, "idempotency-key": "batch-17"}
+    first = send(client, ROW, headers=keyed).json()
+    send(client, {**ROW, "values": {"zone_2": 199.0}})  # a correction, which the old delivery must not undo
+    assert send(client, ROW, headers=keyed).json() == first
+    [row] = platform.reading_writes.stored([("oven-9", 1767614400000)]).values()
+    assert row.values["zone_2"] == 199.0
+    assert "another body" in expect_problem(send(client, [ROW], headers=keyed), 422)
+
+
+def test_with_a_source_rows_are_mapped_by_its_document_and_counted(client, platform):
+    source = {"name": "gate", "kind": "http", "time": "t", "asset": "oven-9", "variables": {"Z2": {"name": "zone_2"}}}
+    apply_sources(platform, [{**source, "stale_after": "5m"}], "ada", at(0))
+    assert send(client, {"t": "2026-01-05T12:00:00Z", "Z2": 201.5}, source="gate").json()["new"] == 1
+    assert platform.assets.get("oven-9").variables["zone_2"].source == "gate"
+    assert platform.sources.progress("gate").rows == 1
+    metrics = client.get("/metrics", headers=ADMIN).text
+    assert 'alerting_source_rows{source="gate"} 1.0' in metrics
+    assert 'alerting_source_stale{source="gate"} 0.0' in metrics
+    assert "to /api/v1/readings" in expect_problem(send(client, ROW, path="events", source="gate"), 422)
+    expect_problem(send(client, ROW, source="gates"), 404)
+    set_state(platform, "gate", "paused", "ada", at(1))
+    assert "is paused" in expect_problem(send(client, ROW, source="gate"), 422)
+
+
+def test_events_are_stored_and_merged_with_their_end(client, platform):
+    event = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "type": "stop", "end": None}
+    assert send(client, event, path="events").json()["new"] == 1
+    assert send(client, {**event, "end": "2026-01-05T12:30:00Z"}, path="events").json()["new"] == 1
+    events = platform.readings.load(platform.assets.get("oven-9"), None, None).events
+    assert [e.end.isoformat()[:16] for e in events.itertuples()] == ["2026-01-05T12:30"]
+
+
+def test_readings_need_the_role_of_an_engineer(client):
+    assert "needs the role engineer" in expect_problem(send(client, ROW, headers=OPERATOR), 403)
+    expect_problem(send(client, ROW, headers={}), 401)
+
+
+def test_senders_are_told_to_wait_while_too_many_deliveries_are_stored(client):
+    deliveries = client.app.state.deliveries
+    with deliveries.one(), deliveries.one(), deliveries.one():
+        assert send(client, ROW).status_code == 200
+        with deliveries.one():
+            answer = send(client, ROW)
+            assert "send this one again" in expect_problem(answer, 429)
+            assert answer.headers["retry-after"] == "1"
+    assert send(client, ROW).status_code == 200
