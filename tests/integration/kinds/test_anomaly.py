@@ -148,7 +148,7 @@ def test_a_history_without_unseen_time_waits_for_a_person():
 
 
 def test_too_little_normal_history_is_refused_with_what_to_do():
-    with pytest.raises(UserError, match="fewer than 100 rows of normal operation .* choose another normal history"):
+    with pytest.raises(UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"):
         trained_platform(FAST, readings=rows()[:100], trained=DAY)
 
 
