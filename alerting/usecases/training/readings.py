@@ -101,6 +101,6 @@ def _to_parquet(frame: pd.DataFrame) -> bytes:
 def _read(files: Files, name: str) -> pd.DataFrame:
     """Return a frame with the conventions of `History`: texts are objects, None where missing."""
     frame = pd.read_parquet(io.BytesIO(files[name]))
-    for column in frame.select_dtypes("string"):
+    for column in map(str, frame.select_dtypes("string").columns):
         frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
     return frame

@@ -1,6 +1,7 @@
 """Promotion decisions in MongoDB."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,7 @@ from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
 _WITHOUT_EVIDENCE = {"evidence": False}
+_FIELDS = {field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"}
 
 
 class MongoDecisions:
@@ -44,9 +46,8 @@ class MongoDecisions:
     def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
         stages: list[Document] = [
             {"$match": {"definition": {"$in": list(definitions)}}},
-            {"$project": _WITHOUT_EVIDENCE},
             {"$sort": {"definition": 1, "at": 1, "_id": 1}},
-            {"$group": {"_id": "$definition", "made": {"$push": "$$ROOT"}}},
+            {"$group": {"_id": "$definition", "made": {"$push": _FIELDS}}},
             {"$project": {"made": {"$slice": ["$made", -count]}}},
         ]
         found = self._decisions.aggregate(stages)
