@@ -79,19 +79,19 @@ class Neighbours:
 class LocalOutliers:
     """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its neighbours among normal rows.
 
-    `reach` (r): distance of each normal row to its k-th neighbour; `density` (r): its local density.
+    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local density.
     """
 
     normal: Floats
     nearest: Floats
-    reach: Floats
+    radius: Floats
     density: Floats
     family: ClassVar[str] = "local_outliers"
 
     def score(self, rows: Floats) -> Floats:
         def factor(some: Floats) -> Floats:
             which, distance = _nearest(some, self.normal, int(self.nearest[0]))
-            own = np.maximum(distance, self.reach[which]).mean(axis=1)
+            own = np.maximum(distance, self.radius[which]).mean(axis=1)
             return np.asarray(self.density[which].mean(axis=1) * own)
 
         return _in_parts(rows, len(self.normal), factor)
@@ -199,5 +199,5 @@ def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:
     """Return, of each normal row among the others, the distance to its k-th neighbour, and its local density."""
     which, distance = _nearest(normal, normal, count + 1)
     which, distance = which[:, 1:], distance[:, 1:]  # a row is its own nearest, or a copy of it is
-    reach = distance[:, -1]
-    return reach, 1.0 / np.maximum(np.maximum(distance, reach[which]).mean(axis=1), _TINY)
+    radius = distance[:, -1]
+    return radius, 1.0 / np.maximum(np.maximum(distance, radius[which]).mean(axis=1), _TINY)

@@ -36,13 +36,13 @@ def threshold_for_rate(at: Millis, scores: Floats, stride_ms: int, apart_ms: int
 
     `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last for `hold_ms`.
     """
-    held = held_scores(at, scores, stride_ms, hold_ms)
+    lasting = lasting_scores(at, scores, stride_ms, hold_ms)
     weeks = len(at) * stride_ms / WEEK_MS
-    known = held[np.isfinite(held)]
+    known = lasting[np.isfinite(lasting)]
     if not len(known):
         return Threshold(float(scores.max(initial=0.0)) * _MARGIN, "the largest score of too little normal time", weeks, 0.0)
     floor = float(np.quantile(known, _HIGH))
-    peaks = cluster_peaks(at, held, floor, apart_ms)
+    peaks = cluster_peaks(at, lasting, floor, apart_ms)
     if len(peaks) < _LEAST_PEAKS or per_week * weeks * _BEYOND < 1:
         value = float(known.max()) + (_MARGIN - 1) * (float(known.max()) - float(np.median(known)))
         return Threshold(value, _too_little(weeks, len(peaks), per_week), weeks, 1 / max(weeks, 1e-9))
@@ -71,17 +71,17 @@ def _too_little(weeks: float, peaks: int, per_week: float) -> str:
     )
 
 
-def held_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> Floats:
+def lasting_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> Floats:
     """Return, at each instant, the score that was reached without a break for `hold_ms`; -inf where that is not known."""
     steps = -(-hold_ms // stride_ms)
     if not steps:
         return scores
-    held = np.full(len(scores), -np.inf)
+    lasting = np.full(len(scores), -np.inf)
     if len(scores) > steps:
         windows = np.lib.stride_tricks.sliding_window_view(scores, steps + 1)
         whole = at[steps:] - at[:-steps] == steps * stride_ms
-        held[steps:] = np.where(whole, windows.min(axis=1), -np.inf)
-    return held
+        lasting[steps:] = np.where(whole, windows.min(axis=1), -np.inf)
+    return lasting
 
 
 def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import poisson
 
 from alerting.detection.anomalies.injection import TYPES, inject
-from alerting.detection.anomalies.threshold import first_of_clusters, held_scores
+from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
@@ -145,8 +145,8 @@ def _allowed_by_share(definition: AnomalyDefinition, alarms: int, scores: Floats
 
 def _episodes(definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int) -> Millis:
     """Return the instants at which episodes would be raised; all instants beyond the threshold where nothing sets them apart."""
-    held = held_scores(at, scores, stride_ms, duration_millis(definition.hold))
-    beyond = at[held >= THRESHOLD]
+    lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
+    beyond = at[lasting >= THRESHOLD]
     return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 

@@ -95,8 +95,8 @@ def _score(
     matrix = sources.shared.features(fitted.plan, history, at).matrix
     score, unknown = fitted.score(matrix), np.full(len(at), "", object)
     unknown[np.isnan(score)] = "fewer than half of the variables have a value in the last windows"
-    seen = at <= cutoff
-    score[seen], unknown[seen] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
+    learned = at <= cutoff
+    score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
     return history, Scored(at, matrix, score, unknown)
 
 

@@ -51,8 +51,8 @@ def plan_of(definition: AnomalyDefinition, history: History, start: datetime, en
         return None
     sampling = {name: sampling_ms(name, [history]) for name in names}
     usual = int(np.median([value for value in sampling.values() if value] or [60_000]))
-    seen = len(np.unique(ts[inside])) * max(usual, 1)
-    stride = duration_millis(definition.stride) if definition.stride else _stride(usual, seen)
+    observed = len(np.unique(ts[inside])) * max(usual, 1)
+    stride = duration_millis(definition.stride) if definition.stride else _stride(usual, observed)
     windows = [duration_millis(w) for w in definition.windows or ()]
     windows = windows or [max(_WINDOW * usual, 2 * stride)]
     return FeaturePlan(
@@ -64,9 +64,9 @@ def plan_of(definition: AnomalyDefinition, history: History, start: datetime, en
     )
 
 
-def _stride(usual: int, seen: int) -> int:
+def _stride(usual: int, observed: int) -> int:
     """Return the shortest plain length that is not below the usual interval and gives about `ROWS` rows."""
-    least = max(usual, seen // ROWS)
+    least = max(usual, observed // ROWS)
     return next((length for length in _NICE if length >= least), _NICE[-1]) if least > usual else max(usual, 1)
 
 

@@ -29,7 +29,7 @@ class Fold:
 
     space: NormalSpace
     fit: npt.NDArray[np.int64]
-    held: npt.NDArray[np.int64]
+    unseen: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -92,28 +92,28 @@ class _Scored:
 
 
 def make_folds(at: Millis, matrix: Floats, window_ms: int) -> list[Fold]:
-    """Split rows into contiguous parts, each held out once; rows within a window of a held part do not fit."""
+    """Split rows into contiguous parts, each left out once; rows within a window of that part do not fit."""
     folds = []
-    for held in np.array_split(np.arange(len(at)), _FOLDS):
-        near = (at > at[held[0]] - window_ms) & (at < at[held[-1]] + window_ms)
+    for unseen in np.array_split(np.arange(len(at)), _FOLDS):
+        near = (at > at[unseen[0]] - window_ms) & (at < at[unseen[-1]] + window_ms)
         fit = np.flatnonzero(~near)
         if len(fit) < len(at) // 4:  # a history of few windows
-            fit = np.setdiff1d(np.arange(len(at)), held)
-        folds.append(Fold(NormalSpace.fit(matrix[fit]), fit, held))
+            fit = np.setdiff1d(np.arange(len(at)), unseen)
+        folds.append(Fold(NormalSpace.fit(matrix[fit]), fit, unseen))
     return folds
 
 
 def inject_types(
     definition: AnomalyDefinition, plan: FeaturePlan, history: History, at: Millis, folds: Sequence[Fold]
 ) -> dict[str, Injected]:
-    """Return rows with synthetic anomalies of each type, in intervals of the held rows of each fold."""
+    """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each fold."""
     found = dict[str, Injected]()
     length = max(plan.longest_window_ms, 5 * plan.stride_ms)
     for type in TYPES:
         chance, rows = np.random.default_rng([definition.seed, *type.encode()]), list[Floats]()
         for fold in folds:
-            count = min(_ANOMALIES // len(folds), max(1, (len(fold.held) * plan.stride_ms) // (2 * length)))
-            starts = np.sort(at[chance.choice(fold.held, size=count, replace=False)])
+            count = min(_ANOMALIES // len(folds), max(1, (len(fold.unseen) * plan.stride_ms) // (2 * length)))
+            starts = np.sort(at[chance.choice(fold.unseen, size=count, replace=False)])
             starts = starts[np.concatenate([[True], np.diff(starts) >= length])]
             changed, put = inject(history, [n.name for n in plan.numbers], type, starts, length, definition.seed)
             inside = np.zeros(len(at), np.bool_)
@@ -137,9 +137,9 @@ def try_setting(
     scores, errors, of = np.empty(len(at)), list[float](), dict[str, list[Floats]]({type: [] for type in injected})
     for number, fold in enumerate(folds):
         detector = fit_detector(setting, fold.space.encode(matrix[fold.fit]), definition.seed)
-        held = fold.space.encode(matrix[fold.held])
-        scores[fold.held] = detector.score(held)
-        errors += _error(detector, held)
+        unseen = fold.space.encode(matrix[fold.unseen])
+        scores[fold.unseen] = detector.score(unseen)
+        errors += _error(detector, unseen)
         for type, rows in injected.items():
             of[type].append(detector.score(fold.space.encode(rows.by_fold[number])))
     threshold = find_threshold(definition, plan, at, scores)
