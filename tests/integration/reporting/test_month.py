@@ -1,7 +1,7 @@
 """A month made by hand, every figure of which is computed here a second time from plain lists: no code of the reports is used.
 
-March 2026 in Berlin, with the change to summer time; two ovens; a definition edited in mid-month, and its new model promoted; a model
-refused; episodes that overlap; an answer that came after the month; two reported misses, one of which the data show, too.
+March 2026 in Berlin, with the change to summer time; two ovens; a definition edited in mid-month, and its new model promoted; a
+model refused; episodes that overlap; an answer that came after the month; two reported misses, one of which the data show, too.
 """
 
 import statistics
@@ -80,10 +80,12 @@ def alert(asset, hour, observed, answer, acknowledged):
 
 def month_problems():
     frames = [
-        problems(OFFSET + hour, asset=asset, length=timedelta(minutes=minutes or 60)).assign(open=minutes is None, uncounted=False)
+        problems(OFFSET + hour, asset=asset, length=timedelta(minutes=minutes or 60)).assign(
+            open=minutes is None, uncounted=False
+        )
         for asset, hour, minutes in PROBLEMS
     ]
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True).assign(uncounted=False)
     frame.loc[frame["open"], "end"] = pd.NaT
     return frame.drop(columns="open")
 
