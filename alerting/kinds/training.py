@@ -3,10 +3,10 @@
 Dataset, runs, registration and promotion are the same for all kinds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
@@ -17,7 +17,6 @@ from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
-from alerting.learning.selection.proposal import DatasetProfile
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 
@@ -67,31 +66,45 @@ class Training(Protocol[T_contra]):
         """Return the files of a model, from which the kind loads it."""
 
 
-class Interval(NamedTuple):
-    """An interval of event time (start, end]."""
-
-    start: datetime
-    end: datetime
-
-
 @dataclass(frozen=True)
 class TrainingSource:
-    """What a training may read: the assets of its definition, and what was known of them at `as_of`.
-
-    `suppressed`: returns the suppressed intervals of each asset from an instant to `as_of`.
-    """
+    """What a training may read: the assets of its definition, and what was known of them at `as_of`."""
 
     assets: Sequence[Asset]
     readings: Readings
     as_of: datetime
-    suppressed: Callable[[datetime], IntervalsByAsset]
 
 
-class Collected(NamedTuple):
-    """What a training has read, once for all its steps: as files, and its composition in numbers."""
+@dataclass(frozen=True)
+class NormalTime:
+    """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and (unseen_from, end], which is unseen.
 
-    files: Files
-    profile: DatasetProfile
+    `unseen_from`: not before the cutoff; None: at the cutoff.
+    """
+
+    start: datetime
+    cutoff: datetime
+    end: datetime
+    unseen_from: datetime | None = None
+
+
+class VerdictInterval(NamedTuple):
+    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a miss that they reported."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    verdict: Literal["true_alarm", "false_alarm"]
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """What a training has read, once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+
+    histories: Sequence[History]
+    suppressed: IntervalsByAsset
+    period: NormalTime
+    verdicts: Sequence[VerdictInterval] = ()
 
 
 @dataclass(frozen=True)
@@ -123,18 +136,17 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone, without problems. Its candidates are the `families` of its definition.
+    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition."""
 
-    Each step may run in another process; the files of `collect` go to all of them.
-    """
+    def period(self, definition: M_contra, source: TrainingSource) -> NormalTime:
+        """Return the times to read. Raises UserError without readings."""
 
-    def collect(self, definition: M_contra, source: TrainingSource) -> Collected:
-        """Read what is needed to estimate and to compare, and nothing else. Raises UserError without readings."""
+    def estimate(self, definition: M_contra, revision: int, family: str, data: LearningData) -> Estimated:
+        """Estimate the model of one family up to the cutoff. Raises UserError if that is not possible."""
 
-    def estimate(self, definition: M_contra, revision: int, family: str, data: Files) -> Estimated:
-        """Estimate the model of one family. Raises UserError if that is not possible."""
-
-    def compare(self, definition: M_contra, data: Files, candidates: Mapping[str, Any], champion: Any | None) -> Comparison:
+    def compare(
+        self, definition: M_contra, data: LearningData, candidates: Mapping[str, Any], champion: Any | None
+    ) -> Comparison:
         """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
 
     def save(self, model: Any) -> Files:

@@ -187,8 +187,8 @@ class Decisions(Protocol):
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         """Return the decisions on each of these definitions without their evidence, oldest first; one without any is absent."""
 
-    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
-        """Return the last decisions on a definition without their evidence, oldest first."""
+    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+        """Return the last decisions on each of these definitions in the manner of `histories`, with one query."""
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         """Store the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""

@@ -38,8 +38,8 @@ class MemoryDecisions:
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         return {name: [replace(d, evidence={}) for d in made] for name in definitions if (made := self.of(name))}
 
-    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
-        return [replace(d, evidence={}) for d in self.of(definition)[-count:]]
+    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+        return {name: made[-count:] for name, made in self.histories(definitions).items()}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tries = self._tries.setdefault((definition, run_id), [])

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from scipy.stats import poisson
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
 from alerting.detection.control_charts.run_length import (
@@ -19,34 +22,56 @@ from alerting.detection.control_charts.run_length import (
     shewhart_run_length,
     spread_limits,
 )
+from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.control_chart.readings import ChartReadings, Series, collect_readings
-from alerting.kinds.training import Collected, Comparison, Estimated, Estimation, Interval, TrainingSource
+from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.selection.promotion import PromotionDecision
-from alerting.ports import Files
-from alerting.readings.history import duration_millis
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
 _LEAST_RUN_LENGTH = 370.0
+_SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_EVER = datetime.min.replace(tzinfo=UTC)
+_MOMENT = timedelta(milliseconds=1)
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING, _SHIFT = 0.1, 1.0
 
 
+class Series(NamedTuple):
+    """Readings of one asset: instants (ms), increasing, and values."""
+
+    at: Millis
+    values: npt.NDArray[np.float64]
+
+
 class ControlChartTraining:
     """Limits of control charts."""
 
-    def collect(self, definition: ControlChartDefinition, source: TrainingSource) -> Collected:
-        readings = collect_readings(definition, source)
-        return Collected(readings.to_files(), readings.profile)
+    def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
+        last = max(_newest(definition, source), default=None)
+        if last is None:
+            names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
+            raise UserError(
+                f"{definition.name}: no readings of {definition.variable} on {names}; import readings, or check assets"
+            )
+        if isinstance(definition.normal, Dates):
+            cutoff = min(definition.normal.end or last, last)
+            return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
+        spans = (source.readings.span(asset.name) for asset in source.assets)
+        first = min(span[0] for span in spans if span is not None) - _MOMENT
+        start = max(first, last - definition.normal)
+        return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
 
-    def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: Files) -> Estimated:
-        readings = ChartReadings.from_files(data)
+    def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData) -> Estimated:
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
-        for asset, series in readings.series.items():
-            fitted = _fit(definition, series.within(readings.normal))
+        for history in data.histories:
+            asset = history.asset.name
+            fitted = _fit(definition, _readings(definition, history, data, data.period.start, data.period.cutoff))
             if fitted is None:
                 without.append(asset)
                 continue
@@ -55,11 +80,11 @@ class ControlChartTraining:
         if not charts:
             raise UserError(
                 f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable readings of {definition.variable} "
-                f"from {readings.normal.start:%Y-%m-%d %H:%M} to {readings.normal.end:%Y-%m-%d %H:%M} UTC, or they do not vary; "
+                f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
                 "choose another normal period, or import readings"
             )
         notes += [f"{name}: too few readings, or they do not vary; it has no limits" for name in without]
-        model = ControlChartModel(family, revision, readings.normal.end, charts)
+        model = ControlChartModel(family, revision, data.period.cutoff, charts)
         used = sum(fitted.used for fitted in charts.values())
         left_out = {
             "out of control": sum(stretch.readings for fitted in charts.values() for stretch in fitted.left_out),
@@ -72,14 +97,13 @@ class ControlChartTraining:
     def compare(
         self,
         definition: ControlChartDefinition,
-        data: Files,
+        data: LearningData,
         candidates: Mapping[str, ControlChartModel],
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
-        readings = ChartReadings.from_files(data)
-        new = _count_signals(definition, challenger, readings)
-        old = None if champion is None else _count_signals(definition, champion, readings)
+        new = _count_signals(definition, challenger, data)
+        old = None if champion is None else _count_signals(definition, champion, data)
         moved = [] if champion is None else [*_moved(challenger, champion)]
         evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
@@ -101,6 +125,24 @@ class ControlChartTraining:
         return Comparison(family, decision, decision.promote and (bool(moved) or new.is_too_many), metrics)
 
     save = staticmethod(to_files)
+
+
+def _newest(definition: ControlChartDefinition, source: TrainingSource) -> Iterator[datetime]:
+    """Yield the instant of the newest known reading of each asset that has one."""
+    for asset in source.assets:
+        if definition.variable in asset.variables:
+            found = source.readings.newest(asset, {definition.variable: _EVER}, source.as_of - definition.delay(asset))
+            yield from (from_millis(int(at)) for at in millis(pd.DatetimeIndex(found.index)))
+
+
+def _readings(definition: ControlChartDefinition, history: History, data: LearningData, start: datetime, end: datetime) -> Series:
+    """Return the possible values in (start, end], without those of suppressed times."""
+    if definition.variable not in history.readings:
+        return Series(np.empty(0, np.int64), np.empty(0))
+    at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(np.float64)
+    used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
+    used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
+    return Series(at[used], values[used])
 
 
 def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | None:
@@ -179,15 +221,15 @@ class _Signals(NamedTuple):
         return self.points > 0 and float(poisson.sf(self.signals - 1, self.expected)) < _TOO_MANY
 
 
-def _count_signals(definition: ControlChartDefinition, model: ControlChartModel, readings: ChartReadings) -> _Signals:
+def _count_signals(definition: ControlChartDefinition, model: ControlChartModel, data: LearningData) -> _Signals:
     """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
     signals, points, expected = 0, 0, 0.0
-    unseen = Interval(max(readings.unseen.start, model.training_cutoff), readings.unseen.end)
-    for asset, series in readings.series.items():
-        fitted = model.charts.get(asset)
+    start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
+    for history in data.histories:
+        fitted = model.charts.get(history.asset.name)
         if fitted is None:
             continue
-        charted = [*_charted(definition, fitted, series.within(unseen))]
+        charted = [*_charted(definition, fitted, _readings(definition, history, data, start, data.period.end))]
         clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
         for point in charted:
             if point.signals:

@@ -33,13 +33,15 @@ class LastRuns:
 def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     evaluated = _evaluated(platform, read_inventory(platform))
-    trainings = newest_trainings(platform.trainings, [r for r in revisions if isinstance(r.definition, ModelDefinition)])
+    by_model = [revision for revision in revisions if isinstance(revision.definition, ModelDefinition)]
+    trainings = newest_trainings(platform.trainings, by_model)
+    last = platform.decisions.newest([revision.name for revision in by_model], 1) if by_model else {}
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
     for revision in revisions:
         name, at = revision.name, evaluated.get(revision.name)
         if isinstance(revision.definition, ModelDefinition):
-            training, decisions = trainings.get(name), platform.decisions.newest(name, 1)
+            training, decisions = trainings.get(name), last.get(name, ())
             found[name] = LastRuns(at, _trained_at(training, decisions), _state(training, decisions, name in waiting))
         else:
             found[name] = LastRuns(at)

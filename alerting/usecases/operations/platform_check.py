@@ -45,7 +45,7 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         lags=evaluation_lags(platform.states, inventory, now),
         readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}, now),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
-        decisions={name: platform.decisions.newest(name, REFUSALS) for name in trained},
+        decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
         sources=source_statuses(platform.sources, now),
         registry_fault=_registry_fault(platform.models, trained),

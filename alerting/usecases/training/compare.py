@@ -28,10 +28,10 @@ from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run
 from alerting.usecases.training.promote import description
+from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import (
     ACCOUNT,
-    DATASET,
     column_types,
     load_candidates,
     load_dataset,
@@ -116,12 +116,13 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
 
 def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDefinition) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    tags, data = platform.models.tags(run_id), platform.models.files(run_id, DATASET)
-    candidates = load_candidates(platform, run_id)
+    tags, candidates = platform.models.tags(run_id), load_candidates(platform, run_id)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {family: trained_kind_of(definition).load(files) for family, files in candidates.items()}
     champion_version = _champion_of(platform, tags)
-    champion, lost = _read_champion(platform, definition, champion_version, datetime.fromisoformat(tags["as_of"]))
+    as_of = datetime.fromisoformat(tags["as_of"])
+    champion, lost = _read_champion(platform, definition, champion_version, as_of)
+    data = load_learning_data(platform, run_id, definition, as_of)
     compared = estimation_of(definition).compare(definition, data, models, champion)
     decision = lost or compared.decision
     model, account = models[compared.family], accounts[compared.family]

@@ -11,7 +11,6 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
-from alerting.kinds.training import TrainingSource
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.data.split import PARTS
@@ -53,16 +52,6 @@ def dataset_at(
         plan,
         derived,
     )
-
-
-def training_source(platform: PlantPorts, definition: ModelDefinition, as_of: datetime) -> TrainingSource:
-    """Return what the training of a definition without problems may read at as_of."""
-    assets = matching_assets(definition, platform.assets.all())
-
-    def suppressed(start: datetime) -> dict[str, list[SuppressedInterval]]:
-        return suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
-
-    return TrainingSource(assets, platform.readings, as_of, suppressed)
 
 
 def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:

@@ -28,10 +28,11 @@ from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
-from alerting.usecases.training.dataset import dataset_at, require_model, training_source
+from alerting.usecases.training.dataset import dataset_at, require_model
 from alerting.usecases.training.derived import fix_features
 from alerting.usecases.training.due import begin_training, end_run, failure_recorded
 from alerting.usecases.training.promote import description, promote_run
+from alerting.usecases.training.readings import load_learning_data, read_histories
 from alerting.usecases.training.run import (
     ACCOUNT,
     CANDIDATE,
@@ -43,7 +44,6 @@ from alerting.usecases.training.run import (
     load_definition,
     load_model_definition,
     profile,
-    revision_of,
 )
 
 _log = id_logger(__name__)
@@ -91,7 +91,7 @@ def prepare(
         if isinstance(definition, TrainedDefinition):
             prepared = _prepare_rows(platform, revision, definition, as_of)
         else:
-            prepared = _Prepared(*estimation_of(definition).collect(definition, training_source(platform, definition, as_of)))
+            prepared = _Prepared(*read_histories(platform, definition, as_of))
     composition = prepared.profile
     tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": composition.hash}
     run_id = platform.models.start_run(
@@ -207,8 +207,9 @@ def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progres
 
 
 def _estimate(platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str) -> _Fitted:
-    estimation, data = estimation_of(definition), platform.models.files(run_id, DATASET)
-    found = estimation.estimate(definition, revision_of(platform, run_id).number, family, data)
+    estimation, tags = estimation_of(definition), platform.models.tags(run_id)
+    data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
+    found = estimation.estimate(definition, int(tags["revision"]), family, data)
     account = {"notes": found.notes, "left_out": found.left_out}
     files = {**estimation.save(found.model), ACCOUNT: json.dumps(account, indent=1).encode()}
     summary = EstimateSummary(family=family, used=found.used, notes=found.notes)

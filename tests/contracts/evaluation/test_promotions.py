@@ -203,6 +203,9 @@ def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without
         "dry": [replace(other, evidence={})],
     }
     assert stores.decisions.histories([]) == {}
+    newest = {"moist": [replace(second, evidence={})], "dry": [replace(other, evidence={})]}
+    assert stores.decisions.newest(["moist", "dry", "unknown"], 1) == newest
+    assert stores.decisions.newest(["moist"], 3) == {"moist": found["moist"]}
 
 
 # platform alerts

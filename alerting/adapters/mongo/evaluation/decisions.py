@@ -1,16 +1,18 @@
 """Promotion decisions in MongoDB."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
 from pymongo import DESCENDING
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, insert_new, to_document, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, upsert
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
 _WITHOUT_EVIDENCE = {"evidence": False}
+_FIELDS = {field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"}
 
 
 class MongoDecisions:
@@ -41,9 +43,15 @@ class MongoDecisions:
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
         return {name: [_without_evidence(document) for document in made] for name, made in by_name}
 
-    def newest(self, definition: str, count: int) -> list[DecisionRecord]:
-        last = self._decisions.find({"definition": definition}, _WITHOUT_EVIDENCE).sort([("at", -1), ("_id", -1)]).limit(count)
-        return [_without_evidence(document) for document in reversed([*last])]
+    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+        stages: list[Document] = [
+            {"$match": {"definition": {"$in": list(definitions)}}},
+            {"$sort": {"definition": 1, "at": 1, "_id": 1}},
+            {"$group": {"_id": "$definition", "made": {"$push": _FIELDS}}},
+            {"$project": {"made": {"$slice": ["$made", -count]}}},
+        ]
+        found = self._decisions.aggregate(stages)
+        return {of["_id"]: [_without_evidence(document) for document in of["made"]] for of in found}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
