@@ -156,7 +156,7 @@ def try_files(plant: SourcePorts, drop: FileDrop, source: FilesSource) -> Source
     checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
     rows = _first_rows(checked)
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
-    notes = [f"{len(found)} files match; rows are of {file.path}", *checked.understood.notes]
+    notes = [f"rows are of {file.path}, the newest of {len(found)} that match", *checked.understood.notes]
     return SourceTrial(source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes)
 
 
