@@ -23,7 +23,7 @@ from alerting.detection.control_charts.run_length import (
     spread_limits,
 )
 from alerting.detection.suppression import is_covered
-from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
 from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.selection.promotion import PromotionDecision
@@ -31,7 +31,6 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
-_LEAST_RUN_LENGTH = 370.0
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -157,7 +156,7 @@ def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | No
     size = definition.subgroup or 1
     wanted = definition.average_run_length
     if wanted is None:
-        wanted = max(duration_millis(_WEEK) / (interval * size), _LEAST_RUN_LENGTH)
+        wanted = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
     chart = Chart(
         definition.chart,
         found.centre,

@@ -126,7 +126,7 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
     compared = estimation_of(definition).compare(definition, data, models, champion)
     decision = lost or compared.decision
     model, account = models[compared.family], accounts[compared.family]
-    version_tags = {**_version_tags(model, run_id, tags), "metrics_text": decision.reason}
+    version_tags = {**_version_tags(definition.kind, model, run_id, tags), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run_id, candidates[compared.family], version_tags, {})
     composition = load_profile(platform.models, run_id)
     return _propose(
@@ -234,7 +234,7 @@ def _register(
         run_id,
         training.save(model),
         {
-            **_version_tags(model, run_id, tags),
+            **_version_tags(definition.kind, model, run_id, tags),
             "threshold": repr(model.threshold),
             "metrics_text": metrics_text(evidence.summary),
         },
@@ -312,8 +312,9 @@ def _decide(
     )
 
 
-def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+def _version_tags(kind: str, model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     return {
+        "kind": kind,
         "family": model.family,
         "revision": tags["revision"],
         "training_cutoff": model.training_cutoff.isoformat(),
