@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import pi, sin
 
+from alerting.demo.air_filter import AIR_FILTER, cloggings, pressure_drops
 from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.checkweigher import CHECKWEIGHER, WEIGHT, calibration_steps, weights
@@ -142,15 +143,18 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 
 
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
-    """Return the readings of the check-weigher from the line's minute to `until` minutes since its origin."""
-    found = weights(state.schedule, state.minute, until)
-    return [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in found]
+    """Return the readings of check-weigher and air filter from the line's minute to `until` minutes since its origin."""
+    weighed = weights(state.schedule, state.minute, until)
+    rows = [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in weighed]
+    measured = pressure_drops(state.schedule, state.minute, until)
+    return rows + [ReadingRow(AIR_FILTER, state.instant(minute + 1), values) for minute, values in measured]
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
     """Return the true disturbances that began within `span` before the last reading, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
-    found = [*state.schedule.disturbances(first, state.minute), *calibration_steps(state.schedule, first, state.minute)]
+    beside = [*calibration_steps(state.schedule, first, state.minute), *cloggings(state.schedule, first, state.minute)]
+    found = [*state.schedule.disturbances(first, state.minute), *beside]
     found.sort(key=lambda d: d.start)
     return [(state.instant(d.start), state.instant(d.end), d) for d in found]
 

@@ -53,7 +53,7 @@ class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
     `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scored`: scores are a risk;
-    `statistic`: scores are a statistic.
+    `statistic`: scores are a statistic. `others`: further variables, each with its levels.
     """
 
     variable: str | None
@@ -61,6 +61,7 @@ class Charted(NamedTuple):
     stale_after: timedelta | None = None
     scored: bool = False
     statistic: Statistic | None = None
+    others: tuple["Charted", ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Dataset, runs, registration and promotion are the same for all kinds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
@@ -88,13 +88,23 @@ class NormalTime:
     unseen_from: datetime | None = None
 
 
+class VerdictInterval(NamedTuple):
+    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a miss that they reported."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    verdict: Literal["true_alarm", "false_alarm"]
+
+
 @dataclass(frozen=True)
 class LearningData:
-    """What a training has read, once for all its steps: the evaluated variables in `period`, and suppressed times."""
+    """What a training has read, once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
 
     histories: Sequence[History]
     suppressed: IntervalsByAsset
     period: NormalTime
+    verdicts: Sequence[VerdictInterval] = ()
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def describe_contribution(
 
     `usual`: the median or most frequent level; `usual_range`: the 10 and 90 % quantiles of a number, where they are known.
     """
-    subject, size = _subject(asset, column), Styled(abs(share), "points")
+    subject, size = describe_column(asset, column), Styled(abs(share), "points")
     push = _PUSHES[share > 0]
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
         relation = _against_usual(asset, column, value, usual, usual_range)
@@ -180,7 +180,8 @@ def _is_level(asset: Asset, column: Column) -> bool:
     return column.kind == "variable" and column.aggregation in LEVELS and not boolean
 
 
-def _subject(asset: Asset, column: Column) -> Translatable:
+def describe_column(asset: Asset, column: Column) -> Translatable:
+    """Describe what a column shows: `the mean of zone 2 temperature over 10 min`."""
     is_variable = column.kind == "variable"
     name = Styled(title(asset, column.source), "inside") if is_variable else column.source
     window = Styled((column.window_ms or 0) / 1000, "duration")

@@ -67,8 +67,8 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: La
         panels.append(_risk(platform, episode, start, stop))
     if charted.statistic is not None:
         panels.append(_statistic(platform, episode, start, stop, charted.statistic))
-    if charted.variable is not None:
-        panels.append(_readings(platform.readings, asset, charted.variable, start, stop, charted))
+    drawn = [(one.variable, one) for one in (charted, *charted.others) if one.variable is not None]
+    panels += [_readings(platform.readings, asset, variable, start, stop, one) for variable, one in drawn]
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
             advised = Charted(variable, (Level(value, translatable("advised")),))

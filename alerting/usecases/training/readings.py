@@ -11,8 +11,9 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.episodes.outcome import consensus
 from alerting.kinds.registry import estimation_of
-from alerting.kinds.training import LearningData, NormalTime, TrainingSource
+from alerting.kinds.training import LearningData, NormalTime, TrainingSource, VerdictInterval
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Files, TrainingPorts
 from alerting.readings.history import History
@@ -43,7 +44,7 @@ def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: 
 def _load(
     platform: TrainingPorts, definition: ModelDefinition, asset: Asset, period: NormalTime, as_of: datetime
 ) -> list[History]:
-    names, known = sorted(definition.variables_evaluated(asset)), as_of - definition.delay(asset)
+    names, known = sorted(definition.variables_read(asset) & asset.variables.keys()), as_of - definition.delay(asset)
     intervals = [(period.start, period.cutoff), (period.unseen_from or period.cutoff, period.end)]
     return [platform.readings.load(asset, start, min(end, known), names) for start, end in intervals]
 
@@ -76,7 +77,19 @@ def load_learning_data(platform: TrainingPorts, run_id: str, definition: ModelDe
     ]
     period = NormalTime(**times)
     suppressed = suppressed_intervals_by_asset(platform, definition, [h.asset for h in histories], period.start, as_of)
-    return LearningData(histories, suppressed, period)
+    return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
+
+
+def verdicts_at(platform: TrainingPorts, definition: ModelDefinition, as_of: datetime) -> list[VerdictInterval]:
+    """Return the episodes that operators had called right or wrong by as_of, and the misses that they had reported."""
+    found = []
+    for episode in platform.episodes.find(definition.name):
+        verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
+        if verdict in ("true_alarm", "false_alarm"):
+            end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
+            found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
+    misses = [miss for miss in platform.misses.between(definition=definition.name) if miss.at <= as_of]
+    return sorted([*found, *(VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm") for miss in misses)])
 
 
 def _to_parquet(frame: pd.DataFrame) -> bytes:

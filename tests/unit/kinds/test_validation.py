@@ -4,6 +4,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.revisions import definition_document
+from alerting.kinds.registry import definition_types
 from alerting.kinds.validation import parse_definition
 from tests.builders import classifier, oven, threshold, too_hot, too_moist
 
@@ -24,8 +25,8 @@ def test_five_lines_make_a_definition(document):
     ("document", "fault"),
     [
         (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
-        (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (write classifier or control_chart or threshold)"),
-        ({"name": "x"}, "kind: is missing (write kind: classifier or kind: control_chart or kind: threshold)"),
+        (too_hot(kind="treshold"), f"kind: 'treshold' is not a kind (write {' or '.join(definition_types())})"),
+        ({"name": "x"}, f"kind: is missing (write {' or '.join(f'kind: {kind}' for kind in definition_types())})"),
         (too_hot(above=None), "above: a limit is missing (add above: or below:)"),
         (too_hot(below=220), "below: below 220.0 must be less than above 215.0 (the good range lies between them)"),
         (too_hot(clear_above_at=220), "clear_above_at: must not be greater than above, which must be given"),

@@ -1,0 +1,203 @@
+"""Fitted detectors: from encoded rows to a raw score, higher is less like normal. Each is plain arrays of numbers.
+
+A row has the same bits whatever the other rows are. No library of models is needed to score.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.detection.anomalies.normal_space import Arrays, Floats, product, squared_length
+
+AT_ONCE = 2_000_000  # distances that are computed together
+_TINY = 1e-12
+
+
+class Detector(Protocol):
+    """A fitted detector of one family."""
+
+    family: ClassVar[str]
+
+    def score(self, rows: Floats) -> Floats:
+        """Return how unlike normal each encoded row is, in the detector's own unit."""
+
+    def restore(self, rows: Floats) -> Floats | None:
+        """Return the rows as the detector would expect them; None of a detector that expects no values."""
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Hotelling's T² inside a subspace and the squared error (SPE, Q) beside it, each in units of its limit, added up.
+
+    `components` (k x a); `inverse` (a), of the variances; `limits`: of T² and SPE. Combined index: Yue and Qin 2001.
+    """
+
+    components: Floats
+    inverse: Floats
+    limits: Floats
+    family: ClassVar[str] = "pca"
+
+    def score(self, rows: Floats) -> Floats:
+        inside = product(rows, self.components)
+        beside = squared_length(rows - product(inside, np.ascontiguousarray(self.components.T)))
+        index = squared_length(inside * np.sqrt(self.inverse)) / self.limits[0] + beside / self.limits[1]
+        return np.asarray(np.sqrt(index))
+
+    def restore(self, rows: Floats) -> Floats:
+        return product(product(rows, self.components), np.ascontiguousarray(self.components.T))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Mean distance to the nearest of some normal rows (k-nearest neighbours; Ramaswamy and others 2000).
+
+    `normal` (r x k); `nearest` (1): how many.
+    """
+
+    normal: Floats
+    nearest: Floats
+    family: ClassVar[str] = "nearest_neighbours"
+
+    def score(self, rows: Floats) -> Floats:
+        def mean_distance(some: Floats) -> Floats:
+            return np.asarray(_nearest(some, self.normal, int(self.nearest[0]))[1].mean(axis=1))
+
+        return _in_parts(rows, len(self.normal), mean_distance)
+
+    def restore(self, rows: Floats) -> Floats:
+        def mean_row(some: Floats) -> Floats:
+            return np.asarray(self.normal[_nearest(some, self.normal, int(self.nearest[0]))[0]].mean(axis=1))
+
+        return _in_parts(rows, len(self.normal), mean_row)
+
+
+@dataclass(frozen=True)
+class LocalOutliers:
+    """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its neighbours among normal rows.
+
+    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local density.
+    """
+
+    normal: Floats
+    nearest: Floats
+    radius: Floats
+    density: Floats
+    family: ClassVar[str] = "local_outliers"
+
+    def score(self, rows: Floats) -> Floats:
+        def factor(some: Floats) -> Floats:
+            which, distance = _nearest(some, self.normal, int(self.nearest[0]))
+            own = np.maximum(distance, self.radius[which]).mean(axis=1)
+            return np.asarray(self.density[which].mean(axis=1) * own)
+
+        return _in_parts(rows, len(self.normal), factor)
+
+    def restore(self, rows: Floats) -> None:
+        del rows
+
+
+@dataclass(frozen=True)
+class IsolationTrees:
+    """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all trees in one table.
+
+    `column`: of a node's cut, -1 of a leaf; `cut`: values at most this go `left`, others `right`; `depth`: path length of a leaf;
+    `roots`: of the trees; `usual` (1): path length of a random search tree.
+    """
+
+    column: Floats
+    cut: Floats
+    left: Floats
+    right: Floats
+    depth: Floats
+    roots: Floats
+    usual: Floats
+    family: ClassVar[str] = "isolation_forest"
+
+    def score(self, rows: Floats) -> Floats:
+        column, left, right = (part.astype(np.int64) for part in (self.column, self.left, self.right))
+        every, total = np.arange(len(rows)), np.zeros(len(rows))
+        for root in self.roots.astype(np.int64).tolist():
+            node = np.full(len(rows), root)
+            while (inner := column[node] >= 0).any():
+                goes_left = rows[every, np.maximum(column[node], 0)] <= self.cut[node]
+                node = np.where(inner, np.where(goes_left, left[node], right[node]), node)
+            total += self.depth[node]
+        return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
+
+    def restore(self, rows: Floats) -> None:
+        del rows
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A small network that copies its input through a narrow layer: the error of the copy, in units of its usual error.
+
+    Layers `into` (k x m), `middle` (m x b), `out` (b x m), `back` (m x k) with their biases; ReLU between them. `usual` (k): mean
+    squared error of each column.
+    """
+
+    into: Floats
+    into_bias: Floats
+    middle: Floats
+    middle_bias: Floats
+    out: Floats
+    out_bias: Floats
+    back: Floats
+    back_bias: Floats
+    usual: Floats
+    family: ClassVar[str] = "autoencoder"
+
+    def score(self, rows: Floats) -> Floats:
+        return np.asarray(np.sqrt(squared_length((rows - self.restore(rows)) / np.sqrt(self.usual)) / rows.shape[1]))
+
+    def restore(self, rows: Floats) -> Floats:
+        hidden = np.clip(rows, -_FAR, _FAR)
+        for weights, bias in (
+            (self.into, self.into_bias),
+            (self.middle, self.middle_bias),
+            (self.out, self.out_bias),
+        ):
+            hidden = np.maximum(product(hidden, weights) + bias, 0.0)
+        return product(hidden, self.back) + self.back_bias
+
+
+_FAR = 6.0  # usual deviations beyond which a network has learned nothing
+DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
+    {one.family: one for one in (PrincipalComponents, Neighbours, LocalOutliers, IsolationTrees, Autoencoder)}
+)
+
+
+def arrays_of(detector: Any) -> dict[str, Floats]:
+    """Return the arrays of a detector by name."""
+    return {field.name: np.asarray(getattr(detector, field.name), np.float64) for field in fields(detector)}
+
+
+def detector_of(family: str, arrays: Arrays) -> Detector:
+    """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of the family."""
+    return DETECTORS[family](**arrays)
+
+
+def _in_parts(rows: Floats, references: int, compute: Callable[[Floats], Floats]) -> Floats:
+    size = max(1, AT_ONCE // max(references, 1))
+    return np.concatenate([compute(rows[first : first + size]) for first in range(0, max(len(rows), 1), size)])
+
+
+def _nearest(rows: Floats, normal: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return the positions of the nearest normal rows of each row, the nearest first, and their distances."""
+    squared = np.zeros((len(rows), len(normal)))
+    for column in range(rows.shape[1]):
+        squared += (rows[:, column, None] - normal[:, column]) ** 2
+    which = np.argsort(squared, axis=1, kind="stable")[:, :count]
+    return which, np.sqrt(np.take_along_axis(squared, which, axis=1))
+
+
+def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return, of each normal row among the others, the distance to its k-th neighbour, and its local density."""
+    which, distance = _nearest(normal, normal, count + 1)
+    which, distance = which[:, 1:], distance[:, 1:]  # a row is its own nearest, or a copy of it is
+    radius = distance[:, -1]
+    return radius, 1.0 / np.maximum(np.maximum(distance, radius[which]).mean(axis=1), _TINY)

@@ -1,0 +1,137 @@
+"""Columns of normal operation in units of their usual deviation, and the value of each that the others lead to expect.
+
+Every product is a sum over columns in a fixed order, never a matrix product: the last bits of one depend on the number of rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.detection.problems import BoolArray
+
+Floats = npt.NDArray[np.float64]
+Arrays = Mapping[str, npt.NDArray[np.float64]]
+FARTHEST = 50.0  # usual deviations at which a value is clipped: the code of a fault does not decide by its size
+_SHRINK = 1e-3  # of the covariance towards independent columns
+_LEAST_SCALE = 1e-3  # of the centre: a value that never varied
+_ROUNDS = 10
+_TOUCHED = 4.0  # times the median distance, from which a row is far from the others
+
+
+def product(rows: Floats, weights: Floats) -> Floats:
+    """Return rows (n x k) times weights (k x m), each row with the same bits whatever the other rows are."""
+    found = np.zeros((len(rows), weights.shape[1]))
+    for column in range(len(weights)):
+        found += rows[:, column, None] * weights[column]
+    return found
+
+
+def squared_length(rows: Floats) -> Floats:
+    """Return the sum of squares of each row."""
+    found = np.zeros(len(rows))
+    for column in range(rows.shape[1]):
+        found += rows[:, column] ** 2
+    return found
+
+
+@dataclass(frozen=True)
+class NormalSpace:
+    """Normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the inverse covariance of scaled columns."""
+
+    centre: Floats
+    scale: Floats
+    precision: Floats
+
+    @staticmethod
+    def fit(matrix: Floats) -> "NormalSpace":
+        """Learn from rows (n x k) of normal operation; NaN is missing, and counts as the mean of its column."""
+        centre = np.array([_mean(column) for column in matrix.T])
+        spread = np.array([_deviation(column) for column in matrix.T])
+        scale = np.maximum(spread, np.maximum(_LEAST_SCALE * np.abs(centre), 1e-9))
+        scaled = np.nan_to_num((matrix - centre) / scale)
+        covariance = scaled.T @ scaled / max(len(scaled), 1)
+        covariance = (1 - _SHRINK) * covariance + _SHRINK * np.eye(len(covariance))
+        return NormalSpace(centre, scale, np.linalg.inv(covariance))
+
+    def encode(self, matrix: Floats) -> Floats:
+        """Return rows in usual deviations from the centre; a missing value is what the others lead to expect."""
+        rows = np.clip((matrix - self.centre) / self.scale, -FARTHEST, FARTHEST)
+        missing = np.isnan(rows)
+        if missing.any():
+            patterns, of = np.unique(missing, axis=0, return_inverse=True)
+            for number, pattern in enumerate(patterns):
+                if pattern.any():
+                    which = np.flatnonzero(of == number)
+                    rows[np.ix_(which, np.flatnonzero(pattern))] = self._expected(rows[which], pattern)
+        return rows
+
+    def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
+        """Return encoded rows in which some columns have the values that the others lead to expect."""
+        pattern = np.zeros(len(self.centre), np.bool_)
+        pattern[list(columns)] = True
+        found = rows.copy()
+        found[:, pattern] = self._expected(rows, pattern)
+        return found
+
+    def decode(self, rows: Floats) -> Floats:
+        """Return encoded rows in the units of the readings."""
+        return rows * self.scale + self.centre
+
+    def _expected(self, rows: Floats, missing: BoolArray) -> Floats:
+        """Return the mean of the missing columns given the others, of a normal distribution."""
+        known = ~missing
+        if not known.any():
+            return np.zeros((len(rows), int(missing.sum())))
+        weights = -np.linalg.solve(self.precision[np.ix_(missing, missing)], self.precision[np.ix_(missing, known)])
+        return product(rows[:, known], np.ascontiguousarray(weights.T))
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return its arrays by name."""
+        return {"centre": self.centre, "scale": self.scale, "precision": self.precision}
+
+    @staticmethod
+    def from_arrays(arrays: Arrays) -> "NormalSpace":
+        """Return the space of these arrays."""
+        return NormalSpace(arrays["centre"], arrays["scale"], arrays["precision"])
+
+
+def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArray:
+    """Return the rows that are far from the others, at most the share `most` of them, and none of the `trusted` ones.
+
+    The distance is that of the covariance of the central rows, found in rounds of concentration (Rousseeuw and Van Driessen
+    1999); far is beyond `_TOUCHED` times its median.
+    """
+    if not most or not len(matrix):
+        return np.zeros(len(matrix), np.bool_)
+    count = int(most * len(matrix))
+    middle = np.array([_median(column) for column in matrix.T])
+    spread = np.array([1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)])
+    usual = np.array([_deviation(column) for column in matrix.T])
+    rough = replace(NormalSpace.fit(matrix), centre=middle, scale=np.where(spread > 0, spread, np.maximum(usual, 1e-9)))
+    distance = squared_length(rough.encode(matrix))
+    for _ in range(_ROUNDS):
+        central = distance <= np.partition(distance, len(distance) - 1 - count)[len(distance) - 1 - count]
+        space = NormalSpace.fit(matrix[central])
+        rows = space.encode(matrix)
+        distance = np.einsum("ij,jk,ik->i", rows, space.precision, rows)
+    far = (np.sqrt(np.maximum(distance, 0)) > _TOUCHED * np.sqrt(max(_median(distance), 0))) & ~trusted
+    if far.sum() > count:
+        far &= distance >= np.sort(distance[far])[-count] if count else False
+    return np.asarray(far)
+
+
+def _mean(values: Floats) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else 0.0
+
+
+def _median(values: Floats) -> float:
+    present = values[~np.isnan(values)]
+    return float(np.median(present)) if len(present) else 0.0
+
+
+def _deviation(values: Floats) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.std()) if len(present) else 0.0

@@ -1,0 +1,1 @@
+"""Kind `anomaly`: something is unlike normal operation."""

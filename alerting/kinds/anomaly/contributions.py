@@ -1,0 +1,93 @@
+"""Which sensors make a row unlike normal: how much of its score goes when one has the value that the others lead to expect.
+
+The same for every detector (occlusion; Covert and others 2021), with the conditional mean of normal operation in place of a
+removed value. So a sensor is named that left its relation to the others, also where its value alone is usual.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import Styled, Translatable, template, translatable
+from alerting.detection.anomalies.normal_space import Floats
+from alerting.episodes.episode import Contribution
+from alerting.kinds.anomaly.model import FittedDetector
+from alerting.learning.features.plan import Column
+from alerting.recommendation.messages import column_value, describe_column
+
+_LEVELS = ("mean", "max", "min")
+_SHARE = template("{what} is {value}, where {expected} would be usual beside the other variables: {share} of the score")
+_MOST = 20
+
+
+class Shown(NamedTuple):
+    """A column with its value and the one that the other variables lead to expect; NaN where missing."""
+
+    column: Column
+    value: float
+    expected: float
+
+
+class Responsible(NamedTuple):
+    """A variable with its share of the abnormality. `strongest`: its column farthest from the expected value; `level`: of it."""
+
+    variable: str
+    share: float
+    strongest: Shown
+    level: Shown
+
+
+def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
+    """Return the variables that make one row of features unlike normal, the most responsible first; shares add up to 1."""
+    encoded = fitted.space.encode(row[None, :])
+    whole = float(fitted.detector.score(encoded)[0])
+    drops, repaired = {}, {}
+    for variable, columns in fitted.columns_by_variable.items():
+        repaired[variable] = fitted.space.expect(encoded, columns)
+        drops[variable] = max(whole - float(fitted.detector.score(repaired[variable])[0]), 0.0)
+    total = sum(drops.values())
+    if not total:
+        return []
+    found = [
+        _responsible(fitted, variable, drop / total, row, fitted.space.decode(repaired[variable])[0])
+        for variable, drop in drops.items()
+        if drop > 0
+    ]
+    return sorted(found, key=lambda one: (-one.share, one.variable))[:_MOST]
+
+
+def _responsible(fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats) -> Responsible:
+    layout, columns = fitted.plan.layout, fitted.columns_by_variable[variable]
+    distance = np.nan_to_num(np.abs(row - expected) / fitted.space.scale)
+    strongest = max(columns, key=lambda i: float(distance[i]))
+    level = next((i for name in _LEVELS for i in columns if layout[i].aggregation == name), strongest)
+    shown = [Shown(layout[i], float(row[i]), float(expected[i])) for i in (strongest, level)]
+    return Responsible(variable, share, *shown)
+
+
+def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution, ...]:
+    """Return them as contributions with messages; `usual` is the value that the other variables lead to expect."""
+    return tuple(
+        Contribution(one.variable, one.share, number(one.level.value), number(one.level.expected), _describe(asset, one))
+        for one in found
+    )
+
+
+def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translatable]:
+    """Return the values of a sentence that compares a column with what was to be expected."""
+    return {
+        "what": describe_column(asset, shown.column),
+        "value": column_value(asset, shown.column, number(shown.value)),
+        "expected": column_value(asset, shown.column, number(shown.expected)),
+    }
+
+
+def _describe(asset: Asset, one: Responsible) -> str:
+    """Describe one: `the mean of air flow over 10 min is 41.2 m³/min, where 47.9 m³/min would be usual …: 81 % of the score`."""
+    return translatable(_SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share"))
+
+
+def number(value: float) -> float | None:
+    """Return a number; None where it is missing."""
+    return None if np.isnan(value) else value

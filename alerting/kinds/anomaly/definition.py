@@ -1,0 +1,214 @@
+"""The definition of kind `anomaly`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field
+
+from alerting.definitions.assets import Asset, Closed, EventType, Tag
+from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Fault
+from alerting.definitions.fields.common import SEVERITIES, Severity
+from alerting.definitions.fields.learning import Between, Dates, Length, PromotionMode, way
+from alerting.definitions.model import ModelDefinition, Problem
+
+Candidate = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
+Statistic = Literal["mean", "std", "min", "max", "slope"]
+CANDIDATES: tuple[Candidate, ...] = ("pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder")
+DETECTOR = "detector"
+_DAY = timedelta(days=1)
+_USUAL_FALSE_ALARMS = 1.0
+
+
+class Escalation(Closed):
+    """A worse severity, by how far the score lies beyond its threshold, or by how often it did."""
+
+    severity: Severity = Field(description="Severity from then on: low, medium, high, critical.")
+    score: float | None = Field(
+        None, gt=1, le=1000, description="How far: the score is at least so many times its threshold, e.g. 2."
+    )
+    share: float | None = Field(
+        None, gt=0, le=1, description="Instead, how often: the score was beyond its threshold in this share of the time `over`."
+    )
+    over: Duration | None = Field(None, description="With share: the time that counts, e.g. 1h.")
+
+
+class AnomalyThreshold(Closed):
+    """Choice of the threshold from scores of normal time that the model has not seen."""
+
+    false_alarms_per_week: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="False alarm episodes a week and asset that the threshold allows; 1 when no other way is given.",
+    )
+    time_in_alarm: float | None = Field(
+        None, gt=0, lt=0.5, description="Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01."
+    )
+
+
+class AnomalyDefinition(ModelDefinition):
+    """Something is unlike normal: a detector, learned from unlabelled history of normal operation."""
+
+    kind: Literal["anomaly"] = Field(description="anomaly: the readings together are unlike normal operation.")
+    include: tuple[Tag, ...] = Field(("*",), min_length=1, max_length=1000, description="Variables the model may see (with *).")
+    exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
+    normal: Annotated[Length | Between, Discriminator(way)] = Field(
+        timedelta(days=28),
+        description="History of normal operation: the last days before a training, e.g. 28d, of which the newest fifth only "
+        "counts false alarms, or {from, to}. Problems, suppressed times and episodes with the verdict true_alarm do not count.",
+    )
+    surroundings: Duration = Field(
+        timedelta(hours=1),
+        description="Time before and after problems, suppressed times and confirmed episodes that is not normal either.",
+    )
+    contamination: float = Field(
+        0.02,
+        ge=0,
+        le=0.3,
+        description="Largest share of the normal history that is left out because it lies far from the rest. Episodes with the "
+        "verdict false_alarm are never left out.",
+    )
+    windows: tuple[Duration, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=10,
+        description="Lengths of the windows over which readings are described; one of 10 usual intervals of readings when left "
+        "out, at least two strides.",
+    )
+    aggregations: tuple[Statistic, ...] = Field(
+        ("mean", "std"), min_length=1, max_length=5, description="Statistics of each variable and window."
+    )
+    stride: Duration | None = Field(
+        None,
+        description="Time between two evaluations; the usual interval of readings when left out, longer for a long normal "
+        "history, so that it has about 10,000 rows.",
+    )
+    candidates: tuple[Candidate, ...] = Field(
+        CANDIDATES,
+        min_length=1,
+        max_length=5,
+        description="Detectors that are tried, each with some settings. The one in service is chosen without labels: by "
+        "synthetic anomalies, its error of prediction, and its agreement with the others.",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of everything random; the same seed and data give the same model.")
+    threshold: AnomalyThreshold = Field(default_factory=AnomalyThreshold, description="How often it may be wrong.")
+    hold: Duration = Field(
+        timedelta(0), alias="for", description="Least duration: the score must lie beyond its threshold for this long."
+    )
+    clear_for: Duration | None = Field(
+        None,
+        description="Off-delay: the score must be usual for this long before the episode closes; the shortest window when left "
+        "out, at least three strides.",
+    )
+    escalation: tuple[Escalation, ...] = Field(
+        (),
+        max_length=6,
+        description="Worse severities than `severity`, by how far or how often the score is beyond its threshold.",
+    )
+    promotion: PromotionMode = Field(
+        default_factory=PromotionMode,
+        description="Decision on a newly learned model. A person decides in any case where evidence is missing, where it raises "
+        "more false alarms on unseen normal time than allowed, or finds less than the one in service.",
+    )
+
+    problem: Problem | None = Field(
+        None,
+        description="The problem behind the anomalies, if data can confirm it. It is never learned: its times do not count as "
+        "normal, a new model is compared by it, and it determines the outcome.",
+    )
+    horizon: Duration = Field(
+        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+    )
+    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (DETECTOR,)
+
+    @property
+    def learns_from(self) -> datetime | None:
+        return self.normal.start if isinstance(self.normal, Dates) else None
+
+    @property
+    def training_text(self) -> str:
+        return "Learns normal operation, and warns of what is unlike it"
+
+    @property
+    def longest_search(self) -> timedelta:
+        return timedelta(0)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.include
+
+    @property
+    def false_alarms_per_week(self) -> float:
+        """Return the false alarms a week and asset that are allowed, where the threshold is set by them."""
+        return self.threshold.false_alarms_per_week or _USUAL_FALSE_ALARMS
+
+    def may_see(self, variable: str) -> bool:
+        """Return whether a variable matches `include` and not `exclude`."""
+        matches = [any(fnmatchcase(variable, pattern) for pattern in patterns) for patterns in (self.include, self.exclude)]
+        return matches[0] and not matches[1]
+
+    def question_fields(self) -> dict[str, Any]:
+        """Return the fields that decide which scores a model gives; not those of the threshold's use and of severities."""
+        fields = {"assets", "include", "exclude", "windows", "aggregations", "stride", "hold", "threshold"}
+        return self.model_dump(mode="json", include=fields, exclude_none=True)
+
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        return frozenset(name for name, one in asset.variables.items() if one.type != "category" and self.may_see(name))
+
+    def severities(self) -> tuple[Severity, ...]:
+        reached = {self.severity, *(one.severity for one in self.escalation)}
+        return tuple(name for name in SEVERITIES if name in reached)
+
+    def faults(self) -> Iterable[Fault]:
+        threshold = self.threshold
+        if threshold.false_alarms_per_week is not None and threshold.time_in_alarm is not None:
+            yield Fault("threshold", "states both false_alarms_per_week and time_in_alarm", "keep one of them")
+        for field in ("candidates", "aggregations", "windows"):
+            values = getattr(self, field) or ()
+            if len(set(values)) < len(values):
+                yield Fault(field, "names a value twice")
+        yield from self._escalation_faults()
+        yield from self._time_faults()
+
+    def _escalation_faults(self) -> Iterable[Fault]:
+        for number, one in enumerate(self.escalation):
+            at = f"escalation.{number}"
+            if SEVERITIES.index(one.severity) <= SEVERITIES.index(self.severity):
+                yield Fault(f"{at}.severity", f"{one.severity} is not worse than the severity {self.severity}")
+            if (one.score is None) == (one.share is None):
+                yield Fault(at, "needs either score (how far) or share and over (how often)")
+            elif (one.share is None) != (one.over is None):
+                yield Fault(at, "share and over belong together", "write for example share: 0.5, over: 1h")
+            elif one.over is not None and not timedelta(0) < one.over <= 7 * _DAY:
+                yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
+
+    def _time_faults(self) -> Iterable[Fault]:
+        if isinstance(self.normal, Dates):
+            if self.normal.end is None:
+                yield Fault("normal", "has no end", "write {from: …, to: …}")
+            elif self.normal.end <= self.normal.start:
+                yield Fault("normal", "ends before it begins")
+        for field in ("surroundings", "hold", "clear_for"):
+            value = getattr(self, field)
+            if value is not None and value < timedelta(0):
+                yield Fault("for" if field == "hold" else field, "must not be negative")
+        for field, values in (("windows", self.windows or ()), ("stride", () if self.stride is None else (self.stride,))):
+            if any(value < timedelta(milliseconds=1) for value in values):
+                yield Fault(field, "must be longer than 0s")
+
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+        del event_types
+        for asset in targets:
+            if not self.variables_evaluated(asset):
+                hint = "widen include; categories do not count"
+                yield Fault("include", f"matches no number of {asset.name} without exclude", hint)
+
+
+DEFINITION = AnomalyDefinition

@@ -1,0 +1,176 @@
+"""Evaluate a definition of kind `anomaly` over one interval of event time: every stride is scored once.
+
+The state between two scores is that of the earlier one. What lies before the interval is computed again from the readings, so
+nothing but the condition's own state is carried: any chunks give the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import Severity
+from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.episodes.lifecycle import advance
+from alerting.kinds.anomaly.contributions import contributions, number, responsible
+from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.anomaly.messages import anomaly_message
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
+from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.learning.features.build import grid
+from alerting.learning.models.trained import Floats, TrainedModel
+from alerting.ports import ModelUnavailable
+from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+
+NO_MODEL = "no model is in service yet; train one"
+THRESHOLD = 1.0
+_SHOWN = 3
+
+
+class Scored(NamedTuple):
+    """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN: unknown), why it is unknown."""
+
+    at: Millis
+    matrix: Floats
+    score: Floats
+    unknown: npt.NDArray[np.object_]
+
+
+def evaluate_part(
+    definition: AnomalyDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+) -> TargetEvaluation:
+    """Score every stride of a part with the model in force there; a model that cannot be read ends the evaluation."""
+    try:
+        found = None if part.model_version is None else sources.models.get(definition, part.model_version)
+    except ModelUnavailable as unavailable:
+        why = f"the model cannot be read: {unavailable}"
+        return replace(before, unknown=why, unreadable=why)
+    model = cast("AnomalyModel | None", found)
+    fitted = None if model is None else model.detectors.get(sources.asset.name)
+    if model is None or fitted is None or part.model_version is None:
+        none = f"no model of {sources.asset.name}: it had too little normal history; train again" if model else NO_MODEL
+        state = replace(before.state, watermark=part.end, pending_since=None, clearing_since=None)
+        return replace(before, state=state, unknown=none)
+    try:
+        history, scored = _score(definition, sources, fitted, to_millis(model.training_cutoff), part)
+    except Exception as fault:  # of one target, which is then unknown; the round continues
+        why = f"the model cannot score: {first_line(fault)}"
+        return replace(before, unknown=why, unreadable=why)
+    intervals = _intervals(definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1)
+    if not intervals:  # shorter than a millisecond
+        return replace(before, state=replace(before.state, watermark=part.end))
+    clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+    state, steps = advance(before.state, intervals, definition.hold, clear_for, definition.severities())
+    raises = dict(before.raises)
+    for step in steps:
+        if step.kind == "raised":
+            row = int(np.searchsorted(scored.at, to_millis(step.at), side="right")) - 1
+            evidence = _evidence(sources.asset, fitted, scored, row, step.at, part.model_version)
+            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
+    return replace(
+        before,
+        state=replace(state, watermark=part.end, carried=None),
+        steps=[*before.steps, *((step, part) for step in steps)],
+        raises=raises,
+        scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
+        unknown=str(scored.unknown[-1]) or None if len(scored.at) else "no instant of the stride lies in the interval",
+        history=history,
+    )
+
+
+def _score(
+    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, cutoff: int, part: VersionInterval
+) -> tuple[History, Scored]:
+    """Score the instants of a part, and those before it whose state still counts in it."""
+    stride, start = fitted.plan.stride_ms, to_millis(part.start)
+    back = max([stride, *(duration_millis(one.over) + stride for one in definition.escalation if one.over is not None)])
+    at = grid(max(start - back, 0), to_millis(part.end), stride)
+    first = from_millis(int(at[0])) if len(at) else part.start
+    history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.plan.variables)
+    matrix = sources.shared.features(fitted.plan, history, at).matrix
+    score, unknown = fitted.score(matrix), np.full(len(at), "", object)
+    unknown[np.isnan(score)] = "fewer than half of the variables have a value in the last windows"
+    learned = at <= cutoff
+    score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
+    return history, Scored(at, matrix, score, unknown)
+
+
+def _intervals(
+    definition: AnomalyDefinition, fitted: FittedDetector, scored: Scored, begin: int, end: int
+) -> list[StatusInterval]:
+    """Return the status from `begin` to `end` (ms) without a hole: that of each score holds until the next is due."""
+    if begin >= end:
+        return []
+    severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
+    found: list[StatusInterval] = []
+    until = begin
+    for at, score, severity in zip(scored.at.tolist(), scored.score.tolist(), severities, strict=True):
+        start, stop = max(at, begin), min(at + fitted.plan.stride_ms, end)
+        if start >= stop:
+            continue
+        found += [_unknown(until, start)] if until < start else []
+        status: Status = "unknown" if score != score else "triggered" if severity else "clear"  # noqa: PLR0124 - NaN
+        found.append(StatusInterval(from_millis(start), from_millis(stop), status, severity))
+        until = stop
+    return [*found, *([_unknown(until, end)] if until < end else [])]
+
+
+def _unknown(start: int, end: int) -> StatusInterval:
+    return StatusInterval(from_millis(start), from_millis(end), "unknown")
+
+
+def severities_of(definition: AnomalyDefinition, stride_ms: int, scores: Floats) -> list[Severity | None]:
+    """Return the severity at each score: None where it is usual or unknown, else the worst one that it reaches."""
+    with np.errstate(invalid="ignore"):
+        beyond = scores >= THRESHOLD
+    order = definition.severities()
+    rank = np.where(beyond, 0, -1)
+    for one in definition.escalation:
+        level = order.index(one.severity)
+        if one.score is not None:
+            with np.errstate(invalid="ignore"):
+                reached = beyond & (scores >= one.score)
+        else:
+            reached = beyond & (_share_beyond(beyond, duration_millis(one.over or timedelta(0)), stride_ms) >= (one.share or 0))
+        rank = np.where(reached, np.maximum(rank, level), rank)
+    return [None if r < 0 else order[r] for r in rank.tolist()]
+
+
+def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -> Floats:
+    """Return the share of the last instants, each with the ones before it, at which the score was beyond its threshold."""
+    count = max(1, over_ms // stride_ms)
+    sums = np.concatenate([np.zeros(count), np.cumsum(beyond.astype(np.float64))])
+    return np.asarray((sums[count:] - sums[:-count]) / count)
+
+
+def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, row: int, at: datetime, version: int) -> Evidence:
+    if row < 0:
+        return Evidence(Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version))
+    found = responsible(fitted, scored.matrix[row])
+    score = float(scored.score[row])
+    inputs: dict[str, float | str | None] = {one.variable: number(one.level.value) for one in found[:_SHOWN]}
+    evaluation = Evaluation(at, "triggered", anomaly_message(asset, found), score, THRESHOLD, version)
+    return Evidence(evaluation, inputs=inputs, contributions=contributions(asset, found))
+
+
+def _rows(asset: Asset, fitted: FittedDetector, scored: Scored, part: VersionInterval, model: AnomalyModel) -> ScoredRows:
+    """Return the scores of the part itself; facts name the sensors of the last one."""
+    own = scored.at > to_millis(part.start)
+    facts: Sequence[str] = ()
+    if own.any() and scored.score[-1] >= THRESHOLD:
+        facts = [c.message for c in contributions(asset, responsible(fitted, scored.matrix[-1])[:_SHOWN])]
+    return ScoredRows(
+        scored.at[own],
+        scored.score[own],
+        np.full(int(own.sum()), np.nan),
+        scored.unknown[own],
+        cast("TrainedModel", model),
+        part.model_version or 0,
+        THRESHOLD,
+        tuple(facts),
+    )

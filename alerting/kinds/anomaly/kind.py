@@ -1,0 +1,83 @@
+"""Kind `anomaly`: something is unlike normal operation."""
+
+from datetime import datetime
+from typing import Literal, cast
+
+import numpy as np
+import pandas as pd
+
+from alerting.alarm_kpis.intervals import merge
+from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import translatable
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import Contribution, Episode
+from alerting.episodes.lifecycle import Step
+from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.anomaly.evaluate import THRESHOLD, evaluate_part
+from alerting.kinds.anomaly.model import from_files
+from alerting.kinds.anomaly.why import explain_instant
+from alerting.kinds.evaluation import Evidence, Raise
+from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Files
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, from_millis, millis
+from alerting.reporting.figures.episode_chart import Level
+
+_GAP = 10  # usual intervals of readings
+_DRAWN = 3
+
+
+class AnomalyKind:
+    """Readings are scored by how unlike normal operation they are together."""
+
+    evaluate = staticmethod(evaluate_part)
+    why = staticmethod(explain_instant)
+
+    def load(self, files: Files) -> TrainedModel:
+        return cast("TrainedModel", from_files(files))
+
+    def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
+        return Inputs()
+
+    def explain(
+        self, definition: AnomalyDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+    ) -> Evidence:
+        return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
+
+    def outcome(self, definition: AnomalyDefinition, asset: Asset) -> Literal["onset", "state"]:
+        return "onset"
+
+    def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
+        """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""
+        statistic = Statistic(
+            translatable("Unlike normal"), None, (Level(THRESHOLD, translatable("alarm at")), Level(0.0, translatable("usual")))
+        )
+        drawn = [Charted(one.variable, _expected(one)) for one in episode.contributions[:_DRAWN]]
+        if not drawn:
+            return Charted(None, statistic=statistic)
+        return drawn[0]._replace(statistic=statistic, others=tuple(drawn[1:]))
+
+    def data_gaps(self, definition: AnomalyDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+        """Return the times without any reading for ten usual intervals."""
+        names = [str(name) for name in history.readings if definition.may_see(str(name))]
+        there = np.zeros(len(history.readings), np.bool_)
+        for name in names:
+            if np.issubdtype(np.asarray(history.readings[name]).dtype, np.number):
+                there |= present(history, name)
+        at = millis(pd.DatetimeIndex(history.readings.index))[there]
+        if not len(at):
+            return ((start, end),)
+        holds = _GAP * float(np.median(np.diff(at))) if len(at) > 1 else 0.0
+        ends = np.append(at[1:], int(end.timestamp() * 1000))
+        gaps = [(from_millis(int(a + holds)), from_millis(int(b))) for a, b in zip(at, ends, strict=True) if b - a > holds]
+        if from_millis(int(at[0])) > start:
+            gaps.insert(0, (start, from_millis(int(at[0]))))
+        return tuple(merge(gaps, start, end))
+
+
+def _expected(one: Contribution) -> tuple[Level, ...]:
+    return (Level(one.usual, translatable("to be expected")),) if isinstance(one.usual, float) else ()
+
+
+KIND: TrainedKind[AnomalyDefinition] = AnomalyKind()

@@ -1,0 +1,163 @@
+"""AutoML without labels: every setting is fitted on parts of the normal rows, measured on the others, and the best is chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks
+from alerting.detection.anomalies.detectors import Detector
+from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
+from alerting.detection.anomalies.injection import TYPES, inject
+from alerting.detection.anomalies.normal_space import Floats, NormalSpace
+from alerting.detection.anomalies.threshold import Threshold, threshold_for_rate, threshold_for_share
+from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.anomaly.model import usual_clear_for
+from alerting.learning.features.build import build_features
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import History, Millis, duration_millis
+
+_FOLDS = 4
+_ANOMALIES = 24  # of each type
+_COMPARED = 2_000  # rows on which agreement is measured
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows that fit, and later unseen ones of the same normal history; the fit has none whose windows reach into the others."""
+
+    space: NormalSpace
+    fit: npt.NDArray[np.int64]
+    unseen: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Injected:
+    """Rows with synthetic anomalies, by fold."""
+
+    by_fold: tuple[Floats, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A setting that was tried: raw scores of normal rows that its fits had not seen, threshold, measures."""
+
+    setting: Setting
+    scores: Floats
+    threshold: Threshold
+    surrogates: Surrogates
+
+    def describe(self) -> str:
+        """Describe its measures in a sentence."""
+        found = ", ".join(f"{type} {value:.2f}" for type, value in self.surrogates.found.items())
+        error = "none" if self.surrogates.error is None else f"{self.surrogates.error:.2f}"
+        return (
+            f"{self.setting.describe()}: mean rank {self.surrogates.rank:.2f}; F1 of synthetic anomalies {found}; error of "
+            f"prediction {error}; agreement {self.surrogates.centrality:.2f}"
+        )
+
+
+def choose_setting(
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    history: History,
+    at: Millis,
+    matrix: Floats,
+) -> list[Tried]:
+    """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal operation."""
+    folds = make_folds(at, matrix, plan.longest_window_ms)
+    injected = inject_types(definition, plan, history, at, folds)
+    found = [
+        try_setting(definition, plan, setting, at, matrix, folds, injected)
+        for setting in TRIED
+        if setting.family in definition.candidates
+    ]
+    step = max(1, len(at) // _COMPARED)
+    central = centralities([np.concatenate([one.scores[::step], *one.of_injected]) for one in found])
+    measured = [replace(one.tried.surrogates, centrality=c) for one, c in zip(found, central, strict=True)]
+    ranked = [replace(m, rank=rank) for m, rank in zip(measured, mean_ranks(measured), strict=True)]
+    tried = [replace(one.tried, surrogates=m) for one, m in zip(found, ranked, strict=True)]
+    return sorted(tried, key=lambda one: one.surrogates.rank)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    tried: Tried
+    of_injected: list[Floats]
+
+    @property
+    def scores(self) -> Floats:
+        return self.tried.scores
+
+
+def make_folds(at: Millis, matrix: Floats, window_ms: int) -> list[Fold]:
+    """Split rows into contiguous parts, each left out once; rows within a window of that part do not fit."""
+    folds = []
+    for unseen in np.array_split(np.arange(len(at)), _FOLDS):
+        near = (at > at[unseen[0]] - window_ms) & (at < at[unseen[-1]] + window_ms)
+        fit = np.flatnonzero(~near)
+        if len(fit) < len(at) // 4:  # a history of few windows
+            fit = np.setdiff1d(np.arange(len(at)), unseen)
+        folds.append(Fold(NormalSpace.fit(matrix[fit]), fit, unseen))
+    return folds
+
+
+def inject_types(
+    definition: AnomalyDefinition, plan: FeaturePlan, history: History, at: Millis, folds: Sequence[Fold]
+) -> dict[str, Injected]:
+    """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each fold."""
+    found = dict[str, Injected]()
+    length = max(plan.longest_window_ms, 5 * plan.stride_ms)
+    for type in TYPES:
+        chance, rows = np.random.default_rng([definition.seed, *type.encode()]), list[Floats]()
+        for fold in folds:
+            count = min(_ANOMALIES // len(folds), max(1, (len(fold.unseen) * plan.stride_ms) // (2 * length)))
+            starts = np.sort(at[chance.choice(fold.unseen, size=count, replace=False)])
+            starts = starts[np.concatenate([[True], np.diff(starts) >= length])]
+            changed, put = inject(history, [n.name for n in plan.numbers], type, starts, length, definition.seed)
+            inside = np.zeros(len(at), np.bool_)
+            for one in put:
+                inside |= (at > one.start) & (at <= one.end)
+            rows.append(build_features(plan, changed, at[inside]).to_numpy(np.float64))
+        found[type] = Injected(tuple(rows))
+    return found
+
+
+def try_setting(
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    setting: Setting,
+    at: Millis,
+    matrix: Floats,
+    folds: Sequence[Fold],
+    injected: dict[str, Injected],
+) -> _Scored:
+    """Fit a setting on every fold, and measure it on what its fits had not seen."""
+    scores, errors, of = np.empty(len(at)), list[float](), dict[str, list[Floats]]({type: [] for type in injected})
+    for number, fold in enumerate(folds):
+        detector = fit_detector(setting, fold.space.encode(matrix[fold.fit]), definition.seed)
+        unseen = fold.space.encode(matrix[fold.unseen])
+        scores[fold.unseen] = detector.score(unseen)
+        errors += _error(detector, unseen)
+        for type, rows in injected.items():
+            of[type].append(detector.score(fold.space.encode(rows.by_fold[number])))
+    threshold = find_threshold(definition, plan, at, scores)
+    anomalies = {type: np.concatenate(parts) for type, parts in of.items()}
+    found = {type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)}
+    measured = Surrogates(found, float(np.mean(errors)) if errors else None, 0.0)
+    return _Scored(Tried(setting, scores, threshold, measured), list(anomalies.values()))
+
+
+def find_threshold(definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats) -> Threshold:
+    """Return the threshold of raw scores by the way that the definition states."""
+    if definition.threshold.time_in_alarm is not None:
+        return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
+    apart = usual_clear_for(plan) if definition.clear_for is None else duration_millis(definition.clear_for)
+    hold, per_week = duration_millis(definition.hold), definition.false_alarms_per_week
+    return threshold_for_rate(at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week)
+
+
+def _error(detector: Detector, rows: Floats) -> list[float]:
+    restored = detector.restore(rows)
+    return [] if restored is None else [float(np.median(np.sqrt(((rows - restored) ** 2).mean(axis=1))))]

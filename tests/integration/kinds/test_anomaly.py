@@ -1,0 +1,166 @@
+"""An anomaly from three lines: trained without labels, put in service, evaluated, explained, drawn, backtested and reported."""
+
+import json
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
+from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
+from alerting.learning.models.trained import ModelRefused
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operations.explain import why
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.registry.registration import load_model
+from alerting.usecases.reports.make import make_report
+from alerting.usecases.training.promote import model_history
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows
+from tests.pretended import pretended_platform
+
+NAME = "fan-unlike-normal"
+DOCUMENT = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"], "schedule": {"retrain": None}}
+FAST = DOCUMENT | {"candidates": ["pca"]}
+
+
+def trained_platform(document=DOCUMENT, readings=None, trained=TRAINED):
+    made = pretended_platform()
+    made.assets.put([fan()])
+    add_readings(made, rows() if readings is None else readings, at(0))
+    check(made, [document])
+    apply(made, [document], "engineer", at(0), "test")
+    made.clock.instant = at(trained)
+    return made, train(made, document["name"], at(trained))
+
+
+def evaluated(platform, instants):
+    for minute in instants:
+        platform.clock.instant = at(minute)
+        counts = evaluate(platform, None, at(minute))
+    return counts
+
+
+def model_of(platform, version=1):
+    return load_model(platform, platform.definitions.newest_revision(NAME).definition, version)
+
+
+def verdict_on(platform, episode, verdict):
+    give_feedback(platform, Feedback(episode.id, verdict, False, None, None, "operator", at(END)))
+
+
+@pytest.fixture(scope="module")
+def platform():
+    made, decided = trained_platform()
+    assert (decided.promote, decided.waiting, decided.verdict) == (True, False, "promote")
+    counts = evaluated(made, (*range(TRAINED, END, 95), END))
+    assert (counts.unknown, counts.unreadable) == ({}, {})
+    return made
+
+
+def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform):
+    account = model_of(platform).detectors[ASSET].account
+    assert "of 8 settings, chosen without labels; 4 variables every 10m" in account[0]
+    assert account[1].startswith("threshold by peaks over a threshold: generalized Pareto")
+    assert "F1 of synthetic anomalies spike" in account[2]
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)
+
+
+def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(platform):
+    (episode,) = [e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    usual = [row.values["flow"] for row in rows() if row.ts < at(TRAINED)]
+    broken = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
+    assert min(usual) < min(broken)
+    assert max(broken) < max(usual)
+    assert episode.closed_at is not None
+    assert episode.contributions[0].variable == "flow"
+    assert episode.contributions[0].share > 0.5
+    assert episode.evaluation.reason.startswith("Unlike normal operation: the ")
+    assert " of flow over 40 min is " in episode.evaluation.reason
+    assert episode.contributions[0].value < episode.contributions[0].usual - 1
+    assert episode.evaluation.value >= episode.evaluation.threshold == 1.0
+
+
+def test_normal_operation_raises_next_to_nothing(platform):
+    others = [e for e in platform.episodes.find(NAME) if not at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    assert len(others) <= 2
+
+
+def test_why_names_score_threshold_and_sensors(platform):
+    episode = next(e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    told = why(platform, NAME, ASSET, episode.raised_at)
+    assert (told.verdict, told.model_version, told.threshold) == ("open", 1, 1.0)
+    assert told.score == pytest.approx(episode.evaluation.value)
+    assert any("of flow over 40 min is" in fact for fact in told.facts)
+    assert any("chosen without labels" in fact for fact in told.facts)
+    assert why(platform, NAME, ASSET, at(BROKEN - 300)).verdict == "normal"
+
+
+def test_the_page_draws_the_score_with_its_threshold_and_the_first_sensors(platform):
+    episode = next(e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    score, *sensors = chart_of(platform, episode, at(END)).panels
+    assert (score.name, [level.value for level in score.levels]) == ("Unlike normal", [1.0, 0.0])
+    assert score.values.max() > 1
+    assert [panel.name for panel in sensors] == [one.variable for one in episode.contributions[:3]]
+    assert sensors[0].levels[0].value == episode.contributions[0].usual
+
+
+def test_past_backtest_and_report_agree_with_live(platform):
+    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME))
+    run = backtest(platform, named_subject(platform, NAME), at(TRAINED), at(END))
+    assert sorted((e.raised_at, e.closed_at) for e in run.episodes) == live
+    assert evaluate_past(platform, NAME, at(TRAINED), at(END)).raised == 0
+    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    assert sum(report.metrics["outcomes"].values()) == len(live)
+
+
+def test_the_same_training_again_gives_the_same_bits_and_keeps_the_champion(platform):
+    before = model_of(platform).hash
+    again = train(platform, NAME, at(TRAINED))
+    assert (again.verdict, again.promote) == ("keep", False)
+    assert model_of(platform, again.challenger_version).hash == before
+
+
+def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
+    model = model_of(platform)
+    files = to_files(model)
+    copy = from_files(files)
+    matrix = np.random.default_rng(0).normal(50, 20, (20, len(model.detectors[ASSET].plan.columns)))
+    assert copy.hash == model.hash
+    assert copy.detectors[ASSET].score(matrix).tobytes() == model.detectors[ASSET].score(matrix).tobytes()
+    changed = json.loads(files[FILE])
+    changed["detectors"][ASSET]["limit"] *= 2
+    with pytest.raises(ModelRefused, match="were changed"):
+        from_files(files | {FILE: json.dumps(changed).encode()})
+    with pytest.raises(ModelRefused, match="is damaged"):
+        from_files(files | {NUMBERS: files[NUMBERS][:-8]})
+
+
+def test_a_history_without_unseen_time_waits_for_a_person():
+    _, decided = trained_platform(FAST | {"normal": {"from": at(0).isoformat(), "to": at(END).isoformat()}})
+    assert (decided.promote, decided.waiting) == (True, True)
+    assert "no unseen normal time" in decided.reason
+
+
+def test_too_little_normal_history_is_refused_with_what_to_do():
+    with pytest.raises(UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"):
+        trained_platform(FAST, readings=rows()[:100], trained=DAY)
+
+
+def test_verdicts_enter_the_next_version_not_the_running_one():
+    made, _ = trained_platform(FAST)
+    evaluated(made, (*range(TRAINED, END, 95), END))
+    episode = next(e for e in made.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    before = model_of(made).hash
+    verdict_on(made, episode, "true_alarm")
+    made.clock.instant = at(END)
+    again = train(made, NAME, at(END))
+    assert again.evidence["problems"] == 1
+    assert again.evidence["found"] == 1
+    assert "1 of 1 problems found" in again.reason
+    assert model_of(made).hash == before
