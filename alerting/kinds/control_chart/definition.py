@@ -131,6 +131,15 @@ class ControlChartDefinition(ModelDefinition):
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset({self.variable})
 
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        """Return the same, and those of the suppression, whose times are not charted."""
+        when = self.suppression.when if self.suppression else ()
+        return super().variables_read(asset) | {one.variable for one in when if one.variable in asset.variables}
+
+    def events_read(self) -> tuple[str, ...]:
+        when = self.suppression.when if self.suppression else ()
+        return (*super().events_read(), *(one.event for one in when if one.event is not None))
+
     def delay(self, asset: Asset) -> timedelta:
         variable = asset.variables.get(self.variable)
         return variable.delay if variable else timedelta(0)

@@ -123,11 +123,13 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
     as_of = datetime.fromisoformat(tags["as_of"])
     champion, lost = _read_champion(platform, definition, champion_version, as_of)
     data = load_learning_data(platform, run_id, definition, as_of)
-    compared = estimation_of(definition).compare(definition, data, models, champion)
+    estimation = estimation_of(definition)
+    compared = estimation.compare(definition, data, models, champion)
     decision = lost or compared.decision
-    model, account = models[compared.family], accounts[compared.family]
+    model, account = compared.model or models[compared.family], accounts[compared.family]
+    files = estimation.save(model) if compared.model else candidates[compared.family]
     version_tags = {**_version_tags(definition.kind, model, run_id, tags), "metrics_text": decision.reason}
-    version = register_model(platform, definition.name, run_id, candidates[compared.family], version_tags, {})
+    version = register_model(platform, definition.name, run_id, files, version_tags, {})
     composition = load_profile(platform.models, run_id)
     return _propose(
         platform,
