@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import first_line
+from alerting.definitions.faults import UserError, first_line
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
@@ -73,6 +73,8 @@ def evaluate_part(
             run.warm_up(_samples_between(definition, sources, part.start - fitted.warm_up, part.start))
         samples = _samples_between(definition, sources, part.start, part.end)
         intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
+    except UserError:  # a stored value of another type; the caller says which
+        raise
     except Exception as fault:  # of one target, which is then unknown; the round continues
         why = f"{definition.variable} cannot be charted: {first_line(fault)}"
         return replace(before, unknown=why, unreadable=why)
