@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import first_line
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
@@ -67,14 +67,15 @@ def evaluate_part(
     if model is None or fitted is None or part.model_version is None:
         none = f"no limits for {sources.asset.name}: it had too few readings in phase I; train again" if model else NO_MODEL
         return _without_model(before, part, none)
+    samples = _samples_between(definition, sources, part.start, part.end)
+    earlier, carried = list[Sample](), before.state.carried
+    if not _is_of(carried, definition, part.model_version):
+        earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
     try:
-        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
-        if run.is_new:
-            run.warm_up(_samples_between(definition, sources, part.start - fitted.warm_up, part.start))
-        samples = _samples_between(definition, sources, part.start, part.end)
+        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), carried)
+        if earlier:
+            run.warm_up(earlier)
         intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
-    except UserError:  # a stored value of another type; the caller says which
-        raise
     except Exception as fault:  # of one target, which is then unknown; the round continues
         why = f"{definition.variable} cannot be charted: {first_line(fault)}"
         return replace(before, unknown=why, unreadable=why)
@@ -137,6 +138,11 @@ def _scored(points: Sequence[Point], chart: Chart, model: ControlChartModel, ver
     return ScoredRows(at, values, nothing, unknown, cast("TrainedModel", model), version, chart.limits.upper, facts)
 
 
+def _is_of(carried: Carried | None, definition: ControlChartDefinition, version: int) -> bool:
+    """Return whether a carried state is that of this version's chart."""
+    return carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),)
+
+
 class _ChartRun:
     """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why it is unknown at the end."""
 
@@ -150,9 +156,7 @@ class _ChartRun:
         self.reason = waiting_message(definition.variable)
         self._at: int | None = None
         self._value: float | None = None
-        self.is_new = True
-        if carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),):
-            self.is_new = False
+        if carried is not None and _is_of(carried, definition, version):
             self._at, self._value = to_millis(carried.at), cast("float | None", carried.value)
             self._status = int(carried.memory[1])
             self._state = ChartState.from_numbers(carried.memory[2:])
@@ -163,7 +167,7 @@ class _ChartRun:
         """Take in readings that are not evaluated: of before the part, so that a new version does not forget them."""
         for sample in samples:
             self._take(sample)
-        self.points, self._status, self.reason = [], _UNKNOWN, _WARMING_UP if samples else self.reason
+        self.points, self._status, self.reason = [], _UNKNOWN, _WARMING_UP
 
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
         """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds until the next, or is stale."""
