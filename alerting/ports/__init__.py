@@ -63,8 +63,10 @@ from alerting.ports.readings import (
 )
 from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
+    DeadMessage,
     Delivered,
     DeliveryCount,
+    FileMark,
     Record,
     RecordReader,
     Records,

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
-from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
+from alerting.cli.support import DryRun, Json, command, command_group, platform, progress, read_documents, user, writes
 
 if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
+    from alerting.usecases.sources.poll import Readers
     from alerting.usecases.sources.status import SourceStatus
 
 source_group = command_group("Sources: connect servers, files and programs that deliver readings and events.")
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
+_MOST_DEAD = 1000
 _EXAMPLE = "`name: …`, `kind: …`"
 
 
@@ -142,6 +144,61 @@ def _duration(value: Any) -> str:
     return format_duration(value)
 
 
+@source_group.command("read")
+@writes
+def read_source(name: Name, as_json: Json = False) -> None:
+    """Read a source of files or a database now, on from where it was read last."""
+    _read(name, again=False, as_json=as_json)
+
+
+@source_group.command("backfill")
+@writes
+def backfill(name: Name, as_json: Json = False) -> None:
+    """Read everything that a source of files or a database has, from its beginning; rows that are stored stay as they are."""
+    _read(name, again=True, as_json=as_json)
+
+
+def _read(name: str, *, again: bool, as_json: bool) -> None:
+    from alerting.usecases.sources.poll import poll
+
+    with platform() as p, progress() as report:
+        found = poll(p, _readers(), name, p.clock.now(), again=again, report=lambda rows: report("reading", rows, None))
+    show_result(found, as_json, f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
+
+
+def _readers() -> "Readers":
+    import os
+
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import source_readers
+
+    return source_readers(read_settings(os.environ))
+
+
+@source_group.command("dead")
+@command
+def list_dead(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a source; all when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List messages of brokers that could not be stored, with the reason."""
+    with platform() as p:
+        letters = p.sources.dead(name, _MOST_DEAD)
+    rows = letters if as_json else [vars(letter) for letter in letters]
+    show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")
+
+
+@source_group.command("retry")
+@writes
+def retry(name: Name, as_json: Json = False) -> None:
+    """Store the dead messages of a source once more, e.g. after its mapping was corrected."""
+    from alerting.usecases.sources.stream import retry_dead
+
+    with platform() as p:
+        found = retry_dead(p, name, p.clock.now())
+    show_result(found, as_json, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay")
+
+
 @source_group.command("test")
 @command
 def test_source(
@@ -155,15 +212,14 @@ def test_source(
 ) -> None:
     """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing."""
     from alerting.usecases.sources import documents
+    from alerting.usecases.sources.poll import try_source
     from alerting.usecases.sources.trial import try_records
 
     file = Path(name)
     given = documents.check_sources(read_documents([file], "source", _EXAMPLE)) if file.is_file() else []
     with platform() as p:
         source = given[0] if given else documents.find_source(p.sources, name)
-        if rows is None:
-            raise typer.BadParameter("give a file with rows as the program will send them", param_hint="--rows")
-        trial = try_records(p, source, _read_rows(rows))
+        trial = try_source(p, _readers(), source) if rows is None else try_records(p, source, _read_rows(rows))
     if as_json:
         print_json(trial)
         return
