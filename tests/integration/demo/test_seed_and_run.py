@@ -9,8 +9,8 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import advance_line
-from alerting.demo.asset import ASSET
 from alerting.demo.air_filter import AIR_FILTER
+from alerting.demo.asset import ASSET
 from alerting.demo.checkweigher import CHECKWEIGHER
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.run import LEASE, lead_minutes, run_line
