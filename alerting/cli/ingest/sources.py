@@ -17,6 +17,7 @@ source_group = command_group("Sources: connect servers, files and programs that 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
+_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 
 
@@ -60,7 +61,7 @@ def list_sources(as_json: Json = False) -> None:
         return
     show(
         [_row(status) for status in statuses],
-        ["name", "kind", "state", "rows", "refused", "rate", "lag", "last"],
+        ["name", *(["title"] if any(status.title for status in statuses) else []), *_COLUMNS],
         False,
         "no sources",
     )
@@ -126,6 +127,7 @@ def _row(status: "SourceStatus") -> dict[str, Any]:
     lag = "-" if status.lag is None else _duration(status.lag)
     return {
         **{name: getattr(status, name) for name in ("name", "kind", "state", "rows", "refused")},
+        **({"title": status.title} if status.title else {}),
         "rate": f"{status.rate:.1f}/min",
         "lag": lag,
         "last": _last(status.last or {}),
