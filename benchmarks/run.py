@@ -16,6 +16,7 @@ HEAVY = (
     "automl",
     "chance",
     "evaluate",
+    "forecast",
     "plant",
     "report",
     "reports_due",
