@@ -35,6 +35,9 @@ class Stream(IntEnum):
     OPERATOR = 9
     CALIBRATION = 10
     SCALE = 11
+    BELT = 14
+    LOAD = 15
+    FAN = 16
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.checkweigher import CHECKWEIGHER, WEIGHT, calibration_steps, weights
 from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.exhaust_fan import EXHAUST_FAN, belt_slips, fan_values
 from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minute
 from alerting.ports import EventRow, ReadingRow
 
@@ -142,15 +143,18 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 
 
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
-    """Return the readings of the check-weigher from the line's minute to `until` minutes since its origin."""
+    """Return the readings of check-weigher and exhaust fan from the line's minute to `until` minutes since its origin."""
     found = weights(state.schedule, state.minute, until)
-    return [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in found]
+    weighed = [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in found]
+    driven = fan_values(state.schedule, state.minute, until)
+    return weighed + [ReadingRow(EXHAUST_FAN, state.instant(minute + 1), values) for minute, values in driven]
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
     """Return the true disturbances that began within `span` before the last reading, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
     found = [*state.schedule.disturbances(first, state.minute), *calibration_steps(state.schedule, first, state.minute)]
+    found += belt_slips(state.schedule, first, state.minute)
     found.sort(key=lambda d: d.start)
     return [(state.instant(d.start), state.instant(d.end), d) for d in found]
 
