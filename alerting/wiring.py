@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
+    from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
 MLFLOW_USER, MLFLOW_PASSWORD = "alerting", "mlflow_password"
@@ -104,6 +105,19 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         health_limits=settings.health_limits,
         disks=lambda: list_disks(settings.home, stores.database),
     )
+
+
+def source_readers(
+    settings: Settings, environ: Mapping[str, str] = os.environ, connection: Callable[[str], str] | None = None
+) -> "Readers":
+    """Return the readers of polled sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
+    from alerting.adapters.sources.folder import FolderDrop
+    from alerting.adapters.sources.secrets import resolver
+    from alerting.adapters.sources.sql import SqlReader
+    from alerting.usecases.sources.poll import Readers
+
+    plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
+    return Readers(FolderDrop(plant), SqlReader(resolver(environ, connection)))
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":

@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 
 from alerting.cli.printing.output import console, print_json, short, show, show_result
-from alerting.cli.support import Json, command, command_group, progress, read_documents, user, write_file, writes
+from alerting.cli.support import Json, command, command_group, instant, progress, read_documents, user, write_file, writes
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 
@@ -110,6 +110,21 @@ def _causes(state: "LineState") -> list[dict[str, Any]]:
 
     found = causes(state, timedelta(days=1))
     return [{"cause": d.cause, "start": start, "end": end, "peak": d.size} for start, end, d in found]
+
+
+@demo_group.command("past")
+@writes
+def past(
+    days: Annotated[int, typer.Option(min=1, help="Days of it, up to --to.")] = 30,
+    to: Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone; now when left out.", metavar="TIME")] = None,
+) -> None:
+    """Fill the database with a past of the line and apply the example definitions, without running the line.
+
+    A line that exists keeps its past. The clock of the platform stands still at its end.
+    """
+    from alerting.local.demo import fill_up
+
+    console.print(fill_up(days, instant(to, "--to")))
 
 
 @demo_group.command("trial")

@@ -54,7 +54,7 @@ MORE: Commands = {
     "suppression": (suppression_group, "list"),
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
-    "source": (source_group, "check, apply, test, list, show, pause, resume, retire"),
+    "source": (source_group, "check, apply, test, list, show, read, backfill, pause, resume, retire"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "score": (score, "Show the newest scores, or write those of the past to a file"),

@@ -254,6 +254,17 @@ class TrainedDefinition(ModelDefinition):
         """Return where the problem is predicted: from gap to gap + horizon; for the unit just made, the last stride."""
         return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
 
+    def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
+        """Return the times ahead for which the model predicts values of the problem's variable; none if only the problem.
+
+        `sampling`: the usual time between two values of it, None when unknown.
+        """
+        return ()
+
+    def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
+        """Return the lags at which the model sees the problem's variable, beside `features.lags`."""
+        return ()
+
     @property
     def sees_problem(self) -> bool:
         """Return whether the model may see the problem's variable: `include` without `exclude`, never of the unit just made."""

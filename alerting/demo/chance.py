@@ -35,6 +35,8 @@ class Stream(IntEnum):
     OPERATOR = 9
     CALIBRATION = 10
     SCALE = 11
+    FILTER = 12
+    FLOW = 13
     BELT = 14
     LOAD = 15
     FAN = 16

@@ -14,7 +14,7 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import Advance
 from alerting.demo.run import run_line
-from alerting.demo.seed import fill
+from alerting.demo.seed import DAYS, fill
 from alerting.local.parts import ROOT
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync
@@ -24,19 +24,24 @@ EXAMPLES = ROOT / "config" / "examples" / "demo"
 AUTHOR = "demo"
 
 
-def fill_up() -> None:
-    """Write the past of the line and apply the example definitions, unless this was done before. Idempotent."""
+def fill_up(days: int = DAYS, end: datetime | None = None) -> str:
+    """Write the past of the line up to `end` (None: now) and apply the example definitions; return what is new. Idempotent.
+
+    A line that exists keeps its past.
+    """
     settings = read_settings(os.environ)
     with open_stores(settings) as stores:
         platform = assemble(settings, stores, channels=False)
         lines, clock = MongoLines(stores.database), MongoClock(stores.database)
-        filled = fill(assets=platform.assets, plant=platform, lines=lines, end=datetime.now(UTC), progress=_print_progress)
+        filled = fill(
+            assets=platform.assets, plant=platform, lines=lines, days=days, end=end or datetime.now(UTC), progress=_print_progress
+        )
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
         new = _apply_examples(platform)
     past = f"{filled.start:%Y-%m-%d} to {filled.end:%Y-%m-%d}, {filled.rows} readings" if filled.rows else "exists already"
-    sys.stdout.write(", ".join([past, *(f"new definition {name}" for name in new)]) + "\n")
+    return ", ".join([past, *(f"new definition {name}" for name in new)])
 
 
 def run() -> None:
@@ -77,7 +82,10 @@ def _print_step(step: Advance) -> None:
 def main(arguments: list[str]) -> int:
     """Entry point."""
     try:
-        {"fill": fill_up, "run": run}[arguments[0]]()
+        if arguments[0] == "fill":
+            sys.stdout.write(fill_up() + "\n")
+        else:
+            run()
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1

@@ -65,6 +65,7 @@ from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
     Delivered,
     DeliveryCount,
+    FileMark,
     Record,
     RecordReader,
     Records,

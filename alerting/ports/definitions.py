@@ -39,6 +39,9 @@ class Dags(Protocol):
     def read_again(self, definition: Definition) -> None:
         """Have the DAGs of a definition read again soon, after it has changed. Never fails: they are read again anyway later."""
 
+    def read_sources_again(self) -> None:
+        """Have the DAGs of sources read again soon, after one has changed. Never fails."""
+
 
 NOT_EDITED = NoDocuments()
 

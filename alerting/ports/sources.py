@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerting.definitions.sources.source import PolledSource, Source
+from alerting.definitions.sources.source import Source, SqlSource
 from alerting.ports.documents import Document
 
 
@@ -58,6 +58,24 @@ class Delivered:
     last: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class FileMark:
+    """A file of a source that was read: its `rows`, of which `new` changed anything, or the `fault` for which it was refused.
+
+    `modified`: ns since 1970.
+    """
+
+    source: str
+    path: str
+    size: int
+    modified: int
+    sha256: str
+    at: datetime
+    rows: int = 0
+    new: int = 0
+    fault: str | None = None
+
+
 class Sources(Protocol):
     """Source documents, as people wrote them, their revisions and their progress."""
 
@@ -88,6 +106,12 @@ class Sources(Protocol):
     def set_fault(self, name: str, fault: str) -> None:
         """Store why the last attempt to read a source failed."""
 
+    def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
+        """Return the marks of files of a source with one of these paths."""
+
+    def mark_file(self, mark: FileMark) -> None:
+        """Store that a file was read, in place of an earlier mark of the same path, size and content."""
+
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last day."""
 
@@ -104,10 +128,10 @@ class Records:
     """Some rows of a polled source, and its cursor after them."""
 
     rows: Sequence[Record]
-    cursor: str | None
+    cursor: str
 
 
 class RecordReader(Protocol):
     """Reads the rows of a polled source in pieces. Raises UserError if the source cannot be reached or read."""
 
-    def read(self, source: PolledSource, cursor: str | None) -> Iterator[Records]: ...
+    def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]: ...

@@ -168,6 +168,7 @@ class SourcePorts(IngestionPorts):
 
     sources: Sources
     zone: tzinfo = UTC
+    dags: Dags | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

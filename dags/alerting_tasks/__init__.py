@@ -15,7 +15,7 @@ from airflow.sdk import Param, get_current_context, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
 from alerting.adapters.airflow.dag_files import BACKGROUND_POOL
-from alerting.adapters.airflow.dag_snapshot import DagSnapshot, TrainedRevision
+from alerting.adapters.airflow.dag_snapshot import DagSnapshot, PolledRow, TrainedRevision
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.settings.environment import read_settings
@@ -61,6 +61,12 @@ def trained_definitions(file: str) -> list[TrainedRevision]:
     own = get_parsing_context().dag_id
     rows = _snapshot().trained(int(file.removeprefix("train_")))
     return [row for row in rows if own in (None, f"train__{row.definition.name}")]
+
+
+def polled_sources() -> list[PolledRow]:
+    """Return the sources that the platform reads; in a task that of its own DAG."""
+    own = get_parsing_context().dag_id
+    return [row for row in _snapshot().sources() if own in (None, f"ingest__{row.name}")]
 
 
 def _snapshot() -> DagSnapshot:

@@ -65,8 +65,12 @@ class Revisions:
         )
         self._kept.insert_one(to_document(revision))
 
+    def add_sources(self, *documents: dict[str, Any]) -> None:
+        self._client["dags_test"]["sources"].insert_many([dict(document) for document in documents])
+
     def clear(self) -> None:
         self._kept.delete_many({})
+        self._client["dags_test"]["sources"].delete_many({})
 
 
 @pytest.fixture(scope="session")

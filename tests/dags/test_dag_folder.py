@@ -128,8 +128,30 @@ def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifie
 def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(folder, classifier):
     parsed = folder.parse(uri=NOBODY_LISTENS)
 
-    assert set(parsed["errors"]) == {"evaluate.py", *(f"train_{number:02}.py" for number in range(SHARDS))}
+    assert set(parsed["errors"]) == {"evaluate.py", "ingest.py", *(f"train_{number:02}.py" for number in range(SHARDS))}
     assert all("the database does not answer" in error for error in parsed["errors"].values())
+
+
+def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(folder, revisions):
+    lab = {"name": "lab", "kind": "files", "pattern": "/data/*.csv", "every": "5m"}
+    revisions.add_sources(lab, {**lab, "name": "old", "state": "paused"}, {**lab, "name": "odd", "every": "1s"})
+    revisions.add_sources({"name": "gate", "kind": "http"})
+
+    parsed = folder.parse()
+
+    assert parsed["errors"] == {}
+    assert [dag_id for dag_id in parsed["dags"] if dag_id.startswith("ingest")] == ["ingest__lab"]
+    ingestion = parsed["dags"]["ingest__lab"]
+    assert (ingestion["schedule"], ingestion["tasks"]) == ("0:05:00", {"read": []})
+    assert hashes(folder.parse(uri=NOBODY_LISTENS)) == hashes(parsed)
+
+
+def test_a_changed_source_marks_the_file_of_sources(folder):
+    write_dag_files(folder.home)
+    file = dag_folder(folder.home) / "ingest.py"
+    before = file.stat().st_mtime
+    DagFiles(folder.home).read_sources_again()
+    assert file.stat().st_mtime > before
 
 
 def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(folder, revisions, classifier):

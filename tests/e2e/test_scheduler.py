@@ -1,27 +1,18 @@
 """The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import yaml
 
-from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
 from alerting.demo.seed import fill
-from alerting.local import parts
-from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
@@ -30,6 +21,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at
+from tests.helpers.scheduler import Airflow, running_airflow
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -42,77 +34,6 @@ MODEL = "biscuits-too-moist"
 ASKED = "approval-first"
 PUT = "put-in-by-hand"
 FAILING = "window-too-long"
-
-
-@dataclass
-class Airflow:
-    """Airflow's REST API, as its administrator uses it."""
-
-    http: httpx.Client
-    logs: Path
-
-    def unpause(self, dag_id: str) -> None:
-        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear", 90)
-        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-
-    def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
-        """Trigger a run, wait for its end, and return its task instances; fails with their states and logs."""
-        return self.finish(dag_id, self.trigger(dag_id, as_of))
-
-    def trigger(self, dag_id: str, as_of: datetime) -> str:
-        """Start a run and return its path."""
-        body = {"logical_date": None, "conf": {"as_of": as_of.isoformat()}}
-        run_id = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
-        return f"/dags/{dag_id}/dagRuns/{run_id}"
-
-    def answer(self, path: str, option: str, reason: str) -> str:
-        """Answer a run's question as its administrator; returns the text that was asked with."""
-        approve, question = f"{path}/taskInstances/approve", f"{path}/taskInstances/approve/-1/hitlDetails"
-        self.until(lambda: self.http.get(approve).json().get("state") == "awaiting_input", "a question", 300)
-        time.sleep(5)
-        asked = self.http.get(question).json()
-        body = {"chosen_options": [option], "params_input": {"reason": reason}}
-        self.http.patch(question, json=body).raise_for_status()
-        self.until(lambda: self._is_answered(approve, question, body), "the answer to be taken", 120, pause=5)
-        return f"{asked['subject']}\n{asked['body']}"
-
-    def _is_answered(self, approve: str, question: str, body: dict[str, Any]) -> bool:
-        """Airflow asks again when an answer comes before the scheduler has noted that the worker is done, which takes about a
-        second, and longer on a busy machine: then the answer is given again.
-        """
-        state = self.http.get(approve).json().get("state")
-        if state == "awaiting_input" and self.http.patch(question, json=body).status_code not in (200, 409):
-            raise AssertionError(f"the question takes no answer: {self.http.get(question).text}")
-        return state in ("success", "failed", "skipped")
-
-    def finish(self, dag_id: str, path: str) -> list[dict[str, Any]]:
-        """Wait for a run's end and return its task instances; fails with their states and logs."""
-        self.until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 500)
-        tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
-        assert self.http.get(path).json()["state"] == "success", self._report(tasks)
-        return tasks
-
-    def run_ids(self, dag_id: str) -> list[str]:
-        """The ids of the runs of a DAG, oldest first."""
-        runs = self.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}).raise_for_status().json()["dag_runs"]
-        return [run["dag_run_id"] for run in runs]
-
-    def doc(self, dag_id: str) -> str:
-        return self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
-
-    def wait_for_doc(self, dag_id: str, text: str) -> None:
-        self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 200)
-
-    def until(self, happened: Callable[[], object], what: str, seconds: float, pause: float = 0.5) -> None:
-        deadline = time.monotonic() + seconds
-        while not happened():
-            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self._report([])}"
-            time.sleep(pause)
-
-    def _report(self, tasks: list[dict[str, Any]]) -> str:
-        states = [f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks]
-        logs = [f"--- {file}\n{file.read_text()[-3000:]}" for file in sorted(self.logs.rglob("*.log"))]
-        return "\n".join([*states, *logs])
 
 
 @pytest.fixture(scope="module")
@@ -149,50 +70,8 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
-    """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused until it is wanted."""
-    secrets = load_or_create(settings.home / "secrets")
-    environ = parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ))
-    environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
-    logs = settings.home / "logs"
-    logs.mkdir(exist_ok=True)
-    write_dag_files(settings.home)
-    for job in parts.airflow_migration(settings, environ):
-        subprocess.run(job.command, env=environ, check=True, capture_output=True)
-    processes = []
-    try:
-        for part in parts.airflow_parts(settings, environ, needs=()):
-            with (logs / f"{part.name}.log").open("wb") as log:
-                processes.append(subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True))
-        yield Airflow(_signed_in(settings, secrets.airflow_password), logs)
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process; one that has not stopped after half a minute is killed with its whole group, as `alerting up` does."""
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-
-
-def _signed_in(settings: Settings, password: str) -> httpx.Client:
-    http = httpx.Client(base_url=parts.airflow_uri(settings), trust_env=False, timeout=60)
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            answer = http.post("/auth/token", json={"username": "admin", "password": password})
-            break
-        except httpx.ConnectError:
-            assert time.monotonic() < deadline, "Airflow's API did not start"
-            time.sleep(0.5)
-    http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
-    http.base_url = httpx.URL(f"{parts.airflow_uri(settings)}/api/v2")
-    return http
+    with running_airflow(settings) as started:
+        yield started
 
 
 def test_training_makes_a_champion_and_evaluation_raises_its_episodes(

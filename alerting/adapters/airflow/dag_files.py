@@ -57,9 +57,16 @@ class DagFiles:
 
         Files that are missing, because the platform of this home has never run, or not writable are left as they are.
         """
-        at = time.time() + MARGIN_S
         trained = [f"train_{shard_of(definition.name):02}.py"] if isinstance(definition, ModelDefinition) else []
-        for file in ("evaluate.py", *trained):
+        self._mark("evaluate.py", *trained)
+
+    def read_sources_again(self) -> None:
+        """Mark the DAG file of sources as modified."""
+        self._mark("ingest.py")
+
+    def _mark(self, *files: str) -> None:
+        at = time.time() + MARGIN_S
+        for file in files:
             with suppress(OSError):
                 os.utime(dag_folder(self.home) / file, (at, at))
 

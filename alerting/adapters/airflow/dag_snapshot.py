@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -20,6 +21,7 @@ from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
+from alerting.definitions.sources.source import POLLED, PolledFields, parse_source
 from alerting.kinds.registry import definition_types, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
 
@@ -45,6 +47,13 @@ class TrainedRevision:
 
     revision: int
     definition: ModelDefinition
+
+
+class PolledRow(NamedTuple):
+    """A source that the platform reads, and its interval."""
+
+    name: str
+    every: timedelta
 
 
 class NoDefinitionsRead(Exception):
@@ -73,7 +82,14 @@ class DagSnapshot:
         answer = self._read(f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)})
         return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
 
-    def _read(self, name: str, query: "Callable[[Collection[Document]], Document]") -> Document:
+    def sources(self) -> tuple[PolledRow, ...]:
+        """Return the active sources that the platform reads by itself, by name."""
+        rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")["sources"]
+        return tuple(PolledRow(row["name"], parse_duration(row["every"])) for row in rows)
+
+    def _read(
+        self, name: str, query: "Callable[[Collection[Document]], Document]", collection: str = "definition_revisions"
+    ) -> Document:
         copy = self.copies / f"{name}.json"
         limit_ms = int(self.limit_s * 1000)
         try:
@@ -85,12 +101,25 @@ class DagSnapshot:
                 unicode_decode_error_handler="replace",
             )
             with client, pymongo.timeout(self.limit_s):
-                answer = query(client[self.database]["definition_revisions"])
+                answer = query(client[self.database][collection])
         except PyMongoError as error:
             _log.warning("definitions are read from the last good copy %s: %s", copy, error)
             return _last_good(copy, error)
         _keep(copy, answer)
         return answer
+
+
+def _polled_rows(sources: "Collection[Document]") -> list[Document]:
+    found = []
+    for document in sources.find({"kind": {"$in": list(POLLED)}}, {"_id": False}).sort("name", 1):
+        try:
+            source = parse_source(document)
+        except Exception as error:  # one faulty document must not stop the others
+            _log.warning("no DAG for a source that cannot be read: %s", shown(str(error)))
+            continue
+        if source.state == "active" and isinstance(source, PolledFields):
+            found.append({"name": source.name, "every": format_duration(source.every)})
+    return found
 
 
 def _cadences(revisions: "Collection[Document]") -> list[str]:

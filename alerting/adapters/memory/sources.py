@@ -1,6 +1,6 @@
 """Sources in memory: documents, revisions and progress."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +9,7 @@ from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
-from alerting.ports.sources import Delivered, DeliveryCount, SourceProgress, SourceRevision
+from alerting.ports.sources import Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
 
 _RECENT = 20
 
@@ -22,6 +22,7 @@ class MemorySources:
         self._revisions: dict[str, dict[int, SourceRevision]] = {}
         self._progress: dict[str, SourceProgress] = {}
         self._answers: dict[str, Document] = {}
+        self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def documents(self) -> list[Document]:
         return deepcopy([self._sources[name] for name in sorted(self._sources)])
@@ -60,6 +61,12 @@ class MemorySources:
 
     def set_fault(self, name: str, fault: str) -> None:
         self._progress[name] = replace(self.progress(name), fault=fault)
+
+    def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
+        return [mark for mark in self._files.values() if mark.source == name and mark.path in paths]
+
+    def mark_file(self, mark: FileMark) -> None:
+        self._files[mark.source, mark.path, mark.size, mark.sha256] = mark
 
     def answer(self, key: str) -> Document | None:
         return deepcopy(self._answers.get(key))

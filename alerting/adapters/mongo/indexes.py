@@ -19,6 +19,7 @@ EVENT_TYPES = "event_types"
 SOURCES = "sources"
 SOURCE_REVISIONS = "source_revisions"
 SOURCE_PROGRESS = "source_progress"
+SOURCE_FILES = "source_files"
 DELIVERY_ANSWERS = "delivery_answers"
 READINGS = "readings"
 EVENTS = "events"
@@ -69,6 +70,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     SOURCES: [_unique("name")],
     SOURCE_REVISIONS: [_unique("name", "number")],
     SOURCE_PROGRESS: [],
+    SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
     EVENTS: [

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
-from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
+from alerting.cli.support import DryRun, Json, command, command_group, platform, progress, read_documents, user, writes
 
 if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
+    from alerting.usecases.sources.poll import Readers
     from alerting.usecases.sources.status import SourceStatus
 
 source_group = command_group("Sources: connect servers, files and programs that deliver readings and events.")
@@ -142,6 +143,37 @@ def _duration(value: Any) -> str:
     return format_duration(value)
 
 
+@source_group.command("read")
+@writes
+def read_source(name: Name, as_json: Json = False) -> None:
+    """Read a source of files or a database now, on from where it was read last."""
+    _read(name, again=False, as_json=as_json)
+
+
+@source_group.command("backfill")
+@writes
+def backfill(name: Name, as_json: Json = False) -> None:
+    """Read everything that a source of files or a database has, from its beginning; rows that are stored stay as they are."""
+    _read(name, again=True, as_json=as_json)
+
+
+def _read(name: str, *, again: bool, as_json: bool) -> None:
+    from alerting.usecases.sources.poll import poll
+
+    with platform() as p, progress() as report:
+        found = poll(p, _readers(), name, p.clock.now(), again=again, report=lambda rows: report("reading", rows, None))
+    show_result(found, as_json, f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
+
+
+def _readers() -> "Readers":
+    import os
+
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import source_readers
+
+    return source_readers(read_settings(os.environ))
+
+
 @source_group.command("test")
 @command
 def test_source(
@@ -155,15 +187,14 @@ def test_source(
 ) -> None:
     """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing."""
     from alerting.usecases.sources import documents
+    from alerting.usecases.sources.poll import try_source
     from alerting.usecases.sources.trial import try_records
 
     file = Path(name)
     given = documents.check_sources(read_documents([file], "source", _EXAMPLE)) if file.is_file() else []
     with platform() as p:
         source = given[0] if given else documents.find_source(p.sources, name)
-        if rows is None:
-            raise typer.BadParameter("give a file with rows as the program will send them", param_hint="--rows")
-        trial = try_records(p, source, _read_rows(rows))
+        trial = try_source(p, _readers(), source) if rows is None else try_records(p, source, _read_rows(rows))
     if as_json:
         print_json(trial)
         return

@@ -97,7 +97,7 @@ class SqlSource(PolledFields):
         None,
         description="With a cursor of instants: rows this far behind the last one are read again, as they may have come late.",
     )
-    chunk: int = Field(5000, ge=1, le=50_000, description="Rows that are read and stored at once.")
+    chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
 Source = HttpSource | FilesSource | SqlSource

@@ -60,7 +60,7 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
 
 
 def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -> float:
-    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair, measured by the covariance."""
+    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair, by the covariance."""
     part = change[0, columns]
     return float(part @ fitted.space.precision[np.ix_(columns, columns)] @ part)
 

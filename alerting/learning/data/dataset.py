@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,8 @@ from alerting.learning.features.planning import derive_features, plan_features
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
-HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data")
+D = TypeVar("D", bound=TrainedDefinition)
+HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data", "ahead")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Dataset:
     `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
     the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None where they are not known.
+    `ahead`: values of the problem's variable at the leads of the definition (rows x leads), NaN where there is none.
     `purge_ms`: length purged before every border. `hash`: over the content of
     rows, labels and parts; the same in every process.
     """
@@ -79,6 +81,7 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
+    ahead: Floats
     effects: SetPointEffects | None = None
 
     def measured_in(self, part: str) -> BoolArray:
@@ -189,7 +192,7 @@ def _limit(
     return rows.select(selected), [thinned], {THINNED: int((~selected).sum())}
 
 
-def at_stride(definition: TrainedDefinition, plan: FeaturePlan) -> TrainedDefinition:
+def at_stride(definition: D, plan: FeaturePlan) -> D:
     """Return the definition with the stride of a plan."""
     features = definition.features.model_copy(update={"stride": timedelta(milliseconds=plan.stride_ms)})
     return definition.model_copy(update={"features": features})

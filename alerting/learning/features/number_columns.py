@@ -77,11 +77,11 @@ class _Group(NamedTuple):
 
 
 def _groups(interval: ReadingInterval, wanted: Iterable[NumberSource]) -> Iterator[_Group]:
-    def alike(number: NumberSource) -> tuple[int, bool]:
-        return interval.delay_ms(number.name), bool(number.sampling_ms)
+    def alike(number: NumberSource) -> tuple[int, bool, tuple[int, ...]]:
+        return interval.delay_ms(number.name), bool(number.sampling_ms), interval.plan.lags_of(number.name)
 
     most = max(1, BUCKETS_AT_ONCE // interval.size)
-    for (delay, _), numbers in groupby(sorted(wanted, key=alike), alike):
+    for (delay, *_), numbers in groupby(sorted(wanted, key=alike), alike):
         members = list(numbers)
         yield from (_Group(delay, members[first : first + most]) for first in range(0, len(members), most))
 

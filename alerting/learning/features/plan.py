@@ -50,6 +50,15 @@ class CarryForward:
 
 
 @dataclass(frozen=True)
+class Lagged:
+    """A number of which more lagged values are columns than of the others."""
+
+    __pydantic_config__ = STORED
+    name: Name
+    spans_ms: Annotated[tuple[Length, ...], Field(min_length=1, max_length=100)]
+
+
+@dataclass(frozen=True)
 class Column:
     """One column: its name, its raw variable, event type or attribute, and the statistic and window that it shows."""
 
@@ -66,6 +75,7 @@ class FeaturePlan:
 
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made.
     `carried_forward`: the variables whose last value is carried forward longer, or less long, than the longest window.
+    `lagged`: numbers with lags of their own, beside `lags_ms`.
     """
 
     __pydantic_config__ = STORED
@@ -80,6 +90,7 @@ class FeaturePlan:
     delay_ms: Length = 0
     lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
     carried_forward: Annotated[tuple[CarryForward, ...], Field(max_length=_MOST_SOURCES)] = ()
+    lagged: Annotated[tuple[Lagged, ...], Field(max_length=10)] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -92,7 +103,7 @@ class FeaturePlan:
 
         A lagged value may be as old, at its lag, as the longest window.
         """
-        return self.longest_window_ms + max(self.lags_ms, default=0)
+        return self.longest_window_ms + max((*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0)
 
     @cached_property
     def bucket_ms(self) -> int:
@@ -125,6 +136,10 @@ class FeaturePlan:
     def is_carried_forward(self, variable: str) -> bool:
         """Return whether a variable has a carry-forward time of its own."""
         return variable in self._carry_forward_ms
+
+    def lags_of(self, variable: str) -> tuple[int, ...]:
+        """Return the lags of a number, in ms, increasing."""
+        return tuple(sorted({*self.lags_ms, *(span for one in self.lagged if one.name == variable for span in one.spans_ms)}))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -185,7 +200,8 @@ class FeaturePlan:
                 name = f"{number.name}.{aggregation}.{describe_window(window)}"
                 columns.append(Column(name, number.name, "variable", aggregation, window))
         lagged = (
-            Column(f"{number.name}.lag.{describe_window(lag)}", number.name, "variable", "lag", lag) for lag in self.lags_ms
+            Column(f"{number.name}.lag.{describe_window(lag)}", number.name, "variable", "lag", lag)
+            for lag in self.lags_of(number.name)
         )
         return [*columns, *lagged]
 
@@ -202,9 +218,8 @@ class FeaturePlan:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values; without `carried_forward` where it is empty, as in plans of earlier formats."""
-        document = asdict(self)
-        return document if self.carried_forward else {key: value for key, value in document.items() if key != "carried_forward"}
+        """Return the plan as plain JSON values; without what earlier formats did not have where it is empty."""
+        return {key: value for key, value in asdict(self).items() if value or key not in ("carried_forward", "lagged")}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":

@@ -11,7 +11,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
-from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.plan import CategorySource, FeaturePlan, Lagged, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, millis
 from alerting.readings.spacing import sampling_ms
@@ -44,6 +44,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
         lags_ms=_lags(definition),
         carried_forward=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
+        lagged=_own_lags(definition, numbers),
         delay_ms=max((duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:
@@ -104,6 +105,14 @@ def _lags(definition: TrainedDefinition) -> tuple[int, ...]:
     if lags and min(lags) <= timedelta(0):
         raise UserError(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
     return tuple(sorted({duration_millis(lag) for lag in lags}))
+
+
+def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:
+    own = next((n for n in numbers if n.name == definition.problem.variable), None)
+    if own is None:
+        return ()
+    spans = definition.own_lags(None if own.sampling_ms is None else timedelta(milliseconds=own.sampling_ms))
+    return (Lagged(own.name, tuple(sorted({duration_millis(span) for span in spans}))),) if spans else ()
 
 
 def _variables(definition: TrainedDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:

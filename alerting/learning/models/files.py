@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import ColumnPairs, Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
-from alerting.learning.models.estimator import Estimator, blend_of
-from alerting.learning.models.families.contract import ModelFamily
+from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, NormalMeta, read_meta
 from alerting.learning.models.normal import NormalRows
@@ -26,6 +26,16 @@ from alerting.learning.models.trained import ModelRefused, TrainedModel, model_h
 from alerting.readings.history import duration_millis
 
 REFIT = "refit-"
+
+
+class FamilyReader(Protocol):
+    """The part of a family that reads its fitted models (`ModelFamily`)."""
+
+    def load(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
+
+    def fitted_bytes(self, model: Any, files: Mapping[str, bytes]) -> Iterable[bytes]: ...
+
+
 _AS_THEY_ARE = ("definition", "revision", "threshold", "params", "usual", "ranges", "usual_ranges", "hash")
 _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")  # of a refit the same as its twin's
 
@@ -80,7 +90,7 @@ def _describe(member: Estimator) -> dict[str, object]:
     return {"family": member.family, **member.encoding.to_document(), "files": list(member.model.files())}
 
 
-def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily] = get_family) -> TrainedModel:
+def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family) -> TrainedModel:
     """Read the model that `model_files` wrote, with its refit and bit-identical scores. `family_of`: a family by its name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, a hash does not match, or
@@ -96,7 +106,7 @@ def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], Mode
     return replace(model, refit=refit)
 
 
-def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily]) -> TrainedModel:
+def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     _check_columns(meta, plan)
@@ -145,7 +155,7 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
 
 
 def _read_member(
-    files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], ModelFamily]
+    files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], FamilyReader]
 ) -> tuple[Estimator, Iterable[bytes]]:
     """Return a member and the bytes of its fitted values."""
     lost = next((name for name in meta.files if prefix + name not in files), None)

@@ -37,6 +37,7 @@ class _Closed(BaseModel):
 
 def _check_plan(plan: FeaturePlan) -> FeaturePlan:
     most = len(plan.numbers) * (len(plan.aggregations) * len(plan.windows_ms) + len(plan.lags_ms))
+    most += sum(len(one.spans_ms) for one in plan.lagged) * len(plan.numbers)
     most += len(plan.events) * (len(plan.windows_ms) + 1)
     if most > MOST_COLUMNS:
         raise ValueError(f"it makes more than {MOST_COLUMNS} columns")

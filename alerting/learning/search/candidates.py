@@ -18,7 +18,7 @@ from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
 
-ARRAYS = ("oof", "chance")  # of a candidate, stored as a file each
+ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Candidate:
     `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
     `warm_start`: parameters that were tried second, {} if none. A search with the same number of trials, the same `warm_start`
     and enough time finds the same candidate.
+    `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored it), of kinds that predict values; else empty.
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
@@ -66,6 +67,7 @@ class Candidate:
     cut_short: bool
     notes: tuple[str, ...] = field(default=())
     warm_start: dict[str, Any] = field(default_factory=dict)
+    loss: Floats = field(default_factory=lambda: np.empty(0))
 
     @property
     def ap(self) -> float:

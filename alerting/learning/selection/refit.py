@@ -1,6 +1,6 @@
 """The refit of a model: its parameters fitted on all mature rows, and whether it is worse than its twin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.features.encoding import Columns
+from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.selection.challenger import USUAL, fit_rows, ordinary_ranges, training_cutoff, usual_values
@@ -18,9 +19,12 @@ from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset,
 from alerting.readings.history import History
 
 
-def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -> TrainedModel | None:
+def refit(
+    dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition, fit: Callable[..., Estimator | Blend] = fit_rows
+) -> TrainedModel | None:
     """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
 
+    `fit`: of the kind, with the arguments of `fit_rows`.
     Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has learned from.
     """
     rows = _mature_rows(dataset)
@@ -28,7 +32,7 @@ def refit(dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition) -
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    estimator = fit_rows(dataset, twin, definition, matrix, rows, dataset.label)
+    estimator = fit(dataset, twin, definition, matrix, rows, dataset.label)
     fitted = replace(
         twin,
         revision=dataset.revision,

@@ -20,13 +20,14 @@ def gather_plant(
     as_of: datetime,
     summaries: Sequence[DefinitionSummary],
     previous: Sequence[DefinitionSummary] = (),
+    previous_start: datetime | None = None,
 ) -> PlantMaterial:
     """Return the data of the plant's report on [start, end). `summaries`, `previous`: of the definitions' reports.
 
-    The metrics of the period before are those of an interval of the same length before `start`.
+    The alarm metrics of the period before are those from `previous_start` on; when left out, of the same length before `start`.
     """
     quality = alarm_quality(platform, start, end, past=None)
-    before = alarm_quality(platform, start - (end - start), start, past=None)
+    before = alarm_quality(platform, previous_start or start - (end - start), start, past=None)
     return PlantMaterial(
         start=start,
         end=end,

@@ -18,7 +18,7 @@ from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
 
 LOOK_BACK = timedelta(days=35)
-"""Time after the end of a period within which its report is made, or made again: outcomes are looked for during 30 days."""
+"""Time after a period is closed within which its report is made, or made again: outcomes are looked for during 30 days."""
 REISSUED_AFTER = timedelta(days=1)
 """Least time from one look at the inputs of a report to the next: the answers of a day make one revision."""
 LONGEST_WAIT = timedelta(days=7)
@@ -66,22 +66,24 @@ class ReportCalendar:
             if self.plant_closes_at(period) > self._as_of or not self._any_served(period):
                 continue
             newest, inputs = self._newest(None, period), self.plant_inputs(period)
-            if newest is None or (self._may_look(newest, self.plant_closes_at(period)) and newest.inputs != inputs):
+            if newest is None or (self._may_look(newest, period.end + self._longest_closing) and newest.inputs != inputs):
                 yield DueReport(None, period, newest, inputs)
 
     def closes_at(self, definition: Definition, assets: Sequence[Asset], period: Period) -> datetime:
         """Return when everything is known of a period: after its last prediction window, the laboratory's delay and latency."""
+        return period.end + self._closing(definition, assets)
+
+    def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
         latency = max((a.latency(v, self._platform.latency) for a in assets for v in a.variables), default=self._platform.latency)
         if definition.problem is None:
-            return period.end + latency
+            return latency
         delays = [problem_delay(definition.problem, asset, self._event_types) for asset in assets]
         window = max(definition.window.until, timedelta(0))
-        return period.end + window + definition.problem.hold + max(delays, default=timedelta(0)) + latency
+        return window + definition.problem.hold + max(delays, default=timedelta(0)) + latency
 
     def plant_closes_at(self, period: Period) -> datetime:
         """Return when the period is closed for all definitions, at most a week after its end."""
-        closings = [self.closes_at(s.revision.definition, s.assets, period) for s in self._served]
-        return min(max(closings, default=period.end), period.end + LONGEST_WAIT)
+        return period.end + min(self._longest_closing, LONGEST_WAIT)
 
     def assets_of(self, definition: Definition) -> Sequence[Asset]:
         """Return the assets of a definition."""
@@ -120,7 +122,7 @@ class ReportCalendar:
         return self._heads_of(period).get(name)
 
     def _periods(self, length: ReportPeriod) -> list[Period]:
-        return periods_within(length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_window)
+        return periods_within(length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing)
 
     def _served_in(self, latest: Revision, period: Period) -> bool:
         """Return whether the definition was in service at some instant of a period."""
@@ -176,6 +178,11 @@ class ReportCalendar:
         return max((self._window(s.revision.definition) for s in self._served), default=timedelta(0))
 
     @cached_property
+    def _longest_closing(self) -> timedelta:
+        """Return the longest time from the end of a period until it is closed for a definition."""
+        return max((self._closing(s.revision.definition, s.assets) for s in self._served), default=timedelta(0))
+
+    @cached_property
     def _event_types(self) -> Sequence[EventType]:
         return self._platform.assets.event_types()
 
@@ -183,7 +190,7 @@ class ReportCalendar:
     def _late_parts(self) -> dict[str, list[tuple[datetime, LatePart]]]:
         """Return what came late by asset, with the instant of its arrival."""
         found = defaultdict(list)
-        for arrival in self._platform.arrivals.since(self._as_of - LOOK_BACK - self._longest_window):
+        for arrival in self._platform.arrivals.since(self._as_of - LOOK_BACK - self._longest_closing):
             for part in arrival.parts:
                 found[part.asset].append((arrival.arrived_at, part))
         return dict(found)

@@ -13,6 +13,7 @@ from alerting.reporting.life.differences import Difference, find_reasons, list_d
 from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import Period, period_before, read_period
 from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.reports.attempts import Attempts
 from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
 from alerting.usecases.reports.plant import compose_plant
@@ -23,26 +24,32 @@ _log = id_logger(__name__)
 def make_due_reports(platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]) -> int:
     """Issue the due reports of one shard of definitions; return how many. One that fails does not stop the others.
 
-    Idempotent: what is issued is not due any more. Raises UserError naming those that failed, after all others.
+    Idempotent: what is issued is not due any more. One that failed before is tried less and less often (`Attempts`). Raises
+    UserError naming those that failed, after all others.
     """
     return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
 
 
 def make_due_plant_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
     """Issue the due reports on the plant; return how many. Idempotent. Raises UserError naming those that failed."""
+    Attempts(platform, as_of).drop_old()
     return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
 
 
 def _issue_all(platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]) -> int:
-    made, failed = 0, []
+    made, failed, attempts = 0, [], Attempts(platform, as_of)
     for one in due:
         name = one.definition or "the plant"
+        if attempts.waits(one):
+            continue
         try:
             head = issue(platform, one, as_of)
         except Exception as error:  # one report must not stop the others; the task fails at its end
             _log.exception("report on %s failed", name)
+            attempts.failed(one, error)
             failed.append(f"{name}, {one.period.name}: {type(error).__name__}: {error}")
             continue
+        attempts.succeeded(one)
         if head is not None and head.revision:
             made += 1
             say(f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}")

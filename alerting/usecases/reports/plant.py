@@ -35,6 +35,7 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
         as_of,
         list(_summaries(platform, period, as_of, failed)),
         _previous_summaries(platform, before, as_of),
+        before.start,
     )
     faults = [_as_known(fault, as_of) for fault in material.faults if fault.opened_at <= as_of]
     metrics = compute_plant(replace(material, faults=faults))

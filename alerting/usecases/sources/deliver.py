@@ -40,7 +40,11 @@ def deliver(plant: SourcePorts, source: SourceFields, records: Sequence[Record],
 
     `by`: the name under which the delivery is counted; None for rows that came without a source.
     """
-    found = fit(plant, source, records, by)
+    return store(plant, fit(plant, source, records, by), now, by=by)
+
+
+def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None) -> Delivery:
+    """Declare and write rows that fit, and count them. Idempotent."""
     rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
     if found.assets:
         plant.assets.put(found.assets)

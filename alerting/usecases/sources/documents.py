@@ -8,7 +8,7 @@ from typing import Any, Literal
 from alerting.definitions.faults import UserError, nearest, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source, SourceRefused, parse_source, source_document
-from alerting.ports import Audit, Document, SourcePorts, SourceRevision, Sources
+from alerting.ports import Document, SourcePorts, SourceRevision, Sources
 from alerting.usecases.episodes.store import NotFound
 
 
@@ -52,7 +52,7 @@ def apply_sources(plant: SourcePorts, documents: Sequence[Mapping[str, Any]], ac
     plans = plan_sources(plant.sources, documents)
     for plan in plans:
         if plan.action != "unchanged":
-            _put(plant.sources, plant.audit, plan.source, "source applied", actor, at)
+            _put(plant, plan.source, "source applied", actor, at)
     return plans
 
 
@@ -61,7 +61,7 @@ def set_state(plant: SourcePorts, name: str, state: SourceState, actor: str, at:
     source = find_source(plant.sources, name)
     if source.state != state:
         source = source.model_copy(update={"state": state})
-        _put(plant.sources, plant.audit, source, f"source {state}", actor, at)
+        _put(plant, source, f"source {state}", actor, at)
     return source
 
 
@@ -98,12 +98,14 @@ def record_edits(plant: SourcePorts, at: datetime) -> None:
             _add_revision(plant.sources, source.name, document, "database", at)
 
 
-def _put(sources: Sources, audit: Audit, source: Source, what: str, actor: str, at: datetime) -> None:
-    revisions = sources.revisions(source.name)
+def _put(plant: SourcePorts, source: Source, what: str, actor: str, at: datetime) -> None:
+    revisions = plant.sources.revisions(source.name)
     document = source_document(source)
-    sources.put(document)
-    _add_revision(sources, source.name, document, actor, at)
-    audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
+    plant.sources.put(document)
+    _add_revision(plant.sources, source.name, document, actor, at)
+    plant.audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
+    if plant.dags is not None:
+        plant.dags.read_sources_again()
 
 
 def _add_revision(sources: Sources, name: str, document: Document, actor: str, at: datetime) -> None:

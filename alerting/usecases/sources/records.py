@@ -12,6 +12,7 @@ from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
 from alerting.definitions.faults import shown
 from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
+from alerting.definitions.sources.source import SqlSource
 from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.instants import whole_millis
 from alerting.readings.sample_quality import Quality, grade
@@ -78,6 +79,8 @@ class RecordMapping:
         self._names: dict[str, str | None] = {}
         self.titles: dict[str, str] = {}
         self._keys = {source.time, source.quality} | ({source.asset_column} if source.asset is None else set())
+        if isinstance(source, SqlSource) and source.cursor not in source.variables:
+            self._keys.add(source.cursor)
 
     def reading(self, record: Record) -> ReadingRow:
         """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or one that cannot be read."""

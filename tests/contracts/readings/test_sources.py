@@ -1,11 +1,13 @@
 """Port `Sources`."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import Delivered, DeliveryCount, SourceProgress, SourceRevision
+from alerting.ports import Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
 from tests.builders import at, oven
 
 HTTP = {"name": "gate", "kind": "http"}
@@ -52,6 +54,19 @@ def test_only_the_last_twenty_deliveries_are_kept(stores):
     for minute in range(25):
         stores.sources.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
     assert [found.at for found in stores.sources.progress("gate").recent] == [at(minute) for minute in range(5, 25)]
+
+
+def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
+    first = FileMark("lab", "/in/a.csv", 10, 1767614400_123456789, "aa", at(0), 3, 3)
+    refused = FileMark("lab", "/in/b.csv", 10, 5, "bb", at(0), fault="line 3 is bad")
+    for mark in (first, refused, replace(first, source="other"), replace(refused, at=at(1)), replace(first, sha256="cc")):
+        stores.sources.mark_file(mark)
+    assert sorted(stores.sources.file_marks("lab", ["/in/a.csv", "/in/b.csv"]), key=lambda m: m.sha256) == [
+        first,
+        replace(refused, at=at(1)),
+        replace(first, sha256="cc"),
+    ]
+    assert stores.sources.file_marks("lab", []) == []
 
 
 def test_the_first_answer_to_a_key_is_kept(stores):

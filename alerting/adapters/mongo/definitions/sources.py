@@ -1,16 +1,16 @@
 """Sources in MongoDB: documents as people wrote them, their revisions, and how far each has delivered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pymongo.errors import WriteError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document, upsert
 from alerting.adapters.mongo.each import good
-from alerting.adapters.mongo.indexes import DELIVERY_ANSWERS, SOURCE_PROGRESS, SOURCE_REVISIONS, SOURCES
+from alerting.adapters.mongo.indexes import DELIVERY_ANSWERS, SOURCE_FILES, SOURCE_PROGRESS, SOURCE_REVISIONS, SOURCES
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
-from alerting.ports.sources import Delivered, SourceProgress, SourceRevision
+from alerting.ports.sources import Delivered, FileMark, SourceProgress, SourceRevision
 
 _FAILED_VALIDATION = 121  # error code of the server
 _RECENT = 20
@@ -24,6 +24,7 @@ class MongoSources:
         self._revisions = database[SOURCE_REVISIONS]
         self._progress = database[SOURCE_PROGRESS]
         self._answers = database[DELIVERY_ANSWERS]
+        self._files = database[SOURCE_FILES]
 
     def documents(self) -> list[Document]:
         return list(self._sources.find({}, {"_id": False}).sort("name", 1))
@@ -67,6 +68,14 @@ class MongoSources:
 
     def set_fault(self, name: str, fault: str) -> None:
         self._change(name, {"$set": {"fault": fault}})
+
+    def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
+        found = self._files.find({"source": name, "path": {"$in": list(paths)}})
+        return [from_document(FileMark, mark) for mark in found]
+
+    def mark_file(self, mark: FileMark) -> None:
+        key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
+        upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
 
     def answer(self, key: str) -> Document | None:
         found = self._answers.find_one({"_id": key})

@@ -113,6 +113,20 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
     assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
 
 
+def test_a_laboratory_that_takes_two_months_delays_its_reports_and_the_plant_reports_them_in_a_later_revision(platform):
+    slow = oven()
+    variables = {**slow.variables, "moisture": slow.variables["temperature"].model_copy(update={"delay": timedelta(days=60)})}
+    platform.assets.put([slow.model_copy(update={"variables": variables})])
+    problem = {"variable": "moisture", "above": 4.5}
+    apply(platform, [too_hot(name="lab", problem=problem, schedule={"every": "1h"})], "engineer", at(0), "test")
+    said = issue_all(platform, at(WEEK + 8 * DAY))
+    assert "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1" in said
+    assert platform.reports.of("lab") == []
+    said = issue_all(platform, at(WEEK + 61 * DAY))
+    assert "report on lab, 2026-W02, revision 1: /reports/lab:2026-W02:1" in said
+    assert "report on the plant, 2026-W02, revision 2: /reports/2026-W02:2" in said
+
+
 def test_late_answers_of_a_day_make_one_revision_with_the_differences_and_earlier_ones_stay(platform):
     issue_all(platform, CLOSED)
     first = platform.reports.page("too-hot:2026-W02:1")
@@ -225,6 +239,11 @@ def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
     assert ids(platform) == ["too-hot:2026-W02:1"]
     monkeypatch.undo()
     assert [d.definition for d in due_reports(platform, CLOSED)] == ["broken"], "it is tried again, the others are not"
+    (alert,) = platform.platform_alerts.open()
+    assert (alert.kind, alert.subject) == ("report failed", "broken, 2026-W02")
+    assert not any("broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=5))), "not in the next run"
+    assert any("broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=10)))
+    assert platform.platform_alerts.open() == []
 
 
 def test_a_report_is_created_again_by_its_id_byte_for_byte_also_after_a_later_answer(platform):

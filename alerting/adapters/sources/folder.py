@@ -1,0 +1,108 @@
+"""Files of a source in local or mounted folders."""
+
+import hashlib
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+from alerting.adapters.files.events import DEFAULT_END_COLUMN, DEFAULT_TYPE_COLUMN, EventColumns, EventsFile
+from alerting.adapters.files.quality_columns import QualityLayout
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout
+from alerting.adapters.files.tables.opening import open_table
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import FilesSource
+from alerting.usecases.sources.files import FoundFile
+
+
+@dataclass(frozen=True)
+class FolderDrop:
+    """Port `FileDrop`. `plant_zone`: of stamps without a zone where the source names none."""
+
+    plant_zone: str | None = None
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return the files that match, the oldest first. Raises UserError if the folder of the pattern does not exist."""
+        latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
+        paths = [path for path in map(Path, glob(source.pattern)) if path.is_file()]  # noqa: PTH207 - the pattern is absolute
+        states = [(path, path.stat()) for path in paths]
+        found = [FoundFile(str(path), state.st_size, state.st_mtime_ns) for path, state in states if state.st_mtime_ns <= latest]
+        if not found:
+            _require_folder(source.pattern)
+        return sorted(found, key=lambda file: (file.modified, file.path))
+
+    def sha256(self, file: FoundFile) -> str:
+        try:
+            with Path(file.path).open("rb") as content:
+                return hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{file.path}: cannot be read: {error.strerror}") from error
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
+        return ReadingsFile(Path(file.path), self._layout(source, file))
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
+        columns = source.events
+        type_column = None if columns.type or columns.type_column == DEFAULT_TYPE_COLUMN else columns.type_column
+        end_column = None if columns.end_column == DEFAULT_END_COLUMN else columns.end_column
+        layout = EventColumns(columns.type, type_column, "" if columns.type else columns.type_prefix, end_column)
+        return EventsFile(Path(file.path), self._layout(source, file), layout)
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        """Move a file, under another name if there is one of its name; a refused one with the reason beside it."""
+        folder = source.done if fault is None else source.bad
+        if folder is None or not Path(file.path).exists():
+            return
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            target = _free(Path(folder), Path(file.path).name)
+            if fault is not None:
+                target.with_name(f"{target.name}.reason.txt").write_text(f"{fault}\n", encoding="utf-8")
+            shutil.move(file.path, target)
+        except OSError as error:
+            raise UserError(f"source {source.name}: {file.path} cannot be moved to {folder}: {error.strerror}") from error
+
+    def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
+        """Return the layout that an import takes. Columns that the file lacks are left out of the mapping."""
+        given = source.model_fields_set
+        titles = open_table(Path(file.path), source.separator, source.encoding).titles
+        mapped = {title: column for title, column in source.variables.items() if title in titles}
+        if source.others == "ignore" and not mapped:
+            raise UserError(f"{file.path}: has none of the columns of the source; its columns: {', '.join(titles[:20])}")
+        column = None if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN else source.asset_column
+        return Layout(
+            time=source.time if "time" in given else None,
+            time_format=source.time_format,
+            asset=source.asset,
+            asset_column=column,
+            asset_prefix="" if source.asset else source.asset_prefix,
+            zone=source.timezone,
+            plant_zone=self.plant_zone,
+            separator=source.separator,
+            decimal=source.decimal,
+            encoding=source.encoding,
+            rename={title: column.name for title, column in mapped.items() if column.name},
+            only=tuple(mapped) if source.others == "ignore" else (),
+            missing=source.missing,
+            quality=QualityLayout(source.quality, source.quality_suffix, source.quality_codes),
+            duplicates=source.duplicates,
+        )
+
+
+def _require_folder(pattern: str) -> None:
+    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    folder = Path(fixed.rpartition("/")[0] or "/")
+    if not folder.is_dir():
+        raise UserError(f"the folder {folder} does not exist or is not mounted")
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return a path in the folder that no file has."""
+    target, number = folder / name, 1
+    while target.exists():
+        number += 1
+        target = folder / f"{number}-{name}"
+    return target

@@ -1,0 +1,41 @@
+"""Secrets of sources: from the environment, or from files that only their owner may read."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import Secret
+
+Resolve = Callable[[Secret], str]
+
+
+def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None = None) -> Resolve:
+    """Return the function that finds secrets. `connection`: of Airflow by its id; None outside of a DAG.
+
+    The function raises UserError, without the secret, if it is not there.
+    """
+
+    def resolve(secret: Secret) -> str:
+        if secret.env is not None:
+            found = environ.get(secret.env, "")
+            if not found:
+                raise UserError(f"the environment variable {secret.env} is not set; the process that reads the source needs it")
+            return found
+        if secret.file is not None:
+            return _read(Path(secret.file))
+        if connection is None:
+            name = secret.airflow_connection
+            raise UserError(f"the connection {name!r} is known to Airflow only: the DAG of the source reads it")
+        return connection(str(secret.airflow_connection))
+
+    return resolve
+
+
+def _read(path: Path) -> str:
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise UserError(f"the file of the secret, {path}, cannot be read: {fault.strerror}") from fault
+    if mode & 0o077:
+        raise UserError(f"the file of the secret, {path}, may be read by others: run `chmod 600` on it")
+    return text.strip()

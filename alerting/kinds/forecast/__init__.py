@@ -1,0 +1,1 @@
+"""Kind `forecast`: the value of a variable ahead, with its distribution; it will leave its limits."""

@@ -1,0 +1,106 @@
+"""The definition of kind `forecast`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from math import ceil
+from typing import Any, Literal
+
+from pydantic import Field
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.trained import feature_faults, training_faults
+from alerting.definitions.durations import Duration, format_duration
+from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.faults import Fault
+from alerting.definitions.fields.learning import Learning
+from alerting.definitions.model import TrainedDefinition, describe_problem
+
+Forecaster = Literal["smoothing", "ridge", "lightgbm"]
+SEASONAL = "seasonal_naive"
+MOST_LEADS = 4  # times ahead for which values are predicted
+OWN_LAGS = 8  # values before the last one from which smoothing and regressions see the course of the variable
+
+
+class ForecastLearning(Learning):
+    """The search for the best forecaster."""
+
+    candidates: tuple[Forecaster, ...] = Field(
+        ("smoothing", "ridge", "lightgbm"),
+        min_length=1,
+        max_length=3,
+        description="Forecasters to try: exponential smoothing with a damped trend, ridge regression, quantile regression by "
+        "LightGBM. The last known value (persistence) is always among them, the value of one season before (seasonal_naive) "
+        "where season is given.",
+    )
+    trials: int = Field(4, ge=1, le=1000, description="Parameter sets tried per forecaster; the first is its proven default.")
+
+
+class ForecastDefinition(TrainedDefinition):
+    """A value will leave its limits: a model predicts it ahead, with its distribution."""
+
+    kind: Literal["forecast"] = Field(description="forecast: a model predicts a value, which may leave its limits.")
+    season: Duration | None = Field(
+        None, description="Length of a season after which values repeat, e.g. 24h; the forecast may use the value of one before."
+    )
+    learning: ForecastLearning = Field(default_factory=ForecastLearning, description="The search for the best forecaster.")
+
+    @property
+    def training_text(self) -> str:
+        return f"Predicts {self.problem.variable} ({describe_problem(self.problem)}), {format_duration(self.horizon)} ahead"
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (PERSISTENCE, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
+
+    def question_fields(self) -> dict[str, Any]:
+        """Return the fields of every trained definition, and the season, because a model reads the lag."""
+        season = {} if self.season is None else {"season": format_duration(self.season)}
+        return super().question_fields() | {"kind": self.kind, **season}
+
+    def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
+        """Return equally spaced times ahead up to gap + horizon: at most four, and no more than values are expected."""
+        count = min(MOST_LEADS, max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))))
+        return tuple(self.gap + self.horizon * number / count for number in range(1, count + 1))
+
+    def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
+        """Return lags of the values before the last one, and those at which the values of one season before each lead lie."""
+        step = self.lag_step(sampling)
+        seasonal = [self.season_lag(lead) for lead in self.leads(sampling)]
+        return (*(step * number for number in range(1, OWN_LAGS + 1)), *(lag for lag in seasonal if lag))
+
+    def lag_step(self, sampling: timedelta | None) -> timedelta:
+        """Return the distance of its own lags, in whole strides: together they look back one horizon, or eight values."""
+        least = max(sampling or self.stride, self.horizon / OWN_LAGS)
+        return ceil(least / self.stride) * self.stride
+
+    def season_lag(self, lead: timedelta) -> timedelta | None:
+        """Return how long before now the value lies that was known one season (or several) before a lead; None without season."""
+        return None if not self.season else (ceil(lead / self.season) * self.season - lead) or None
+
+    def faults(self) -> Iterable[Fault]:
+        problem = self.problem
+        if problem.variable is None:
+            yield Fault("problem", "a forecast needs a variable with limits", "write problem: {variable: …, above: …}")
+        elif not self.may_see(problem.variable):
+            yield Fault("exclude", f"a forecast of {problem.variable!r} must see its past", "let include and exclude leave it")
+        if problem.equals is not None:
+            yield Fault("problem.equals", "a forecast needs limits", "write above or below, or choose kind: classifier")
+        if problem.hold:
+            yield Fault("problem.for", "any sample outside of the limits counts", "remove for, or choose kind: classifier")
+        if self.is_of_unit:
+            yield Fault("horizon", "must be longer than 0s", "write the time between two values, e.g. 1h")
+            return
+        if "last" not in self.features.aggregations:
+            yield Fault("features.aggregations", "a forecast needs the last value", "add last")
+        if self.season is not None and self.season <= timedelta(0):
+            yield Fault("season", "must be longer than 0s")
+        yield from training_faults(self)
+
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+        types = {name: v.type for a in targets for name, v in a.variables.items()}
+        if types.get(self.problem.variable or "") == "boolean":
+            yield Fault("problem.variable", f"{self.problem.variable!r} is true or false; a forecast needs a number")
+        yield from feature_faults(self, targets, event_types)
+
+
+DEFINITION = ForecastDefinition

@@ -1,0 +1,285 @@
+"""Families of forecasters: their parameters, their fit on values ahead, and the read of a fitted one from its files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, ClassVar
+
+import lightgbm
+import numpy as np
+import optuna
+from pydantic import TypeAdapter, ValidationError
+
+from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.faults import UserError
+from alerting.kinds.forecast.definition import SEASONAL
+from alerting.kinds.forecast.distribution import QUANTILES, Floats
+from alerting.kinds.forecast.model import FILE, Boosted, Forecast, Linear, Naive, Smoothing
+from alerting.learning.features.encoding import Columns, Dense
+from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.trained import ModelRefused
+
+Params = dict[str, Any]
+DIFFERENCE, LEVEL = "difference", "level"
+_READ = TypeAdapter(Forecast)
+_MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
+_ROUNDS = 150
+_GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))  # level, trend, damping
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is forecast, from rows of a feature plan.
+
+    `last`: position of the last known value; `lags`: positions of the values before it, the oldest first, `step_ms` apart.
+    `seasonal`: by lead, position of the value one season before; empty without season.
+    """
+
+    columns: Columns
+    last: int
+    lags: tuple[int, ...]
+    step_ms: int
+    seasonal: tuple[int, ...]
+    leads_ms: tuple[int, ...]
+    above: float | None
+    below: float | None
+
+    def model(self, core: Naive | Smoothing | Linear | Boosted) -> Forecast:
+        """Return the forecaster with this core."""
+        return Forecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
+
+    def usual(self, matrix: Floats) -> float:
+        """Return the median of the last values, which stands for a missing one."""
+        known = matrix[~np.isnan(matrix[:, self.last]), self.last]
+        return float(np.median(known)) if len(known) else 0.0
+
+
+class Family(ABC):
+    """A family of forecasters. `proven`: parameter sets in the order in which a search tries them."""
+
+    name: ClassVar[str]
+    packages: ClassVar[Sequence[str]] = ()
+    proven: ClassVar[Sequence[Params]] = ({},)
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """Suggest one parameter set of a search."""
+        return {}
+
+    @abstractmethod
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same model."""
+
+    def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
+        """Read the model that `Forecast.files` wrote. Raises ModelRefused if a file is damaged."""
+        try:
+            model = _READ.validate_json(files[FILE])
+        except (KeyError, ValidationError) as fault:
+            raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
+        if isinstance(model.core, Boosted):
+            texts = [check_booster(files[name], width + 1) for name in files if name != FILE]
+            model = replace(model, core=replace(model.core, boosters=tuple(_booster(text) for text in texts)))
+        _check(model, width)
+        return model
+
+    def fitted_bytes(self, model: Forecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
+        """Return the fitted values as they are stored."""
+        return files.values()
+
+
+def _booster(text: str) -> lightgbm.Booster:
+    try:
+        return lightgbm.Booster(model_str=text)
+    except (ValueError, lightgbm.basic.LightGBMError) as error:
+        raise ModelRefused("model files without a readable booster; train the model again") from error
+
+
+def _check(model: Forecast, width: int) -> None:
+    """Check that all parts of a model fit each other, so that one that cannot predict is found before it serves."""
+    core, leads = model.core, len(model.leads_ms)
+    last = getattr(core, "last", None)
+    used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
+    rows = [*getattr(core, "spread", ()), *model.shifts]
+    fits = model.width == width and leads >= 1 and all(column < width for column in used)
+    fits = fits and all(len(row) == len(QUANTILES) for row in rows) and len(model.shifts) in (0, leads)
+    fits = fits and (model.above is not None or model.below is not None)
+    if isinstance(core, Naive | Smoothing | Linear):
+        fits = fits and len(core.spread) == leads
+    if isinstance(core, Naive):
+        fits = fits and len(core.columns) == leads
+    if isinstance(core, Smoothing):
+        fits = fits and len(core.steps) == leads
+    if isinstance(core, Linear):
+        positions = [*core.dense.numbers, *core.dense.flagged, *(position for position, _ in core.dense.categories)]
+        fits = fits and len(core.weights) == len(core.intercepts) == leads and all(position < width for position in positions)
+        fits = (
+            fits
+            and all(len(row) == core.dense.width for row in core.weights)
+            and len(core.dense.medians) == len(core.dense.numbers)
+        )
+        fits = fits and len(core.dense.mean) == len(core.dense.scale) == core.dense.width
+    if isinstance(core, Boosted):
+        fits = fits and len(core.leads) == leads and len(core.boosters) == len(QUANTILES)
+    if not fits:
+        raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
+
+
+class Persistence(Family):
+    """The last known value, with the quantiles of the changes that followed."""
+
+    name = PERSISTENCE
+
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        del params, seed
+        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, ahead))
+
+
+class SeasonalNaive(Family):
+    """The value of one season before, with the quantiles of the differences that followed."""
+
+    name = SEASONAL
+
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        del params, seed
+        return task.model(_naive(task.seasonal, task, matrix, ahead))
+
+
+def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, ahead: Floats) -> Naive:
+    core = Naive(columns, task.usual(matrix), ((0.0,) * len(QUANTILES),) * len(task.leads_ms))
+    return replace(core, spread=_spread(ahead - core.quantiles(matrix)[..., 0]))
+
+
+class Smoother(Family):
+    """Exponential smoothing with a damped trend; its parameters are those with the least absolute error."""
+
+    name = "smoothing"
+
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        del params, seed
+        none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
+        steps = tuple(lead / task.step_ms for lead in task.leads_ms)
+        columns, usual = (*task.lags, task.last), task.usual(matrix)
+        every = max(1, len(matrix) // _MOST_SMOOTHED)
+        some, wanted = matrix[::every], ahead[::every]
+        options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
+        errors = [_absolute_error(option.centre(some), wanted) for option in options]
+        core = options[int(np.argmin(errors))]
+        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+
+
+class Ridge(Family):
+    """Ridge regression, with the quantiles of its residuals. `penalty`: for each row of training, of scaled columns."""
+
+    name = "ridge"
+    proven = tuple({"of": of, "penalty": penalty} for penalty in (0.01, 0.1, 0.001) for of in (DIFFERENCE, LEVEL))
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        return {
+            "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
+            "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
+        }
+
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
+        del seed
+        last, usual, dense = _last_of(params, task), task.usual(matrix), Dense.fit(task.columns, matrix, scaled=True)
+        encoded, target = dense.encode(matrix), _target(ahead, matrix, last, usual)
+        weights, intercepts = [], []
+        with threadpool_limits(limits=1):
+            for values in target.T:
+                known = ~np.isnan(values)
+                x, y = encoded[known], values[known]
+                centre, mean = x.mean(axis=0), float(y.mean())
+                x = x - centre
+                penalty = float(params["penalty"]) * len(x) * np.eye(x.shape[1])
+                found = np.linalg.solve(x.T @ x + penalty, x.T @ (y - mean))
+                weights.append(tuple(found.tolist()))
+                intercepts.append(mean - float((centre * found).sum()))
+        none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
+        core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
+        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+
+
+class LightGbm(Family):
+    """Quantile regression by gradient boosted trees; all leads together, the lead is a column."""
+
+    name = "lightgbm"
+    packages = ("lightgbm",)
+    proven = (
+        {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
+        {"of": LEVEL, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
+        {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 6, "min_data_in_leaf": 60, "feature_fraction": 0.3},
+    )
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        return {
+            "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 4, 31, log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, 200, log=True),
+            "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
+        }
+
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+        last, usual = _last_of(params, task), task.usual(matrix)
+        leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
+        target = _target(ahead, matrix, last, usual).T.ravel()
+        known = ~np.isnan(target)
+        rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
+        data = lightgbm.Dataset(
+            rows,
+            target[known],
+            categorical_feature=list(task.columns.categorical),
+            params={"verbosity": -1},
+            feature_name=[f"c{i}" for i in range(rows.shape[1])],
+            free_raw_data=False,
+        )
+        settings = {
+            **{key: value for key, value in params.items() if key != "of"},
+            "objective": "quantile",
+            "verbosity": -1,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "bagging_freq": 1,
+            "bagging_fraction": 0.7,
+        }
+        boosters = tuple(lightgbm.train({**settings, "alpha": level}, data, _ROUNDS) for level in QUANTILES)
+        return task.model(Boosted(leads, last, usual, boosters))
+
+
+def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
+    return task.last if params["of"] == DIFFERENCE else None
+
+
+def _target(ahead: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
+    if last is None:
+        return ahead
+    before = matrix[:, [last]]
+    return ahead - np.where(np.isnan(before), usual, before)
+
+
+def _absolute_error(centre: Floats, values: Floats) -> float:
+    off = np.abs(values - centre)
+    return float(off[~np.isnan(off)].mean()) if not np.isnan(off).all() else 0.0
+
+
+def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
+    """Return the quantiles of the residuals (rows x leads) at each lead; 0 without any."""
+    found = []
+    for column in residuals.T:
+        known = column[~np.isnan(column)]
+        found.append(tuple(np.quantile(known, QUANTILES).tolist()) if len(known) else (0.0,) * len(QUANTILES))
+    return tuple(found)
+
+
+_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), LightGbm())}
+
+
+def get_family(name: str) -> Family:
+    """Return a family of forecasters by its name. Raises UserError if there is none."""
+    if name not in _FAMILIES:
+        raise UserError(f"there is no forecaster {name!r}; there are {', '.join(_FAMILIES)}")
+    return _FAMILIES[name]

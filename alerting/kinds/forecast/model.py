@@ -1,0 +1,252 @@
+"""A fitted forecaster: quantiles of the values ahead, of which the risk is the probability of a value outside of the limits.
+
+It has the interface of any fitted model (`FittedModel`), so that evaluation, explanation, advice, backtest and promotion treat
+it as a model of the problem. Its margin is the largest log-odds over the leads; calibration then makes it the probability that
+some sample of the window lies outside.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, ClassVar, Protocol
+
+import lightgbm
+import numpy as np
+from pydantic import Field
+
+from alerting.kinds.forecast.distribution import MEDIAN, QUANTILES, Floats, in_order, log_odds_outside
+from alerting.learning.features.encoding import Dense
+from alerting.learning.features.plan import STORED
+from alerting.learning.models.families.lightgbm import trees_text
+
+FILE = "forecast.json"
+MOST_LEADS = 16
+Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
+Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
+Column = Annotated[int, Field(ge=0)]
+
+
+class Core(Protocol):
+    """The part of a forecaster that differs from family to family. `matrix`: rows as `Columns` makes them."""
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        """Return the quantiles at each lead before calibration (rows x leads x QUANTILES)."""
+
+    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
+        """Return the share of each column in the predicted median of the one row, and the median without them."""
+
+    def importance(self, width: int) -> Floats:
+        """Return the contribution of each column to the core, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Naive:
+    """A known value comes again. `columns`: by lead, its position; `missing`: a missing value; `spread`: quantiles around it."""
+
+    __pydantic_config__ = STORED
+    columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_LEADS)]
+    missing: float
+    spread: Rows
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        return np.asarray(_filled(matrix[:, self.columns], self.missing)[..., None] + np.asarray(self.spread))
+
+    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
+        shares = np.zeros(row.shape[1])
+        shares[self.columns[lead]] = float(_filled(row[:, self.columns], self.missing)[0, lead]) - self.missing
+        return shares, self.missing
+
+    def importance(self, width: int) -> Floats:
+        return np.bincount(self.columns, minlength=width).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Exponential smoothing with a damped trend (Gardner and McKenzie 1985), filtered over lagged values.
+
+    `columns`: positions of the values, the oldest first, the last known one at the end, `steps` of lead in their distance.
+    `level`, `trend`, `damping`: its three parameters (alpha, beta, phi).
+    """
+
+    __pydantic_config__ = STORED
+    columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=200)]
+    steps: Row
+    level: Annotated[float, Field(gt=0, le=1)]
+    trend: Annotated[float, Field(ge=0, le=1)]
+    damping: Annotated[float, Field(gt=0, lt=1)]
+    missing: float
+    spread: Rows
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        return np.asarray(self.centre(matrix)[..., None] + np.asarray(self.spread))
+
+    def centre(self, matrix: Floats) -> Floats:
+        """Return the forecast of each row at each lead."""
+        values = matrix[:, self.columns]
+        level, trend = np.full(len(matrix), np.nan), np.zeros(len(matrix))
+        for value in values.T:
+            expected = level + self.damping * trend
+            seen = np.where(np.isnan(expected), value, self.level * value + (1 - self.level) * expected)
+            new = np.where(np.isnan(seen), expected, seen)
+            step = np.where(np.isnan(level), 0.0, new - level)
+            trend = np.where(np.isnan(value), self.damping * trend, self.trend * step + (1 - self.trend) * self.damping * trend)
+            level = new
+        phi = self.damping
+        damped = phi * (1 - phi ** np.asarray(self.steps)) / (1 - phi)
+        return np.asarray(np.where(np.isnan(level), self.missing, level)[:, None] + trend[:, None] * damped)
+
+    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
+        shares = np.zeros(row.shape[1])
+        shares[self.columns[-1]] = float(self.centre(row)[0, lead]) - self.missing
+        return shares, self.missing
+
+    def importance(self, width: int) -> Floats:
+        return np.bincount(self.columns[-1:], minlength=width).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Ridge regression of the value, or of its difference to the last one. `weights`: of the encoded columns, by lead.
+
+    `last`: position of the last value that a difference adds to; None for the value itself.
+    """
+
+    __pydantic_config__ = STORED
+    dense: Dense
+    weights: Rows
+    intercepts: Row
+    last: Column | None
+    missing: float
+    spread: Rows
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        return np.asarray(self.centre(matrix)[..., None] + np.asarray(self.spread))
+
+    def centre(self, matrix: Floats) -> Floats:
+        """Return the forecast of each row at each lead."""
+        encoded = np.ascontiguousarray(self.dense.encode(matrix))
+        # row by row, never a matrix product: the last bits of a product depend on the number of rows predicted together
+        parts = [(encoded * np.asarray(weights)).sum(axis=1) for weights in self.weights]
+        found = np.column_stack(parts) + np.asarray(self.intercepts) + _anchor(matrix, self.last, self.missing)[:, None]
+        return np.asarray(found)
+
+    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
+        shares = self.dense.by_column(self.dense.encode(row)[0] * np.asarray(self.weights[lead]), row.shape[1])
+        return _with_anchor(shares, self.intercepts[lead], row, self.last, self.missing)
+
+    def importance(self, width: int) -> Floats:
+        found = self.dense.by_column(np.abs(np.asarray(self.weights)).mean(axis=0), width)
+        if self.last is not None and not found.any():
+            found[self.last] = 1.0
+        return found
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """Quantile regression by LightGBM: a booster for each quantile, with the lead (share of the longest) as its last column.
+
+    `boosters` are files of their own.
+    """
+
+    __pydantic_config__ = STORED
+    leads: Row
+    last: Column | None
+    missing: float
+    boosters: Annotated[tuple[Any, ...], Field(max_length=0)] = ()
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        anchor = _anchor(matrix, self.last, self.missing)
+        return np.stack([self._at(matrix, lead) + anchor[:, None] for lead in self.leads], axis=1)
+
+    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
+        at_lead = np.column_stack([row, [self.leads[lead]]])
+        found = np.asarray(self.boosters[MEDIAN].predict(at_lead, num_threads=1, pred_contrib=True), np.float64)[0]
+        return _with_anchor(found[:-2], float(found[-2] + found[-1]), row, self.last, self.missing)
+
+    def importance(self, width: int) -> Floats:
+        gains = np.asarray(self.boosters[MEDIAN].feature_importance("gain"), np.float64)[:width]
+        if self.last is not None and not gains.any():
+            gains[self.last] = 1.0
+        return gains
+
+    def _at(self, matrix: Floats, lead: float) -> Floats:
+        rows = np.column_stack([matrix, np.full(len(matrix), lead)])
+        return np.column_stack([booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters])
+
+
+def _filled(values: Floats, missing: float) -> Floats:
+    return np.where(np.isnan(values), missing, values)
+
+
+def _anchor(matrix: Floats, last: int | None, missing: float) -> Floats:
+    """Return what differences are added to: the last value; nothing for values themselves."""
+    return np.zeros(len(matrix)) if last is None else _filled(matrix[:, last], missing)
+
+
+def _with_anchor(shares: Floats, base: float, row: Floats, last: int | None, missing: float) -> tuple[Floats, float]:
+    """Return shares and base with those of the last value: its distance from the usual value, and that."""
+    if last is None:
+        return shares, base
+    shares = shares.copy()
+    shares[last] += float(_anchor(row, last, missing)[0]) - missing
+    return shares, base + missing
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A fitted forecaster with its limits. `leads_ms`: the times ahead; `shifts`: calibration of the quantiles, by lead.
+
+    `width`: columns of a row.
+    """
+
+    core: Naive | Smoothing | Linear | Boosted
+    leads_ms: tuple[int, ...]
+    above: float | None
+    below: float | None
+    width: int
+    shifts: tuple[tuple[float, ...], ...] = ()
+    margin_is_probability: ClassVar[bool] = False
+
+    def quantiles(self, matrix: Floats) -> Floats:
+        """Return the quantiles of the value at each lead (rows x leads x QUANTILES), in the unit of the variable."""
+        if not len(matrix):
+            return np.empty((0, len(self.leads_ms), len(QUANTILES)))
+        found = self.core.quantiles(matrix)
+        return in_order(found + np.asarray(self.shifts) if self.shifts else found)
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Return the log-odds that the value of the worst lead lies outside of the limits."""
+        del rounds
+        return np.asarray(self._log_odds(self.quantiles(encoded)).max(axis=1))
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """Return the shares of the predicted median at the worst lead, scaled to the margin.
+
+        The expected margin is that of the same distribution around the median without the shares.
+        """
+        quantiles = self.quantiles(encoded)
+        log_odds = self._log_odds(quantiles)
+        lead = int(np.argmax(log_odds[0]))
+        shares, _ = self.core.contributions(encoded, lead)
+        moved, margin = float(shares.sum()), float(log_odds[0, lead])
+        usual = float(self._log_odds(quantiles[:, lead] - moved)[0])
+        return shares * ((margin - usual) / moved if moved else 0.0), usual if moved else margin
+
+    def importance(self) -> Floats:
+        """Return the contribution of each column to the median."""
+        return self.core.importance(self.width)
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """Return all fitted values as bytes."""
+        yield from self.files().values()
+
+    def files(self) -> dict[str, bytes]:
+        """Return one JSON file, and the text of each booster."""
+        boosters: Sequence[lightgbm.Booster] = self.core.boosters if isinstance(self.core, Boosted) else ()
+        core = replace(self.core, boosters=()) if isinstance(self.core, Boosted) else self.core
+        document = asdict(replace(self, core=core))
+        texts = {f"model-{number}.txt": trees_text(booster).encode() for number, booster in enumerate(boosters)}
+        return {FILE: json.dumps(document, separators=(",", ":"), allow_nan=False).encode(), **texts}
+
+    def _log_odds(self, quantiles: Floats) -> Floats:
+        return log_odds_outside(quantiles, self.above, self.below)

@@ -1,0 +1,282 @@
+"""Training of a forecast: forecasters searched on walk-forward folds by CRPS, calibrated, and put to the test as warnings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any, cast
+
+import numpy as np
+import optuna
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.families import PERSISTENCE
+from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
+from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
+from alerting.kinds.forecast.families import Family, Task, get_family
+from alerting.kinds.forecast.model import Forecast
+from alerting.kinds.training import Challenger, Training
+from alerting.learning.data.ahead import leads_of
+from alerting.learning.data.dataset import Dataset, at_stride
+from alerting.learning.features.encoding import Columns, Encoding
+from alerting.learning.features.plan import FeaturePlan, describe_window
+from alerting.learning.metrics.bootstrap import time_blocks
+from alerting.learning.models.calibration import sigmoid
+from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.files import model_files
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, usable_folds
+from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
+from alerting.learning.search.search import SearchProgress
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.choice import QUANTILE, ChanceTest
+from alerting.learning.selection.importance import sample_shares
+from alerting.learning.selection.promotion import compare
+from alerting.learning.selection.refit import refit
+from alerting.ports import Files
+from alerting.readings.history import duration_millis
+
+_BASELINES = (PERSISTENCE, SEASONAL)
+_CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
+_SAMPLES = 1000
+_MOST_ROWS = 30_000  # of a fit; beyond that rows are taken evenly
+
+
+class ForecastTraining:
+    """Models of the values ahead."""
+
+    compare = staticmethod(compare)
+
+    def train(
+        self,
+        dataset: Dataset,
+        definition: ForecastDefinition,
+        family: str,
+        progress: SearchProgress,
+        warm_start: Mapping[str, Any] | None = None,
+    ) -> Candidate:
+        """Try `learning.trials` parameter sets of a forecaster on the walk-forward folds and return the best by mean CRPS.
+
+        The proven default is tried first, then the parameters of the champion. No trial but the first begins after
+        `learning.time_budget`. The risk of each trial is also scored on shifted labels, for the test against chance.
+        """
+        search = _Search(dataset, definition, get_family(family))
+        learning = definition.learning
+        asked = learning.trials if len(search.family.proven) > 1 else 1
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4))
+        first, *others = search.family.proven
+        for params in (first, *([dict(warm_start)] if warm_start else []), *others):
+            study.enqueue_trial(params, skip_if_exists=True)
+
+        def attempt(trial: optuna.Trial) -> float:
+            found = search.attempt(search.family.suggest(trial))
+            progress(f"trying {family}", len(search.tried), asked)
+            return found
+
+        study.optimize(attempt, n_trials=1)
+        left = learning.time_budget - (study.trials[0].duration or timedelta(0))
+        if asked > 1 and left > timedelta(0):
+            study.optimize(attempt, n_trials=asked - 1, timeout=left.total_seconds())
+        return search.candidate(asked, dict(warm_start or {}))
+
+    def choose(
+        self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
+    ) -> tuple[ChanceTest, Challenger | None]:
+        """Choose by CRPS, among those that are not worse beyond chance by warnings, and calibrate on the validation period."""
+        best = _choose(dataset, candidates)
+        folds, _ = usable_folds(dataset, definition.learning.folds)
+        chance = ChanceTest(
+            ap=best.ap,
+            bound=float(np.quantile(np.max([one.chance for one in candidates], axis=0), QUANTILE)),
+            trials=sum(one.trials for one in candidates),
+            problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,
+        )
+        if not chance.passed:
+            return chance, None
+        matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        estimator = fit_rows(dataset, best, definition, matrix, dataset.part == "train")
+        estimator = _calibrated(estimator, matrix, dataset)
+        model, evidence = finish_challenger(dataset, best, definition, estimator)
+        if (sample := sample_shares(model, dataset)) is not None:
+            evidence = replace(evidence, importance=sample.importance, shap=sample)
+        evidence = replace(evidence, notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)))
+        return chance, Challenger(best, model, evidence)
+
+    def refit(self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition) -> TrainedModel | None:
+        """Return the twin with its forecaster fitted on all mature rows, with the calibration of its quantiles."""
+        return refit(dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5])))
+
+    def save(self, model: TrainedModel) -> Files:
+        packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
+        requirements = "".join(f"{package}=={version(package)}\n" for package in packages)
+        return model_files(model) | {"requirements.txt": requirements.encode()}
+
+
+def forecast_of(model: TrainedModel) -> Forecast:
+    """Return the forecaster of a model."""
+    return cast(Forecast, model.estimator.members[0].model)
+
+
+def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
+    """Return what a definition asks, by the columns of a plan."""
+    columns, name = Columns.from_plan(plan), definition.problem.variable
+    leads = tuple(duration_millis(lead) for lead in leads_of(definition, plan))
+    own = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
+    sampling = None if own is None else timedelta(milliseconds=own)
+    step = duration_millis(at_stride(definition, plan).lag_step(sampling))
+    spaced = [step * number for number in range(OWN_LAGS, 0, -1)]
+    seasonal: list[int] = []
+    for lead in leads if definition.season else ():
+        lag = definition.season_lag(timedelta(milliseconds=lead))
+        column = f"{name}.last" if lag is None else f"{name}.lag.{describe_window(duration_millis(lag))}"
+        seasonal.append(columns.names.index(column))
+    positions = tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced)
+    last = columns.names.index(f"{name}.last")
+    return Task(columns, last, positions, step, tuple(seasonal), leads, definition.problem.above, definition.problem.below)
+
+
+def fit_rows(
+    dataset: Dataset, recipe: Candidate | TrainedModel, definition: ForecastDefinition, matrix: Floats, rows: Any
+) -> Estimator:
+    """Fit a recipe on the rows of the dataset's matrix that have a value ahead."""
+    used = np.flatnonzero(rows & ~np.isnan(dataset.ahead).all(axis=1))
+    used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
+    task, family = task_of(definition, dataset.plan), get_family(recipe.family)
+    model = family.fit(recipe.params, task, matrix[used], dataset.ahead[used], definition.learning.seed)
+    return Estimator(family.name, model, task.columns, Encoding())
+
+
+def _calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
+    rows = dataset.measured_in("validation")
+    model = cast(Forecast, estimator.model)
+    shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.ahead[rows])
+    return replace(estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts)))
+
+
+def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
+    return replace(estimator, model=replace(cast(Forecast, estimator.model), shifts=forecast_of(twin).shifts))
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A trial with what it predicted, by fold: CRPS and risk of each scored row."""
+
+    trial: Trial
+    losses: tuple[Floats, ...]
+    risks: tuple[Floats, ...]
+
+    @property
+    def crps(self) -> float:
+        """Return the mean CRPS over the folds."""
+        return float(np.mean([_mean(loss) for loss in self.losses]))
+
+
+class _Search:
+    """The trials of one family, and the best of them."""
+
+    def __init__(self, dataset: Dataset, definition: ForecastDefinition, family: Family) -> None:
+        self.dataset, self.definition, self.family = dataset, definition, family
+        self.folds, self.notes = usable_folds(dataset, definition.learning.folds)
+        self.matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
+        self.chance = NOTHING_TRIED
+        self.tried: list[_Tried] = []
+
+    def attempt(self, params: Mapping[str, Any]) -> float:
+        """Fit and score one parameter set on every fold. Returns its mean CRPS."""
+        task, losses, risks, shifted = task_of(self.definition, self.dataset.plan), [], [], []
+        for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
+            model = self._fit(params, task, fold)
+            losses.append(crps(model.quantiles(self.matrix[fold.test]), self.dataset.ahead[fold.test]))
+            risks.append(sigmoid(model.margin(self.matrix[fold.test])))
+            shifted.append(sigmoid(model.margin(self.matrix[rows])))
+        aps = tuple(average_precision(self.dataset, fold, risk) for fold, risk in zip(self.folds, risks, strict=True))
+        self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
+        self.tried.append(_Tried(Trial(dict(params), float(np.mean(aps)), aps), tuple(losses), tuple(risks)))
+        return self.tried[-1].crps
+
+    def candidate(self, asked: int, warm_start: dict[str, Any]) -> Candidate:
+        """Return the best trial as a candidate."""
+        best = min(self.tried, key=lambda one: one.crps)
+        notes = list(self.notes)
+        if len(self.tried) < asked:
+            budget = format_duration(self.definition.learning.time_budget)
+            notes.append(f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} trials")
+        trials = [one.trial for one in self.tried]
+        found = assemble(
+            self.family.name, self.dataset, self.folds, trials, best.trial, best.risks, self.chance, asked, notes, warm_start
+        )
+        loss = np.full(len(self.dataset.at), np.nan)
+        for fold, value in zip(self.folds, best.losses, strict=True):
+            loss[fold.test] = value
+        return replace(found, metrics={**found.metrics, "crps": best.crps}, loss=loss)
+
+    def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> Forecast:
+        ahead = self.dataset.ahead
+        used = fold.train[~np.isnan(ahead[fold.train]).all(axis=1)]
+        used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
+        return self.family.fit(params, task, self.matrix[used], ahead[used], self.definition.learning.seed)
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _choose(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate with the least CRPS; of those that are not worse beyond chance, the best by warnings.
+
+    A baseline is chosen where no other candidate is better than it beyond chance.
+    """
+    best = min(candidates, key=lambda one: one.metrics["crps"])
+    equal = [one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE]
+    simple = [one for one in equal if one.family in _BASELINES]
+    chosen = max(simple or equal, key=lambda one: one.ap)
+    baseline = min((one for one in candidates if one.family in _BASELINES), key=lambda one: one.metrics["crps"])
+    others = ", ".join(f"{_title(one)} {one.metrics['crps']:.4g}" for one in candidates if one is not chosen)
+    skill = ""
+    if chosen is not baseline and baseline.metrics["crps"] > 0:
+        skill = f", {1 - chosen.metrics['crps'] / baseline.metrics['crps']:.0%} less than {_title(baseline)}"
+    note = (
+        f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} ({others}), its average "
+        f"precision as a warning {chosen.ap:.3f}"
+    )
+    return replace(chosen, notes=(*chosen.notes, note))
+
+
+def share_worse(dataset: Dataset, one: Candidate, best: Candidate) -> float:
+    """Return the share of samples of paired time blocks in which a candidate has the larger CRPS (Künsch 1989)."""
+    lead = one.loss - best.loss
+    known = np.flatnonzero(~np.isnan(lead))
+    if not len(known):
+        return 0.0
+    block = time_blocks(dataset.at[known], dataset.asset[known], dataset.gap_ms, dataset.horizon_ms)
+    _, block = np.unique(block, return_inverse=True)
+    sums = np.bincount(block, weights=lead[known])
+    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_SAMPLES)
+    return float(np.mean((drawn * sums).sum(axis=1) > 0))
+
+
+def _title(candidate: Candidate) -> str:
+    return candidate.family.replace("_", " ")
+
+
+def _describe_test(estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition) -> list[str]:
+    """Describe coverage and errors on the test period, beside the last known value; nothing without rows."""
+    rows = dataset.measured_in("test")
+    rows &= ~np.isnan(dataset.ahead).all(axis=1)
+    if not rows.any():
+        return []
+    model, ahead = cast(Forecast, estimator.model), dataset.ahead[rows]
+    quantiles = model.quantiles(matrix[rows])
+    last = matrix[rows][:, [task_of(definition, dataset.plan).last]]
+    inside = _mean(covered(quantiles, ahead))
+    error, naive = _mean(np.abs(ahead - quantiles[..., MEDIAN])), _mean(np.abs(ahead - last))
+    return [
+        f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off by {error:.4g} on average, "
+        f"the last known value by {naive:.4g}"
+    ]
+
+
+TRAINING: Training[ForecastDefinition] = ForecastTraining()

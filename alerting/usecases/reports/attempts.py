@@ -1,0 +1,57 @@
+"""Attempts at reports that fail: each is a platform alert, and the next attempt comes later each time."""
+
+from datetime import datetime, timedelta
+
+from alerting.ports import ReportPorts
+from alerting.usecases.reports.due import LOOK_BACK, DueReport
+
+FAILED = "report failed"
+RUN_EVERY = timedelta(minutes=10)
+"""Time from one run of the DAG to the next; the first wait after a failure."""
+_LONGEST_WAIT = timedelta(days=1)
+
+
+class Attempts:
+    """The failures of reports that are open at an instant, by the subject of their platform alert."""
+
+    def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
+        self._alerts, self._as_of = platform.platform_alerts, as_of
+        self._open = {alert.subject: alert.opened_at for alert in self._alerts.open() if alert.kind == FAILED}
+
+    def waits(self, due: DueReport) -> bool:
+        """Return whether the next attempt at a report that has failed comes later.
+
+        Attempts are 10, 20, 40, 80, ... minutes after the first failure, later once a day: in the runs that first reach these.
+        """
+        failed_at = self._open.get(_subject(due))
+        if failed_at is None:
+            return False
+        now = self._as_of - failed_at
+        return _attempts_until(now) == _attempts_until(now - RUN_EVERY)
+
+    def failed(self, due: DueReport, error: Exception) -> None:
+        """Record that an attempt failed."""
+        next_try = "it is tried again, later each time, at least once a day"
+        self._alerts.report(FAILED, _subject(due), f"{type(error).__name__}: {error}; {next_try}", self._as_of)
+
+    def succeeded(self, due: DueReport) -> None:
+        """Record that a report was made."""
+        if _subject(due) in self._open:
+            self._alerts.resolve(FAILED, _subject(due), self._as_of)
+
+    def drop_old(self) -> None:
+        """Resolve the failures of reports that are not due any more, because their time has passed."""
+        for subject, opened_at in self._open.items():
+            if opened_at + LOOK_BACK < self._as_of:
+                self._alerts.resolve(FAILED, subject, self._as_of)
+
+
+def _subject(due: DueReport) -> str:
+    return f"{due.definition or 'the plant'}, {due.period.name}"
+
+
+def _attempts_until(elapsed: timedelta) -> int:
+    """Return how many attempts are due within this time after the first failure."""
+    steps = elapsed // RUN_EVERY
+    in_a_day = int(_LONGEST_WAIT / RUN_EVERY).bit_length()
+    return max(steps, 0).bit_length() if elapsed < _LONGEST_WAIT else in_a_day + elapsed // _LONGEST_WAIT - 1

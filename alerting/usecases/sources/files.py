@@ -1,0 +1,168 @@
+"""Read the files that a source of kind `files` finds, each once: checked as a whole as an import does, stored, then put away.
+
+A file is known by path, size and hash. It is marked after its rows are stored, and moved after it is marked, so a process that is
+killed in between reads it again, which changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import FilesSource
+from alerting.ports import Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
+from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
+from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, check_events, check_readings
+from alerting.usecases.sources.records import RefusedRow
+from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
+
+MOST_FILES = 1000
+"""Number of files that are read at once."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that matches the pattern of a source. `modified`: ns since 1970."""
+
+    path: str
+    size: int
+    modified: int
+
+
+class FileDrop(Protocol):
+    """Files of a source, and where they go. Raises UserError for a folder or file that cannot be read."""
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return the files that match and are not being written any more, the oldest first."""
+
+    def sha256(self, file: FoundFile) -> str:
+        """Return the hash of the content of a file."""
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingSource:
+        """Return the readings in a file."""
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventSource:
+        """Return the events in a file."""
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        """Move a file to the folder of stored or of bad ones, if the source names it. Idempotent."""
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """Result of reading files: their rows, how many changed anything, and the number of refused files."""
+
+    rows: int
+    new: int
+    refused: int
+
+
+def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: datetime, *, again: bool = False) -> FilesRead:
+    """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there."""
+    found = drop.found(source)[:MOST_FILES]
+    marks = [] if again else _marks(plant, source, [file.path for file in found])
+    rows = new = refused = 0
+    for file in found:
+        earlier = _mark_of(drop, marks, file)
+        mark = earlier or _read(plant, drop, source, file, now)
+        if earlier is None:
+            rows, new, refused = rows + mark.rows, new + mark.new, refused + (mark.fault is not None)
+        drop.put_away(source, file, mark.fault)
+    return FilesRead(rows, new, refused)
+
+
+def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> list[FileMark]:
+    """Return the marks of files, without those that were refused before the source was last changed: they get another try."""
+    changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
+    marks = plant.sources.file_marks(source.name, paths)
+    return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
+
+
+def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> FileMark | None:
+    """Return the mark of a file; its content is read only if it was modified since."""
+    same = [mark for mark in marks if (mark.path, mark.size) == (file.path, file.size)]
+    if not same or any(mark.modified == file.modified for mark in same):
+        return next((mark for mark in same if mark.modified == file.modified), None)
+    digest = drop.sha256(file)
+    return next((mark for mark in same if mark.sha256 == digest), None)
+
+
+def _read(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile, now: datetime) -> FileMark:
+    digest = drop.sha256(file)
+    mark = FileMark(source.name, file.path, file.size, file.modified, digest, now)
+    try:
+        result = _check(plant, drop, source, file).write(now=now, actor=f"source {source.name}")
+    except UserError as refusal:
+        mark = replace(mark, fault=str(refusal))
+        plant.sources.record(source.name, Delivered(now, 0, 1))
+        plant.sources.set_fault(source.name, str(refusal))
+    else:
+        mark = replace(mark, rows=result.rows, new=result.new)
+        last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.path}} if result.assets else None
+        plant.sources.record(source.name, Delivered(now, result.new, result.rejected, result.last, last))
+    plant.sources.mark_file(mark)
+    return mark
+
+
+def _ignore(_: BadLine) -> None:
+    """Leave out a bad line, which the check has counted."""
+
+
+def _check(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile) -> CheckedReadings | CheckedEvents:
+    """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line refuses it."""
+    skipped = _ignore if source.bad_lines == "skip" else None
+    if source.delivers == "events":
+        lasting = source.events.lasting
+        duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
+        return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
+    return _with_source(check_readings(drop.readings(source, file), plant, reject=skipped), plant, source)
+
+
+def _with_source(checked: CheckedReadings, plant: IngestionPorts, source: FilesSource) -> CheckedReadings:
+    """Return checked readings that also note the source, and the unit that it states, at variables without one."""
+    columns = checked.profile.columns
+    units = {columns[title].name: mapped.unit for title, mapped in source.variables.items() if mapped.unit and title in columns}
+    changed = {asset.name: asset for asset in checked.changes}
+    names = {columns[title].name for title in checked.types}
+    changes = []
+    for name in sorted(checked.profile.assets):
+        before = plant.assets.get(name)
+        asset = changed.get(name) or before or Asset(name=name)
+        noted = _note(asset, before, names, units, source.name)
+        if noted != before:
+            changes.append(noted)
+    return replace(checked, changes=changes)
+
+
+def _note(asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str) -> Asset:
+    noted: dict[str, Variable] = {}
+    for name in names & asset.variables.keys():
+        variable = asset.variables[name]
+        is_new = before is None or name not in before.variables
+        update = {"source": variable.source or source, "unit": units.get(name, variable.unit) if is_new else variable.unit}
+        noted[name] = variable.model_copy(update=update)
+    return asset.model_copy(update={"variables": {**asset.variables, **noted}})
+
+
+def try_files(plant: SourcePorts, drop: FileDrop, source: FilesSource) -> SourceTrial:
+    """Return the first rows of the newest file of a source as they would be stored. Writes nothing."""
+    found = drop.found(source)
+    if not found:
+        raise UserError(f"source {source.name}: no file matches {source.pattern}, or the last one was written just now")
+    file = found[-1]
+    checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
+    rows = _first_rows(checked)
+    refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
+    notes = [f"rows are of {file.path}, the newest of {len(found)} that match", *checked.understood.notes]
+    return SourceTrial(source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes)
+
+
+def _first_rows(checked: CheckedReadings | CheckedEvents) -> Sequence[ReadingRow | EventRow]:
+    if isinstance(checked, CheckedReadings):
+        readings: Sequence[ReadingRow] = next(checked.source.read(checked.types, _ignore, silent), [])
+        return readings[:SHOWN]
+    events = next(checked.source.read(checked.types, checked.durations, _ignore, silent), [])
+    return events[:SHOWN]

@@ -1,0 +1,94 @@
+"""Read a polled source on from where it was read last."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import FilesSource, Source, SqlSource
+from alerting.ports import Delivered, RecordReader, SourcePorts
+from alerting.usecases.sources.deliver import fit, require_active, store
+from alerting.usecases.sources.documents import find_source, record_edits
+from alerting.usecases.sources.files import FileDrop, read_files, try_files
+from alerting.usecases.sources.trial import SourceTrial, try_records
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Readers of polled sources, by kind."""
+
+    files: FileDrop
+    sql: RecordReader
+
+
+@dataclass(frozen=True)
+class Polled:
+    """Result of reading a source: rows that were stored, how many of them changed anything, and refused rows or files."""
+
+    rows: int
+    new: int
+    refused: int
+
+
+def poll(
+    plant: SourcePorts,
+    readers: Readers,
+    name: str,
+    now: datetime,
+    *,
+    again: bool = False,
+    report: Callable[[int], None] | None = None,
+) -> Polled:
+    """Store what a source has that was not read before. Idempotent. `again`: everything that it has.
+
+    `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the source, if it cannot be read.
+    """
+    record_edits(plant, now)
+    source = find_source(plant.sources, name)
+    require_active(source)
+    try:
+        if isinstance(source, FilesSource):
+            read = read_files(plant, readers.files, source, now, again=again)
+            return Polled(read.rows, read.new, read.refused)
+        if isinstance(source, SqlSource):
+            return _poll_records(plant, readers.sql, source, now, again, report)
+    except UserError as fault:
+        plant.sources.set_fault(name, str(fault))
+        raise
+    raise UserError(f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does not read them")
+
+
+def _poll_records(
+    plant: SourcePorts, reader: RecordReader, source: SqlSource, now: datetime, again: bool, report: Callable[[int], None] | None
+) -> Polled:
+    """Store piece after piece, and after each the cursor. A piece of which every row is refused stops: nothing is skipped."""
+    rows = new = refused = 0
+    why, cursor = "", plant.sources.progress(source.name).cursor
+    for piece in reader.read(source, None if again else cursor):
+        found = fit(plant, source, piece.rows, source.name)
+        if found.refused and not found.readings and not found.events:
+            if piece.cursor == cursor:  # the last rows, which are read again
+                continue
+            plant.sources.record(source.name, Delivered(now, 0, len(found.refused)))
+            raise UserError(
+                f"source {source.name}: all {len(found.refused)} rows that came are refused: {found.refused[0].reason}"
+            )
+        delivery = store(plant, found, now, by=source.name)
+        plant.sources.set_cursor(source.name, piece.cursor)
+        rows, new, refused = rows + delivery.rows, new + delivery.new, refused + len(delivery.refused)
+        why, cursor = delivery.refused[0].reason if delivery.refused else why, piece.cursor
+        if report is not None:
+            report(rows)
+    if refused:
+        plant.sources.set_fault(source.name, f"{refused} rows were refused, for example: {why}")
+    return Polled(rows, new, refused)
+
+
+def try_source(plant: SourcePorts, readers: Readers, source: Source) -> SourceTrial:
+    """Connect a polled source and return its first rows as they would be stored. Writes nothing. Raises UserError."""
+    if isinstance(source, FilesSource):
+        return try_files(plant, readers.files, source)
+    if isinstance(source, SqlSource):
+        piece = next(iter(readers.sql.read(source, None)), None)
+        return try_records(plant, source, piece.rows if piece else [])
+    raise UserError(f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be sent, --rows FILE")

@@ -1,0 +1,29 @@
+"""One DAG per source that the platform reads by itself: files of a folder, rows of a database."""
+
+from datetime import timedelta
+
+from airflow.sdk import dag
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, polled_sources
+from alerting_tasks.ingestion import read
+
+
+def build(name: str, every: timedelta) -> None:
+    """Build the DAG of one source; where it was read to is in the database, so a missed run loses nothing."""
+
+    @dag(
+        dag_id=f"ingest__{name}",
+        schedule=every,
+        tags=["ingest"],
+        description=f"Reads the source {name}",
+        doc_md=f"Stores what the source {name} has that was not read before. See `alerting source list`.",
+        default_args=TASK_OPTIONS | {"retries": 2},
+        **DAG_OPTIONS,
+    )
+    def ingestion() -> None:
+        read(name)
+
+    ingestion()
+
+
+for row in polled_sources():
+    build(row.name, row.every)

@@ -1,0 +1,182 @@
+"""A source of kind `files`: each file that appears in a folder is stored once, then put away."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers, poll, try_source
+from tests.builders import at
+
+READERS = Readers(FolderDrop(), SqlReader(resolver({})))
+HEAD = "Zeitstempel;Maschine;Temperatur [°C];Rezept"
+
+
+def source(folder, **changes):
+    """Return the document of a source that reads European CSV files of a folder."""
+    plain = {
+        "name": "lab",
+        "kind": "files",
+        "pattern": f"{folder}/in/*.csv",
+        "done": f"{folder}/done",
+        "bad": f"{folder}/bad",
+        "time": "Zeitstempel",
+        "timezone": "Europe/Berlin",
+        "asset_column": "Maschine",
+        "asset_prefix": "oven-",
+        "variables": {"Temperatur [°C]": {"name": "zone_2"}},
+    }
+    return {name: value for name, value in {**plain, **changes}.items() if value is not None}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def platform(folder):
+    made = memory_platform()
+    apply_sources(made, [source(folder)], "ada", at(0))
+    return made
+
+
+def write(folder, name, *lines, age=60):
+    """Write a file of lines into the folder that is read, last changed `age` seconds ago."""
+    path = folder / "in" / name
+    path.write_bytes("\r\n".join([HEAD, *lines, ""]).encode("cp1252"))
+    then = path.stat().st_mtime - age
+    os.utime(path, (then, then))
+    return path
+
+
+def names(folder):
+    """Return the names of files by folder."""
+    return {f.name: sorted(p.name for p in f.iterdir()) for f in sorted(folder.iterdir()) if f.is_dir()}
+
+
+def stored(platform, asset="oven-1"):
+    frame = platform.readings.load(platform.assets.get(asset), None, None).readings
+    return {ts.strftime("%H:%M"): value for ts, value in frame["zone_2"].dropna().items()}
+
+
+def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;1.202,5;A")
+    first = poll(platform, READERS, "lab", at(1))
+    assert (first.rows, first.new, first.refused) == (2, 2, 0)
+    assert stored(platform) == {"12:00": 201.5, "12:01": 1202.5}
+    assert names(folder) == {"done": ["a.csv"], "in": []}
+    variable = platform.assets.get("oven-1").variables["zone_2"]
+    assert (variable.unit, variable.source) == ("°C", "lab")
+    progress = platform.sources.progress("lab")
+    assert (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M")) == (2, at(1), "12:01")
+
+
+def test_a_file_of_the_same_name_with_other_content_is_read_and_both_are_kept(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    poll(platform, READERS, "lab", at(1))
+    write(folder, "a.csv", "05.01.2026 13:05:00;1;201,6;A")
+    poll(platform, READERS, "lab", at(2))
+    assert stored(platform) == {"12:00": 201.5, "12:05": 201.6}
+    assert names(folder)["done"] == ["2-a.csv", "a.csv"]
+
+
+def test_files_that_stay_are_read_once_and_again_when_their_content_changes(platform, folder):
+    apply_sources(platform, [source(folder, done=None)], "ada", at(0))
+    path = write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    assert poll(platform, READERS, "lab", at(1)).new == 1
+    assert poll(platform, READERS, "lab", at(2)).rows == 0
+    os.utime(path, (path.stat().st_mtime - 5, path.stat().st_mtime - 5))
+    assert poll(platform, READERS, "lab", at(3)).rows == 0  # modified, but of the same content
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;202,5;A")
+    found = poll(platform, READERS, "lab", at(4))
+    assert (found.rows, found.new) == (2, 1)
+    assert poll(platform, READERS, "lab", at(5), again=True).new == 0
+
+
+def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_others(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A", age=90)
+    write(folder, "b.csv", "05.01.2026 13:00:00;1;201,5;A")
+    found = poll(platform, READERS, "lab", at(1))
+    assert (found.new, found.refused) == (1, 1)
+    assert names(folder) == {"bad": ["a.csv", "a.csv.reason.txt"], "done": ["b.csv"], "in": []}
+    assert "there is no asset" in (folder / "bad" / "a.csv.reason.txt").read_text()
+    assert platform.sources.progress("lab").refused == 1
+
+
+def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform, folder):
+    apply_sources(platform, [source(folder, bad=None)], "ada", at(0))
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
+    assert poll(platform, READERS, "lab", at(1)).refused == 1
+    assert "was not imported" in platform.sources.progress("lab").fault
+    assert poll(platform, READERS, "lab", at(2)).refused == 0
+    apply_sources(platform, [source(folder, bad=None, bad_lines="skip")], "ada", at(3))
+    assert poll(platform, READERS, "lab", at(4)).new == 1
+    assert stored(platform) == {"12:00": 201.5}
+    assert platform.sources.progress("lab").refused == 2  # the file, then its line
+
+
+def test_a_file_that_is_still_written_waits(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=0)
+    assert poll(platform, READERS, "lab", at(1)).rows == 0
+    assert names(folder) == {"in": ["a.csv"]}
+
+
+def test_a_process_that_is_killed_before_a_file_is_moved_reads_it_again_without_doubling(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+
+    class Dying(FolderDrop):
+        def put_away(self, *_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        poll(platform, Readers(Dying(), READERS.sql), "lab", at(1))
+    found = poll(platform, READERS, "lab", at(2))
+    assert (found.new, names(folder)["done"]) == (0, ["a.csv"])
+
+
+def test_columns_that_are_not_named_can_be_left_out_and_events_are_read(platform, folder):
+    apply_sources(platform, [source(folder, others="ignore")], "ada", at(0))
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    poll(platform, READERS, "lab", at(1))
+    assert set(platform.assets.get("oven-1").variables) == {"zone_2"}
+    events = source(folder, delivers="events", variables={}, events={"type_column": "Rezept", "type_prefix": "recipe-"})
+    apply_sources(platform, [events], "ada", at(0))
+    write(folder, "b.csv", "05.01.2026 14:00:00;1;201,5;A")
+    assert poll(platform, READERS, "lab", at(2)).new == 1
+    found = platform.readings.load(platform.assets.get("oven-1"), None, None).events
+    assert list(found["type"]) == ["recipe-A"]
+
+
+def test_parquet_is_read_too(platform, folder):
+    apply_sources(platform, [source(folder, pattern=f"{folder}/in/*", asset="oven-1", asset_column=None)], "ada", at(0))
+    frame = pd.DataFrame(
+        {"Zeitstempel": pd.date_range("2026-01-05 12:00", periods=3, freq="min", tz="UTC"), "zone_2": [1.0, 2.0, 3.0]}
+    )
+    frame.to_parquet(folder / "in" / "a.parquet")
+    os.utime(folder / "in" / "a.parquet", (1, 1))
+    assert poll(platform, READERS, "lab", at(1)).new == 3
+
+
+def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_nothing(platform, folder):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
+    trial = try_source(platform, READERS, parse_source(source(folder)))
+    assert [(row["asset"], row["zone_2"], row["Rezept"]) for row in trial.rows] == [("oven-1", 201.5, "A")]
+    assert [row.line for row in trial.refused] == [3]
+    assert names(folder) == {"in": ["a.csv"]}
+    assert platform.assets.all() == []
+
+
+def test_a_folder_that_is_not_there_is_said(platform, folder):
+    apply_sources(platform, [source(folder, pattern=f"{folder}/missing/*.csv")], "ada", at(0))
+    with pytest.raises(UserError, match="does not exist or is not mounted"):
+        poll(platform, READERS, "lab", at(1))
+    assert "not mounted" in platform.sources.progress("lab").fault
