@@ -83,7 +83,7 @@ PROOFS = {
     "seed": [{"candidates": ["isolation_forest"]}, {"candidates": ["isolation_forest"], "seed": 1}],
     "threshold.false_alarms_per_week": [{}, {"threshold": {"false_alarms_per_week": 10}}],
     "threshold.time_in_alarm": [{}, {"threshold": {"time_in_alarm": 0.05}}],
-    "hold": [{}, {"for": "1h"}],
+    "for": [{}, {"for": "1h"}],
     "clear_for": [{}, {"clear_for": "6h"}],
     "escalation.severity": [escalation(score=1.2), escalation("critical", score=1.2)],
     "escalation.score": [escalation(score=1.2), escalation(score=500)],
