@@ -19,13 +19,13 @@ EXHAUST_FAN = "exhaust-fan-1"
 MOTOR_SPEED, EXHAUST_FLOW, MOTOR_CURRENT, BEARING = "motor_speed", "exhaust_flow", "motor_current", "bearing_temperature"
 EVERY = 5
 """Minutes between two readings."""
-SLOT = 4 * DAY
+SLOT = 5 * DAY
 """In each interval of this length the belt slips once, until it is tightened."""
 FOLLOWS = {MOTOR_SPEED: (1450.0, 110.0, 4.0), EXHAUST_FLOW: (7200.0, 620.0, 25.0), MOTOR_CURRENT: (14.0, 1.6, 0.08)}
 FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 """Usual level, by how much it follows one unit of load, and noise, in the variable's unit."""
 _DAILY, _HOURLY = 0.8, 0.6  # parts of the load
-_SHORTEST, _LONGEST = 180, 420
+_SHORTEST, _LONGEST = 120, 240
 _QUIET = 7 * DAY
 _SMALLEST, _LARGEST = 0.04, 0.07  # share of the flow that is lost
 
