@@ -12,6 +12,7 @@ from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
 from alerting.cli.ingest.sources import source_group
+from alerting.cli.ingest.stream import stream
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
 from alerting.cli.performance import miss, report
@@ -54,7 +55,8 @@ MORE: Commands = {
     "suppression": (suppression_group, "list"),
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
-    "source": (source_group, "check, apply, test, list, show, read, backfill, pause, resume, retire"),
+    "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
+    "stream": (stream, "Store the messages of brokers, until it is stopped"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "score": (score, "Show the newest scores, or write those of the past to a file"),

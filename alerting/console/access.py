@@ -31,6 +31,11 @@ class Person:
         """Return whether this person's role is at least that one."""
         return ROLES.index(self.role) >= ROLES.index(least)
 
+    @property
+    def may_send(self) -> bool:
+        """Return whether this person, or program, may send readings and events."""
+        return self.role == "sender" or self.may("engineer")
+
 
 class Access:
     """People by tokens and sessions. A comparison takes the same time wherever a wrong value differs from the right one."""

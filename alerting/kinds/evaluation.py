@@ -1,6 +1,6 @@
 """Input and result of an evaluation of one target, for every kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from alerting.definitions.model import Condition, Definition, Revision, TrainedD
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
@@ -50,11 +51,17 @@ class VersionInterval:
     awaited: int | None = None
 
 
+def never_suppressed(definition: Definition, start: datetime, end: datetime) -> Sequence[SuppressedInterval]:  # noqa: ARG001
+    """Return no times, for any definition."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Sources:
     """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already.
 
-    `shared`: what models read and compute, kept for the next model on the same asset.
+    `shared`: what models read and compute, kept for the next model on the same asset. `suppressed`: the times between two
+    instants in which a definition is suppressed by design on this asset.
     """
 
     platform: KindPorts
@@ -62,6 +69,7 @@ class Sources:
     asset: Asset
     read: Read
     shared: SharedInputs
+    suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = never_suppressed
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
-from alerting.reporting.figures.episode_chart import Level
+from alerting.reporting.figures.episode_chart import Fan, Level
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
@@ -54,6 +54,7 @@ class Charted(NamedTuple):
 
     `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scored`: scores are a risk;
     `statistic`: scores are a statistic. `others`: further variables, each with its levels.
+    `fan`: the forecast of the variable as it was at the raise.
     """
 
     variable: str | None
@@ -62,6 +63,7 @@ class Charted(NamedTuple):
     scored: bool = False
     statistic: Statistic | None = None
     others: tuple["Charted", ...] = ()
+    fan: Fan | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.episode import Episode
-from alerting.kinds.kind import Charted, Gap, Inputs
+from alerting.kinds.kind import Charted, Gap, Inputs, Why, WhyQuestion
 from alerting.kinds.prediction_evaluation import evaluate_part, explain_raise
 from alerting.kinds.prediction_why import explain_instant
 from alerting.readings.history import History, from_millis, to_millis
@@ -22,7 +22,9 @@ class PredictionKind:
 
     evaluate = staticmethod(evaluate_part)
     explain = staticmethod(explain_raise)
-    why = staticmethod(explain_instant)
+
+    def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
+        return explain_instant(definition, question)
 
     def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
         return Inputs()

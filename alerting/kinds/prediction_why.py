@@ -1,19 +1,33 @@
 """Explain the score of a model of a problem at an instant."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+
+import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
+from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
 
+Describe = Callable[[TrainedModel, pd.DataFrame], list[str]]
 
-def explain_instant(definition: TrainedDefinition, question: WhyQuestion) -> Why:
-    """Explain the score of the last stride at an instant, with the three strongest contributions."""
+
+def describe_nothing(model: TrainedModel, row: pd.DataFrame) -> list[str]:  # noqa: ARG001
+    """Return no fact."""
+    return []
+
+
+def explain_instant(definition: TrainedDefinition, question: WhyQuestion, describe: Describe = describe_nothing) -> Why:
+    """Explain the score of the last stride at an instant, with the three strongest contributions.
+
+    `describe`: facts of the kind, from the model that scored the instant and its feature row.
+    """
     blank = question.blank
     recovery = definition.problem.recovery or timedelta(0)
     begin = question.at - definition.gap - definition.horizon - definition.stride - recovery
@@ -29,6 +43,7 @@ def explain_instant(definition: TrainedDefinition, question: WhyQuestion) -> Why
     facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
+        facts += describe(serving, row)
         facts += [c.message for c in contributions(serving, row, question.asset)[:3]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"

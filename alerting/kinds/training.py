@@ -124,12 +124,16 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve."""
+    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve.
+
+    `model`: what is registered instead of the candidate.
+    """
 
     family: str
     decision: PromotionDecision
     by_person: bool
     metrics: Mapping[str, float]
+    model: Any | None = None
 
 
 M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)

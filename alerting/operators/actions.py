@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 
-Role = Literal["viewer", "operator", "engineer", "admin"]
+Role = Literal["sender", "viewer", "operator", "engineer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
@@ -42,7 +42,8 @@ ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
     "suppressed by design": "F", "out of service": "G",
 })  # fmt: skip
 LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
-    "viewer": timedelta(0), "operator": timedelta(hours=8), "engineer": timedelta(days=7), "admin": timedelta(days=30),
+    "sender": timedelta(0), "viewer": timedelta(0), "operator": timedelta(hours=8), "engineer": timedelta(days=7),
+    "admin": timedelta(days=30),
 })  # fmt: skip
 
 

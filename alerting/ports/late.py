@@ -26,7 +26,7 @@ class LatePart:
 class Arrival:
     """Arrival record: late rows of one write.
 
-    `written` False: the writer is still writing, or was killed. `seen_at`: when evaluation first saw it in this state.
+    `written` False: the writer is still writing, or was killed.
     `routed_at`: when every affected target got its reprocessing request; `too_late`: number of rows older than the allowed
     lateness of all targets that read them.
     """
@@ -35,7 +35,6 @@ class Arrival:
     arrived_at: datetime
     written: bool
     parts: tuple[LatePart, ...]
-    seen_at: datetime | None = None
     routed_at: datetime | None = None
     too_late: int = 0
 
@@ -82,9 +81,6 @@ class Arrivals(Protocol):
 
     def unfinished(self) -> Unfinished:
         """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
-
-    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        """Record when an arrival that is not written yet was first seen."""
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         """Record that these arrivals are routed, each with its `too_late`; one that its writer finishes later is routed again."""

@@ -30,8 +30,8 @@ class PlatformAlerts(Protocol):
     def open(self) -> list[PlatformAlert]:
         """Return open alerts, oldest first."""
 
-    def of(self, subject: str) -> list[PlatformAlert]:
-        """Return all alerts about a subject, oldest first."""
+    def subjects(self, kind: str) -> set[str]:
+        """Return the subjects of all alerts of a kind, open or resolved."""
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
         """Return alerts that were resolved after this instant, oldest first."""

@@ -76,6 +76,18 @@ class FileMark:
     fault: str | None = None
 
 
+@dataclass(frozen=True)
+class DeadMessage:
+    """A message of a broker that could not be stored, with the reason; its payload as text."""
+
+    id: str
+    source: str
+    topic: str
+    payload: str
+    reason: str
+    at: datetime
+
+
 class Sources(Protocol):
     """Source documents, as people wrote them, their revisions and their progress."""
 
@@ -111,6 +123,15 @@ class Sources(Protocol):
 
     def mark_file(self, mark: FileMark) -> None:
         """Store that a file was read, in place of an earlier mark of the same path, size and content."""
+
+    def add_dead(self, messages: Sequence[DeadMessage]) -> None:
+        """Store messages that could not be stored as rows, each once by its id."""
+
+    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
+        """Return such messages of a source, or of all, oldest first."""
+
+    def remove_dead(self, ids: Sequence[str]) -> None:
+        """Remove messages."""
 
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last day."""

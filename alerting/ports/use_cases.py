@@ -259,7 +259,10 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportPorts(OutcomePorts, MaterialPorts):
-    """Make and announce reports, and measure the quality of alarms. `zone`: time zone of the plant, of its calendar."""
+    """Make and announce reports, and measure the quality of alarms.
+
+    `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are said.
+    """
 
     reports: Reports
     shelves: Shelves
@@ -271,6 +274,7 @@ class ReportPorts(OutcomePorts, MaterialPorts):
     channels: Mapping[str, Channel]
     budget: AlarmBudget = NO_GATE
     zone: tzinfo = UTC
+    language: LanguageCode = "en"
     plant_report: PlantReportSettings = PLANT_REPORT
 
 

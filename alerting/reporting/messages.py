@@ -52,11 +52,11 @@ METRIC_TITLES = {
 }
 
 
-def money(low: float, high: float, currency: str) -> str:
+def money(low: float, high: float, currency: str, language: Language = ENGLISH) -> str:
     """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
     if round(low) == round(high):
         return f"{currency} {number(round(low))}"
-    return f"{currency} {number(round(low))} to {number(round(high))}"
+    return f"{currency} {language.say('{low} to {high}', low=number(round(low)), high=number(round(high)))}"
 
 
 def seconds(value: float | None, language: Language = ENGLISH) -> str:

@@ -43,8 +43,8 @@ def roasting(data: Path, assets: str = "assets.yaml", **learning: Any) -> tuple[
     definition = _definition("roasting/quality-low.yaml", learning)
     files = data / "roasting_production_quality"
     document = yaml.safe_load((EXAMPLES / "roasting" / assets).read_text())["roaster-1"]
-    sensors = _indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
-    samples = _indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
+    sensors = indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
+    samples = indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
     readings = sensors.join(samples, how="outer")
     history = History(Asset(name="roaster-1", **document), readings)
     return definition, build_dataset(definition, 1, [history], datetime(2016, 1, 1, 2, tzinfo=UTC))
@@ -106,7 +106,7 @@ def _machines(files: Path, errors: bool) -> Iterator[History]:
         told = pd.concat(events).sort_values(["start", "type"], ignore_index=True)
         yield History(
             Asset(name=f"machine-{machine.machineID}", attributes={"model": machine.model, "age": float(str(machine.age))}),
-            _indexed(own["telemetry"], "datetime"),
+            indexed(own["telemetry"], "datetime"),
             told,
             tuple(EventType(name=name, duration="instant") for name in sorted(told["type"].unique())),
         )
@@ -117,7 +117,13 @@ def _events(table: pd.DataFrame, column: str, prefix: str) -> pd.DataFrame:
     return pd.DataFrame({"type": (prefix + table[column]).astype(object), "start": start, "end": start})
 
 
-def _indexed(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def hourly_machines(data: Path) -> list[History]:
+    """Return the machines of the Azure subset with their hourly telemetry."""
+    return list(_machines(data / "azure_pdm_subset", errors=False))
+
+
+def indexed(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a table by the instants of one of its columns."""
     instants = pd.DatetimeIndex(pd.to_datetime(table[column], utc=True), name="ts").as_unit("ms")
     return table.drop(columns=column).set_axis(instants).sort_index().astype(np.float64)
 

@@ -33,11 +33,6 @@ class MemoryArrivals:
     def unfinished(self) -> Unfinished:
         return Unfinished([a for a in self._sorted() if a.routed_at is None], bool(self._requests))
 
-    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        stored = self._arrivals[arrival.id]
-        if not stored.written:
-            self._arrivals[arrival.id] = replace(stored, seen_at=stored.seen_at or at)
-
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         for arrival, too_late in routed:
             if self._arrivals[arrival.id].written == arrival.written:

@@ -123,8 +123,8 @@ class MemoryPlatformAlerts:
     def open(self) -> list[PlatformAlert]:
         return sorted((a for a in self._alerts if a.resolved_at is None), key=lambda a: (a.opened_at, a.kind, a.subject))
 
-    def of(self, subject: str) -> list[PlatformAlert]:
-        return sorted((a for a in self._alerts if a.subject == subject), key=lambda a: a.opened_at)
+    def subjects(self, kind: str) -> set[str]:
+        return {alert.subject for alert in self._alerts if alert.kind == kind}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
         resolved = [(a.resolved_at, n) for n, a in enumerate(self._alerts) if a.resolved_at is not None]

@@ -9,7 +9,7 @@ from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
-from alerting.ports.sources import Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
+from alerting.ports.sources import DeadMessage, Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
 
 _RECENT = 20
 
@@ -22,6 +22,7 @@ class MemorySources:
         self._revisions: dict[str, dict[int, SourceRevision]] = {}
         self._progress: dict[str, SourceProgress] = {}
         self._answers: dict[str, Document] = {}
+        self._dead: dict[str, DeadMessage] = {}
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def documents(self) -> list[Document]:
@@ -67,6 +68,18 @@ class MemorySources:
 
     def mark_file(self, mark: FileMark) -> None:
         self._files[mark.source, mark.path, mark.size, mark.sha256] = mark
+
+    def add_dead(self, messages: Sequence[DeadMessage]) -> None:
+        for message in messages:
+            self._dead.setdefault(message.id, message)
+
+    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
+        chosen = [message for message in self._dead.values() if name in (None, message.source)]
+        return sorted(chosen, key=lambda message: (message.at, message.id))[:limit]
+
+    def remove_dead(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            self._dead.pop(id, None)
 
     def answer(self, key: str) -> Document | None:
         return deepcopy(self._answers.get(key))

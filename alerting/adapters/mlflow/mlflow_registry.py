@@ -136,7 +136,7 @@ class MlflowModels:
             if existing:
                 number = int(existing[0].version)
             else:
-                model = log_model(client, definition, run_id, files, inputs or {})
+                model = log_model(client, definition, run_id, files, inputs or {}, tags.get("kind", "model"))
                 made = client.create_model_version(
                     definition,
                     model.artifact_location,

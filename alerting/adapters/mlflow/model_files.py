@@ -21,14 +21,16 @@ MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = MOST_MODEL_BYTES
 
 
-def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str]) -> "LoggedModel":
-    """Log model files as a model of the run, with the description that MLflow's pages need to show it as one."""
+def log_model(
+    client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str], kind: str
+) -> "LoggedModel":
+    """Log model files as a model of the run, with the description that MLflow's pages need to show it as one of its kind."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
     experiment = client.get_run(run_id).info.experiment_id
     name = definition.replace(".", "_")  # a model of a run may not have a dot in its name, a registered one may
-    model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type="classifier")
+    model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
     with write_folder(files) as local:
         _describe(run_id, model.model_id, sorted(files), inputs).save(str(local / MLMODEL_FILE_NAME))
         client.log_model_artifacts(model.model_id, str(local))

@@ -20,6 +20,7 @@ SOURCES = "sources"
 SOURCE_REVISIONS = "source_revisions"
 SOURCE_PROGRESS = "source_progress"
 SOURCE_FILES = "source_files"
+DEAD_MESSAGES = "dead_messages"
 DELIVERY_ANSWERS = "delivery_answers"
 READINGS = "readings"
 EVENTS = "events"
@@ -70,6 +71,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     SOURCES: [_unique("name")],
     SOURCE_REVISIONS: [_unique("name", "number")],
     SOURCE_PROGRESS: [],
+    DEAD_MESSAGES: [IndexModel([("source", ASCENDING), ("at", ASCENDING)])],
     SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],

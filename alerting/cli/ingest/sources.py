@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 source_group = command_group("Sources: connect servers, files and programs that deliver readings and events.")
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
+_MOST_DEAD = 1000
+_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 
 
@@ -59,7 +61,7 @@ def list_sources(as_json: Json = False) -> None:
         return
     show(
         [_row(status) for status in statuses],
-        ["name", "kind", "state", "rows", "refused", "rate", "lag", "last"],
+        ["name", *(["title"] if any(status.title for status in statuses) else []), *_COLUMNS],
         False,
         "no sources",
     )
@@ -125,6 +127,7 @@ def _row(status: "SourceStatus") -> dict[str, Any]:
     lag = "-" if status.lag is None else _duration(status.lag)
     return {
         **{name: getattr(status, name) for name in ("name", "kind", "state", "rows", "refused")},
+        **({"title": status.title} if status.title else {}),
         "rate": f"{status.rate:.1f}/min",
         "lag": lag,
         "last": _last(status.last or {}),
@@ -172,6 +175,30 @@ def _readers() -> "Readers":
     from alerting.wiring import source_readers
 
     return source_readers(read_settings(os.environ))
+
+
+@source_group.command("dead")
+@command
+def list_dead(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a source; all when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List messages of brokers that could not be stored, with the reason."""
+    with platform() as p:
+        letters = p.sources.dead(name, _MOST_DEAD)
+    rows = letters if as_json else [vars(letter) for letter in letters]
+    show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")
+
+
+@source_group.command("retry")
+@writes
+def retry(name: Name, as_json: Json = False) -> None:
+    """Store the dead messages of a source once more, e.g. after its mapping was corrected."""
+    from alerting.usecases.sources.stream import retry_dead
+
+    with platform() as p:
+        found = retry_dead(p, name, p.clock.now())
+    show_result(found, as_json, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay")
 
 
 @source_group.command("test")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, HTTPException, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
-from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served
+from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
 from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
@@ -99,11 +99,21 @@ class Deliveries:
             self._free += 1
 
 
+def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
+    """Return the sender of a request. Raises HTTPException 403 for people who may only read or operate."""
+    if not person.may_send:
+        raise HTTPException(403, f"this needs the role sender or engineer; {person.name} has the role {person.role}")
+    return person
+
+
+Sender = Annotated[Person, Depends(_sender)]
+
+
 @router.post("/readings", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(ReadingBody))
 async def send_readings(
-    request: Request, platform: Served, person: Engineer, source: NameQuery | None = None, idempotency_key: Key = None
+    request: Request, platform: Served, person: Sender, source: NameQuery | None = None, idempotency_key: Key = None
 ) -> DeliveryView:
-    """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them. Role: engineer.
+    """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them. Role: sender, or engineer.
 
     A row that cannot be stored does not stop the others. The answer is sent when the rows are in the journal of the database.
     """
@@ -112,9 +122,9 @@ async def send_readings(
 
 @router.post("/events", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(EventBody))
 async def send_events(
-    request: Request, platform: Served, person: Engineer, source: NameQuery | None = None, idempotency_key: Key = None
+    request: Request, platform: Served, person: Sender, source: NameQuery | None = None, idempotency_key: Key = None
 ) -> DeliveryView:
-    """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes. Role: engineer.
+    """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes. Role: sender, or engineer.
 
     With `source`, as its document maps them. The same event sent again, e.g. with its end, is merged.
     """

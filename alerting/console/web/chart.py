@@ -1,13 +1,14 @@
 """Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are stretched."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.readings.history import to_millis
-from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, lines, value_range
+from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Level, Panel, describe, lines, value_range
 from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
@@ -58,12 +59,21 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
         parts.append(f"M{xs[0]:g} {ys[0]:g}{steps}")
     points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
     return {
+        "fan": None if panel.fan is None else _fan(panel.fan, chart, y),
         "heading": language.translate(panel.name) if panel.share else panel.heading,
         "path": "".join(parts),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
         "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],
         "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v, language)) for v in panel.levels if low <= v.value <= high],
     }
+
+
+def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
+    """Return the 90 % interval as an area, the median as a line, and where it leaves its limit, as a percentage of the width."""
+    xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
+    low, middle, high = ([f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)] for side in (fan.low, fan.middle, fan.high))
+    crossing = None if fan.crossing is None else round(_x(chart, fan.crossing), 2)
+    return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}", "crossing": crossing}
 
 
 def _value(panel: Panel, value: float, language: Language) -> str:

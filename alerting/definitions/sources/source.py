@@ -100,9 +100,27 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Source = HttpSource | FilesSource | SqlSource
+class MqttSource(SourceFields):
+    """Messages of an MQTT broker, which the stream service stores: `alerting stream`."""
+
+    kind: Literal["mqtt"]
+    url: Secret = Field(description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883.")
+    topic: Text = Field(
+        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} for levels that name these: "
+        "line-3/{asset}/{variable}."
+    )
+    payload: Literal["json", "value"] = Field(
+        "json", description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}."
+    )
+    stamp: Literal["message", "receipt"] = Field(
+        "message",
+        description="Where a row has its time: in the message, or when it is received; a payload of one value has none.",
+    )
+
+
+Source = HttpSource | FilesSource | SqlSource | MqttSource
 PolledSource = FilesSource | SqlSource
-KINDS: Mapping[str, type[SourceFields]] = {"http": HttpSource, "files": FilesSource, "sql": SqlSource}
+KINDS: Mapping[str, type[SourceFields]] = {"http": HttpSource, "files": FilesSource, "sql": SqlSource, "mqtt": MqttSource}
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
 
 
@@ -164,8 +182,27 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
             path = getattr(source, field)
             if path is not None and (not path.startswith("/") or "/../" in f"{path}/"):
                 yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
-    if isinstance(source, SqlSource):
-        if (source.table is None) == (source.query is None):
-            yield Fault("table", "give either a table or a query", "table: quality.results")
-        if sum(way is not None for way in (source.url.env, source.url.file, source.url.airflow_connection)) != 1:
-            yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
+    if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
+        yield Fault("table", "give either a table or a query", "table: quality.results")
+    if isinstance(source, MqttSource):
+        yield from _topic_faults(source)
+    if isinstance(source, SqlSource | MqttSource) and len(source.url.model_dump(exclude_none=True)) != 1:
+        yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
+
+
+def _topic_faults(source: MqttSource) -> Iterator[Fault]:
+    levels = source.topic.split("/")
+    if "#" in source.topic and (levels[-1] != "#" or source.topic.count("#") > 1):
+        yield Fault("topic", "# stands for all levels below, so it is the last level alone", "line-3/#")
+    for level in levels:
+        if ("+" in level and level != "+") or ("{" in level and level not in ("{asset}", "{variable}")):
+            yield Fault("topic", f"{shown(level)} is not a level", "write a name, +, {asset} or {variable} between two /")
+    if source.payload == "value":
+        if "{variable}" not in levels:
+            yield Fault("topic", "names no {variable}, of which a payload is the value", "line-3/{asset}/{variable}")
+        if source.stamp == "message":
+            yield Fault("stamp", "a payload of one value has no time", "stamp: receipt")
+        if source.delivers == "events":
+            yield Fault("payload", "a value is no event", "payload: json")
+    if source.url.airflow_connection is not None:
+        yield Fault("url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}")

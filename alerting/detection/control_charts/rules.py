@@ -35,15 +35,20 @@ MOST_POINTS = 15  # that a rule looks at
 class Rule:
     """A rule: the most points that it looks at, its sentence, and the test on the last of them.
 
-    `has_limit`: it depends on the width of the zones; the others signal at their own rate, whatever the limits. `least`: points
-    that it needs, where these are fewer than it looks at.
+    `run_length`: of a rule that does not depend on the width of the zones: points between two false alarms on average, whatever
+    the limits, at most (simulated, rounded up). `least`: points that it needs, where these are fewer than it looks at.
     """
 
     points: int
     message: str
     signals: Callable[[Sequence[float], float], bool]
-    has_limit: bool = True
+    run_length: float | None = None
     least: int | None = None
+
+    @property
+    def has_limit(self) -> bool:
+        """Return whether it depends on the width of the zones."""
+        return self.run_length is None
 
 
 def _beyond(least: int, zone: float) -> Callable[[Sequence[float], float], bool]:
@@ -88,14 +93,14 @@ RULES: dict[RuleName, Rule] = {
     "western_electric_1": _LIMIT,
     "western_electric_2": _TWO_OF_THREE,
     "western_electric_3": _FOUR_OF_FIVE,
-    "western_electric_4": Rule(8, template("8 points in a row lie on one side of the centre line"), _one_side, has_limit=False),
+    "western_electric_4": Rule(8, template("8 points in a row lie on one side of the centre line"), _one_side, run_length=256),
     "nelson_1": _LIMIT,
-    "nelson_2": Rule(9, template("9 points in a row lie on one side of the centre line"), _one_side, has_limit=False),
-    "nelson_3": Rule(6, template("6 points in a row rise, or fall, steadily"), _trend, has_limit=False),
-    "nelson_4": Rule(14, template("14 points in a row go up and down in turn"), _alternating, has_limit=False),
+    "nelson_2": Rule(9, template("9 points in a row lie on one side of the centre line"), _one_side, run_length=520),
+    "nelson_3": Rule(6, template("6 points in a row rise, or fall, steadily"), _trend, run_length=430),
+    "nelson_4": Rule(14, template("14 points in a row go up and down in turn"), _alternating, run_length=615),
     "nelson_5": _TWO_OF_THREE,
     "nelson_6": _FOUR_OF_FIVE,
-    "nelson_7": Rule(15, template("15 points in a row lie within one standard deviation"), _near_centre, has_limit=False),
+    "nelson_7": Rule(15, template("15 points in a row lie within one standard deviation"), _near_centre, run_length=980),
     "nelson_8": Rule(8, template("8 points in a row lie outside of zone C, on either side"), _away_from_centre),
 }
 

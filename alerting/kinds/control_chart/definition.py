@@ -15,6 +15,7 @@ from alerting.definitions.model import Definition, ModelDefinition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
 
 USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
+LEAST_RUN_LENGTH = 370.0  # where the definition states none
 _DAY = timedelta(days=1)
 
 
@@ -130,6 +131,15 @@ class ControlChartDefinition(ModelDefinition):
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset({self.variable})
 
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        """Return the same, and those of the suppression, whose times are not charted."""
+        when = self.suppression.when if self.suppression else ()
+        return super().variables_read(asset) | {one.variable for one in when if one.variable in asset.variables}
+
+    def events_read(self) -> tuple[str, ...]:
+        when = self.suppression.when if self.suppression else ()
+        return (*super().events_read(), *(one.event for one in when if one.event is not None))
+
     def delay(self, asset: Asset) -> timedelta:
         variable = asset.variables.get(self.variable)
         return variable.delay if variable else timedelta(0)
@@ -142,7 +152,18 @@ class ControlChartDefinition(ModelDefinition):
             yield Fault("rules", "names a rule twice")
         if not any(RULES[name].has_limit for name in self.rule_names) and self.chart == "shewhart":
             yield Fault("rules", "no rule has a limit that could be set", "add nelson_1: a point beyond the control limit")
+        yield from self._run_length_faults()
         yield from self._time_faults()
+
+    def _run_length_faults(self) -> Iterable[Fault]:
+        """Yield rules that alone signal more often than the run length allows. A training finds that of several together."""
+        charts = 1 if self.subgroup is None else 2
+        wanted = self.average_run_length or LEAST_RUN_LENGTH
+        for name in self.rule_names:
+            own = RULES[name].run_length
+            if own is not None and own / charts < wanted:
+                message = f"{name} signals after at most {own / charts:.0f} points on average by itself"
+                yield Fault("rules", message, f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less")
 
     def _time_faults(self) -> Iterable[Fault]:
         if isinstance(self.normal, Dates):

@@ -15,6 +15,7 @@ from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.messages import bad_quality_message, stale_message, waiting_message
+from alerting.detection.suppression import is_covered
 from alerting.episodes.lifecycle import advance
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
@@ -66,10 +67,15 @@ def evaluate_part(
     if model is None or fitted is None or part.model_version is None:
         none = f"no limits for {sources.asset.name}: it had too few readings in phase I; train again" if model else NO_MODEL
         return _without_model(before, part, none)
-    history = sources.platform.readings.load(sources.asset, part.start, part.end, [definition.variable])
+    samples = _samples_between(definition, sources, part.start, part.end)
+    earlier, carried = list[Sample](), before.state.carried
+    if not _is_of(carried, definition, part.model_version):
+        earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
     try:
-        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), before.state.carried)
-        intervals = run.intervals(samples_of(definition, history), to_millis(part.start) + 1, to_millis(part.end) + 1)
+        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), carried)
+        if earlier:
+            run.warm_up(earlier)
+        intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
     except Exception as fault:  # of one target, which is then unknown; the round continues
         why = f"{definition.variable} cannot be charted: {first_line(fault)}"
         return replace(before, unknown=why, unreadable=why)
@@ -90,6 +96,13 @@ def evaluate_part(
         scores=[*before.scores, _scored(run.points, fitted.chart, model, part.model_version)],
         unknown=run.reason if intervals[-1].status == "unknown" else None,
     )
+
+
+def _samples_between(definition: ControlChartDefinition, sources: Sources, start: datetime, end: datetime) -> list[Sample]:
+    """Return the readings in (start, end], without those of suppressed times, which are not learned from either."""
+    samples = samples_of(definition, sources.platform.readings.load(sources.asset, start, end, [definition.variable]))
+    covered = is_covered(sources.suppressed(definition, start, end), np.array([sample.at for sample in samples], np.int64))
+    return [sample for sample, is_left_out in zip(samples, covered, strict=True) if not is_left_out]
 
 
 def _without_model(before: TargetEvaluation, part: VersionInterval, reason: str) -> TargetEvaluation:
@@ -125,6 +138,11 @@ def _scored(points: Sequence[Point], chart: Chart, model: ControlChartModel, ver
     return ScoredRows(at, values, nothing, unknown, cast("TrainedModel", model), version, chart.limits.upper, facts)
 
 
+def _is_of(carried: Carried | None, definition: ControlChartDefinition, version: int) -> bool:
+    """Return whether a carried state is that of this version's chart."""
+    return carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),)
+
+
 class _ChartRun:
     """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why it is unknown at the end."""
 
@@ -138,12 +156,18 @@ class _ChartRun:
         self.reason = waiting_message(definition.variable)
         self._at: int | None = None
         self._value: float | None = None
-        if carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),):
+        if carried is not None and _is_of(carried, definition, version):
             self._at, self._value = to_millis(carried.at), cast("float | None", carried.value)
             self._status = int(carried.memory[1])
             self._state = ChartState.from_numbers(carried.memory[2:])
             if self._status == _UNKNOWN:
                 self.reason = bad_quality_message(definition.variable) if carried.bad else _WARMING_UP
+
+    def warm_up(self, samples: Sequence[Sample]) -> None:
+        """Take in readings that are not evaluated: of before the part, so that a new version does not forget them."""
+        for sample in samples:
+            self._take(sample)
+        self.points, self._status, self.reason = [], _UNKNOWN, _WARMING_UP
 
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
         """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds until the next, or is stale."""
@@ -151,6 +175,7 @@ class _ChartRun:
         since = begin
         for sample in samples:
             if sample.at <= self._cutoff:
+                self.warm_up([sample])
                 self.reason = f"the limits were estimated from times up to {from_millis(self._cutoff).isoformat()}"
                 continue
             found += self._in_force(since, sample.at)

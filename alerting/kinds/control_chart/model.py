@@ -16,6 +16,7 @@ from alerting.readings.history import from_millis
 FILE = "control_chart.json"
 _MOST_LEFT_OUT = 20
 _SHOWN = 5
+_WARM_UP = 100  # points
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class FittedChart:
     def clear_for(self) -> timedelta:
         """Return the off-delay by default: ten usual intervals of points."""
         return timedelta(milliseconds=10 * self.interval_ms * self.chart.subgroup)
+
+    @property
+    def warm_up(self) -> timedelta:
+        """Return the time before its first reading that a chart begins with: a hundred points."""
+        return timedelta(milliseconds=_WARM_UP * self.interval_ms * self.chart.subgroup)
 
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on phase I and on the limits."""

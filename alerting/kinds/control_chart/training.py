@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from alerting.detection.control_charts.run_length import (
     spread_limits,
 )
 from alerting.detection.suppression import is_covered
-from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
 from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.selection.promotion import PromotionDecision
@@ -31,7 +32,6 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
-_LEAST_RUN_LENGTH = 370.0
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -102,9 +102,13 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
+        moved = {} if champion is None else dict(_moved(challenger, champion))
+        some_moved = champion is not None and 0 < len(moved) < len(challenger.charts)
+        if champion is not None and some_moved:  # those keep their limits; the others need not wait for a person
+            kept = {name: champion.charts[name] for name in moved}
+            challenger = replace(challenger, charts={**challenger.charts, **kept})
         new = _count_signals(definition, challenger, data)
         old = None if champion is None else _count_signals(definition, champion, data)
-        moved = [] if champion is None else [*_moved(challenger, champion)]
         evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
         found = (
@@ -114,15 +118,18 @@ class ControlChartTraining:
         )
         if champion is not None and champion.hash == challenger.hash:
             decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
-        elif moved:
-            reason = f"{'; '.join(moved)}. The newly estimated limits go into service only if a person approves. {found}"
+        elif moved and not some_moved:
+            reason = f"{'; '.join(moved.values())}. The newly estimated limits go into service only if a person approves. {found}"
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         elif new.is_too_many:
             reason = f"{found} These are too many, so it goes into service only if a person approves."
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         else:
-            decision = PromotionDecision("promote" if new.points else "provisional", True, not new.points, found, evidence)
-        return Comparison(family, decision, decision.promote and (bool(moved) or new.is_too_many), metrics)
+            stays = (f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values())
+            reason = "".join([*stays, found])
+            decision = PromotionDecision("promote" if new.points else "provisional", True, not new.points, reason, evidence)
+        by_person = decision.promote and (new.is_too_many or (bool(moved) and not some_moved))
+        return Comparison(family, decision, by_person, metrics, challenger if some_moved else None)
 
     save = staticmethod(to_files)
 
@@ -157,7 +164,7 @@ def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | No
     size = definition.subgroup or 1
     wanted = definition.average_run_length
     if wanted is None:
-        wanted = max(duration_millis(_WEEK) / (interval * size), _LEAST_RUN_LENGTH)
+        wanted = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
     chart = Chart(
         definition.chart,
         found.centre,
@@ -252,7 +259,8 @@ def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Se
             yield point
 
 
-def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[str]:
+def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[tuple[str, str]]:
+    """Yield the assets whose level has moved, each with a sentence."""
     for name, new in sorted(challenger.charts.items()):
         old = champion.charts.get(name)
         if old is None:
@@ -260,8 +268,9 @@ def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterat
         by = (new.chart.centre - old.chart.centre) / old.deviation
         if math.fabs(by) > _MOVED:
             yield (
+                name,
                 f"On {name} the level has moved from {old.chart.centre:.6g} to {new.chart.centre:.6g}, by {by:+.2g} standard "
-                "deviations of a reading"
+                "deviations of a reading",
             )
 
 

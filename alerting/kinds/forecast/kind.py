@@ -1,7 +1,11 @@
 """Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what is predicted is the value."""
 
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import TrainedDefinition
+from alerting.episodes.episode import Episode
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.kind import TrainedKind
+from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of
+from alerting.kinds.kind import Charted, TrainedKind, Why, WhyQuestion
 from alerting.kinds.prediction_kind import PredictionKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
@@ -9,6 +13,16 @@ from alerting.ports import Files
 
 class ForecastKind(PredictionKind):
     """A value will leave its limits."""
+
+    explain = staticmethod(explain_forecast)
+
+    def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
+        return explain_at(definition, question)
+
+    def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
+        """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""
+        drawn = super().chart(definition, asset, episode)
+        return drawn._replace(fan=fan_of(definition, episode)) if drawn.variable == definition.problem.variable else drawn
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds

@@ -84,7 +84,7 @@ class ForecastTraining:
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
     ) -> tuple[ChanceTest, Challenger | None]:
         """Choose by CRPS, among those that are not worse beyond chance by warnings, and calibrate on the validation period."""
-        best = _choose(dataset, candidates)
+        best = choose_candidate(dataset, candidates)
         folds, _ = usable_folds(dataset, definition.learning.folds)
         chance = ChanceTest(
             ap=best.ap,
@@ -96,7 +96,7 @@ class ForecastTraining:
             return chance, None
         matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
         estimator = fit_rows(dataset, best, definition, matrix, dataset.part == "train")
-        estimator = _calibrated(estimator, matrix, dataset)
+        estimator = calibrated(estimator, matrix, dataset)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
@@ -147,15 +147,21 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def _calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
+def forecast_in(estimator: Estimator) -> Forecast:
+    """Return the forecaster of an estimator."""
+    return cast(Forecast, estimator.model)
+
+
+def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
+    """Return a forecaster with its quantiles calibrated on the validation period."""
     rows = dataset.measured_in("validation")
-    model = cast(Forecast, estimator.model)
+    model = forecast_in(estimator)
     shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.ahead[rows])
     return replace(estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts)))
 
 
 def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
-    return replace(estimator, model=replace(cast(Forecast, estimator.model), shifts=forecast_of(twin).shifts))
+    return replace(estimator, model=replace(forecast_in(estimator), shifts=forecast_of(twin).shifts))
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,7 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def _choose(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
+def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
     """Return the candidate with the least CRPS; of those that are not worse beyond chance, the best by warnings.
 
     A baseline is chosen where no other candidate is better than it beyond chance.
@@ -268,7 +274,7 @@ def _describe_test(estimator: Estimator, matrix: Floats, dataset: Dataset, defin
     rows &= ~np.isnan(dataset.ahead).all(axis=1)
     if not rows.any():
         return []
-    model, ahead = cast(Forecast, estimator.model), dataset.ahead[rows]
+    model, ahead = forecast_in(estimator), dataset.ahead[rows]
     quantiles = model.quantiles(matrix[rows])
     last = matrix[rows][:, [task_of(definition, dataset.plan).last]]
     inside = _mean(covered(quantiles, ahead))

@@ -101,9 +101,9 @@ def _cost_of_problems(costs: Costs, problems: Sequence[tuple[datetime, datetime 
 
 
 def _usual_minutes(counted: CountedCosts) -> float | None:
-    """Return the median minutes of the problems that are over, of this period and the one before; None without any."""
+    """Return the median minutes of the problems with a known duration, of this period and the one before; None without any."""
     own = [(end - start).total_seconds() / 60 for start, end in (*counted.missed, *counted.announced) if end is not None]
-    known = [*own, *counted.earlier_minutes]
+    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
     return float(median(known)) if known else None
 
 
@@ -129,6 +129,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
             f"Alerts without an outcome yet: {counted.undetermined}. The lower bound of false alarms counts none of them, "
             "the upper bound all."
         )
+    if costs.miss_per_minute and any(end == start for start, end in (*counted.missed, *counted.announced)):
+        lines.append("A problem without a duration, as one that only an operator reported, counts without minutes.")
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
         lines.append("A problem that is not over counts until the end of the period.")
     if counted.announced:

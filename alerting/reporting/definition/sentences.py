@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from math import ceil
 
+from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.messages import seconds
@@ -14,92 +15,124 @@ from alerting.reporting.sentences import sentence
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
 _LEAST_TOGETHER = 3
 _BLOCK_HOURS = 4
-_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+_DAYS = (
+    template("Mondays"),
+    template("Tuesdays"),
+    template("Wednesdays"),
+    template("Thursdays"),
+    template("Fridays"),
+    template("Saturdays"),
+    template("Sundays"),
+)
 _MOST_CASES = 10_000
 _WEEK_S = 7 * 86_400
 
 
-def head_sentences(metrics: ReportMetrics, zone: tzinfo = UTC) -> tuple[str, ...]:
+def head_sentences(metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH) -> tuple[str, ...]:
     """Return the sentences that matter first. `zone`: of the times of day in which false alarms come together."""
-    return tuple(_sentences(metrics, zone))
+    return tuple(_sentences(metrics, zone, language))
 
 
-def _sentences(m: ReportMetrics, zone: tzinfo) -> Iterator[str]:
+def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
     if not m.evaluated:
-        yield "The alert was not evaluated in this period."
+        yield language.say("The alert was not evaluated in this period.")
         return
     if m.horizon_s is not None:
-        yield _problems(m)
-    yield _false_alarms(m, zone)
+        yield _problems(m, language)
+    yield _false_alarms(m, zone, language)
     decision = m.model.decisions[-1] if m.model and m.model.decisions else None
     if decision is not None:
-        yield _decision(decision)
+        yield _decision(decision, language)
     if m.model and m.model.drifted:
         named = ", ".join(v.replace("_", " ") for v in m.model.drifted[:3])
-        yield f"Inputs are clearly not those of the training: {named}."
-    known = how_much_is_known(m)
+        yield language.say("Inputs are clearly not those of the training: {names}.", names=named)
+    known = how_much_is_known(m, language)
     if known:
         yield known
 
 
-def _problems(m: ReportMetrics) -> str:
+def _problems(m: ReportMetrics, language: Language) -> str:
     total, found = len(m.problems), len(m.problems) - len(m.missed)
     if not total:
-        return "No problem occurred while the alert was evaluated."
+        return language.say("No problem occurred while the alert was evaluated.")
     if m.horizon_s == 0:
-        return f"{found} of {total} bad {'unit was' if total == 1 else 'units were'} found."
-    announced = f"{found} of {total} {'problem was' if total == 1 else 'problems were'} announced"
+        return language.say_count(
+            "{found} of {number} bad unit was found.", "{found} of {number} bad units were found.", total, found=found
+        )
     lead = m.lead_time.value
-    return f"{announced}." if lead is None else f"{announced}, {seconds(lead)} before on median."
+    if lead is None:
+        return language.say_count(
+            "{found} of {number} problem was announced.", "{found} of {number} problems were announced.", total, found=found
+        )
+    return language.say_count(
+        "{found} of {number} problem was announced, {lead} before on median.",
+        "{found} of {number} problems were announced, {lead} before on median.",
+        total,
+        found=found,
+        lead=seconds(lead, language),
+    )
 
 
-def _false_alarms(m: ReportMetrics, zone: tzinfo) -> str:
+def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
-        return "No alert was raised."
+        return language.say("No alert was raised.")
     if undetermined == total:
-        return (
-            "1 alert was raised; it has no outcome yet."
-            if total == 1
-            else f"{total} alerts were raised; none has an outcome yet."
+        return language.say_count(
+            "{number} alert was raised; it has no outcome yet.", "{number} alerts were raised; none has an outcome yet.", total
         )
-    have = "has" if undetermined == 1 else "have"
-    waiting = f" {undetermined} of {total} alerts {have} no outcome yet." if undetermined else ""
+    waiting = language.say_count(
+        "{number} of {total} alerts has no outcome yet.",
+        "{number} of {total} alerts have no outcome yet.",
+        undetermined,
+        total=total,
+    )
     if not wrong:
-        known = total - undetermined
-        return f"No false alarm was found among {known} {'alert' if known == 1 else 'alerts'} with an outcome.{waiting}"
-    noun = "false alarm" if wrong == 1 else "false alarms"
-    together = _come_together(m, zone)
-    return f"{wrong} {noun}{f', {together}' if together else ''}.{waiting}"
+        first = language.say_count(
+            "No false alarm was found among {number} alert with an outcome.",
+            "No false alarm was found among {number} alerts with an outcome.",
+            total - undetermined,
+        )
+    else:
+        alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
+        first = ", ".join([alarms, *_come_together(m, zone, language)]) + "."
+    return f"{first} {waiting}" if undetermined else first
 
 
-def _come_together(m: ReportMetrics, zone: tzinfo) -> str:
-    """Return when or where most false alarms come, if at least three and half of them do so; else an empty text."""
+def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
+    """Yield when or where most false alarms come, if at least three and half of them do so."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
     (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(1)[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
         begin = block * _BLOCK_HOURS
-        some = "all" if times == len(wrong) else str(times)
-        return f"{some} of them on {_DAYS[day]} between {begin:02}:00 and {begin + _BLOCK_HOURS:02}:00"
+        times_of_day = {"start": f"{begin:02}:00", "end": f"{begin + _BLOCK_HOURS:02}:00", "day": language.translate(_DAYS[day])}
+        if times == len(wrong):
+            yield language.say("all of them on {day} between {start} and {end}", **times_of_day)
+        else:
+            yield language.say("{times} of them on {day} between {start} and {end}", times=times, **times_of_day)
+        return
     asset, times = Counter(e.asset for e in wrong).most_common(1)[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
-        return f"all of them on {asset}" if times == len(wrong) else f"{times} of them on {asset}"
-    return ""
+        if times == len(wrong):
+            yield language.say("all of them on {asset}", asset=asset)
+        else:
+            yield language.say("{times} of them on {asset}", times=times, asset=asset)
 
 
-def _decision(decision: DecisionMade) -> str:
+def _decision(decision: DecisionMade, language: Language) -> str:
     reason = sentence(decision.reason)
     if decision.verdict == "rollback":
-        return f"The model was rolled back: {reason}"
+        return language.say("The model was rolled back: {reason}", reason=reason)
     if decision.verdict == "refreshed":
-        return f"The model was fitted again on the newest data: {reason}"
+        return language.say("The model was fitted again on the newest data: {reason}", reason=reason)
     if decision.promoted:
-        return f"A new model, version {decision.version}, went into service: {reason}"
-    return f"The new model was refused: {reason}"
+        number = decision.version or 0
+        return language.say("A new model, version {version}, went into service: {reason}", version=number, reason=reason)
+    return language.say("The new model was refused: {reason}", reason=reason)
 
 
-def how_much_is_known(m: ReportMetrics) -> str:
+def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     """Return how many cases there are, and in about how many weeks the share is known within ten points.
 
     Empty where it is known already, or where there is no case from which a rate follows.
@@ -107,16 +140,22 @@ def how_much_is_known(m: ReportMetrics) -> str:
     found, problems = len(m.problems) - len(m.missed), len(m.problems)
     right, known = m.outcomes["hit"] + m.outcomes["avoided"], len(m.episodes) - m.outcomes["undetermined"]
     shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
-    cases = [f"{found} of {problems} announced"] if m.horizon_s is not None and problems else []
-    cases += [f"{right} of {known} right"] if known else []
+    cases = []
+    if m.horizon_s is not None and problems:
+        cases.append(language.say("{count} of {total} announced", count=found, total=problems))
+    if known:
+        cases.append(language.say("{count} of {total} right", count=right, total=known))
     calendar = (m.end - m.start).total_seconds() / _WEEK_S
     weeks = [w for count, total in shares if total and (w := weeks_until_known(count, total, calendar)) is not None]
     if not weeks or max(weeks) == 0:
         return ""
-    longest = max(weeks)
-    more = "about one more week" if longest == 1 else f"about {longest} more weeks"
-    points = round(100 * KNOWN_WITHIN)
-    return f"{', '.join(cases)}; {more} at this rate until each share is known within {points} points."
+    return language.say_count(
+        "{cases}; about {number} more week at this rate until each share is known within {points} points.",
+        "{cases}; about {number} more weeks at this rate until each share is known within {points} points.",
+        max(weeks),
+        cases=", ".join(cases),
+        points=round(100 * KNOWN_WITHIN),
+    )
 
 
 def weeks_until_known(count: int, total: int, weeks: float) -> int | None:

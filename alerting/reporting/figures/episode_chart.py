@@ -31,8 +31,22 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Fan:
+    """A forecast as it was at a raise: instants ahead (ms, increasing), the median and the limits of the 90 % interval.
+
+    It begins with the last known value. `crossing`: the instant at which the median leaves its limit, if it does.
+    """
+
+    at: tuple[int, ...]
+    low: tuple[float, ...]
+    middle: tuple[float, ...]
+    high: tuple[float, ...]
+    crossing: int | None = None
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One variable, or the risk, over time. `share`: the values are shares from 0 to 1.
+    """One variable, or the risk, over time. `share`: the values are shares from 0 to 1. `fan`: the forecast of the variable.
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line breaks.
     """
@@ -44,6 +58,7 @@ class Panel:
     levels: tuple[Level, ...] = ()
     share: bool = False
     hold: timedelta = timedelta(days=1)
+    fan: Fan | None = None
 
     @property
     def heading(self) -> str:
@@ -187,7 +202,8 @@ def value_range(panel: Panel) -> tuple[float, float]:
     """Return the lowest and highest value that a chart shows: all values, and the limits that lie near them."""
     if panel.share:
         return 0.0, 1.0
-    low, high = float(panel.values.min()), float(panel.values.max())
+    fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
+    low, high = min([float(panel.values.min()), *fan]), max([float(panel.values.max()), *fan])
     nearest = min((level.value for level in panel.levels), key=lambda v: max(low - v, v - high), default=low)
     low, high = min(low, nearest), max(high, nearest)
     evaluated_until = high - low or abs(high) or 1.0

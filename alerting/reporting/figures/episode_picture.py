@@ -54,6 +54,10 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> 
     for at, values in lines(panel):
         days = _days([from_millis(t) for t in at.tolist()])
         axis.plot(days, values * scale, color=MAIN, linewidth=1.1, drawstyle="steps-post", marker=marker, markersize=3)
+    if panel.fan is not None:
+        ahead = _days([from_millis(t) for t in panel.fan.at])
+        axis.fill_between(ahead, panel.fan.low, panel.fan.high, color=MAIN, alpha=0.15, linewidth=0)
+        axis.plot(ahead, panel.fan.middle, color=MAIN, linewidth=1, linestyle="--")
     low, high = value_range(panel)
     for level in panel.levels:
         if low <= level.value <= high:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alerting.definitions.wording.language import Language
+
 _VOLATILE = frozenset({"as_of"})
 _LISTED = 50
 
@@ -21,6 +23,18 @@ class Difference:
     def message(self) -> str:
         """Return the difference as a sentence."""
         return f"{self.metric}: {self.before or 'none'} → {self.after or 'none'}" + (f" ({self.why})" if self.why else "")
+
+
+def said(difference: Difference, language: Language) -> str:
+    """Return a difference as a sentence in a language: names of figures and reasons are translated, values are as they are."""
+    none = language.say("none")
+    change = language.say(
+        "{metric}: {before} → {after}",
+        metric=language.translate(difference.metric),
+        before=difference.before or none,
+        after=difference.after or none,
+    )
+    return f"{change} ({difference.why})" if difference.why else change
 
 
 def without_view(metrics: Any) -> Any:

@@ -1,5 +1,6 @@
 """Key figures of a definition's report as text: compared between revisions, and shown side by side over periods."""
 
+from alerting.definitions.wording.language import template
 from alerting.reporting.estimates import Estimate
 from alerting.reporting.messages import amount, interval
 from alerting.reporting.metrics import ReportMetrics
@@ -10,18 +11,18 @@ def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
     """Return the key figures by their name, in the order of their importance. Every one is present in each report."""
     m = metrics
     return {
-        "problems": str(len(m.problems)),
-        "announced in time": str(len(m.problems) - len(m.missed)),
-        "lead time, median": _shown(m.lead_time),
-        "episodes": str(len(m.episodes)),
-        "right": str(m.outcomes["hit"]),
-        "avoided": str(m.outcomes["avoided"]),
-        "false alarms": str(m.outcomes["false_alarm"]),
-        "undetermined": str(m.outcomes["undetermined"]),
-        "share right": _shown(m.precision.with_avoided),
-        "false alarms a week and asset": _shown(m.false_alarms),
-        "answered": m.verdicts.response.basis,
-        "models in service": ", ".join(str(model.version) for model in m.models) or "none",
+        template("problems"): str(len(m.problems)),
+        template("announced in time"): str(len(m.problems) - len(m.missed)),
+        template("lead time, median"): _shown(m.lead_time),
+        template("episodes"): str(len(m.episodes)),
+        template("right"): str(m.outcomes["hit"]),
+        template("avoided"): str(m.outcomes["avoided"]),
+        template("false alarms"): str(m.outcomes["false_alarm"]),
+        template("undetermined"): str(m.outcomes["undetermined"]),
+        template("share right"): _shown(m.precision.with_avoided),
+        template("false alarms a week and asset"): _shown(m.false_alarms),
+        template("answered"): m.verdicts.response.basis,
+        template("models in service"): ", ".join(str(model.version) for model in m.models) or "none",
     }
 
 
@@ -34,12 +35,12 @@ def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:
     """Return the key metrics of the plant's report by their name."""
     totals = metrics.totals
     return {
-        "definitions with a report": str(totals.definitions),
-        "problems": str(totals.problems),
-        "announced in time": str(totals.announced),
-        "episodes": str(totals.episodes),
-        "right": str(totals.right),
-        "false alarms": str(totals.false_alarms),
-        "undetermined": str(totals.undetermined),
-        "answered": f"{totals.answered} of {totals.notified} episodes with a notification",
+        template("definitions with a report"): str(totals.definitions),
+        template("problems"): str(totals.problems),
+        template("announced in time"): str(totals.announced),
+        template("episodes"): str(totals.episodes),
+        template("right"): str(totals.right),
+        template("false alarms"): str(totals.false_alarms),
+        template("undetermined"): str(totals.undetermined),
+        template("answered"): f"{totals.answered} of {totals.notified} episodes with a notification",
     }

@@ -2,47 +2,70 @@
 
 from collections.abc import Iterator
 
+from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.reporting.messages import money as spoken
 from alerting.reporting.plant.metrics import PlantMetrics, Totals
 
+_PROPOSALS = {"retire": template("retire {title}"), "retune": template("retune {title}"), "retrain": template("retrain {title}")}
+_NAMED = 3
 
-def plant_sentences(metrics: PlantMetrics) -> tuple[str, ...]:
+
+def plant_sentences(metrics: PlantMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
     """Return the sentences that matter first: problems and false alarms, the proposals, money, the worst nuisance."""
-    return tuple(_sentences(metrics))
+    return tuple(_sentences(metrics, language))
 
 
-def _sentences(m: PlantMetrics) -> Iterator[str]:
+def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
     t = m.totals
     if not t.definitions:
-        yield "No alert had anything to report in this period."
+        yield language.say("No alert had anything to report in this period.")
         return
-    announced = (
-        "No problem occurred"
-        if not t.problems
-        else f"{t.announced} of {t.problems} {'problem was' if t.problems == 1 else 'problems were'} announced"
-    )
-    alerts = "1 alert" if t.definitions == 1 else f"{t.definitions} alerts"
-    episodes = "1 episode" if t.episodes == 1 else f"{t.episodes} episodes"
-    yield f"{announced}; {alerts} raised {episodes}{_outcomes(t)}."
+    raised = _outcomes(t, _raised(t, language), language)
+    yield language.say("{problems}; {alerts}.", problems=_problems(t, language), alerts=raised)
     wanted = m.proposed
     if wanted:
-        named = "; ".join(f"{r.proposal.kind} {r.summary.title}" for r in wanted[:3])
-        yield f"Proposed: {named}." if len(wanted) <= 3 else f"Proposed: {named}; and {len(wanted) - 3} more in the report."
+        named = "; ".join(language.say(_PROPOSALS[r.proposal.kind], title=r.summary.title) for r in wanted[:_NAMED])
+        more = len(wanted) - _NAMED
+        if more <= 0:
+            yield language.say("Proposed: {names}.", names=named)
+        else:
+            yield language.say("Proposed: {names}; and {number} more in the report.", names=named, number=more)
     for money in m.money:
-        yield (
-            f"The alerts that state their costs were worth {spoken(money.net.low, money.net.high, money.currency)}; problems "
-            f"that came cost {spoken(money.lost.low, money.lost.high, money.currency)}."
+        yield language.say(
+            "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
+            worth=spoken(money.net.low, money.net.high, money.currency, language),
+            lost=spoken(money.lost.low, money.lost.high, money.currency, language),
         )
     worst = m.nuisances[0].summary if m.nuisances else None
     if worst is not None:
-        yield f"{worst.title} raised the most false alarms: {worst.false_alarms} of {t.false_alarms}."
+        yield language.say(
+            "{title} raised the most false alarms: {number} of {total}.",
+            title=worst.title,
+            number=worst.false_alarms,
+            total=t.false_alarms,
+        )
 
 
-def _outcomes(t: Totals) -> str:
-    """Return how the episodes turned out; only what is known of them, and how many have no outcome yet."""
+def _problems(t: Totals, language: Language) -> str:
+    if not t.problems:
+        return language.say("No problem occurred")
+    return language.say_count(
+        "{found} of {number} problem was announced", "{found} of {number} problems were announced", t.problems, found=t.announced
+    )
+
+
+def _raised(t: Totals, language: Language) -> str:
+    episodes = language.say_count("{number} episode", "{number} episodes", t.episodes)
+    return language.say_count(
+        "{number} alert raised {episodes}", "{number} alerts raised {episodes}", t.definitions, episodes=episodes
+    )
+
+
+def _outcomes(t: Totals, raised: str, language: Language) -> str:
+    """Return what was raised with its outcomes: only what is known of them, and how many have none yet."""
     if not t.episodes:
-        return ""
+        return raised
     if t.undetermined == t.episodes:
-        return ", without an outcome yet" if t.episodes == 1 else ", none with an outcome yet"
-    waiting = f", {t.undetermined} without an outcome yet" if t.undetermined else ""
-    return f": {t.right} right, {t.false_alarms} false{waiting}"
+        return raised + language.say_count(", without an outcome yet", ", none with an outcome yet", t.episodes)
+    known = language.say("{raised}: {right} right, {wrong} false", raised=raised, right=t.right, wrong=t.false_alarms)
+    return known + language.say(", {number} without an outcome yet", number=t.undetermined) if t.undetermined else known

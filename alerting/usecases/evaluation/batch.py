@@ -16,7 +16,6 @@ from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, EvaluatedTarget, by_shard, commit_shard
 from alerting.usecases.evaluation.fast_path import advance_unchanged
-from alerting.usecases.evaluation.reprocess import ReprocessedTarget
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 
@@ -41,7 +40,7 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     for evaluated in _portions(run, readings, batch, others):
         cut += [row for row, one in evaluated.items() if one.is_cut]
         for row, one in evaluated.items():
-            result.reprocessed[row] = _reprocessed(one)
+            result.reprocessed[row] = one.reprocessed.state if one.is_reprocessed else None
             if not one.changes_episodes:
                 result.after.put(row, one.count_unknown(one.since.state), one.reprocessed.state)
                 ready.setdefault(batch.targets[row].shard, []).append(row)
@@ -53,10 +52,6 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     going_on = [row for row in cut if result.advanced[row]]
     _count(run.counts, batch, result, len(going_on))
     return batch.go_on(going_on, result.after) if going_on else None
-
-
-def _reprocessed(one: EvaluatedTarget) -> ReprocessedTarget | None:
-    return ReprocessedTarget(one.evaluated_from.watermark, one.reprocessed.state) if one.is_reprocessed else None
 
 
 def _fetch(run: Run, batch: Batch) -> BatchReadings:

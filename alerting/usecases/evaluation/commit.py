@@ -23,7 +23,7 @@ from alerting.readings.ragged import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
 from alerting.usecases.evaluation.reconcile import compose_reprocessed
-from alerting.usecases.evaluation.reprocess import LateUpdates, ReprocessedTarget, late_updates, make_outcomes_due
+from alerting.usecases.evaluation.reprocess import LateUpdates, late_updates, make_outcomes_due
 from alerting.usecases.evaluation.run import Batch, Run
 
 RAISES_OF_TARGET = 500
@@ -96,12 +96,13 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
 class BatchResult:
     """Result of a batch so far: the states after it, which of them are written, and what was composed for those.
 
-    `reprocessed`: of the targets that were evaluated one by one; None for those that were not reprocessed.
+    `reprocessed`: of the targets that were evaluated one by one, the corrected state at the old watermark; None for one that was
+    not reprocessed.
     """
 
     after: ConditionTable
     advanced: Flags
-    reprocessed: dict[int, ReprocessedTarget | None] = field(default_factory=dict)
+    reprocessed: dict[int, ConditionState | None] = field(default_factory=dict)
     composed: dict[int, Composed] = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
@@ -99,7 +99,12 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     if episode.late_data_status:
         reason = translatable("known since {when}, from late data", when=as_of.isoformat())
     if more:
-        reason += f"; {more} more since {spoken_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
+        caught_up = translatable(
+            "{more} more since {since} ago or earlier, found in the same catch-up",
+            more=str(more),
+            since=spoken_duration(as_of - episode.raised_at),
+        )
+        reason = joined("; ", reason, caught_up)
     silence = silence_at_raise(target.platform, target.definition, episode, as_of)
     target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
     if silence is None:

@@ -28,14 +28,6 @@ _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True)
-class ReprocessedTarget:
-    """A reprocessed target: the start of reprocessing, and the corrected state at the old watermark."""
-
-    evaluated_from: datetime
-    state: ConditionState
-
-
 def begin_round(platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
     """Route arrivals, and record how far this round evaluates: once, before any of its shards reads readings.
 
@@ -118,12 +110,12 @@ class LateUpdates:
 
 
 def late_updates(
-    run: Run, batch: Batch, after: ConditionTable, rows: Sequence[int], reprocessed: Mapping[int, ReprocessedTarget | None]
+    run: Run, batch: Batch, after: ConditionTable, rows: Sequence[int], reprocessed: Mapping[int, ConditionState | None]
 ) -> LateUpdates:
     """Return what is written with the new states of these rows.
 
     Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between a target's state of one step
-    earlier and its watermark. `reprocessed`: of targets that were evaluated one by one.
+    earlier and its watermark. `reprocessed`: of targets that were evaluated one by one, as in `BatchResult`.
     """
     updates, at = LateUpdates(), np.asarray(rows, np.int64)
     instants = np.column_stack([batch.evaluated_from[at], batch.starts[at], after.watermark[at]]).tolist()
@@ -156,12 +148,12 @@ def is_checkpoint_due(target: EvaluationTarget, before: int, after: int) -> bool
 
 
 def _state_at_start(
-    batch: Batch, after: ConditionTable, reprocessed: Mapping[int, ReprocessedTarget | None], row: int, is_reprocessed: bool
+    batch: Batch, after: ConditionTable, reprocessed: Mapping[int, ConditionState | None], row: int, is_reprocessed: bool
 ) -> ConditionState:
     """Return the corrected state of a target at its old watermark."""
-    reprocessed_target = reprocessed.get(row)
-    if reprocessed_target is not None:
-        return reprocessed_target.state
+    corrected = reprocessed.get(row)
+    if corrected is not None:
+        return corrected
     if is_reprocessed:  # its condition has not changed in the whole interval
         earlier = after.take([row])
         earlier.restore_earlier([0])

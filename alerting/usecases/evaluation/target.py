@@ -9,6 +9,7 @@ from math import isnan
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.revisions import out_of_service
+from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
@@ -16,6 +17,7 @@ from alerting.kinds.registry import kind_of
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import EvaluationPorts, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
+from alerting.usecases.episodes.suppression import suppressed_between
 
 
 def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
@@ -40,7 +42,12 @@ def evaluate_parts(
     `shared`: what models on the same asset have in common; without it, this evaluation reads and computes alone.
     """
     series = read or stored_series(platform.readings, asset)
-    sources = Sources(platform, models, asset, series, shared or SharedInputs(platform.readings))
+
+    def suppressed(definition: Definition, start: datetime, end: datetime) -> list[SuppressedInterval]:
+        rule = definition.suppression
+        return [] if rule is None else suppressed_between(platform, rule, asset.name, start, end)
+
+    sources = Sources(platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed)
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None

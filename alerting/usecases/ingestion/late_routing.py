@@ -32,7 +32,7 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
     Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
-    writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
+    writer has not completed counts as complete ten minutes after its arrival; until then the writer may only be slow.
     """
     arrivals, has_requests = platform.arrivals.unfinished()
     counts = LateCounts(has_requests=has_requests)
@@ -44,21 +44,16 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     starts_of_service = _service_starts(platform.definitions, by_asset)
     ends = _evaluated_ends(platform.states, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
-    unfinished: list[Arrival] = []
     starts: dict[TargetKey, datetime] = {}
     for arrival in arrivals:
         late, too_late = _request(platform, arrival, by_asset, starts_of_service, ends, as_of, starts)
-        if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
+        if arrival.written or as_of - arrival.arrived_at >= _WRITER_GIVEN_UP:
             routed.append((arrival, too_late))
             counts.late += late
             counts.too_late += too_late
-        else:
-            unfinished.append(arrival)
     counts.has_requests |= bool(starts)
     platform.arrivals.request_reprocessing(starts)  # first: a process killed before the rest routes these arrivals again
     platform.arrivals.mark_routed(routed, as_of)
-    for arrival in unfinished:
-        platform.arrivals.mark_seen(arrival, as_of)
     return counts
 
 

@@ -127,6 +127,7 @@ def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, 
             values=numbers,
             levels=charted.levels,
             hold=charted.stale_after or hold,
+            fan=charted.fan,
         )
     )
 

@@ -107,23 +107,19 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     latest = platform.definitions.latest()
     _resolve_old(platform.platform_alerts, latest, as_of)
     edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
-    unknown = [r for r in edited if not platform.platform_alerts.of(_subject(r))]
-    return [r.name for r in unknown[:_CHECKED_AT_ONCE] if _check(platform, r, as_of)]
+    checked = platform.platform_alerts.subjects(LOAD) if edited else set()
+    unknown = [r for r in edited if _subject(r) not in checked][:_CHECKED_AT_ONCE]
+    made = forecasts(platform, [Plan(r.name, "create", r.definition, {}) for r in unknown], as_of)
+    for revision, forecast in zip(unknown, made, strict=True):
+        platform.platform_alerts.report(LOAD, _subject(revision), "; ".join(forecast.messages), as_of)
+        if not forecast.breaks:
+            platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
+    return [forecast.definition for forecast in made if forecast.breaks]
 
 
 def checked_subjects(definitions: Definitions) -> list[str]:
     """Return the subjects of the checks of definitions in service, which are made once per revision."""
     return [_subject(r) for r in definitions.latest() if r.author == "database" and r.definition.state == "active"]
-
-
-def _check(platform: BacktestPorts, revision: Revision, as_of: datetime) -> bool:
-    plan = Plan(revision.name, "create", revision.definition, {})
-    [forecast] = forecasts(platform, [plan], as_of)
-    reason = "; ".join(forecast.messages)
-    platform.platform_alerts.report(LOAD, _subject(revision), reason, as_of)
-    if not forecast.breaks:
-        platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
-    return forecast.breaks
 
 
 def _resolve_old(alerts: PlatformAlerts, latest: Sequence[Revision], as_of: datetime) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
+from alerting.reporting.life.differences import said
 
 _AT_ONCE = 1_000
 _DIFFERENCES = 10
@@ -18,16 +20,16 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """
     waiting = platform.reports.unannounced(_AT_ONCE)
     by_name = {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()} if waiting else {}
-    added = 0
+    added, said_in = 0, language(platform.language)
     for head in waiting:
         recipients = platform.plant_report.recipients if head.definition is None else by_name.get(head.definition, ())
-        added += platform.notifications.add(_notifications(head, recipients, now)) if recipients else 0
+        added += platform.notifications.add(_notifications(head, recipients, now, said_in)) if recipients else 0
         platform.reports.record(head.id, announced=True)
     return added
 
 
-def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime) -> list[Notification]:
-    subject, text = _subject(head), "\n".join(_lines(head))
+def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, said_in: Language) -> list[Notification]:
+    subject, text = _subject(head, said_in), "\n".join(_lines(head, said_in))
     about = {"report": head.id, "definition": head.definition, "period": head.period, "revision": head.revision}
     payload = {**about, "sentences": list(head.sentences), "differences": [d.message for d in head.differences]}
     return [
@@ -36,16 +38,18 @@ def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime) -
     ]
 
 
-def _subject(head: ReportHead) -> str:
-    what = f"Report {head.period}: {head.definition or 'the plant'}"
-    return f"{what}, revision {head.revision}" if head.revision > 1 else what
+def _subject(head: ReportHead, said_in: Language) -> str:
+    about = {"period": head.period or "", "name": head.definition or said_in.say("the plant")}
+    if head.revision > 1:
+        return said_in.say("Report {period}: {name}, revision {number}", number=head.revision, **about)
+    return said_in.say("Report {period}: {name}", **about)
 
 
-def _lines(head: ReportHead) -> list[str]:
+def _lines(head: ReportHead, said_in: Language) -> list[str]:
     lines = list(head.sentences)
     if head.revision > 1:
-        lines += ["", f"What changed since revision {head.revision - 1}:"]
-        lines += [f"- {difference.message}" for difference in head.differences[:_DIFFERENCES]]
+        lines += ["", said_in.say("What changed since revision {number}:", number=head.revision - 1)]
+        lines += [f"- {said(difference, said_in)}" for difference in head.differences[:_DIFFERENCES]]
         if len(head.differences) > _DIFFERENCES:
-            lines.append(f"- and {len(head.differences) - _DIFFERENCES} more figures")
+            lines.append(f"- {said_in.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}")
     return lines

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
+from alerting.definitions.wording.language import language
 from alerting.ports import Definitions, Document, ReportContent, ReportHead, ReportPorts
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.sentences import head_sentences
@@ -87,7 +88,7 @@ def compose_report(
     document = {**to_document(metrics), **told}
     zone = platform.zone
     page = with_life(render_page(metrics, judgement, draw(metrics, material, zone), zone=zone), life)
-    sentences = head_sentences(metrics, zone)[:3]
+    sentences = head_sentences(metrics, zone, language(platform.language))[:3]
     content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
     has_content = has_something_to_say(platform, material, metrics)
     return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)

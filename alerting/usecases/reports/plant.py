@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.model import Revision
+from alerting.definitions.wording.language import language
 from alerting.ports import ReportContent, ReportPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.life.key_metrics import plant_key_metrics
@@ -41,7 +42,8 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
     metrics = compute_plant(replace(material, faults=faults))
     page = with_life(render_plant_page(metrics, platform.zone, _notes(failed)), life)
     content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
-    return ComposedReport(None, "cannot_tell", plant_sentences(metrics)[:3], plant_key_metrics(metrics), content)
+    said = plant_sentences(metrics, language(platform.language))
+    return ComposedReport(None, "cannot_tell", said[:3], plant_key_metrics(metrics), content)
 
 
 def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:

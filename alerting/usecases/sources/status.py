@@ -22,6 +22,7 @@ class SourceStatus:
     """
 
     name: str
+    title: str | None
     kind: str
     state: SourceState
     rows: int
@@ -53,6 +54,7 @@ def source_status(source: Source, progress: SourceProgress, since: datetime, now
     silent = max(now - max(progress.arrived_at or since, since), timedelta(0))
     return SourceStatus(
         name=source.name,
+        title=source.title,
         kind=source.kind,
         state=source.state,
         rows=progress.rows,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from alerting.kinds.training import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.estimator import BLEND
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate, candidate_from_files
+from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
@@ -49,17 +49,6 @@ _FINDS_NOTHING = (
 )
 
 
-@dataclass(frozen=True)
-class _Challenger:
-    """A registered challenger with its evidence, its comparison with the champion, and the effect of feedback on it."""
-
-    candidate: Candidate
-    version: int
-    evidence: Evidence
-    decision: PromotionDecision
-    answers_difference: str
-
-
 def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the champion.
 
@@ -78,18 +67,17 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
     review_refit(platform, definition, datetime.fromisoformat(tags["as_of"]), tags.get("question"))
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
     champion_version = _champion_of(platform, tags)
-    refreshed_version = None
+    version, refreshed_version = None, None
     if chosen is None:
-        challenger, reason = None, f"{chance.message} The champion, if any, stays."
+        reason = f"{chance.message} The champion, if any, stays."
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
-        challenger = _register(platform, run_id, definition, dataset, chosen, champion_version)
-        decision = challenger.decision
-        if challenger.candidate.family == BLEND:
-            candidates.append(challenger.candidate)
+        version, decision = _register(platform, run_id, definition, dataset, chosen, champion_version)
+        if chosen.candidate.family == BLEND:
+            candidates.append(chosen.candidate)
         if champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
-    blind = challenger is not None and not challenger.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
+    blind = chosen is not None and not chosen.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
     replaces_lost = decision.verdict == "provisional" and champion_version is not None
     metrics = {f"chance_{key}": float(getattr(chance, key)) for key in ("ap", "bound", "trials", "problems")}
     return _propose(
@@ -98,19 +86,19 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
         definition,
         replace(decision, reason=decision.reason + (_FINDS_NOTHING if blind else "")),
         by_person=blind or replaces_lost,
-        params={"family": challenger.candidate.family, **challenger.candidate.params} if challenger else {},
+        params={"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {},
         metrics=metrics,
-        challenger_version=challenger.version if challenger else None,
+        challenger_version=version,
         champion_version=champion_version,
         refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
-        test=challenger.evidence.summary if challenger else {},
-        evidence={"chance": chance.to_document(), **_importance(challenger, decision), **decision.evidence},
-        importance=challenger.evidence.importance if challenger else {},
+        test=chosen.evidence.summary if chosen else {},
+        evidence={"chance": chance.to_document(), **_importance(chosen, decision), **decision.evidence},
+        importance=chosen.evidence.importance if chosen else {},
         dataset=profile(dataset),
         findings=dataset.findings,
         answers=dataset.answered,
-        answers_difference=challenger.answers_difference if challenger else "",
+        answers_difference=chosen.difference.message if chosen and chosen.difference else "",
     )
 
 
@@ -123,11 +111,13 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
     as_of = datetime.fromisoformat(tags["as_of"])
     champion, lost = _read_champion(platform, definition, champion_version, as_of)
     data = load_learning_data(platform, run_id, definition, as_of)
-    compared = estimation_of(definition).compare(definition, data, models, champion)
+    estimation = estimation_of(definition)
+    compared = estimation.compare(definition, data, models, champion)
     decision = lost or compared.decision
-    model, account = models[compared.family], accounts[compared.family]
-    version_tags = {**_version_tags(model, run_id, tags), "metrics_text": decision.reason}
-    version = register_model(platform, definition.name, run_id, candidates[compared.family], version_tags, {})
+    model, account = compared.model or models[compared.family], accounts[compared.family]
+    files = estimation.save(model) if compared.model else candidates[compared.family]
+    version_tags = {**_version_tags(definition.kind, model, run_id, tags), "metrics_text": decision.reason}
+    version = register_model(platform, definition.name, run_id, files, version_tags, {})
     composition = load_profile(platform.models, run_id)
     return _propose(
         platform,
@@ -200,7 +190,7 @@ def _read_champion(
         return None, PromotionDecision("provisional", promote=True, provisional=True, reason=reason)
 
 
-def _importance(challenger: _Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
+def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
     """Return the importance of the challenger's most important variables for the record of the decision.
 
     Nothing if it was not measured, or if the refitted champion goes into service instead.
@@ -218,8 +208,8 @@ def _register(
     dataset: Dataset,
     chosen: Challenger,
     champion_version: int | None,
-) -> _Challenger:
-    """Compare the challenger with the champion, register it, and store its evidence on the run.
+) -> tuple[int, PromotionDecision]:
+    """Compare the challenger with the champion, register it, and store its evidence on the run. Return version and decision.
 
     It is registered with its refit if it is to go into service.
     """
@@ -234,7 +224,7 @@ def _register(
         run_id,
         training.save(model),
         {
-            **_version_tags(model, run_id, tags),
+            **_version_tags(definition.kind, model, run_id, tags),
             "threshold": repr(model.threshold),
             "metrics_text": metrics_text(evidence.summary),
         },
@@ -244,7 +234,7 @@ def _register(
     metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
-    return _Challenger(chosen.candidate, version, evidence, decision, difference.message if difference else "")
+    return version, decision
 
 
 def _refresh(
@@ -312,8 +302,9 @@ def _decide(
     )
 
 
-def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+def _version_tags(kind: str, model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     return {
+        "kind": kind,
         "family": model.family,
         "revision": tags["revision"],
         "training_cutoff": model.training_cutoff.isoformat(),

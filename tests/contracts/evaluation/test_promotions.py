@@ -221,7 +221,9 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
     alerts.resolve("champion unreadable", NAME, at(6))
     assert alerts.open() == []
     alerts.report("champion unreadable", NAME, "again", at(7))
-    assert [(a.opened_at, a.resolved_at) for a in alerts.of(NAME)] == [(at(0), at(5)), (at(7), None)]
+    (closed,), (again,) = alerts.resolved_since(at(0)), alerts.open()
+    assert [(a.opened_at, a.resolved_at) for a in (closed, again)] == [(at(0), at(5)), (at(7), None)]
+    assert (alerts.subjects("champion unreadable"), alerts.subjects("definition faulty")) == ({NAME}, set())
 
 
 def test_alerts_that_were_resolved_lately_are_found(stores):

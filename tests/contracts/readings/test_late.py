@@ -85,12 +85,8 @@ def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(sto
     with pytest.raises(KeyboardInterrupt):
         add_readings(stores, rows(4, 20), at(13))
     (arrival,) = stores.arrivals.unfinished().arrivals
-    assert (arrival.written, arrival.parts[0].last, arrival.seen_at) == (False, at(20), None)
-    stores.arrivals.mark_seen(arrival, at(14))
-    stores.arrivals.mark_seen(arrival, at(15))
-    (seen,) = stores.arrivals.unfinished().arrivals
-    assert seen.seen_at == at(14)
-    stores.arrivals.mark_routed([(seen, 1)], at(30))
+    assert (arrival.written, arrival.arrived_at, arrival.parts[0].last) == (False, at(13), at(20))
+    stores.arrivals.mark_routed([(arrival, 1)], at(30))
     assert stores.arrivals.unfinished().arrivals == []
     (kept,) = stores.arrivals.since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)

@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
+from alerting.ports import DeadMessage, Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
 from tests.builders import at, oven
 
 HTTP = {"name": "gate", "kind": "http"}
@@ -67,6 +67,18 @@ def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
         replace(first, sha256="cc"),
     ]
     assert stores.sources.file_marks("lab", []) == []
+
+
+def test_dead_messages_are_kept_once_until_they_are_removed(stores):
+    first, second = (DeadMessage(id, source, "a/b", "{", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other")))
+    stores.sources.add_dead([first, second])
+    stores.sources.add_dead([replace(first, reason="again")])
+    stores.sources.add_dead([])
+    assert stores.sources.dead(None, 10) == [first, second]
+    assert stores.sources.dead("line", 10) == [first]
+    assert len(stores.sources.dead(None, 1)) == 1
+    stores.sources.remove_dead(["1"])
+    assert stores.sources.dead("line", 10) == []
 
 
 def test_the_first_answer_to_a_key_is_kept(stores):

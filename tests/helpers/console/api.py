@@ -20,10 +20,11 @@ from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.pretended import pretended_platform
 
-TOKENS = {f"{role}-token-0123456789": (name, role) for name, role in (("vera", "viewer"), ("otto", "operator"), ("ada", "admin"))}
+PEOPLE = (("vera", "viewer"), ("otto", "operator"), ("ada", "admin"), ("gateway-3", "sender"))
+TOKENS = {f"{role}-token-0123456789": (name, role) for name, role in PEOPLE}
 
 
-VIEWER, OPERATOR, ADMIN = ({"authorization": f"Bearer {token}"} for token in TOKENS)
+VIEWER, OPERATOR, ADMIN, SENDER = ({"authorization": f"Bearer {token}"} for token in TOKENS)
 
 
 def episode(minute, asset="oven-1", condition="closed", **changes):

@@ -1,16 +1,27 @@
 """A forecast from a document: trained, put in service, evaluated, explained, drawn, backtested and reported."""
 
-import pytest
+from datetime import UTC
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.console.web.chart import chart_shape
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable
+from alerting.readings.history import to_millis
 from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import why
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.train import train
 from tests.builders import at
-from tests.helpers.filter_line import AIR_FILTER, END, NAME, TRAINED, trained_platform
+from tests.helpers.filter_line import AIR_FILTER, END, NAME, TRAINED, filter_platform, readings, trained_platform
 
 
 def evaluated(platform, instants):
@@ -24,7 +35,7 @@ def evaluated(platform, instants):
 def platform():
     made, decided = trained_platform()
     assert (decided.promote, decided.verdict) == (True, "provisional"), decided.reason
-    evaluated(made, (*range(TRAINED, END, 470), END))
+    evaluated(made, (*range(TRAINED, END, 2 * 470), END))
     return made
 
 
@@ -44,9 +55,16 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     episode = platform.episodes.find(NAME)[0]
     told = why(platform, NAME, AIR_FILTER, episode.raised_at)
     assert (told.verdict, told.model_version) == ("open", 1)
+    assert told.facts[1].startswith("forecast of pressure_drop in 1 h 15 min: ")
+    assert any(fact.startswith("the median leaves its limit in about ") for fact in told.facts)
     assert episode.contributions[0].variable == "pressure_drop"
     risk, drop = chart_of(platform, episode, at(END)).panels
     assert (risk.share, drop.unit, [level.value for level in drop.levels]) == (True, "Pa", [400.0])
+    assert drop.fan.at[-1] == to_millis(episode.valid_until)
+    assert all(low <= middle <= high for low, middle, high in zip(drop.fan.low, drop.fan.middle, drop.fan.high, strict=True))
+    assert to_millis(episode.raised_at) < drop.fan.crossing < to_millis(episode.valid_until)
+    shape = chart_shape(chart_of(platform, episode, at(END)), UTC)
+    assert (shape["panels"][0]["fan"], shape["panels"][1]["fan"]["area"][0]) == (None, "M")
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
@@ -61,3 +79,36 @@ def test_past_backtest_and_report_agree_with_live(platform):
 def test_the_same_training_again_keeps_the_champion(platform):
     again = train(platform, NAME, at(TRAINED))
     assert (again.verdict, again.promote) == ("keep", False)
+
+
+def evaluated_to(platform, cuts):
+    """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state is stored between."""
+    revisions, decisions, models = platform.definitions.revisions(NAME), platform.decisions.of(NAME), ModelCache(platform)
+    asset, state = platform.assets.get(AIR_FILTER), ConditionState(watermark=at(TRAINED))
+    steps, scores = [], []
+    for until in map(at, cuts):
+        found = evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, until))
+        table = ConditionTable([(NAME, AIR_FILTER)])
+        table.put(0, found.state)
+        state = table.state(0)
+        steps += [step for step, _ in found.steps]
+        scores += [pair for part in found.scores for pair in zip(part.at.tolist(), part.score.tolist(), strict=True)]
+    return steps, [pair for pair in scores if pair[1] == pair[1]]
+
+
+@settings(max_examples=5, deadline=None)
+@given(cuts=st.sets(st.integers(TRAINED + 1, TRAINED + 2 * 24 * 60 - 1), max_size=6))
+def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(platform, cuts):
+    end = TRAINED + 2 * 24 * 60
+    steps, scores = evaluated_to(platform, [end])
+    assert {step.kind for step in steps} >= {"raised", "happening"}
+    assert evaluated_to(platform, [*sorted(cuts), end]) == (steps, scores)
+
+
+def test_nothing_known_later_is_used(platform):
+    known, later = platform, filter_platform([row for row in readings() if row.ts <= at(TRAINED)])
+    later.clock.instant = at(TRAINED)
+    train(later, NAME, at(TRAINED))
+    models = [load_model(one, one.definitions.newest_revision(NAME).definition, 1) for one in (known, later)]
+    assert models[0].hash == models[1].hash
+    assert models[0].refit.hash == models[1].refit.hash

@@ -1,12 +1,13 @@
 """A month made by hand, every figure of which is computed here a second time from plain lists: no code of the reports is used.
 
-March 2026 in Berlin, with the change to summer time; two ovens; a model promoted and one refused within the month; an edited
-definition; episodes that overlap; an answer that came after the month.
+March 2026 in Berlin, with the change to summer time; two ovens; a definition edited in mid-month, and its new model promoted; a
+model refused; episodes that overlap; an answer that came after the month; two reported misses, one of which the data show, too.
 """
 
 import statistics
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,13 +16,17 @@ import pytest
 
 from alerting.definitions.model import Costs
 from alerting.episodes.episode import ActorStamp, RecommendationResult
+from alerting.episodes.misses import ReportedMiss
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.definition.tables import tables
+from alerting.reporting.life.differences import list_differences
+from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.material import ModelInService
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
+from alerting.usecases.reports.misses import with_misses
 from tests import report_material
 from tests.report_material import CLASSIFIER, H, problems
 
@@ -52,6 +57,10 @@ PROBLEMS = [
     ("oven-1", 1.0, 10), ("oven-1", 22.0, 20), ("oven-1", 100.0, 30), ("oven-1", 702.5, 40),
     ("oven-2", 202.0, 15), ("oven-2", 202.5 + 30, 25), ("oven-2", 740.0, None),
 ]  # fmt: skip
+# asset, hour of the problem that an operator reports; the first one is that of hour 100
+MISSES = [("oven-1", 101.5), ("oven-1", 620.0)]
+UNSEEN_MISS = ("oven-1", 620.0)
+EDITED_H = 340  # the limit of the score becomes 0.5; it was 0.4
 EVALUATED = {"oven-1": (START, END), "oven-2": (START, END - 24 * H)}
 GAPS = {"oven-2": ((START + 50 * H, START + 60 * H),)}
 AS_OF = END + 24 * H
@@ -63,16 +72,20 @@ def alert(asset, hour, observed, answer, acknowledged):
     )
     made = report_material.episode(OFFSET + hour, asset=asset, outcome=observed, said=said, definition=DEFINITION)
     feedback = tuple(replace(f, at=END + 2 * H) for f in made.feedback) if answer == "late" else made.feedback
+    revision, threshold = (3, 0.4) if hour < EDITED_H else (4, 0.5)
+    made = replace(made, revision=revision, evaluation=replace(made.evaluation, threshold=threshold))
     stamp = None if acknowledged is None else ActorStamp("anna", made.detected_at + timedelta(minutes=acknowledged))
     return replace(made, feedback=feedback, acknowledged=stamp, recommendation=ADVICE if answer == "acted" else None)
 
 
 def month_problems():
     frames = [
-        problems(OFFSET + hour, asset=asset, length=timedelta(minutes=minutes or 60)).assign(open=minutes is None)
+        problems(OFFSET + hour, asset=asset, length=timedelta(minutes=minutes or 60)).assign(
+            open=minutes is None, uncounted=False
+        )
         for asset, hour, minutes in PROBLEMS
     ]
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True).assign(uncounted=False)
     frame.loc[frame["open"], "end"] = pd.NaT
     return frame.drop(columns="open")
 
@@ -97,7 +110,9 @@ def month():
         episodes=[alert("oven-1", -100, "no", "wrong", None)], problems=problems(OFFSET - 200, length=timedelta(minutes=50)),
         scores=report_material.scores(()).iloc[:0], models=(), evaluated={"oven-1": (START - 28 * 24 * H, START)},
     )  # fmt: skip
-    return replace(
+    reported = [ReportedMiss(DEFINITION.name, a, START + h * H, "soft in the pack", "anna", END + 3 * H) for a, h in MISSES]
+    log = SimpleNamespace(between=lambda start, end, name: [m for m in reversed(reported) if start <= m.missed_at < end])
+    whole = replace(
         before, revision=4, start=START, end=END, episodes=[alert(*a) for a in ALERTS], problems=month_problems(),
         scores=month_scores(), evaluated=EVALUATED, gaps=GAPS, previous=before, decisions=DECISIONS,
         models=(
@@ -105,6 +120,7 @@ def month():
             ModelInService(2, START + 350 * H, None, False, "run-2", "found 3 more"),
         ),
     )  # fmt: skip
+    return with_misses(SimpleNamespace(misses=log), whole)
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +158,15 @@ def test_outcomes(metrics):
 
 def test_recall_and_lead_time(metrics):
     # the window of the problem at hour 740 of oven-2 lies in the last day, in which oven-2 was not evaluated
-    countable = [p for p in PROBLEMS if p != ("oven-2", 740.0, None)]
+    countable = [(a, h) for a, h, _ in PROBLEMS if (a, h) != ("oven-2", 740.0)] + [UNSEEN_MISS]
     leads = announced()
     assert len(metrics.problems) == len(countable)
     assert metrics.problems_unevaluated == 1
     assert metrics.event_recall.value == pytest.approx(len(leads) / len(countable))
-    assert metrics.event_recall.value == pytest.approx(4 / 6)
+    assert metrics.event_recall.value == pytest.approx(4 / 7)
     assert metrics.lead_time.value == pytest.approx(3600 * statistics.median(leads.values()))
-    assert [(p.asset, (p.start - START) / H) for p in metrics.missed] == [("oven-1", 100.0), ("oven-2", 232.5)]
+    missed = [("oven-1", 100.0), ("oven-2", 232.5), UNSEEN_MISS]
+    assert [(p.asset, (p.start - START) / H) for p in metrics.missed] == missed
 
 
 def test_false_alarms_a_week_and_time_in_alarm(metrics):
@@ -166,7 +183,7 @@ def test_money(metrics):
     missed, came = ([minutes[key] for key in minutes if minutes[key] and (key in found) == wanted] for wanted in (False, True))
     usual = statistics.median([*missed, *came, 50])  # with the problem of February
     money = metrics.money
-    assert money.missed.low == money.missed.high == 900 * len(missed) + 150 * sum(missed)
+    assert money.missed.low == money.missed.high == 900 * (len(missed) + 1) + 150 * sum(missed)  # one more, without minutes
     assert money.announced.low == 900 * len(came) + 150 * sum(came)
     assert (money.false_alarms.low, money.false_alarms.high) == (150, 200)
     assert money.interventions.low == 20
@@ -187,6 +204,28 @@ def test_operators(metrics):
     assert v.advice.given == 1
 
 
+def test_reported_misses_are_listed_and_one_that_the_data_show_is_counted_once(month, metrics):
+    assert [(m.asset, (m.missed_at - START) / H) for m in month.misses] == MISSES
+    assert sum((p.start - START) / H in (100.0, 101.5) for p in metrics.problems) == 1
+    page = render_page(metrics, conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN)
+    assert page.count("soft in the pack") == len(MISSES)
+
+
+def test_alerts_of_both_revisions_count_and_the_report_names_the_one_in_force_at_the_end(month, metrics):
+    before = [a for a in IN_MONTH if a[1] < EDITED_H]
+    thresholds = [e.threshold for e in metrics.episodes]
+    assert (thresholds.count(0.4), thresholds.count(0.5)) == (len(before), len(IN_MONTH) - len(before))
+    assert {e.revision for e in month.raised} == {3, 4}
+    assert metrics.revision == 4
+
+
+def test_what_was_known_before_the_late_answer_differs_in_what_it_changed_alone(month, metrics):
+    early = [replace(e, feedback=tuple(f for f in e.feedback if f.at <= END)) for e in month.episodes]
+    first, second = (key_metrics(m) for m in (compute_metrics(replace(month, episodes=early)), metrics))
+    changed = {d.metric: (d.before, d.after) for d in list_differences(first, second, ())}
+    assert changed == {"answered": ("5 of 11 episodes with a notification", "6 of 11 episodes with a notification")}
+
+
 def test_the_period_before_stands_beside(metrics):
     assert metrics.previous.false_alarms.value == pytest.approx(1 / 4)
     assert metrics.previous.event_recall.value == 0
@@ -199,7 +238,7 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
     assert by_metric["event_recall"].at_promotion == 0.99
     assert by_metric["event_recall"].is_worse == (metrics.event_recall.high < 0.99)
     assert head_sentences(metrics, BERLIN)[:3] == (
-        "4 of 6 problems were announced, 2 h 14 min before on median.",
+        "4 of 7 problems were announced, 2 h 14 min before on median.",
         "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alerts has no outcome yet.",
         "The new model was refused: No better on 12 events.",
     )

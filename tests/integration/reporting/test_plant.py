@@ -1,7 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.drift import Drift
@@ -9,26 +8,12 @@ from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.tables import tables
 from alerting.reporting.figures.report_charts import drift_bars
 from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.plant.material import PlantMaterial
-from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
-from alerting.reporting.plant.summary import DefinitionSummary, summarise, summary_from_document, summary_to_document
+from alerting.reporting.plant.summary import summarise, summary_from_document, summary_to_document
 from alerting.reporting.plant.tables import tables as plant_tables
-from tests.report_material import CLASSIFIER, END, START, good_material
-
-
-def summary(name="too-moist", **changes):
-    defaults = {
-        "title": name, "kind": "classifier", "trained": True, "assets": 1, "weeks": 4.0, "trust": "yes", "sentence": "",
-        "episodes": 10, "hits": 7, "avoided": 1, "false_alarms": 2, "undetermined": 0, "problems": 9, "announced": 7,
-        "false_alarms_a_week": 0.5, "lead_time_s": 7140.0, "answered": 9, "notified": 10,
-    }  # fmt: skip
-    return DefinitionSummary(name=name, **defaults | changes)
-
-
-def plant(*summaries):
-    return compute_plant(PlantMaterial(START, END, END + timedelta(hours=1), summaries, kpis([], START, END)))
+from tests.helpers.plant_reports import plant, summary
+from tests.report_material import CLASSIFIER, END, good_material
 
 
 def test_a_summary_survives_its_storage():

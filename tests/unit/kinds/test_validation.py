@@ -235,3 +235,21 @@ def test_limits_of_advice_are_held_against_variables_that_can_be_set():
 def test_limits_of_advice_leave_something_between_them():
     with pytest.raises(DefinitionRefused, match=r"recommendation.variables.belt_speed: min 9 is above max 8"):
         classifier(recommendation={"variables": {"belt_speed": {"min": 9, "max": 8}}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"rules": ["nelson_1", "western_electric_4"]}, "western_electric_4 signals after at most 256 points"),
+        ({"rules": ["nelson_1", "nelson_2"], "average_run_length": 1000}, "nelson_2 signals after at most 520 points"),
+        ({"rules": ["nelson_1", "nelson_2"], "subgroup": 5}, "nelson_2 signals after at most 260 points"),
+        ({"rules": ["nelson_1", "nelson_2"]}, None),
+        ({"rules": ["nelson_1", "western_electric_4"], "average_run_length": 200}, None),
+    ],
+)
+def test_a_rule_that_signals_more_often_than_the_run_length_allows_is_refused(changes, fault):
+    document = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force", "chart": "shewhart"}
+    if fault is None:
+        parse_definition(document | changes)
+    else:
+        assert [f.split(" on average")[0] for f in faults_of(document | changes)] == [f"rules: {fault}"]

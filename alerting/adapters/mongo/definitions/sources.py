@@ -5,12 +5,28 @@ from datetime import timedelta
 
 from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_all_new,
+    insert_new,
+    to_bson,
+    to_document,
+    upsert,
+)
 from alerting.adapters.mongo.each import good
-from alerting.adapters.mongo.indexes import DELIVERY_ANSWERS, SOURCE_FILES, SOURCE_PROGRESS, SOURCE_REVISIONS, SOURCES
+from alerting.adapters.mongo.indexes import (
+    DEAD_MESSAGES,
+    DELIVERY_ANSWERS,
+    SOURCE_FILES,
+    SOURCE_PROGRESS,
+    SOURCE_REVISIONS,
+    SOURCES,
+)
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
-from alerting.ports.sources import Delivered, FileMark, SourceProgress, SourceRevision
+from alerting.ports.sources import DeadMessage, Delivered, FileMark, SourceProgress, SourceRevision
 
 _FAILED_VALIDATION = 121  # error code of the server
 _RECENT = 20
@@ -24,6 +40,7 @@ class MongoSources:
         self._revisions = database[SOURCE_REVISIONS]
         self._progress = database[SOURCE_PROGRESS]
         self._answers = database[DELIVERY_ANSWERS]
+        self._dead = database[DEAD_MESSAGES]
         self._files = database[SOURCE_FILES]
 
     def documents(self) -> list[Document]:
@@ -76,6 +93,16 @@ class MongoSources:
     def mark_file(self, mark: FileMark) -> None:
         key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
         upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
+
+    def add_dead(self, messages: Sequence[DeadMessage]) -> None:
+        insert_all_new(self._dead, [{**to_document(message), "_id": message.id} for message in messages])
+
+    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
+        found = self._dead.find({} if name is None else {"source": name}).sort({"at": 1, "_id": 1}).limit(limit)
+        return [from_document(DeadMessage, message) for message in found]
+
+    def remove_dead(self, ids: Sequence[str]) -> None:
+        self._dead.delete_many({"_id": {"$in": list(ids)}})
 
     def answer(self, key: str) -> Document | None:
         found = self._answers.find_one({"_id": key})

@@ -115,9 +115,8 @@ class MongoPlatformAlerts:
         found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
-    def of(self, subject: str) -> list[PlatformAlert]:
-        found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
-        return [from_document(PlatformAlert, document) for document in found]
+    def subjects(self, kind: str) -> set[str]:
+        return {document["subject"] for document in self._alerts.find({"kind": kind}, {"_id": False, "subject": True})}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
         found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])

@@ -56,9 +56,6 @@ class MongoArrivals:
         found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         return [_arrival(document) for document in found]
 
-    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
-
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:

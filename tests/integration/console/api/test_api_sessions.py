@@ -19,7 +19,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode, expect_problem
 from tests.pretended import HandClock, MemoryModels
 
-VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN = TOKENS
+VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN, _ = TOKENS
 
 
 class WallClock:

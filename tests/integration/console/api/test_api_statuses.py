@@ -13,7 +13,7 @@ from alerting.console.app import create_app
 from alerting.console.gate import DELIVERIES, LARGEST_BODY, LARGEST_DELIVERY
 from alerting.episodes.episode import episode_id
 from tests.builders import at
-from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
+from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
 from tests.helpers.reports import store_report
 from tests.pretended import pretended_platform
@@ -106,6 +106,7 @@ def provoke(clients, path, method, operation, schemas):
     yield send(headers={}, **body)
     yield send(headers=VIEWER, **body)
     yield send(headers=OPERATOR, **body)
+    yield send(headers=SENDER, **body)
     yield send(down, **body)
     yield send(broken, **body)
     yield send(headers={**ADMIN, "x-large": "x" * 40_000}, **body)

@@ -8,7 +8,7 @@ import pytest
 from alerting.console.api import ingest_api
 from alerting.usecases.sources.documents import apply_sources, set_state
 from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, expect_problem
+from tests.helpers.console.api import ADMIN, OPERATOR, SENDER, VIEWER, expect_problem
 
 ROW = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5, "recipe": "A"}}
 NDJSON = {**ADMIN, "content-type": "application/x-ndjson"}
@@ -98,9 +98,16 @@ def test_events_are_stored_and_merged_with_their_end(client, platform):
     assert [e.end.isoformat()[:16] for e in events.itertuples()] == ["2026-01-05T12:30"]
 
 
-def test_readings_need_the_role_of_an_engineer(client):
-    assert "needs the role engineer" in expect_problem(send(client, ROW, headers=OPERATOR), 403)
+@pytest.mark.parametrize("headers", [VIEWER, OPERATOR])
+def test_people_who_read_or_operate_may_not_send_readings(client, headers):
+    assert "needs the role sender or engineer" in expect_problem(send(client, ROW, headers=headers), 403)
     expect_problem(send(client, ROW, headers={}), 401)
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/episodes", "/api/v1/definitions", "/reports", "/routes"])
+def test_a_gateway_with_the_role_sender_may_send_and_read_nothing(client, path):
+    assert send(client, ROW, headers=SENDER).json()["new"] == 1
+    assert client.get(path, headers=SENDER).status_code == 403
 
 
 def test_senders_are_told_to_wait_while_too_many_deliveries_are_stored(client):

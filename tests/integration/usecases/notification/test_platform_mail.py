@@ -161,5 +161,5 @@ def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when
     monitor.check()
     monitor.check()
     assert inbox.subjects == ["Platform: database away: MongoDB", "Over: platform: database away: MongoDB"]
-    [alert] = platform.platform_alerts.of("MongoDB")
+    [alert] = platform.platform_alerts.resolved_since(at(NOW))
     assert alert.resolved_at - alert.opened_at == timedelta(minutes=6)

@@ -266,6 +266,14 @@ def test_it_is_checked_once_and_the_alert_ends_with_the_revision():
     assert open_alerts(platform) == []
 
 
+def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_before_it():
+    platform = plant(per_day=40)
+    platform.definitions.put(document(name="first-hot"))
+    assert edit(platform, name="second-hot")["over_budget"] == ["second-hot"]
+    assert open_alerts(platform) == [("alarm load", "second-hot revision 1")]
+    assert platform.platform_alerts.subjects("alarm load") == {"first-hot revision 1", "second-hot revision 1"}
+
+
 def test_what_is_within_the_budget_raises_nothing():
     platform = plant()
     assert edit(platform)["over_budget"] == []

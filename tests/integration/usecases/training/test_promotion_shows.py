@@ -160,7 +160,7 @@ def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_
     (alert,) = platform.platform_alerts.open()
     assert (alert.kind, alert.subject, alert.opened_at) == ("champion unreadable", NAME, at(7 * DAY))
     evaluate(platform, None, at(7 * DAY + 5))
-    assert len(platform.platform_alerts.of(NAME)) == 1
+    assert platform.platform_alerts.open() == [alert]
 
     waiting = train(platform, NAME, at(12 * DAY))
     assert waiting.waiting

@@ -7,12 +7,13 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
-from alerting.ports import DecisionRecord, Disk, EventRow, NewestReading, ReadingRow, Training
+from alerting.ports import DecisionRecord, Delivered, Disk, EventRow, NewestReading, ReadingRow, Training
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.operations.platform_check import read_facts
 from alerting.usecases.operations.platform_conditions import AssetReadings, PlatformFacts, platform_conditions
 from alerting.usecases.operations.platform_metrics import DefinitionLag
+from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot
 
 GIB = 1 << 30
@@ -142,3 +143,15 @@ def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
 def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
     [fault] = platform_conditions(PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW)
     assert fault == ("registry away", "MLflow", "MLflow does not answer")
+
+
+def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_comes():
+    platform = memory_platform()
+    apply_sources(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
+    subject = ("source stale", "source lab")
+    assert subject not in found(read_facts(platform, at(10)), at(10))
+    platform.sources.set_fault("lab", "the folder /data does not exist")
+    [fault] = [f for f in platform_conditions(read_facts(platform, at(11)), LIMITS, at(11)) if f.subject == "source lab"]
+    assert fault.reason == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
+    platform.sources.record("lab", Delivered(at(12), 1))
+    assert subject not in found(read_facts(platform, at(20)), at(20))

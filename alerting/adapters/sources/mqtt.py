@@ -1,0 +1,85 @@
+"""A persistent subscription at an MQTT 5 broker: quality of service 1, acknowledged by hand."""
+
+import queue
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import MqttSource
+from alerting.usecases.sources.stream import Message, subscription
+
+MOST_UNACKNOWLEDGED = 1000
+"""Messages that the broker sends before the first of them is acknowledged: the bound of memory."""
+LARGEST_MESSAGE = 1 << 20
+"""Size of the largest message (bytes); the broker does not send larger ones."""
+BATCH = 500
+_PATIENCE_S = 0.2
+_SESSION_S = 7 * 24 * 3600
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class MqttStream:
+    """Port `MessageStream`. The broker holds messages for a week while no client is connected under the id of the source."""
+
+    def __init__(self, source: MqttSource, address: str, now: Callable[[], datetime]) -> None:
+        """Connect in the background, and again whenever the connection is lost. Raises UserError if the address is none."""
+        url = urlsplit(address)
+        if url.scheme not in _PORTS or not url.hostname:
+            raise UserError(
+                f"source {source.name}: its url is not the address of a broker; write for example mqtts://user@broker"
+            )
+        self._name, self._now, self._topic = source.name, now, subscription(source)
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._fault: str | None = "the broker has not answered yet"
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=f"alerting-{source.name}", protocol=mqtt.MQTTv5, manual_ack=True
+        )
+        if url.username:
+            self._client.username_pw_set(unquote(url.username), unquote(url.password or ""))
+        if url.scheme == "mqtts":
+            self._client.tls_set()
+        self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
+        self._client.on_message = self._received
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
+        session.MaximumPacketSize = LARGEST_MESSAGE
+        self._client.connect_async(
+            url.hostname, url.port or _PORTS[url.scheme], keepalive=30, clean_start=False, properties=session
+        )
+        self._client.loop_start()
+
+    def batch(self) -> list[Message]:
+        """Return the next messages. Raises UserError while the broker cannot be reached and none is left."""
+        found: list[Message] = []
+        until = time.monotonic() + _PATIENCE_S
+        with suppress(queue.Empty):
+            while len(found) < BATCH:
+                found.append(self._messages.get(timeout=max(until - time.monotonic(), 0.0)))
+        if not found and self._fault is not None:
+            raise UserError(f"source {self._name}: {self._fault}")
+        return found
+
+    def close(self) -> None:
+        """Disconnect; the broker keeps the session and all messages that are not acknowledged."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connected(self, client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        self._fault = f"the broker refuses: {reason}" if reason.is_failure else None
+        if not reason.is_failure:
+            client.subscribe(self._topic, qos=1)
+
+    def _disconnected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        self._fault = f"the connection to the broker is lost: {reason}"
+
+    def _received(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+        self._messages.put(Message(message.topic, message.payload, self._now(), lambda: client.ack(mid, qos) and None))

@@ -1,0 +1,118 @@
+"""What was predicted: the quantiles of the values ahead, as numbers of an episode, as a fan of its chart, and in sentences."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.spoken import spoken_duration
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import Step
+from alerting.kinds.evaluation import Evidence, Raise
+from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTILES, Floats
+from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.prediction_evaluation import explain_raise
+from alerting.kinds.prediction_why import explain_instant
+from alerting.learning.models.trained import TrainedModel
+from alerting.readings.history import History, to_millis
+from alerting.reporting.figures.episode_chart import Fan
+
+if TYPE_CHECKING:
+    from alerting.kinds.forecast.model import Forecast
+
+_SIDES = {QUANTILES[LOWEST]: "low", QUANTILES[MEDIAN]: "median", QUANTILES[HIGHEST]: "high"}
+_NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
+
+
+def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
+    """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s median`, and low and high."""
+    forecast = _forecast(model)
+    quantiles = forecast.quantiles(row)[0]
+    return {
+        _name(lead, side): float(quantiles[number, position])
+        for number, lead in enumerate(forecast.leads_ms)
+        for side, position in _NUMBERS.items()
+    }
+
+
+def explain_forecast(
+    definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+) -> Evidence:
+    """Return the content of a new episode as that of any prediction, with the values predicted at the raise."""
+    found = explain_raise(definition, asset, step, at_raise, history)
+    if at_raise.model is None or at_raise.row is None:
+        return found
+    predicted = predict(at_raise.model, at_raise.model.estimator.columns.matrix(at_raise.row))
+    return replace(found, inputs={**found.inputs, **predicted})
+
+
+def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
+    """Return the fan of the forecast at the raise of an episode; None without the last value or the predicted ones."""
+    last = episode.inputs.get(definition.problem.variable or "")
+    leads = sorted(
+        int(name.split()[1][1:-1]) for name in episode.inputs if name.startswith("forecast ") and name.endswith(" low")
+    )
+    if not isinstance(last, int | float) or not leads:
+        return None
+    sides = {side: [float(last), *(_number(episode, 1000 * lead, side) for lead in leads)] for side in _NUMBERS}
+    at = [to_millis(episode.raised_at) + 1000 * lead for lead in (0, *leads)]
+    crossing = _crossing(definition, at, sides["median"])
+    return Fan(tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing)
+
+
+def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
+    """Explain the risk as that of any prediction, with the values predicted at that instant."""
+    name = definition.problem.variable or ""
+    unit = question.asset.variables[name].unit if name in question.asset.variables else None
+
+    def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
+        predicted = predict(model, model.estimator.columns.matrix(row))
+        leads = _forecast(model).leads_ms
+        crossing = _crossing(definition, leads, [predicted[_name(lead, "median")] for lead in leads])
+        text = f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing or 0))}"
+        return [*(_sentence(name, unit, lead, predicted) for lead in leads), *([] if crossing is None else [text])]
+
+    return explain_instant(definition, question, describe)
+
+
+def _forecast(model: TrainedModel) -> "Forecast":
+    return cast("Forecast", model.estimator.members[0].model)
+
+
+def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:
+    low, middle, high = (f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high"))
+    shown = f"{middle} {unit}" if unit else middle
+    return f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: {low} to {high})"
+
+
+def _crossing(definition: TrainedDefinition, at: Sequence[int], middle: Sequence[float]) -> int | None:
+    """Return where the median leaves its limits, between the predicted values linearly; None if it does not."""
+    problem = definition.problem
+    for limit, sign in ((problem.above, 1), (problem.below, -1)):
+        if limit is None:
+            continue
+        off = [sign * (value - limit) for value in middle]
+        first = next((number for number, value in enumerate(off) if value > 0), None)
+        if first is not None:
+            if first == 0:
+                return at[0]
+            share = -off[first - 1] / (off[first] - off[first - 1])
+            return round(at[first - 1] + share * (at[first] - at[first - 1]))
+    return None
+
+
+def _whole_minutes(millis: int) -> timedelta:
+    return timedelta(minutes=max(1, round(millis / 60_000)))
+
+
+def _name(lead_ms: int, side: str) -> str:
+    return f"forecast +{lead_ms // 1000}s {side}"
+
+
+def _number(episode: Episode, lead_ms: int, side: str) -> float:
+    value = episode.inputs.get(_name(lead_ms, side))
+    return float(value) if isinstance(value, int | float) else float("nan")

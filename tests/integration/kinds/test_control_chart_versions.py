@@ -1,0 +1,88 @@
+"""A new version of a control chart: what it begins with, what it leaves out, and what one moved asset means for the others."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.revisions import next_revision
+from alerting.detection.control_charts.chart import Chart
+from alerting.detection.suppression import SuppressedInterval
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.control_chart.kind import KIND
+from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
+from alerting.kinds.control_chart.training import TRAINING
+from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.validation import parse_definition
+from alerting.ports import ReadingRow
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at
+from tests.pretended import pretended_platform
+
+ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100)})
+FITTED = FittedChart(Chart("ewma", 10, 1, 1.0, smoothing=0.2), 60_000, 370, 1.0, 100, 0, ())
+DEFINITION = parse_definition(
+    {
+        "name": "x",
+        "kind": "control_chart",
+        "assets": ["press-1"],
+        "variable": "force",
+        "suppression": {"when": [{"event": "line-stop"}]},
+    }
+)
+
+
+def charted(values, start, end, version=1, before=None, suppressed=()):
+    """Chart one reading a minute, from minute 1 on, in one part."""
+    platform = pretended_platform()
+    platform.assets.put([ASSET])
+    add_readings(platform, [ReadingRow("press-1", at(m), {"force": v}) for m, v in enumerate(values, 1)], at(0))
+    model = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
+    models = SimpleNamespace(get=lambda *_: model)
+    sources = Sources(platform, models, ASSET, None, None, lambda *_: list(suppressed))
+    part = VersionInterval(at(start), at(end), next_revision(DEFINITION, None, "a", at(0), "r"), version)
+    state = before or ConditionState(watermark=at(start))
+    return KIND.evaluate(DEFINITION, sources, part, TargetEvaluation(state))
+
+
+VALUES = [10 + 0.05 * (m % 7) for m in range(200)]
+
+
+def test_a_new_version_begins_with_the_readings_before_it():
+    first = charted(VALUES, 0, 150)
+    again = charted(VALUES, 150, 200, version=2, before=first.state)
+    going_on = charted(VALUES, 150, 200, version=1, before=first.state)
+    assert again.scores[0].score == pytest.approx(going_on.scores[0].score, abs=1e-6)
+    assert again.scores[0].score[0] != pytest.approx(10 + 0.2 * (VALUES[150] - 10), abs=0.001)  # of an empty chart
+
+
+def test_readings_of_suppressed_times_are_not_charted():
+    stopped = [*VALUES[:50], *[90.0] * 20, *VALUES[70:]]
+    found = charted(stopped, 0, 200, suppressed=[SuppressedInterval(at(50.5), at(70.5), "stopped")])
+    assert len(found.scores[0].at) == 180
+    assert [step.kind for step, _ in found.steps] == []
+    assert [step.kind for step, _ in charted(stopped, 0, 200).steps][:1] == ["raised"]
+
+
+def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
+    moved = replace(FITTED, chart=replace(FITTED.chart, centre=15))
+    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
+    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED, "press-2": FITTED})
+    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved, "press-2": narrower})
+    data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
+    compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
+    assert (compared.decision.promote, compared.by_person) == (True, False)
+    assert "On press-1 the level has moved from 10 to 15" in compared.decision.reason
+    assert "its limits stay" in compared.decision.reason
+    assert compared.model.charts == {"press-1": FITTED, "press-2": narrower}
+
+
+def test_where_all_assets_have_moved_a_person_decides():
+    moved = replace(FITTED, chart=replace(FITTED.chart, centre=15))
+    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
+    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved})
+    data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
+    compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
+    assert (compared.decision.promote, compared.by_person, compared.model) == (True, True, None)
