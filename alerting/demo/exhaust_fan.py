@@ -27,7 +27,7 @@ FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 _DAILY, _HOURLY = 0.8, 0.6  # parts of the load
 _SHORTEST, _LONGEST = 120, 240
 _QUIET = 7 * DAY
-_SMALLEST, _LARGEST = 0.04, 0.07  # share of the flow that is lost
+_SMALLEST, _LARGEST = 0.06, 0.09  # share of the flow that is lost
 
 
 def exhaust_fan() -> Asset:
