@@ -155,7 +155,7 @@ def _definition(name: str, asset: str, limit: float, horizon: str, above: bool =
     problem = {"variable": name, "above" if above else "below": limit, "predict": "state"}
     document = {"name": f"forecast-{name}", "kind": "forecast", "assets": [asset], "problem": problem, "horizon": horizon}
     features = {"windows": ["1h", "3h", "8h", "24h"] if horizon == "1h" else ["3h", "12h", "48h"], "stride": "1h"}
-    return ForecastDefinition.model_validate(document | {"features": features, "learning": {"trials": 1}} | fields)
+    return ForecastDefinition.model_validate(document | {"features": features, "learning": {"trials": 1, "folds": 2}} | fields)
 
 
 def _roaster(data: Path) -> tuple[History, pd.DataFrame]:

@@ -17,6 +17,7 @@ HEAVY = (
     "automl",
     "chance",
     "evaluate",
+    "forecast",
     "plant",
     "report",
     "reports_due",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alerting.definitions.wording.spoken import spoken_false_alarms
+from alerting.reporting.definition.retune import Retune
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.messages import number, percent, seconds
 from alerting.reporting.metrics import ReportMetrics
@@ -166,6 +167,9 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             f"{spoken_false_alarms(rate.value, len(f.evaluated))}, where {number(budget)} a week and asset are allowed: "
             "check the worst ones below, exclude misleading variables, and retrain."
         )
+    right = f.precision.with_avoided
+    if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
+        yield f"Only {right.basis} were right: {_instead(f.retune)}."
     if f.missed:
         few = len(f.problems) == 1
         found = "bad unit was not found" if few else "bad units were not found"
@@ -175,6 +179,16 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     if late:
         noun = "warning" if late == 1 else "warnings"
         yield f"{late} {noun} came too late to act: lengthen the horizon, or evaluate more often."
+
+
+def _instead(retune: Retune | None) -> str:
+    """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it keeps half of what was right."""
+    if retune is None or 2 * retune.right_then < retune.right:
+        return "no single limit halves the false alarms without losing what was right; narrow the condition, or add variables"
+    return (
+        f"with {retune.change} instead of {retune.present:.4g}, {retune.false_alarms_then} of {retune.false_alarms} false alarms "
+        f"would have remained, and {retune.right_then} of {retune.right} that were right"
+    )
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:

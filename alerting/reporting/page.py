@@ -1,6 +1,6 @@
 """The report as one self-contained page without scripts and external resources."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -93,8 +93,16 @@ def render_page(
         zone_name=messages.zone_name(zone),
         notes=notes,
         cbpe_conditions=CONDITIONS,
+        shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=MOST_MISSED_ROWS,
     )
+
+
+def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
+    """Return the advice of several episodes, if it is the same and no operator said whether it was followed; else nothing."""
+    advice = {episode.advice for episode in episodes}
+    is_shared = len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
+    return (advice.pop() or "") if is_shared else ""
 
 
 def provenance(metrics: ReportMetrics) -> str:

@@ -39,7 +39,7 @@ from alerting.readings.history import duration_millis
 _BASELINES = (PERSISTENCE, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _SAMPLES = 1000
-_MOST_ROWS = 30_000  # of a fit; beyond that rows are taken evenly
+_MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 
 
 class ForecastTraining:

@@ -25,7 +25,7 @@ from tests.humid_line import NAME, humid_oven, learned_quickly, line
 from tests.pretended import Mailbox, MemoryModels, platform_on
 from tests.support import ensured_pretence
 
-RUNS_ON = {"up"}  # it has no result
+RUNS_ON = {"up", "stream"}  # they have no result
 TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
 
 
@@ -112,6 +112,15 @@ def written_files():
     }
 
 
+def source_commands():
+    """The words of every command on sources."""
+    pattern = str(Path("*.csv").absolute())
+    source = write("source.yaml", {"name": "lab", "kind": "files", "pattern": pattern, "asset": "oven-1", "unchanged_for": "0s"})
+    once = [("source", word, source) for word in ("check", "apply", "test")]
+    on_it = ("test", "read", "backfill", "retry", "show", "pause", "resume", "retire")
+    return [*once, *(("source", word, "lab") for word in on_it), ("source", "list"), ("source", "dead")]
+
+
 def every_command(plant, files, episode):
     """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
@@ -162,6 +171,7 @@ def every_command(plant, files, episode):
         ("notification", "retry", "all"),
         ("notification", "revoke-links", "--all"),
         ("route", "remove", "night"),
+        *source_commands(),
         ("demo", "status"),
         ("demo", "trial", "--weeks", "0"),
         ("asset", "relations", "oven-1"),

@@ -48,6 +48,8 @@ def kind_of(index):
     kinds = [word for word in ("unique", "sparse") if document.get(word)]
     if "partialFilterExpression" in document:
         kinds.append(f"partial, `{document['name']}`: " + ", ".join(f"`{name}`" for name in document["partialFilterExpression"]))
+    if "expireAfterSeconds" in document:
+        kinds.append(f"documents are deleted {document['expireAfterSeconds']} s later")
     return ", ".join(kinds)
 
 
