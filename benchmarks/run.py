@@ -13,6 +13,7 @@ from importlib import import_module
 import benchmarks
 
 HEAVY = (
+    "anomaly",
     "automl",
     "chance",
     "evaluate",

@@ -37,6 +37,9 @@ class Stream(IntEnum):
     SCALE = 11
     FILTER = 12
     FLOW = 13
+    BELT = 14
+    LOAD = 15
+    FAN = 16
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from typing import Literal
 from alerting.demo.asset import NOMINAL, SET_POINTS
 from alerting.demo.chance import DAY, Stream, generator
 
-Cause = Literal["wet-dough", "burner-fault", "damp-air", "fast-belt", "stuck-valve", "calibration-step", "filter-fouling"]
+Cause = Literal[
+    "wet-dough", "burner-fault", "damp-air", "fast-belt", "stuck-valve", "calibration-step", "filter-fouling", "slipping-belt"
+]
 
 SLOT = 240
 """One disturbance of the product begins in most slots of four hours, and ends before the next slot."""

@@ -15,6 +15,7 @@ from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.checkweigher import CHECKWEIGHER, WEIGHT, calibration_steps, weights
 from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.exhaust_fan import EXHAUST_FAN, belt_slips, fan_values
 from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minute
 from alerting.ports import EventRow, ReadingRow
 
@@ -143,18 +144,21 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 
 
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
-    """Return the readings of check-weigher and air filter from the line's minute to `until` minutes since its origin."""
+    """Return the readings of check-weigher, air filter and fan from the line's minute to `until` minutes since its origin."""
     weighed = weights(state.schedule, state.minute, until)
     rows = [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in weighed]
-    measured = pressure_drops(state.schedule, state.minute, until)
-    return rows + [ReadingRow(AIR_FILTER, state.instant(minute + 1), values) for minute, values in measured]
+    for asset, values_of in ((AIR_FILTER, pressure_drops), (EXHAUST_FAN, fan_values)):
+        measured = values_of(state.schedule, state.minute, until)
+        rows += [ReadingRow(asset, state.instant(minute + 1), values) for minute, values in measured]
+    return rows
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
     """Return the true disturbances that began within `span` before the last reading, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
-    beside = [*calibration_steps(state.schedule, first, state.minute), *cloggings(state.schedule, first, state.minute)]
-    found = [*state.schedule.disturbances(first, state.minute), *beside]
+    found = state.schedule.disturbances(first, state.minute)
+    for beside in (calibration_steps, cloggings, belt_slips):
+        found = [*found, *beside(state.schedule, first, state.minute)]
     found.sort(key=lambda d: d.start)
     return [(state.instant(d.start), state.instant(d.end), d) for d in found]
 

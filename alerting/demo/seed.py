@@ -8,6 +8,7 @@ from alerting.demo.advance import advance_line, stored_line
 from alerting.demo.air_filter import air_filter
 from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
 from alerting.demo.checkweigher import checkweigher
+from alerting.demo.exhaust_fan import exhaust_fan
 from alerting.demo.line import new_line
 from alerting.demo.ports import LineStore
 from alerting.ports import Assets, Progress, WritePorts, silent
@@ -43,7 +44,7 @@ def fill(
     """
     if days < 1:
         raise UserError(f"the demo line needs at least one day of past, not {days}")
-    assets.put([demo_asset(), checkweigher(), air_filter()])
+    assets.put([demo_asset(), checkweigher(), air_filter(), exhaust_fan()])
     assets.put_event_types(EVENT_TYPES)
     if lines.load(ASSET) is None:
         origin = end.replace(second=0, microsecond=0) - timedelta(days=days)

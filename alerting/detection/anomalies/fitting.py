@@ -42,6 +42,7 @@ class Setting(NamedTuple):
 TRIED: tuple[Setting, ...] = (
     Setting("pca", {"variance": 0.7}),
     Setting("pca", {"variance": 0.9}),
+    Setting("pca", {"variance": 0.99}),
     Setting("isolation_forest", {"trees": 100}),
     Setting("nearest_neighbours", {"neighbours": 5}),
     Setting("nearest_neighbours", {"neighbours": 20}),

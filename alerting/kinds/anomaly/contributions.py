@@ -42,10 +42,12 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
     """Return the variables that make one row of features unlike normal, the most responsible first; shares add up to 1."""
     encoded = fitted.space.encode(row[None, :])
     whole = float(fitted.detector.score(encoded)[0])
-    drops, repaired = {}, {}
-    for variable, columns in fitted.columns_by_variable.items():
+    drops, repaired, groups = dict[str, float](), dict[str, Floats](), fitted.columns_by_variable
+    for variable, columns in groups.items():
         repaired[variable] = fitted.space.expect(encoded, columns)
         drops[variable] = max(whole - float(fitted.detector.score(repaired[variable])[0]), 0.0)
+    if not any(drops.values()):  # cuts of trees may be so coarse that no sensor changes it
+        drops = {name: _distance_lost(fitted, encoded - repaired[name], columns) for name, columns in groups.items()}
     total = sum(drops.values())
     if not total:
         return []
@@ -55,6 +57,12 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
         if drop > 0
     ]
     return sorted(found, key=lambda one: (-one.share, one.variable))[:_MOST]
+
+
+def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -> float:
+    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair, by the covariance."""
+    part = change[0, columns]
+    return float(part @ fitted.space.precision[np.ix_(columns, columns)] @ part)
 
 
 def _responsible(fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats) -> Responsible:

@@ -65,7 +65,7 @@ class AnomalyDefinition(ModelDefinition):
         description="Time before and after problems, suppressed times and confirmed episodes that is not normal either.",
     )
     contamination: float = Field(
-        0.02,
+        0.05,
         ge=0,
         le=0.3,
         description="Largest share of the normal history that is left out because it lies far from the rest. Episodes with the "

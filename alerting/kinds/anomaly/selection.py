@@ -18,7 +18,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, duration_millis
 
-_FOLDS = 4
+_FOLDS, _INTERVALS = 4, 40
 _ANOMALIES = 24  # of each type
 _COMPARED = 2_000  # rows on which agreement is measured
 
@@ -92,13 +92,22 @@ class _Scored:
 
 
 def make_folds(at: Millis, matrix: Floats, window_ms: int) -> list[Fold]:
-    """Split rows into contiguous parts, each left out once; rows within a window of that part do not fit."""
+    """Split rows into short intervals, dealt to the folds in turn; rows within a window of an unseen interval do not fit.
+
+    So every fold has fitted on all regimes of the history, and its unseen rows share no reading with those of its fit.
+    """
+    length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
+    of = ((at - at[0]) // length) % _FOLDS
     folds = []
-    for unseen in np.array_split(np.arange(len(at)), _FOLDS):
-        near = (at > at[unseen[0]] - window_ms) & (at < at[unseen[-1]] + window_ms)
-        fit = np.flatnonzero(~near)
+    for number in range(_FOLDS):
+        unseen = np.flatnonzero(of == number)
+        if not len(unseen):
+            continue
+        nearest = at[unseen][np.clip(np.searchsorted(at[unseen], at), 0, len(unseen) - 1)]
+        before = at[unseen][np.clip(np.searchsorted(at[unseen], at, side="right") - 1, 0, len(unseen) - 1)]
+        fit = np.flatnonzero((np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms))
         if len(fit) < len(at) // 4:  # a history of few windows
-            fit = np.setdiff1d(np.arange(len(at)), unseen)
+            fit = np.flatnonzero(of != number)
         folds.append(Fold(NormalSpace.fit(matrix[fit]), fit, unseen))
     return folds
 

@@ -12,6 +12,8 @@ from alerting.readings.history import History
 from alerting.readings.instants import to_millis
 from alerting.reporting.material import Material
 
+_LATENCY = timedelta(seconds=10)  # of variables that state none, as of the platform by default
+
 
 @dataclass(frozen=True)
 class AssetData:
@@ -46,8 +48,9 @@ class DataMetrics:
     """Data and evaluation of the period.
 
     `variables`: only those with a sample of doubtful quality, the most bad ones first. `found_late`: episodes found only in
-    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`: median seconds from the raise of a
-    live episode to the moment when the platform knew it; None without any.
+    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`, `slowest_s`: median and most seconds
+    from the raise of a live episode to the moment when the platform knew it; None without any. `late`: live episodes that it knew
+    more than two evaluations and the latency after their raise.
     """
 
     assets: tuple[AssetData, ...]
@@ -55,6 +58,8 @@ class DataMetrics:
     found_late: int
     refuted: int
     detection_s: float | None
+    slowest_s: float | None = None
+    late: int = 0
 
 
 def data_metrics(m: Material) -> DataMetrics:
@@ -67,7 +72,15 @@ def data_metrics(m: Material) -> DataMetrics:
         found_late=sum(e.late_data_status == "found_late" for e in m.raised),
         refuted=m.withdrawn,
         detection_s=median(live) if live else None,
+        slowest_s=max(live, default=None),
+        late=sum(seconds > _usual_detection_s(m) for seconds in live),
     )
+
+
+def _usual_detection_s(m: Material) -> float:
+    """Return the seconds within which an episode is known if no evaluation is late: two evaluations and the latency."""
+    latencies = [h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables]
+    return (2 * m.definition.schedule.every + max(latencies, default=_LATENCY)).total_seconds()
 
 
 def _asset_data(m: Material, asset: str) -> AssetData:

@@ -12,6 +12,7 @@ from alerting.demo.advance import advance_line
 from alerting.demo.air_filter import AIR_FILTER
 from alerting.demo.asset import ASSET
 from alerting.demo.checkweigher import CHECKWEIGHER
+from alerting.demo.exhaust_fan import EXHAUST_FAN
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.run import LEASE, lead_minutes, run_line
 from alerting.demo.seed import Filled, fill
@@ -48,7 +49,7 @@ def test_a_fill_ends_with_the_last_whole_minute_and_covers_its_days(memory: Memo
     assert 1380 < of_asset[CHECKWEIGHER] < 1440, "none while the line stands"
     assert (told.start, told.end) == (END.replace(second=0) - timedelta(days=1), END.replace(second=0))
     assert max(ts for _, ts in memory.readings) == told.end
-    assert set(memory.assets) == {ASSET, AIR_FILTER, CHECKWEIGHER}
+    assert set(memory.assets) == {ASSET, AIR_FILTER, CHECKWEIGHER, EXHAUST_FAN}
     assert set(memory.types) == {"line-stop", "maintenance", "set-point-change"}
 
 

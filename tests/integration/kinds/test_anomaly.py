@@ -65,7 +65,7 @@ def platform():
 
 def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform):
     account = model_of(platform).detectors[ASSET].account
-    assert "of 8 settings, chosen without labels; 4 variables every 10m" in account[0]
+    assert "of 9 settings, chosen without labels; 4 variables every 10m" in account[0]
     assert account[1].startswith("threshold by peaks over a threshold: generalized Pareto")
     assert "F1 of synthetic anomalies spike" in account[2]
     assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)

@@ -1,0 +1,95 @@
+"""The exhaust fan of the oven: four variables that follow its load, and a belt that slips, so that the air flow no longer does.
+
+An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the seed and the minute.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import pi, sin
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.demo.asset import MINUTE
+from alerting.demo.chance import DAY, Stream, generator
+from alerting.demo.disturbances import Disturbance, Schedule
+
+EXHAUST_FAN = "exhaust-fan-1"
+MOTOR_SPEED, EXHAUST_FLOW, MOTOR_CURRENT, BEARING = "motor_speed", "exhaust_flow", "motor_current", "bearing_temperature"
+EVERY = 5
+"""Minutes between two readings."""
+SLOT = 5 * DAY
+"""In each interval of this length the belt slips once, until it is tightened."""
+FOLLOWS = {MOTOR_SPEED: (1450.0, 110.0, 4.0), EXHAUST_FLOW: (7200.0, 620.0, 25.0), MOTOR_CURRENT: (14.0, 1.6, 0.08)}
+FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
+"""Usual level, by how much it follows one unit of load, and noise, in the variable's unit."""
+_DAILY, _HOURLY = 0.8, 0.6  # parts of the load
+_SHORTEST, _LONGEST = 120, 240
+_QUIET = 7 * DAY
+_SMALLEST, _LARGEST = 0.06, 0.09  # share of the flow that is lost
+
+
+def exhaust_fan() -> Asset:
+    """Return the fan with its four variables, a reading every five minutes."""
+    sampling = EVERY * MINUTE
+    variables = {
+        MOTOR_SPEED: Variable(title="Motor speed", unit="1/min", low=0, high=3000, sampling=sampling),
+        EXHAUST_FLOW: Variable(title="Exhaust air flow", unit="m³/h", low=0, high=15_000, sampling=sampling),
+        MOTOR_CURRENT: Variable(title="Motor current", unit="A", low=0, high=40, sampling=sampling),
+        BEARING: Variable(title="Bearing temperature", unit="°C", low=0, high=150, sampling=sampling),
+    }
+    return Asset(name=EXHAUST_FAN, title="Exhaust fan of oven 1", variables=variables)
+
+
+def fan_values(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
+    """Yield every fifth minute of [first, last) with the values of the sensors; none while the line stands."""
+    for minute in range(-(-first // EVERY) * EVERY, last, EVERY):
+        if schedule.stop(minute) is None:
+            load, noise = _load(schedule.seed, minute), _noise(schedule.seed, minute // DAY)[minute % DAY // EVERY]
+            values = {
+                name: usual + by * load + spread * float(error)
+                for (name, (usual, by, spread)), error in zip(FOLLOWS.items(), noise, strict=True)
+            }
+            slip = belt_slip(schedule, minute // SLOT)
+            if slip is not None:
+                values[EXHAUST_FLOW] *= 1 - slip.level(minute)
+            yield minute, {name: round(value, 2) for name, value in values.items()}
+
+
+def belt_slips(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
+    """Return the slips that begin in [first, last), in order; their size is the share of the flow that is lost."""
+    found = (belt_slip(schedule, slot) for slot in range(first // SLOT, last // SLOT + 1))
+    return [slip for slip in found if slip is not None and first <= slip.start < last]
+
+
+@lru_cache(maxsize=64)
+def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
+    """Return the slip of a slot; none in the last filled week, which a first training does not see, or with the live line."""
+    chance = generator(schedule.seed, Stream.BELT, slot)
+    start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
+    lasts, size = int(chance.integers(_SHORTEST, _LONGEST)), float(chance.uniform(_SMALLEST, _LARGEST))
+    if schedule.in_showcase(start) or 0 <= schedule.live_from - start < _QUIET:
+        return None
+    return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)
+
+
+def _load(seed: int, minute: int) -> float:
+    """Return the load: a daily course, and a random one that is interpolated between hours."""
+    hour, part = divmod(minute, 60)
+    before, after = _of_hour(seed, hour), _of_hour(seed, hour + 1)
+    return _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (before + (after - before) * part / 60)
+
+
+def _of_hour(seed: int, hour: int) -> float:
+    return float(_hours(seed, hour // 24)[hour % 24])
+
+
+@lru_cache(maxsize=4)
+def _hours(seed: int, day: int) -> npt.NDArray[np.float64]:
+    return generator(seed, Stream.LOAD, day).standard_normal(24)
+
+
+@lru_cache(maxsize=4)
+def _noise(seed: int, day: int) -> npt.NDArray[np.float64]:
+    return generator(seed, Stream.FAN, day).standard_normal((DAY // EVERY, len(FOLLOWS)))

@@ -1,0 +1,91 @@
+"""Choice of a detector without labels, and its threshold, in small numbers."""
+
+import numpy as np
+import pytest
+
+from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks
+from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
+from alerting.detection.anomalies.threshold import (
+    WEEK_MS,
+    cluster_peaks,
+    lasting_scores,
+    threshold_for_rate,
+    threshold_for_share,
+)
+
+MINUTE = 60_000
+
+
+def test_f1_counts_as_many_normal_rows_as_synthetic_anomalies():
+    normal, injected = np.array([0.0, 0.0, 0.0, 5.0]), np.array([5.0, 0.0])
+    assert f1_at(normal, injected, 1.0) == pytest.approx(2 * 0.5 / (1 + 0.5 + 0.25))
+
+
+def test_a_detector_that_agrees_with_nobody_is_the_least_central():
+    one = np.arange(10.0)
+    found = centralities([one, one**3, one + 1, -one])
+    assert found[:3] == pytest.approx([1 / 3] * 3)
+    assert found[3] == pytest.approx(-1)
+
+
+def test_the_mean_rank_gives_half_of_the_weight_to_synthetic_anomalies():
+    best = Surrogates({"spike": 0.9, "shift": 0.8}, 0.5, 0.2)
+    other = Surrogates({"spike": 0.1, "shift": 0.2}, 0.4, 0.3)
+    assert mean_ranks([best, other]) == [1.5, 1.5]
+    without = Surrogates({"spike": 0.1, "shift": 0.2}, None, 0.1)
+    assert mean_ranks([best, without]) == [pytest.approx((2 + 1.5 + 1) / 4), pytest.approx((4 + 1.5 + 2) / 4)]
+
+
+def test_peaks_are_the_largest_scores_of_clusters():
+    at = np.array([0, 1, 2, 10, 11, 30]) * MINUTE
+    scores = np.array([2.0, 3.0, 0.0, 4.0, 2.0, 5.0])
+    assert cluster_peaks(at, scores, 1.0, 5 * MINUTE).tolist() == [3.0, 4.0, 5.0]
+    assert cluster_peaks(at, scores, 1.0, 9 * MINUTE).tolist() == [4.0, 5.0]
+
+
+def test_a_score_lasts_only_without_a_gap():
+    at = np.array([0, 1, 2, 4, 5]) * MINUTE
+    found = lasting_scores(at, np.array([3.0, 2.0, 4.0, 5.0, 6.0]), MINUTE, 90_000)
+    assert found.tolist() == [-np.inf, -np.inf, 2.0, -np.inf, -np.inf]
+
+
+def test_the_threshold_for_a_rate_is_passed_that_often_in_as_much_new_time():
+    random, count = np.random.default_rng(0), 4 * 7 * 24 * 60
+    at = np.arange(count, dtype=np.int64) * MINUTE
+    found = threshold_for_rate(at, random.exponential(size=count), MINUTE, MINUTE, 0, 5.0)
+    assert found.method.startswith("peaks over a threshold: generalized Pareto")
+    assert found.weeks == pytest.approx(count * MINUTE / WEEK_MS)
+    again = random.exponential(size=count)
+    assert 8 <= (again >= found.value).sum() <= 40  # 20 expected
+
+
+def test_too_little_normal_time_is_stated():
+    at = np.arange(50, dtype=np.int64) * MINUTE
+    found = threshold_for_rate(at, np.linspace(0, 1, 50), MINUTE, MINUTE, 0, 1.0)
+    assert found.value == pytest.approx(1 + 0.2 * 0.5)
+    assert "days of normal time with 1 peaks are too little to set 1 false alarms a week" in found.method
+
+
+def test_the_threshold_for_a_share_is_its_quantile():
+    at = np.arange(101, dtype=np.int64) * MINUTE
+    assert threshold_for_share(at, np.arange(101.0), MINUTE, 0.1).value == pytest.approx(90)
+
+
+def test_a_missing_column_is_what_the_others_lead_to_expect():
+    random = np.random.default_rng(0)
+    load = random.normal(size=2_000)
+    space = NormalSpace.fit(np.column_stack([10 + load, 20 + 2 * load, random.normal(size=2_000)]))
+    row = space.encode(np.array([[12.0, np.nan, 0.0]]))
+    assert space.decode(row)[0, 1] == pytest.approx(24, abs=0.2)
+
+
+def test_far_rows_are_left_out_at_most_the_share_and_never_trusted_ones():
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(500, 3))
+    matrix[:20] += 30
+    trusted = np.zeros(500, np.bool_)
+    assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(20)]
+    assert far_from_others(matrix, 0.02, trusted).sum() == 10
+    assert not far_from_others(matrix[20:], 0.1, trusted[20:]).any()
+    trusted[:5] = True
+    assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(5, 20)]
