@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
-from alerting.readings.history import to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Level, Panel, describe, lines, value_range
 from alerting.reporting.messages import number
 
@@ -69,11 +69,10 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
 
 
 def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
-    """Return the 90 % interval as an area, the median as a line, and where it leaves its limit, as a percentage of the width."""
+    """Return the 90 % interval as an area, and the median as a line."""
     xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
     low, middle, high = ([f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)] for side in (fan.low, fan.middle, fan.high))
-    crossing = None if fan.crossing is None else round(_x(chart, fan.crossing), 2)
-    return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}", "crossing": crossing}
+    return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
 
 
 def _value(panel: Panel, value: float, language: Language) -> str:
@@ -116,11 +115,13 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
     """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
     found: list[Shape] = []
     occupied_until = 0.0
+    ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)
     for kind, label, at in (
         ("raised", template("raised {time}"), chart.raised_at),
         ("happening", template("happening {time}"), chart.happening_at),
         ("closed", template("over {time}"), chart.closed_at),
         ("now", template("now {time}"), chart.now),
+        ("ahead", template("limit expected {time}"), None if ahead is None else from_millis(ahead)),
     ):
         if at is None or not chart.start <= at <= chart.end:
             continue

@@ -48,7 +48,7 @@ class DataMetrics:
     """Data and evaluation of the period.
 
     `variables`: only those with a sample of doubtful quality, the most bad ones first. `found_late`: episodes found only in
-    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`, `slowest_s`: median and longest seconds
+    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`, `slowest_s`: median and most seconds
     from the raise of a live episode to the moment when the platform knew it; None without any. `late`: live episodes that it knew
     more than two evaluations and the latency after their raise.
     """

@@ -65,6 +65,7 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     assert to_millis(episode.raised_at) < drop.fan.crossing < to_millis(episode.valid_until)
     shape = chart_shape(chart_of(platform, episode, at(END)), UTC)
     assert (shape["panels"][0]["fan"], shape["panels"][1]["fan"]["area"][0]) == (None, "M")
+    assert "ahead" in [moment["kind"] for moment in shape["moments"]]
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
