@@ -61,7 +61,7 @@ def compare_models(
     if champion is not None and champion.hash == challenger.hash:
         return Comparison(family, PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
     counted = _sentence(new, old)
-    verdict = _decide(new, old)
+    verdict = objection(new, old)
     if verdict:
         reason = f"{counted} {verdict} It goes into service only if a person approves."
         return Comparison(family, PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
@@ -69,7 +69,7 @@ def compare_models(
     return Comparison(family, PromotionDecision("promote", True, False, counted + how, evidence), False, metrics)
 
 
-def _decide(new: Evidence, old: Evidence | None) -> str:
+def objection(new: Evidence, old: Evidence | None) -> str:
     """Return why a person must decide; empty if the evidence is for the challenger."""
     if not new.weeks:
         return "There is no unseen normal time on which its false alarms could be counted."
