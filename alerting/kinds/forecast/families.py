@@ -66,7 +66,7 @@ class Family(ABC):
         return {}
 
     @abstractmethod
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same model."""
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
@@ -121,9 +121,9 @@ class Persistence(Family):
 
     name = PERSISTENCE
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
-        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, ahead))
+        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
 class SeasonalNaive(Family):
@@ -131,14 +131,14 @@ class SeasonalNaive(Family):
 
     name = SEASONAL
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
-        return task.model(_naive(task.seasonal, task, matrix, ahead))
+        return task.model(_naive(task.seasonal, task, matrix, future))
 
 
-def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, ahead: Floats) -> Naive:
+def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats) -> Naive:
     core = Naive(columns, task.usual(matrix), ((0.0,) * len(QUANTILES),) * len(task.leads_ms))
-    return replace(core, spread=_spread(ahead - core.quantiles(matrix)[..., 0]))
+    return replace(core, spread=_spread(future - core.quantiles(matrix)[..., 0]))
 
 
 class Smoother(Family):
@@ -146,17 +146,17 @@ class Smoother(Family):
 
     name = "smoothing"
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         steps = tuple(lead / task.step_ms for lead in task.leads_ms)
         columns, usual = (*task.lags, task.last), task.usual(matrix)
         every = max(1, len(matrix) // _MOST_SMOOTHED)
-        some, wanted = matrix[::every], ahead[::every]
+        some, wanted = matrix[::every], future[::every]
         options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
         errors = [_absolute_error(option.centre(some), wanted) for option in options]
         core = options[int(np.argmin(errors))]
-        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
 class Ridge(Family):
@@ -171,12 +171,12 @@ class Ridge(Family):
             "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
         del seed
         last, usual, dense = _last_of(params, task), task.usual(matrix), Dense.fit(task.columns, matrix, scaled=True)
-        encoded, target = dense.encode(matrix), _target(ahead, matrix, last, usual)
+        encoded, target = dense.encode(matrix), _target(future, matrix, last, usual)
         weights, intercepts = [], []
         with threadpool_limits(limits=1):
             for values in target.T:
@@ -190,7 +190,7 @@ class Ridge(Family):
                 intercepts.append(mean - float((centre * found).sum()))
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
-        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
 class BoostedTrees(Family):
@@ -213,10 +213,10 @@ class BoostedTrees(Family):
             "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         last, usual = _last_of(params, task), task.usual(matrix)
         leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
-        target = _target(ahead, matrix, last, usual).T.ravel()
+        target = _target(future, matrix, last, usual).T.ravel()
         known = ~np.isnan(target)
         rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
         trees = fit_quantiles(
@@ -235,11 +235,11 @@ def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
     return task.last if params["of"] == DIFFERENCE else None
 
 
-def _target(ahead: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
+def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
     if last is None:
-        return ahead
+        return future
     before = matrix[:, [last]]
-    return ahead - np.where(np.isnan(before), usual, before)
+    return future - np.where(np.isnan(before), usual, before)
 
 
 def _absolute_error(centre: Floats, values: Floats) -> float:
