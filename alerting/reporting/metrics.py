@@ -213,7 +213,12 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
-    """Return the sums of the period; None for a definition without costs. `earlier`: gives durations of problems."""
+    """Return the sums of the period; None for a definition without costs, and where no alert was sent.
+
+    Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of problems.
+    """
+    if m.raised and all(e.backfilled for e in m.raised):
+        return None
     undetermined = [e for e in m.raised if _outcome(e) == "undetermined"]
     counted = CountedCosts(
         missed=[(p.start, p.end) for p in metrics.missed],

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar
 
-import lightgbm
 import numpy as np
 import optuna
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +16,7 @@ from alerting.kinds.forecast.definition import SEASONAL
 from alerting.kinds.forecast.distribution import QUANTILES, Floats
 from alerting.kinds.forecast.model import FILE, Boosted, Forecast, Linear, Naive, Smoothing
 from alerting.learning.features.encoding import Columns, Dense
-from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.families.quantile_trees import PACKAGES, fit_quantiles, read_quantiles
 from alerting.learning.models.trained import ModelRefused
 
 Params = dict[str, Any]
@@ -77,21 +76,14 @@ class Family(ABC):
         except (KeyError, ValidationError) as fault:
             raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
         if isinstance(model.core, Boosted):
-            texts = [check_booster(files[name], width + 1) for name in files if name != FILE]
-            model = replace(model, core=replace(model.core, boosters=tuple(_booster(text) for text in texts)))
+            trees = read_quantiles([files[name] for name in files if name != FILE], width + 1)
+            model = replace(model, core=replace(model.core, trees=trees))
         _check(model, width)
         return model
 
     def fitted_bytes(self, model: Forecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the fitted values as they are stored."""
         return files.values()
-
-
-def _booster(text: str) -> lightgbm.Booster:
-    try:
-        return lightgbm.Booster(model_str=text)
-    except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused("model files without a readable booster; train the model again") from error
 
 
 def _check(model: Forecast, width: int) -> None:
@@ -119,7 +111,7 @@ def _check(model: Forecast, width: int) -> None:
         )
         fits = fits and len(core.dense.mean) == len(core.dense.scale) == core.dense.width
     if isinstance(core, Boosted):
-        fits = fits and len(core.leads) == leads and len(core.boosters) == len(QUANTILES)
+        fits = fits and len(core.leads) == leads and len(core.trees.boosters) == len(QUANTILES)
     if not fits:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 
@@ -201,11 +193,11 @@ class Ridge(Family):
         return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
 
 
-class LightGbm(Family):
+class BoostedTrees(Family):
     """Quantile regression by gradient boosted trees; all leads together, the lead is a column."""
 
-    name = "lightgbm"
-    packages = ("lightgbm",)
+    name = "boosted_trees"
+    packages = PACKAGES
     proven = (
         {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
         {"of": LEVEL, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
@@ -227,27 +219,16 @@ class LightGbm(Family):
         target = _target(ahead, matrix, last, usual).T.ravel()
         known = ~np.isnan(target)
         rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
-        data = lightgbm.Dataset(
+        trees = fit_quantiles(
+            {key: value for key, value in params.items() if key != "of"},
             rows,
             target[known],
-            categorical_feature=list(task.columns.categorical),
-            params={"verbosity": -1},
-            feature_name=[f"c{i}" for i in range(rows.shape[1])],
-            free_raw_data=False,
+            task.columns.categorical,
+            QUANTILES,
+            _ROUNDS,
+            seed,
         )
-        settings = {
-            **{key: value for key, value in params.items() if key != "of"},
-            "objective": "quantile",
-            "verbosity": -1,
-            "seed": seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "bagging_freq": 1,
-            "bagging_fraction": 0.7,
-        }
-        boosters = tuple(lightgbm.train({**settings, "alpha": level}, data, _ROUNDS) for level in QUANTILES)
-        return task.model(Boosted(leads, last, usual, boosters))
+        return task.model(Boosted(leads, last, usual, trees))
 
 
 def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
@@ -275,7 +256,7 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(found)
 
 
-_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), LightGbm())}
+_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), BoostedTrees())}
 
 
 def get_family(name: str) -> Family:

@@ -274,3 +274,8 @@ def test_a_threshold_with_costs_has_sums_too():
     wrong = [report_material.episode(h, definition=definition, said=[("false_alarm", False, "anna")]) for h in (3, 30)]
     money = compute_metrics(replace(report_material.threshold_material(wrong), definition=definition)).money
     assert (money.currency, money.false_alarms.low, money.net.high) == ("CHF", 80, -80)
+
+
+def test_alerts_that_were_sent_to_no_operator_have_no_worth(month):
+    past = replace(month, episodes=[replace(e, backfilled=True) for e in month.episodes])
+    assert compute_metrics(past).money is None

@@ -68,7 +68,7 @@ def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_t
     assert (conformal_shifts(too_narrow[:5], values[:5])[0, [0, 6]] == 0).all(), "five values cannot tell 5 %"
 
 
-@pytest.mark.parametrize("name", ["persistence", "seasonal_naive", "smoothing", "ridge", "lightgbm"])
+@pytest.mark.parametrize("name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"])
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
     matrix, ahead = rising(rows=60)
     family = get_family(name)
@@ -81,7 +81,7 @@ def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_
     assert np.isfinite(alone).all()
 
 
-@pytest.mark.parametrize("name", ["persistence", "ridge", "lightgbm"])
+@pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
 def test_contributions_add_up_to_the_margin(name):
     matrix, ahead = rising(rows=60)
     family = get_family(name)
@@ -130,7 +130,7 @@ def test_leads_lags_and_candidates_follow_the_document():
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
-    assert plain.families == ("persistence", "smoothing", "ridge", "lightgbm")
+    assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
     assert parse_definition(FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}).families == (
         "persistence",
         "seasonal_naive",
