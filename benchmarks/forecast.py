@@ -69,13 +69,13 @@ def metrology(data: Path) -> dict[str, Any]:
     seen, test = dataset.part != "test", dataset.measured_in("test")
     shifts = forecast_in(twin).shifts
     refit = fit_rows(dataset, best, definition, matrix, seen & dataset.fit)
-    values, last = dataset.ahead[test, 0], matrix[test, task_of(definition, dataset.plan).last]
+    values, last = dataset.future[test, 0], matrix[test, task_of(definition, dataset.plan).last]
     peer = _peer(dataset, sensors, matrix[:, task_of(definition, dataset.plan).last], seen, test)
     months = pd.to_datetime(dataset.at[test], unit="ms").month.to_numpy()
     figures = {}
     for name, model in (("of the training part", forecast_in(twin)), ("refitted to July", forecast_in(refit))):
         quantiles = type(model)(**{**vars(model), "shifts": shifts}).quantiles(matrix[test])
-        error, inside = np.abs(values - quantiles[:, 0, MEDIAN]), covered(quantiles, dataset.ahead[test])[:, 0]
+        error, inside = np.abs(values - quantiles[:, 0, MEDIAN]), covered(quantiles, dataset.future[test])[:, 0]
         figures[name] = {
             "mae": round(float(error.mean()), 3),
             "peer_less_ours": _bounds(np.abs(values - peer) - error, dataset.at[test]),
@@ -125,7 +125,7 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
     definition = _definition(name, "*", float(np.quantile(known, 0.95)), "6h", above=True)
     dataset = build_dataset(definition, 1, histories, _END)
     matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
-    test &= ~np.isnan(dataset.ahead).all(axis=1)
+    test &= ~np.isnan(dataset.future).all(axis=1)
     candidates = [ForecastTraining().train(dataset, definition, family, silent) for family in definition.families]
     best = choose_candidate(dataset, candidates)
 
@@ -133,12 +133,12 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
         fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
         return forecast_in(calibrated(fitted, matrix, dataset)).quantiles(matrix[test])
 
-    losses = {one.family: crps(predicted(one), dataset.ahead[test]) for one in candidates if one.family in _PEERS}
+    losses = {one.family: crps(predicted(one), dataset.future[test]) for one in candidates if one.family in _PEERS}
     peer = min(losses, key=lambda family: float(losses[family].mean()))
     quantiles = predicted(best)
-    own = crps(quantiles, dataset.ahead[test])
+    own = crps(quantiles, dataset.future[test])
     low, high = _bounds(losses[peer] - own, dataset.at[test])
-    inside = covered(quantiles, dataset.ahead[test])
+    inside = covered(quantiles, dataset.future[test])
     return {
         "skill": round(1 - float(own.mean() / losses[peer].mean()), 4),
         "bounds": [round(low / float(losses[peer].mean()), 4), round(high / float(losses[peer].mean()), 4)],
@@ -174,8 +174,8 @@ def _peer(dataset: Dataset, sensors: pd.DataFrame, last: Floats, train: Any, tes
     at = pd.DatetimeIndex(pd.to_datetime(dataset.at, unit="ms", utc=True)).as_unit("ms")
     hours = [sensors.reindex(at - pd.Timedelta(hours=hour)).to_numpy() for hour in (1, 2, 3)]
     columns = np.column_stack([*hours, last])
-    train = train & ~np.isnan(dataset.ahead[:, 0])
-    model = HistGradientBoostingRegressor(random_state=0).fit(columns[train], dataset.ahead[train, 0])
+    train = train & ~np.isnan(dataset.future[:, 0])
+    model = HistGradientBoostingRegressor(random_state=0).fit(columns[train], dataset.future[train, 0])
     return np.asarray(model.predict(columns[test]), np.float64)
 
 

@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "demo" / "filter-c
 
 def document(**changes):
     """Return the example, with a search of seconds."""
-    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    learning = {"trials": 1, "folds": 2, "candidates": ["boosted_trees"]}
     features = {"stride": "20m", "windows": ["1h", "3h"]}
     quick = {"learning": learning, "features": features, "schedule": {"retrain": None}}
     return yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | quick | changes

@@ -15,7 +15,7 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.model import TrainedDefinition, describe_problem
 
-Forecaster = Literal["smoothing", "ridge", "lightgbm"]
+Forecaster = Literal["smoothing", "ridge", "boosted_trees"]
 SEASONAL = "seasonal_naive"
 MOST_LEADS = 4  # times ahead for which values are predicted
 OWN_LAGS = 8  # values before the last one from which smoothing and regressions see the course of the variable
@@ -25,11 +25,11 @@ class ForecastLearning(Learning):
     """The search for the best forecaster."""
 
     candidates: tuple[Forecaster, ...] = Field(
-        ("smoothing", "ridge", "lightgbm"),
+        ("smoothing", "ridge", "boosted_trees"),
         min_length=1,
         max_length=3,
         description="Forecasters to try: exponential smoothing with a damped trend, ridge regression, quantile regression by "
-        "LightGBM. The last known value (persistence) is always among them, the value of one season before (seasonal_naive) "
+        "boosted trees. The last known value (persistence) is always among them, the value of one season before (seasonal_naive) "
         "where season is given.",
     )
     trials: int = Field(4, ge=1, le=1000, description="Parameter sets tried per forecaster; the first is its proven default.")

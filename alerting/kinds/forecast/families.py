@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar
 
-import lightgbm
 import numpy as np
 import optuna
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +16,7 @@ from alerting.kinds.forecast.definition import SEASONAL
 from alerting.kinds.forecast.distribution import QUANTILES, Floats
 from alerting.kinds.forecast.model import FILE, Boosted, Forecast, Linear, Naive, Smoothing
 from alerting.learning.features.encoding import Columns, Dense
-from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.families.quantile_trees import PACKAGES, fit_quantiles, read_quantiles
 from alerting.learning.models.trained import ModelRefused
 
 Params = dict[str, Any]
@@ -67,7 +66,7 @@ class Family(ABC):
         return {}
 
     @abstractmethod
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same model."""
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
@@ -77,21 +76,14 @@ class Family(ABC):
         except (KeyError, ValidationError) as fault:
             raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
         if isinstance(model.core, Boosted):
-            texts = [check_booster(files[name], width + 1) for name in files if name != FILE]
-            model = replace(model, core=replace(model.core, boosters=tuple(_booster(text) for text in texts)))
+            trees = read_quantiles([files[name] for name in files if name != FILE], width + 1)
+            model = replace(model, core=replace(model.core, trees=trees))
         _check(model, width)
         return model
 
     def fitted_bytes(self, model: Forecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the fitted values as they are stored."""
         return files.values()
-
-
-def _booster(text: str) -> lightgbm.Booster:
-    try:
-        return lightgbm.Booster(model_str=text)
-    except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused("model files without a readable booster; train the model again") from error
 
 
 def _check(model: Forecast, width: int) -> None:
@@ -119,7 +111,7 @@ def _check(model: Forecast, width: int) -> None:
         )
         fits = fits and len(core.dense.mean) == len(core.dense.scale) == core.dense.width
     if isinstance(core, Boosted):
-        fits = fits and len(core.leads) == leads and len(core.boosters) == len(QUANTILES)
+        fits = fits and len(core.leads) == leads and len(core.trees.boosters) == len(QUANTILES)
     if not fits:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 
@@ -129,9 +121,9 @@ class Persistence(Family):
 
     name = PERSISTENCE
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
-        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, ahead))
+        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
 class SeasonalNaive(Family):
@@ -139,14 +131,14 @@ class SeasonalNaive(Family):
 
     name = SEASONAL
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
-        return task.model(_naive(task.seasonal, task, matrix, ahead))
+        return task.model(_naive(task.seasonal, task, matrix, future))
 
 
-def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, ahead: Floats) -> Naive:
+def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats) -> Naive:
     core = Naive(columns, task.usual(matrix), ((0.0,) * len(QUANTILES),) * len(task.leads_ms))
-    return replace(core, spread=_spread(ahead - core.quantiles(matrix)[..., 0]))
+    return replace(core, spread=_spread(future - core.quantiles(matrix)[..., 0]))
 
 
 class Smoother(Family):
@@ -154,17 +146,17 @@ class Smoother(Family):
 
     name = "smoothing"
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         del params, seed
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         steps = tuple(lead / task.step_ms for lead in task.leads_ms)
         columns, usual = (*task.lags, task.last), task.usual(matrix)
         every = max(1, len(matrix) // _MOST_SMOOTHED)
-        some, wanted = matrix[::every], ahead[::every]
+        some, wanted = matrix[::every], future[::every]
         options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
         errors = [_absolute_error(option.centre(some), wanted) for option in options]
         core = options[int(np.argmin(errors))]
-        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
 class Ridge(Family):
@@ -179,12 +171,12 @@ class Ridge(Family):
             "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
         del seed
         last, usual, dense = _last_of(params, task), task.usual(matrix), Dense.fit(task.columns, matrix, scaled=True)
-        encoded, target = dense.encode(matrix), _target(ahead, matrix, last, usual)
+        encoded, target = dense.encode(matrix), _target(future, matrix, last, usual)
         weights, intercepts = [], []
         with threadpool_limits(limits=1):
             for values in target.T:
@@ -198,14 +190,14 @@ class Ridge(Family):
                 intercepts.append(mean - float((centre * found).sum()))
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
-        return task.model(replace(core, spread=_spread(ahead - core.centre(matrix))))
+        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
-class LightGbm(Family):
+class BoostedTrees(Family):
     """Quantile regression by gradient boosted trees; all leads together, the lead is a column."""
 
-    name = "lightgbm"
-    packages = ("lightgbm",)
+    name = "boosted_trees"
+    packages = PACKAGES
     proven = (
         {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
         {"of": LEVEL, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
@@ -221,44 +213,33 @@ class LightGbm(Family):
             "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, ahead: Floats, seed: int) -> Forecast:
+    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
         last, usual = _last_of(params, task), task.usual(matrix)
         leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
-        target = _target(ahead, matrix, last, usual).T.ravel()
+        target = _target(future, matrix, last, usual).T.ravel()
         known = ~np.isnan(target)
         rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
-        data = lightgbm.Dataset(
+        trees = fit_quantiles(
+            {key: value for key, value in params.items() if key != "of"},
             rows,
             target[known],
-            categorical_feature=list(task.columns.categorical),
-            params={"verbosity": -1},
-            feature_name=[f"c{i}" for i in range(rows.shape[1])],
-            free_raw_data=False,
+            task.columns.categorical,
+            QUANTILES,
+            _ROUNDS,
+            seed,
         )
-        settings = {
-            **{key: value for key, value in params.items() if key != "of"},
-            "objective": "quantile",
-            "verbosity": -1,
-            "seed": seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "bagging_freq": 1,
-            "bagging_fraction": 0.7,
-        }
-        boosters = tuple(lightgbm.train({**settings, "alpha": level}, data, _ROUNDS) for level in QUANTILES)
-        return task.model(Boosted(leads, last, usual, boosters))
+        return task.model(Boosted(leads, last, usual, trees))
 
 
 def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
     return task.last if params["of"] == DIFFERENCE else None
 
 
-def _target(ahead: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
+def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
     if last is None:
-        return ahead
+        return future
     before = matrix[:, [last]]
-    return ahead - np.where(np.isnan(before), usual, before)
+    return future - np.where(np.isnan(before), usual, before)
 
 
 def _absolute_error(centre: Floats, values: Floats) -> float:
@@ -275,7 +256,7 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(found)
 
 
-_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), LightGbm())}
+_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), BoostedTrees())}
 
 
 def get_family(name: str) -> Family:

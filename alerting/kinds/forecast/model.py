@@ -6,18 +6,16 @@ some sample of the window lies outside.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar, Protocol
 
-import lightgbm
 import numpy as np
 from pydantic import Field
 
 from alerting.kinds.forecast.distribution import MEDIAN, QUANTILES, Floats, in_order, log_odds_outside
 from alerting.learning.features.encoding import Dense
 from alerting.learning.features.plan import STORED
-from alerting.learning.models.families.lightgbm import trees_text
 
 FILE = "forecast.json"
 MOST_LEADS = 16
@@ -143,16 +141,16 @@ class Linear:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Quantile regression by LightGBM: a booster for each quantile, with the lead (share of the longest) as its last column.
+    """Quantile regression by boosted trees, with the lead (share of the longest) as the last column.
 
-    `boosters` are files of their own.
+    `trees`: `QuantileTrees`, in files of their own.
     """
 
     __pydantic_config__ = STORED
     leads: Row
     last: Column | None
     missing: float
-    boosters: Annotated[tuple[Any, ...], Field(max_length=0)] = ()
+    trees: Any = None
 
     def quantiles(self, matrix: Floats) -> Floats:
         anchor = _anchor(matrix, self.last, self.missing)
@@ -160,18 +158,18 @@ class Boosted:
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         at_lead = np.column_stack([row, [self.leads[lead]]])
-        found = np.asarray(self.boosters[MEDIAN].predict(at_lead, num_threads=1, pred_contrib=True), np.float64)[0]
-        return _with_anchor(found[:-2], float(found[-2] + found[-1]), row, self.last, self.missing)
+        shares, base = self.trees.contributions(at_lead, MEDIAN)
+        return _with_anchor(shares[:-1], base + float(shares[-1]), row, self.last, self.missing)
 
     def importance(self, width: int) -> Floats:
-        gains = np.asarray(self.boosters[MEDIAN].feature_importance("gain"), np.float64)[:width]
+        gains: Floats = self.trees.importance(MEDIAN)[:width]
         if self.last is not None and not gains.any():
             gains[self.last] = 1.0
         return gains
 
     def _at(self, matrix: Floats, lead: float) -> Floats:
         rows = np.column_stack([matrix, np.full(len(matrix), lead)])
-        return np.column_stack([booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters])
+        return np.asarray(self.trees.predict(rows), np.float64)
 
 
 def _filled(values: Floats, missing: float) -> Floats:
@@ -242,10 +240,9 @@ class Forecast:
 
     def files(self) -> dict[str, bytes]:
         """Return one JSON file, and the text of each booster."""
-        boosters: Sequence[lightgbm.Booster] = self.core.boosters if isinstance(self.core, Boosted) else ()
-        core = replace(self.core, boosters=()) if isinstance(self.core, Boosted) else self.core
+        texts: dict[str, bytes] = self.core.trees.files() if isinstance(self.core, Boosted) else {}
+        core = replace(self.core, trees=None) if isinstance(self.core, Boosted) else self.core
         document = asdict(replace(self, core=core))
-        texts = {f"model-{number}.txt": trees_text(booster).encode() for number, booster in enumerate(boosters)}
         return {FILE: json.dumps(document, separators=(",", ":"), allow_nan=False).encode(), **texts}
 
     def _log_odds(self, quantiles: Floats) -> Floats:

@@ -16,8 +16,8 @@ from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shift
 from alerting.kinds.forecast.families import Family, Task, get_family
 from alerting.kinds.forecast.model import Forecast
 from alerting.kinds.training import Challenger, Training
-from alerting.learning.data.ahead import leads_of
 from alerting.learning.data.dataset import Dataset, at_stride
+from alerting.learning.data.future import leads_of
 from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.metrics.bootstrap import time_blocks
@@ -140,10 +140,10 @@ def fit_rows(
     dataset: Dataset, recipe: Candidate | TrainedModel, definition: ForecastDefinition, matrix: Floats, rows: Any
 ) -> Estimator:
     """Fit a recipe on the rows of the dataset's matrix that have a value ahead."""
-    used = np.flatnonzero(rows & ~np.isnan(dataset.ahead).all(axis=1))
+    used = np.flatnonzero(rows & ~np.isnan(dataset.future).all(axis=1))
     used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
     task, family = task_of(definition, dataset.plan), get_family(recipe.family)
-    model = family.fit(recipe.params, task, matrix[used], dataset.ahead[used], definition.learning.seed)
+    model = family.fit(recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed)
     return Estimator(family.name, model, task.columns, Encoding())
 
 
@@ -156,7 +156,7 @@ def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estima
     """Return a forecaster with its quantiles calibrated on the validation period."""
     rows = dataset.measured_in("validation")
     model = forecast_in(estimator)
-    shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.ahead[rows])
+    shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.future[rows])
     return replace(estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts)))
 
 
@@ -194,7 +194,7 @@ class _Search:
         task, losses, risks, shifted = task_of(self.definition, self.dataset.plan), [], [], []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, task, fold)
-            losses.append(crps(model.quantiles(self.matrix[fold.test]), self.dataset.ahead[fold.test]))
+            losses.append(crps(model.quantiles(self.matrix[fold.test]), self.dataset.future[fold.test]))
             risks.append(sigmoid(model.margin(self.matrix[fold.test])))
             shifted.append(sigmoid(model.margin(self.matrix[rows])))
         aps = tuple(average_precision(self.dataset, fold, risk) for fold, risk in zip(self.folds, risks, strict=True))
@@ -219,10 +219,10 @@ class _Search:
         return replace(found, metrics={**found.metrics, "crps": best.crps}, loss=loss)
 
     def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> Forecast:
-        ahead = self.dataset.ahead
-        used = fold.train[~np.isnan(ahead[fold.train]).all(axis=1)]
+        future = self.dataset.future
+        used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
         used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
-        return self.family.fit(params, task, self.matrix[used], ahead[used], self.definition.learning.seed)
+        return self.family.fit(params, task, self.matrix[used], future[used], self.definition.learning.seed)
 
 
 def _mean(values: Floats) -> float:
@@ -271,14 +271,14 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition) -> list[str]:
     """Describe coverage and errors on the test period, beside the last known value; nothing without rows."""
     rows = dataset.measured_in("test")
-    rows &= ~np.isnan(dataset.ahead).all(axis=1)
+    rows &= ~np.isnan(dataset.future).all(axis=1)
     if not rows.any():
         return []
-    model, ahead = forecast_in(estimator), dataset.ahead[rows]
+    model, future = forecast_in(estimator), dataset.future[rows]
     quantiles = model.quantiles(matrix[rows])
     last = matrix[rows][:, [task_of(definition, dataset.plan).last]]
-    inside = _mean(covered(quantiles, ahead))
-    error, naive = _mean(np.abs(ahead - quantiles[..., MEDIAN])), _mean(np.abs(ahead - last))
+    inside = _mean(covered(quantiles, future))
+    error, naive = _mean(np.abs(future - quantiles[..., MEDIAN])), _mean(np.abs(future - last))
     return [
         f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off by {error:.4g} on average, "
         f"the last known value by {naive:.4g}"

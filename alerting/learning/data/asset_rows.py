@@ -11,8 +11,8 @@ import pandas as pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval
-from alerting.learning.data.ahead import values_ahead
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
+from alerting.learning.data.future import future_values
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
 from alerting.learning.data.split import Borders, Parts, assign_parts
@@ -38,7 +38,7 @@ class AssetRows:
     fit: BoolArray
     measured: BoolArray
     persistence: Floats
-    ahead: Floats
+    future: Floats
     effect: Effects
     answers: int
     answers_used: int
@@ -79,7 +79,7 @@ def label_asset(
         fit=labels.fit[in_use],
         measured=labels.measured[in_use],
         persistence=persistence(definition, history, at[in_use]),
-        ahead=values_ahead(definition, plan, history, at[in_use]),
+        future=future_values(definition, plan, history, at[in_use]),
         effect=changed.effect,
         answers=len(own),
         answers_used=changed.used,
@@ -93,7 +93,7 @@ def label_asset(
 class JoinedRows:
     """The rows of all assets, by asset and then by time; every field has one value for each row.
 
-    `ahead` has one for each lead. `label`, `part`, `weight` include the effect of operators' feedback; `label_by_data`,
+    `future` has one for each lead. `label`, `part`, `weight` include the effect of operators' feedback; `label_by_data`,
     `part_by_data` exclude it.
     """
 
@@ -105,7 +105,7 @@ class JoinedRows:
     part: Parts
     weight: Floats
     persistence: Floats
-    ahead: Floats
+    future: Floats
     label_by_data: npt.NDArray[np.int8]
     part_by_data: Parts
     effect: Effects
@@ -134,7 +134,7 @@ def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], bord
         part=np.where(effect == LEFT_OUT, EXCLUDED, part).astype(object),
         weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
         persistence=np.concatenate([rows.persistence for rows in assets]),
-        ahead=np.concatenate([rows.ahead for rows in assets]),
+        future=np.concatenate([rows.future for rows in assets]),
         label_by_data=label,
         part_by_data=part,
         effect=effect,

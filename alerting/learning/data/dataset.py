@@ -32,7 +32,7 @@ from alerting.learning.features.set_point_effects import SetPointEffects, estima
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 D = TypeVar("D", bound=TrainedDefinition)
-HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data", "ahead")
+HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data", "future")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Dataset:
     `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
     the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None where they are not known.
-    `ahead`: values of the problem's variable at the leads of the definition (rows x leads), NaN where there is none.
+    `future`: values of the problem's variable at the leads of the definition (rows x leads), NaN where there is none.
     `purge_ms`: length purged before every border. `hash`: over the content of
     rows, labels and parts; the same in every process.
     """
@@ -81,7 +81,7 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
-    ahead: Floats
+    future: Floats
     effects: SetPointEffects | None = None
 
     def measured_in(self, part: str) -> BoolArray:

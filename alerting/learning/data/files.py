@@ -23,7 +23,7 @@ from alerting.learning.features.set_point_effects import effects_from
 
 _NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
 _STATED = ("definition", "revision", "predicts", "observed", "counts", "answers", "horizon_ms", "gap_ms", "purge_ms", "hash")
-_AHEAD = "ahead/"  # and the number of the lead
+_FUTURE = "future/"  # and the number of the lead
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
@@ -32,7 +32,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
     columns = {name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns}
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
-    columns |= {f"{_AHEAD}{lead}": dataset.ahead[:, lead] for lead in range(dataset.ahead.shape[1])}
+    columns |= {f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])}
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -62,9 +62,9 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     beside: dict[str, Any] = {name: _column(table, f"row/{name}") for name in _PLAIN}
     for name, values in document["names"].items():
         beside[name] = np.array(values, dtype=object)[_column(table, f"row/{name}")]
-    leads = sum(name.startswith(_AHEAD) for name in table.schema_arrow.names)
-    parts = [_column(table, f"{_AHEAD}{lead}") for lead in range(leads)]
-    beside["ahead"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
+    leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
+    parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
+    beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
     rows = _rows(table, plan)
     del table
     _give_back_memory()

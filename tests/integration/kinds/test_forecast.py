@@ -41,7 +41,7 @@ def platform():
 
 def test_the_model_predicts_values_with_intervals_that_hold(platform):
     model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
-    assert model.family == "lightgbm"
+    assert model.family == "boosted_trees"
 
 
 def test_episodes_are_raised_before_the_limit_and_come_true(platform):

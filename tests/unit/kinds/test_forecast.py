@@ -68,11 +68,11 @@ def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_t
     assert (conformal_shifts(too_narrow[:5], values[:5])[0, [0, 6]] == 0).all(), "five values cannot tell 5 %"
 
 
-@pytest.mark.parametrize("name", ["persistence", "seasonal_naive", "smoothing", "ridge", "lightgbm"])
+@pytest.mark.parametrize("name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"])
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
-    matrix, ahead = rising(rows=60)
+    matrix, future = rising(rows=60)
     family = get_family(name)
-    first, again = (family.fit(family.proven[0], TASK, matrix, ahead, 3) for _ in range(2))
+    first, again = (family.fit(family.proven[0], TASK, matrix, future, 3) for _ in range(2))
     assert first.files() == again.files()
     read = family.load(first.files(), 3)
     rows = np.vstack([matrix[:5], np.full((1, 3), np.nan)])
@@ -81,27 +81,27 @@ def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_
     assert np.isfinite(alone).all()
 
 
-@pytest.mark.parametrize("name", ["persistence", "ridge", "lightgbm"])
+@pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
 def test_contributions_add_up_to_the_margin(name):
-    matrix, ahead = rising(rows=60)
+    matrix, future = rising(rows=60)
     family = get_family(name)
-    model = family.fit(family.proven[0], TASK, matrix, ahead, 3)
+    model = family.fit(family.proven[0], TASK, matrix, future, 3)
     shares, usual = model.contributions(matrix[:1])
     assert shares.sum() + usual == pytest.approx(model.margin(matrix[:1])[0], abs=1e-6)
     assert np.argmax(np.abs(shares)) == 0
 
 
 def test_ridge_and_smoothing_learn_a_rise():
-    matrix, ahead = rising()
-    ridge = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, ahead, 0)
-    assert np.abs(ridge.quantiles(matrix)[..., 3] - ahead).mean() < 0.15
-    trend = get_family("smoothing").fit({}, TASK, matrix, ahead, 0).core
+    matrix, future = rising()
+    ridge = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, future, 0)
+    assert np.abs(ridge.quantiles(matrix)[..., 3] - future).mean() < 0.15
+    trend = get_family("smoothing").fit({}, TASK, matrix, future, 0).core
     assert trend.trend > 0
 
 
 def test_a_damaged_file_is_refused():
-    matrix, ahead = rising()
-    files = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, ahead, 0).files()
+    matrix, future = rising()
+    files = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, future, 0).files()
     for damaged in ({}, {FILE: files[FILE][:-9]}, {FILE: files[FILE].replace(b'"width":3', b'"width":4')}):
         with pytest.raises(ModelRefused):
             get_family("ridge").load(damaged, 3)
@@ -130,7 +130,7 @@ def test_leads_lags_and_candidates_follow_the_document():
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
-    assert plain.families == ("persistence", "smoothing", "ridge", "lightgbm")
+    assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
     assert parse_definition(FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}).families == (
         "persistence",
         "seasonal_naive",

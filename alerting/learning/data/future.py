@@ -18,7 +18,7 @@ def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelt
     return definition.leads(None if own is None else timedelta(milliseconds=own))
 
 
-def values_ahead(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> Floats:
+def future_values(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> Floats:
     """Return the last value of the problem's variable between each lead and the one before it (rows x leads), NaN without one.
 
     The first begins after the gap. NaN also where the history ends before the lead, because a later value may follow.

@@ -1,0 +1,79 @@
+"""Quantile regression by LightGBM: a booster for each quantile of the same rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from alerting.learning.features.encoding import Floats
+from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.families.lightgbm import trees_text
+from alerting.learning.models.trained import ModelRefused
+
+PACKAGES = ("lightgbm",)
+
+
+@dataclass(frozen=True)
+class QuantileTrees:
+    """Fitted boosters, in the order of the quantiles."""
+
+    boosters: tuple[lightgbm.Booster, ...]
+
+    def predict(self, rows: Floats) -> Floats:
+        """Return the quantiles of each row (rows x quantiles)."""
+        return np.column_stack([booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters])
+
+    def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
+        """Return the Tree SHAP value of each column for one quantile of the one row, and the expected value."""
+        found = np.asarray(self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64)[0]
+        return found[:-1], float(found[-1])
+
+    def importance(self, number: int) -> Floats:
+        """Return the gain of each column for one quantile."""
+        return np.asarray(self.boosters[number].feature_importance("gain"), np.float64)
+
+    def files(self) -> dict[str, bytes]:
+        """Return one text file for each booster."""
+        return {f"model-{number}.txt": trees_text(booster).encode() for number, booster in enumerate(self.boosters)}
+
+
+def fit_quantiles(
+    params: Mapping[str, Any],
+    rows: Floats,
+    target: Floats,
+    categorical: Sequence[int],
+    levels: Sequence[float],
+    rounds: int,
+    seed: int,
+) -> QuantileTrees:
+    """Fit a booster for each level on the same rows, on one thread. The same arguments give the same trees."""
+    data = lightgbm.Dataset(
+        rows,
+        target,
+        categorical_feature=list(categorical),
+        params={"verbosity": -1},
+        feature_name=[f"c{i}" for i in range(rows.shape[1])],
+        free_raw_data=False,
+    )
+    settings = {
+        **params,
+        "objective": "quantile",
+        "verbosity": -1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "bagging_freq": 1,
+        "bagging_fraction": 0.7,
+    }
+    return QuantileTrees(tuple(lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels))
+
+
+def read_quantiles(texts: Iterable[bytes], width: int) -> QuantileTrees:
+    """Read boosters for `width` columns, each checked before LightGBM reads it. Raises ModelRefused if one is damaged."""
+    try:
+        return QuantileTrees(tuple(lightgbm.Booster(model_str=check_booster(text, width)) for text in texts))
+    except (ValueError, lightgbm.basic.LightGBMError) as error:
+        raise ModelRefused("model files without a readable booster; train the model again") from error
