@@ -72,7 +72,7 @@ def metrology(data: Path) -> dict[str, Any]:
     values, last = dataset.future[test, 0], matrix[test, task_of(definition, dataset.plan).last]
     peer = _peer(dataset, sensors, matrix[:, task_of(definition, dataset.plan).last], seen, test)
     months = pd.to_datetime(dataset.at[test], unit="ms").month.to_numpy()
-    figures = {}
+    figures: dict[str, dict[str, Any]] = {}
     for name, model in (("of the training part", forecast_in(twin)), ("refitted to July", forecast_in(refit))):
         quantiles = type(model)(**{**vars(model), "shifts": shifts}).quantiles(matrix[test])
         error, inside = np.abs(values - quantiles[:, 0, MEDIAN]), covered(quantiles, dataset.future[test])[:, 0]

@@ -25,7 +25,7 @@ class Difference:
         return f"{self.metric}: {self.before or 'none'} → {self.after or 'none'}" + (f" ({self.why})" if self.why else "")
 
 
-def said(difference: Difference, language: Language) -> str:
+def describe_difference(difference: Difference, language: Language) -> str:
     """Return a difference as a sentence in a language: names of figures and reasons are translated, values are as they are."""
     none = language.say("none")
     change = language.say(

@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
-from alerting.reporting.life.differences import said
+from alerting.reporting.life.differences import describe_difference
 
 _AT_ONCE = 1_000
 _DIFFERENCES = 10
@@ -20,16 +20,16 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """
     waiting = platform.reports.unannounced(_AT_ONCE)
     by_name = {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()} if waiting else {}
-    added, said_in = 0, language(platform.language)
+    added, language_of_plant = 0, language(platform.language)
     for head in waiting:
         recipients = platform.plant_report.recipients if head.definition is None else by_name.get(head.definition, ())
-        added += platform.notifications.add(_notifications(head, recipients, now, said_in)) if recipients else 0
+        added += platform.notifications.add(_notifications(head, recipients, now, language_of_plant)) if recipients else 0
         platform.reports.record(head.id, announced=True)
     return added
 
 
-def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, said_in: Language) -> list[Notification]:
-    subject, text = _subject(head, said_in), "\n".join(_lines(head, said_in))
+def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, language_of_plant: Language) -> list[Notification]:
+    subject, text = _subject(head, language_of_plant), "\n".join(_lines(head, language_of_plant))
     about = {"report": head.id, "definition": head.definition, "period": head.period, "revision": head.revision}
     payload = {**about, "sentences": list(head.sentences), "differences": [d.message for d in head.differences]}
     return [
@@ -38,18 +38,18 @@ def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, s
     ]
 
 
-def _subject(head: ReportHead, said_in: Language) -> str:
-    about = {"period": head.period or "", "name": head.definition or said_in.say("the plant")}
+def _subject(head: ReportHead, language_of_plant: Language) -> str:
+    about = {"period": head.period or "", "name": head.definition or language_of_plant.say("the plant")}
     if head.revision > 1:
-        return said_in.say("Report {period}: {name}, revision {number}", number=head.revision, **about)
-    return said_in.say("Report {period}: {name}", **about)
+        return language_of_plant.say("Report {period}: {name}, revision {number}", number=head.revision, **about)
+    return language_of_plant.say("Report {period}: {name}", **about)
 
 
-def _lines(head: ReportHead, said_in: Language) -> list[str]:
+def _lines(head: ReportHead, language_of_plant: Language) -> list[str]:
     lines = list(head.sentences)
     if head.revision > 1:
-        lines += ["", said_in.say("What changed since revision {number}:", number=head.revision - 1)]
-        lines += [f"- {said(difference, said_in)}" for difference in head.differences[:_DIFFERENCES]]
+        lines += ["", language_of_plant.say("What changed since revision {number}:", number=head.revision - 1)]
+        lines += [f"- {describe_difference(difference, language_of_plant)}" for difference in head.differences[:_DIFFERENCES]]
         if len(head.differences) > _DIFFERENCES:
-            lines.append(f"- {said_in.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}")
+            lines.append(f"- {language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}")
     return lines

@@ -42,8 +42,8 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
     metrics = compute_plant(replace(material, faults=faults))
     page = with_life(render_plant_page(metrics, platform.zone, _notes(failed)), life)
     content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
-    said = plant_sentences(metrics, language(platform.language))
-    return ComposedReport(None, "cannot_tell", said[:3], plant_key_metrics(metrics), content)
+    sentences = plant_sentences(metrics, language(platform.language))
+    return ComposedReport(None, "cannot_tell", sentences[:3], plant_key_metrics(metrics), content)
 
 
 def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:

@@ -121,6 +121,20 @@ def source_commands():
     return [*once, *(("source", word, "lab") for word in on_it), ("source", "list"), ("source", "dead")]
 
 
+def route_commands(route):
+    """The words of every command on routes and their notifications."""
+    return [
+        ("route", "check", route),
+        ("route", "apply", route),
+        ("route", "list"),
+        ("route", "test", "mail"),
+        ("notification", "dead-letters"),
+        ("notification", "retry", "all"),
+        ("notification", "revoke-links", "--all"),
+        ("route", "remove", "night"),
+    ]
+
+
 def every_command(plant, files, episode):
     """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
@@ -163,14 +177,7 @@ def every_command(plant, files, episode):
         ("import", "readings", files["readings"], "--asset", "oven-1"),
         ("import", "events", files["events"], "--asset", "oven-1", "--type", "stop"),
         ("import", "assets", files["assets"]),
-        ("route", "check", files["route"]),
-        ("route", "apply", files["route"]),
-        ("route", "list"),
-        ("route", "test", "mail"),
-        ("notification", "dead-letters"),
-        ("notification", "retry", "all"),
-        ("notification", "revoke-links", "--all"),
-        ("route", "remove", "night"),
+        *route_commands(files["route"]),
         *source_commands(),
         ("demo", "status"),
         ("demo", "trial", "--weeks", "0"),

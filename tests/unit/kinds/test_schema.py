@@ -88,7 +88,7 @@ def test_the_validator_uses_only_what_mongodb_knows():
 def test_the_validator_is_closed_at_every_level_but_for_the_id():
     objects = [
         node
-        for kind in ("threshold", "classifier", "control_chart")
+        for kind in ("threshold", "classifier", "control_chart", "forecast")
         for node in nodes(branch(kind))
         if node.get("bsonType") == "object"
     ]
