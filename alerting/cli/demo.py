@@ -117,6 +117,7 @@ def _causes(state: "LineState") -> list[dict[str, Any]]:
 def past(
     days: Annotated[int, typer.Option(min=1, help="Days of it, up to --to.")] = 30,
     to: Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone; now when left out.", metavar="TIME")] = None,
+    as_json: Json = False,
 ) -> None:
     """Fill the database with a past of the line and apply the example definitions, without running the line.
 
@@ -124,7 +125,8 @@ def past(
     """
     from alerting.local.demo import fill_up
 
-    console.print(fill_up(days, instant(to, "--to")))
+    filled = fill_up(days, instant(to, "--to"))
+    show_result(filled._asdict(), as_json, str(filled))
 
 
 @demo_group.command("trial")

@@ -3,35 +3,51 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
+from typing import NamedTuple
 
 import yaml
 
+from alerting import wiring
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import Advance
 from alerting.demo.run import run_line
-from alerting.demo.seed import DAYS, fill
+from alerting.demo.seed import DAYS, Filled, fill
 from alerting.local.parts import ROOT
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync
-from alerting.wiring import assemble, open_stores
 
 EXAMPLES = ROOT / "config" / "examples" / "demo"
 AUTHOR = "demo"
 
 
-def fill_up(days: int = DAYS, end: datetime | None = None) -> str:
-    """Write the past of the line up to `end` (None: now) and apply the example definitions; return what is new. Idempotent.
+class FilledUp(NamedTuple):
+    """What is new after a line was filled: its past, None for one that existed, and definitions."""
+
+    past: Filled | None
+    definitions: Sequence[str]
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        past = "exists already"
+        if self.past is not None:
+            past = f"{self.past.start:%Y-%m-%d} to {self.past.end:%Y-%m-%d}, {self.past.rows} readings"
+        return ", ".join([past, *(f"new definition {name}" for name in self.definitions)])
+
+
+def fill_up(days: int = DAYS, end: datetime | None = None) -> FilledUp:
+    """Write the past of the line up to `end` (None: now) and apply the example definitions. Idempotent.
 
     A line that exists keeps its past.
     """
     settings = read_settings(os.environ)
-    with open_stores(settings) as stores:
-        platform = assemble(settings, stores, channels=False)
+    with wiring.open_stores(settings) as stores:
+        platform = wiring.assemble(settings, stores, channels=False)
         lines, clock = MongoLines(stores.database), MongoClock(stores.database)
         filled = fill(
             assets=platform.assets, plant=platform, lines=lines, days=days, end=end or datetime.now(UTC), progress=_print_progress
@@ -39,9 +55,7 @@ def fill_up(days: int = DAYS, end: datetime | None = None) -> str:
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
-        new = _apply_examples(platform)
-    past = f"{filled.start:%Y-%m-%d} to {filled.end:%Y-%m-%d}, {filled.rows} readings" if filled.rows else "exists already"
-    return ", ".join([past, *(f"new definition {name}" for name in new)])
+        return FilledUp(filled if filled.rows else None, _apply_examples(platform))
 
 
 def run() -> None:
@@ -49,8 +63,8 @@ def run() -> None:
     settings = read_settings(os.environ)
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    with open_stores(settings) as stores:
-        platform = assemble(settings, stores, channels=False)
+    with wiring.open_stores(settings) as stores:
+        platform = wiring.assemble(settings, stores, channels=False)
         run_line(
             plant=platform,
             lines=MongoLines(stores.database),
@@ -83,7 +97,7 @@ def main(arguments: list[str]) -> int:
     """Entry point."""
     try:
         if arguments[0] == "fill":
-            sys.stdout.write(fill_up() + "\n")
+            sys.stdout.write(f"{fill_up()}\n")
         else:
             run()
     except UserError as refusal:

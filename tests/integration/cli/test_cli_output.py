@@ -179,6 +179,7 @@ def every_command(plant, files, episode):
         ("import", "assets", files["assets"]),
         *route_commands(files["route"]),
         *source_commands(),
+        ("demo", "past", "--days", "1"),
         ("demo", "status"),
         ("demo", "trial", "--weeks", "0"),
         ("asset", "relations", "oven-1"),
