@@ -263,7 +263,7 @@ class Rows:
 
 def refuse_name(name: str, what: str, option: str) -> None:
     """Raise UserError if an option gives a reserved or illegal name."""
-    if re.match(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
+    if re.fullmatch(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
         return
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
     hint = f"; write for example {option} {legal}" if legal else ""
@@ -307,7 +307,7 @@ def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.ND
     """Return the names in a column, without a prefix, with the checks that they are present and legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]
-    legal = np.array([bool(re.match(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True])
+    legal = np.array([bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True])
     absent = ~cell.present(cells)
     codes = np.where(absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.int64)
     texts = np.array([*names, None], dtype=object)[codes]

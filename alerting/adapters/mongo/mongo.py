@@ -5,7 +5,16 @@ from contextlib import contextmanager
 from datetime import UTC
 
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WriteError,
+    WTimeoutError,
+)
 
 from alerting import ports
 from alerting.adapters.mongo.definitions.assets import MongoAssets
@@ -180,6 +189,13 @@ def database_errors(hosts: str) -> Iterator[None]:
         raise DatabaseDown(
             f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: {_brief(error)}"
         ) from error
+
+
+def is_outage(error: Exception) -> bool:
+    """Return whether an error is one of the database, and not of the documents that it was to store."""
+    if isinstance(error, BulkWriteError):
+        return bool((error.details or {}).get("writeConcernErrors"))
+    return isinstance(error, PyMongoError | DatabaseDown) and not isinstance(error, WriteError)
 
 
 def _hosts(client: MongoClient[Document]) -> str:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from stat import S_ISREG
 
 from alerting.adapters.files.events import DEFAULT_END_COLUMN, DEFAULT_TYPE_COLUMN, EventColumns, EventsFile
 from alerting.adapters.files.quality_columns import QualityLayout
@@ -25,11 +26,14 @@ class FolderDrop:
     plant_zone: str | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first. Raises UserError if the folder of the pattern does not exist."""
+        """Return the files that match, the oldest first, but no links and none that was put away.
+
+        Raises UserError if the folder of the pattern is not there.
+        """
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
-        paths = [path for path in map(Path, glob(source.pattern)) if path.is_file()]  # noqa: PTH207 - the pattern is absolute
-        states = [(path, path.stat()) for path in paths]
-        found = [FoundFile(str(path), state.st_size, state.st_mtime_ns) for path, state in states if state.st_mtime_ns <= latest]
+        files = map(_file, glob(source.pattern))  # noqa: PTH207 - the pattern is absolute
+        away = {Path(folder) for folder in (source.done, source.bad) if folder}
+        found = [file for file in files if file and file.modified <= latest and Path(file.path).parent not in away]
         if not found:
             _require_folder(source.pattern)
         return sorted(found, key=lambda file: (file.modified, file.path))
@@ -52,9 +56,12 @@ class FolderDrop:
         return EventsFile(Path(file.path), self._layout(source, file), layout)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file, under another name if there is one of its name; a refused one with the reason beside it."""
+        """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
+
+        A file that was changed since it was found stays, and is read at the next poll.
+        """
         folder = source.done if fault is None else source.bad
-        if folder is None or not Path(file.path).exists():
+        if folder is None or _file(file.path) != file:
             return
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -90,6 +97,15 @@ class FolderDrop:
             quality=QualityLayout(source.quality, source.quality_suffix, source.quality_codes),
             duplicates=source.duplicates,
         )
+
+
+def _file(path: str) -> FoundFile | None:
+    """Return a file as it is now; None for a folder, a link, and a path that is gone."""
+    try:
+        state = Path(path).lstat()
+    except OSError:
+        return None
+    return FoundFile(path, state.st_size, state.st_mtime_ns) if S_ISREG(state.st_mode) else None
 
 
 def _require_folder(pattern: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -26,16 +26,24 @@ _SESSION_S = 7 * 24 * 3600
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
+def _address(name: str, address: str) -> tuple[SplitResult, int]:
+    """Return the parts of an address and its port. Raises UserError, without any part of the address, if it is none."""
+    try:
+        url = urlsplit(address)
+        if url.scheme in _PORTS and url.hostname and not (url.path.strip("/") or url.query or url.fragment):
+            return url, url.port or _PORTS[url.scheme]
+    except ValueError:  # its text can hold a part of the password
+        pass
+    hint = "write for example mqtts://user@broker, in a password %2F for /, %23 for # and %3F for ?"
+    raise UserError(f"source {name}: its url is not the address of a broker; {hint}") from None
+
+
 class MqttStream:
     """Port `MessageStream`. The broker holds messages for a week while no client is connected under the id of the source."""
 
     def __init__(self, source: MqttSource, address: str, now: Callable[[], datetime]) -> None:
         """Connect in the background, and again whenever the connection is lost. Raises UserError if the address is none."""
-        url = urlsplit(address)
-        if url.scheme not in _PORTS or not url.hostname:
-            raise UserError(
-                f"source {source.name}: its url is not the address of a broker; write for example mqtts://user@broker"
-            )
+        url, port = _address(source.name, address)
         self._name, self._now, self._topic = source.name, now, subscription(source)
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._fault: str | None = "the broker has not answered yet"
@@ -51,9 +59,7 @@ class MqttStream:
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        self._client.connect_async(
-            url.hostname, url.port or _PORTS[url.scheme], keepalive=30, clean_start=False, properties=session
-        )
+        self._client.connect_async(url.hostname or "", port, keepalive=30, clean_start=False, properties=session)
         self._client.loop_start()
 
     def batch(self) -> list[Message]:

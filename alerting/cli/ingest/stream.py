@@ -55,6 +55,8 @@ class StreamService:
         """
         from pymongo.errors import PyMongoError
 
+        from alerting.adapters.mongo.mongo import DatabaseDown
+
         try:
             if time.monotonic() - self._read_at >= READ_AGAIN_S:
                 self._read_sources()
@@ -62,7 +64,7 @@ class StreamService:
                 time.sleep(PAUSE_S)
             for source, found in list(self._streams.values()):
                 self._store(source, found)
-        except PyMongoError as fault:
+        except (PyMongoError, DatabaseDown) as fault:
             _log.warning("the database does not answer, messages wait at their brokers: %s", str(fault)[:200])
             self.close()
             self._read_at = -READ_AGAIN_S
@@ -75,6 +77,7 @@ class StreamService:
         self._streams.clear()
 
     def _store(self, source: "MqttSource", found: "MqttStream") -> None:
+        from alerting.adapters.mongo.mongo import is_outage
         from alerting.definitions.faults import UserError
         from alerting.usecases.sources.stream import store_messages
 
@@ -83,7 +86,7 @@ class StreamService:
         except UserError as fault:
             self._note(source.name, str(fault))
             return
-        count = store_messages(self._platform, source, batch, self._platform.clock.now())
+        count = store_messages(self._platform, source, batch, self._platform.clock.now(), is_outage)
         if count.messages:
             self._faults.pop(source.name, None)
         if count.dead:

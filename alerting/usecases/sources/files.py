@@ -4,7 +4,7 @@ A file is known by path, size and hash. It is marked after its rows are stored, 
 killed in between reads it again, which changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -20,7 +20,7 @@ from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
 
 MOST_FILES = 1000
-"""Number of files that are read at once."""
+"""Number of files that are read at one poll, and of paths whose marks are asked for at once."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FileDrop(Protocol):
         """Return the events in a file."""
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file to the folder of stored or of bad ones, if the source names it. Idempotent."""
+        """Move a file to the folder of stored or of bad ones, if the source names it and it has not changed since. Idempotent."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,46 @@ class FilesRead:
 
 
 def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: datetime, *, again: bool = False) -> FilesRead:
-    """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there."""
-    found = drop.found(source)[:MOST_FILES]
-    marks = [] if again else _marks(plant, source, [file.path for file in found])
-    rows = new = refused = 0
-    for file in found:
-        earlier = _mark_of(drop, marks, file)
-        mark = earlier or _read(plant, drop, source, file, now)
-        if earlier is None:
-            rows, new, refused = rows + mark.rows, new + mark.new, refused + (mark.fault is not None)
-        drop.put_away(source, file, mark.fault)
+    """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there.
+
+    A file that cannot be read or moved does not stop the others. Raises UserError that names the first such file, at the end.
+    """
+    found = drop.found(source)
+    rows = new = refused = read = 0
+    faults: list[str] = []
+    for file, earlier in _with_marks(plant, drop, source, found, again, faults):
+        if earlier is None and read == MOST_FILES and not again:
+            break
+        try:
+            mark = earlier or _read(plant, drop, source, file, now)
+            if earlier is None:
+                rows, new, refused, read = rows + mark.rows, new + mark.new, refused + (mark.fault is not None), read + 1
+            drop.put_away(source, file, mark.fault)
+        except UserError as fault:
+            faults.append(str(fault))
+    if faults:
+        others = f"; {len(faults) - 1} other files could not be read or moved either" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}{others}")
     return FilesRead(rows, new, refused)
+
+
+def _with_marks(
+    plant: SourcePorts, drop: FileDrop, source: FilesSource, found: Sequence[FoundFile], again: bool, faults: list[str]
+) -> Iterator[tuple[FoundFile, FileMark | None]]:
+    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be read to `faults`."""
+    for start in range(0, len(found), MOST_FILES):
+        piece = found[start : start + MOST_FILES]
+        marks = [] if again else _marks(plant, source, [file.path for file in piece])
+        by_path: dict[str, list[FileMark]] = {}
+        for mark in marks:
+            by_path.setdefault(mark.path, []).append(mark)
+        for file in piece:
+            try:
+                earlier = _mark_of(drop, by_path.get(file.path, []), file)
+            except UserError as fault:
+                faults.append(str(fault))
+            else:
+                yield file, earlier
 
 
 def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> list[FileMark]:

@@ -67,6 +67,8 @@ def _map(mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Re
             rows.append((line, read(record)))
         except RowRefused as refusal:
             refused.append(RefusedRow(line, str(refusal)))
+        except RecursionError:
+            refused.append(RefusedRow(line, "nests too deeply"))
     return MappedRows(rows, refused, mapping.titles)
 
 
@@ -113,7 +115,7 @@ class RecordMapping:
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
         name = f"{prefix}{given}"
-        if not re.match(NAME_PATTERN, name) or len(name) > NAME_LENGTH:
+        if not re.fullmatch(NAME_PATTERN, name) or len(name) > NAME_LENGTH:
             raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
         return name
 
@@ -158,6 +160,8 @@ class RecordMapping:
         mapped = self._source.variables.get(title)
         if mapped is None and self._source.others == "ignore":
             return None
+        if not _is_utf8(str(title)):
+            raise RowRefused(f"{shown(title)}: the title holds half a character")
         return mapped.name if mapped and mapped.name else variable_name(str(title))
 
     def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
@@ -191,6 +195,15 @@ def _instant(given: Any) -> datetime:
     raise ValueError
 
 
+def _is_utf8(text: str) -> bool:
+    """Return whether a text can be stored: JSON can hold halves of surrogate pairs, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _scalar(title: str, value: Any) -> Scalar | None:
     """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects and endless numbers."""
     if value is None or isinstance(value, bool):
@@ -198,6 +211,8 @@ def _scalar(title: str, value: Any) -> Scalar | None:
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
             raise RowRefused(f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are allowed")
+        if not _is_utf8(value):
+            raise RowRefused(f"{title}: {shown(value)} holds half a character")
         return value or None
     if isinstance(value, int | float | Decimal):
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.source import MqttSource
 from alerting.ports import DeadMessage, Delivered, Record, SourcePorts
 from alerting.usecases.sources.deliver import fit, store
@@ -52,10 +52,39 @@ class StreamCount:
     dead: int = 0
 
 
-def store_messages(plant: SourcePorts, source: MqttSource, messages: Sequence[Message], now: datetime) -> StreamCount:
-    """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing."""
+def store_messages(
+    plant: SourcePorts,
+    source: MqttSource,
+    messages: Sequence[Message],
+    now: datetime,
+    is_outage: Callable[[Exception], bool] = lambda _: True,
+) -> StreamCount:
+    """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing.
+
+    If a batch fails with anything but an outage of the database, its messages are stored one by one, and one that fails again is
+    put aside. Raises what is an outage; no message is acknowledged then.
+    """
     if not messages:
         return StreamCount()
+    try:
+        count = _store(plant, source, messages, now)
+    except Exception as fault:
+        if is_outage(fault):
+            raise
+        if len(messages) > 1:
+            counts = [store_messages(plant, source, [message], now, is_outage) for message in messages]
+            return StreamCount(len(counts), sum(one.new for one in counts), sum(one.dead for one in counts))
+        reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
+        plant.sources.add_dead([_dead(source, messages[0], reason)])
+        plant.sources.record(source.name, Delivered(now, 0, 1))
+        count = StreamCount(1, 0, 1)
+    for message in messages:
+        message.acknowledge()
+    return count
+
+
+def _store(plant: SourcePorts, source: MqttSource, messages: Sequence[Message], now: datetime) -> StreamCount:
+    """Store the rows of messages, and put aside those that cannot be read or of which a row is refused."""
     records: list[Record] = []
     owners: list[int] = []
     reasons: dict[int, str] = {}
@@ -75,8 +104,6 @@ def store_messages(plant: SourcePorts, source: MqttSource, messages: Sequence[Me
     new = store(plant, found, now, by=source.name).new
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
         plant.sources.record(source.name, Delivered(now, 0, unreadable))
-    for message in messages:
-        message.acknowledge()
     return StreamCount(len(messages), new, len(reasons))
 
 

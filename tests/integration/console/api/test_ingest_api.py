@@ -39,6 +39,13 @@ def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
     assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
 
 
+@pytest.mark.parametrize("row", [{**ROW, "asset": "o\n"}, {**ROW, "values": {"t": "\ud800"}}, {**ROW, "values": {"\ud800": 1}}])
+def test_a_name_or_text_that_cannot_be_stored_is_refused_by_its_line(client, row):
+    answer = send(client, [ROW, row])
+    assert (answer.status_code, answer.json()["rows"]) == (200, 1)
+    assert [line["line"] for line in answer.json()["lines"]] == [2]
+
+
 def test_a_compressed_body_is_bounded_after_decompression(client, monkeypatch):
     zipped = {**ADMIN, "content-encoding": "gzip"}
     assert send(client, gzip.compress(json.dumps(ROW).encode()), headers=zipped).json()["new"] == 1

@@ -180,3 +180,62 @@ def test_a_folder_that_is_not_there_is_said(platform, folder):
     with pytest.raises(UserError, match="does not exist or is not mounted"):
         poll(platform, READERS, "lab", at(1))
     assert "not mounted" in platform.sources.progress("lab").fault
+
+
+def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(platform, folder, monkeypatch):
+    monkeypatch.setattr("alerting.usecases.sources.files.MOST_FILES", 2)
+    apply_sources(platform, [source(folder, done=None)], "ada", at(0))
+    for minute in range(5):
+        write(folder, f"{minute}.csv", f"05.01.2026 13:0{minute}:00;1;{minute};A", age=90 - minute)
+    assert [poll(platform, READERS, "lab", at(minute)).new for minute in range(4)] == [2, 2, 1, 0]
+    again = poll(platform, READERS, "lab", at(5), again=True)
+    assert (again.rows, again.new) == (5, 0)
+
+
+def test_a_file_that_changes_while_it_is_read_stays_and_is_read_again(platform, folder):
+    path = write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=90)
+
+    class Growing(FolderDrop):
+        def put_away(self, *given):
+            write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;202,5;A")
+            super().put_away(*given)
+
+    assert poll(platform, Readers(Growing(), READERS.sql), "lab", at(1)).new == 1
+    assert path.exists()
+    assert poll(platform, READERS, "lab", at(2)).new == 1
+    assert stored(platform) == {"12:00": 201.5, "12:01": 202.5}
+    assert names(folder) == {"done": ["a.csv"], "in": []}
+
+
+@pytest.mark.parametrize("step", ["sha256", "put_away"])
+def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(platform, folder, step):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=90)
+    write(folder, "b.csv", "05.01.2026 13:01:00;1;202,5;A")
+
+    class Failing(FolderDrop):
+        pass
+
+    def fail(drop, *given):
+        if any(getattr(one, "path", "").endswith("a.csv") for one in given):
+            raise UserError("a.csv: permission denied")
+        return getattr(FolderDrop, step)(drop, *given)
+
+    setattr(Failing, step, fail)
+    with pytest.raises(UserError, match=r"a\.csv: permission denied"):
+        poll(platform, Readers(Failing(), READERS.sql), "lab", at(1))
+    assert "permission denied" in platform.sources.progress("lab").fault
+    assert stored(platform)["12:01"] == 202.5
+    assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
+
+
+def test_links_are_not_followed(platform, folder):
+    (folder / "in" / "a.csv").symlink_to(write(folder, "b.txt", "05.01.2026 13:00:00;1;201,5;A"))
+    assert poll(platform, READERS, "lab", at(1)).rows == 0
+    assert names(folder) == {"in": ["a.csv", "b.txt"]}
+
+
+def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(platform, folder):
+    platform.sources.put(source(folder, pattern=f"{folder}/*/*.csv"))  # as an earlier version accepted it
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [1, 0]
+    assert names(folder) == {"done": ["a.csv"], "in": []}

@@ -9,6 +9,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, retry_dead, store_messages
@@ -79,6 +80,18 @@ def test_nothing_is_acknowledged_that_is_not_stored():
     with pytest.raises(AutoReconnect):
         store_messages(replace(platform, reading_writes=Down()), parse_source(SOURCE), found, at(0))
     assert done == []
+
+
+@pytest.mark.parametrize(
+    "address", ["mqtt://me:sec/ret@host", "mqtt://me:sec#ret@host", "mqtt://me:1/ret@host", "mqtt://[sec", "x"]
+)
+def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(address):
+    from alerting.adapters.sources.mqtt import MqttStream
+
+    with pytest.raises(UserError, match="not the address of a broker") as fault:
+        MqttStream(parse_source(SOURCE), address, lambda: NOON)
+    assert not any(part in str(fault.value) for part in ("sec", "ret@", "me:"))
+    assert fault.value.__suppress_context__
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""Messages of a broker that cannot be stored are put aside, each with its reason, and do not stop the others."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.definitions.sources.source import parse_source
+from alerting.usecases.sources.stream import Message, store_messages
+from tests.builders import at
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}
+SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+
+
+def message(row, topic="line-3/oven-1/readings", done=None):
+    payload = row if isinstance(row, bytes) else json.dumps(row).encode()
+    return Message(topic, payload, NOON, lambda: done.append(topic) if done is not None else None)
+
+
+def dead(platform):
+    """Return the reasons of the dead messages."""
+    return [letter.reason for letter in platform.sources.dead("line", 100)]
+
+
+class Refusing:
+    """Writes that fail for the rows of one asset."""
+
+    def __init__(self, writes, asset, fault):
+        self._writes, self._asset, self._fault = writes, asset, fault
+
+    def __getattr__(self, name):
+        def call(rows, *others):
+            if any(getattr(row, "asset", row[0] if isinstance(row, tuple) else None) == self._asset for row in rows):
+                raise self._fault
+            return getattr(self._writes, name)(rows, *others)
+
+        return call
+
+
+@pytest.mark.parametrize("fault", [ValueError("no document"), WriteError("refused", 121), BulkWriteError({"writeErrors": []})])
+def test_a_message_that_makes_its_batch_fail_is_put_aside_and_the_others_are_stored(fault):
+    platform, done = memory_platform(), []
+    broken = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-2", fault))
+    batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2, 3)]
+    count = store_messages(broken, parse_source(SOURCE), batch, at(0), is_outage)
+    assert (count.messages, count.new, count.dead, len(done)) == (3, 2, 1, 3)
+    assert dead(platform)[0].startswith(f"cannot be stored: {type(fault).__name__}: ")
+
+
+def test_an_outage_acknowledges_nothing():
+    platform, done = memory_platform(), []
+    broken = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-2", AutoReconnect("away")))
+    with pytest.raises(AutoReconnect):
+        store_messages(
+            broken, parse_source(SOURCE), [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2)], at(0), is_outage
+        )
+    assert (done, dead(platform)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("row", "topic", "reason"),
+    [
+        (ROW, "line-3/o\n/readings", "asset: 'o\\n' is not a name of an asset"),
+        ({**ROW, "values": {"t": "\ud800"}}, "line-3/o/readings", "t: '\\ud800' holds half a character"),
+        ({**ROW, "values": {"\ud800": 1}}, "line-3/o/readings", "'\\ud800': the title holds half a character"),
+        ({**ROW, "quality": {"\ud800": "bad"}}, "line-3/o/readings", "'\\ud800': the title holds half a character"),
+    ],
+)
+def test_a_name_or_text_that_the_database_cannot_store_is_refused_with_a_reason(row, topic, reason):
+    platform = memory_platform()
+    source = parse_source({**SOURCE, "quality": "quality"})
+    assert store_messages(platform, source, [message(row, topic)], at(0)).dead == 1
+    assert dead(platform)[0].startswith(reason)
+    assert platform.assets.all() == []
+
+
+def test_the_type_of_an_event_is_a_whole_name():
+    platform = memory_platform()
+    source = parse_source({**SOURCE, "delivers": "events"})
+    assert store_messages(platform, source, [message({"ts": NOON.isoformat(), "type": "stop\n"})], at(0)).dead == 1
+    assert platform.assets.event_types() == []
