@@ -31,6 +31,15 @@ class AssetIndex:
     def __getitem__(self, name: str) -> Asset:
         return self._by_name[name]
 
+    def above(self, asset: Asset) -> tuple[str, ...]:
+        """Return the names of the known ancestors of an asset, the nearest first."""
+        found: list[str] = []
+        parent = self._by_name.get(asset.parent or "")
+        while parent is not None and parent.name not in (asset.name, *found):
+            found.append(parent.name)
+            parent = self._by_name.get(parent.parent or "")
+        return tuple(found)
+
     def names_like(self, pattern: str) -> list[str]:
         """Return the names that equal a pattern or match it with *, sorted."""
         if "*" not in pattern:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from zlib import crc32
 
 from croniter import croniter
@@ -149,6 +149,8 @@ class Definition(CommonFields, ABC):
         """Return the variables of the asset whose values change an evaluation or an outcome."""
         problem = {self.problem.variable} if self.problem and self.problem.variable else set()
         return self.variables_evaluated(asset) | problem
+
+    evaluates_suppressed: ClassVar[bool] = True  # whether times in which the definition is suppressed are evaluated
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types (with *) that change an evaluation or an outcome."""

@@ -24,7 +24,7 @@ class EvaluationTarget:
     before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
     back late data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`:
     number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`;
-    `events`: types.
+    `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation.
     """
 
     definition: str
@@ -41,6 +41,7 @@ class EvaluationTarget:
     revision: int = 1
     has_outcome: bool = False
     also_reads: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     type: VariableType = "number"
 

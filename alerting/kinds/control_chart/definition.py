@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field
 
@@ -132,9 +132,11 @@ class ControlChartDefinition(ModelDefinition):
         return frozenset({self.variable})
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
-        """Return the same, and those of the suppression, whose times are not charted."""
+        """Return the same, and those of the suppression, of the asset or its ancestors, whose times are not charted."""
         when = self.suppression.when if self.suppression else ()
-        return super().variables_read(asset) | {one.variable for one in when if one.variable in asset.variables}
+        return super().variables_read(asset) | {one.variable for one in when if one.variable is not None}
+
+    evaluates_suppressed: ClassVar[bool] = False
 
     def events_read(self) -> tuple[str, ...]:
         when = self.suppression.when if self.suppression else ()

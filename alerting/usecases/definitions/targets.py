@@ -70,11 +70,11 @@ def list_targets(
     found = []
     for newest, answering in revisions:
         matched = assets.matching(answering.definition.assets) or assets.matching(newest.definition.assets)
-        found += [_target(newest, answering, asset, latency) for asset in matched]
+        found += [_target(newest, answering, asset, assets, latency) for asset in matched]
     return sorted(found, key=lambda target: target.asset)
 
 
-def _target(newest: Revision, answering: Revision, asset: Asset, latency: timedelta) -> EvaluationTarget:
+def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIndex, latency: timedelta) -> EvaluationTarget:
     definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
     return EvaluationTarget(
@@ -89,6 +89,7 @@ def _target(newest: Revision, answering: Revision, asset: Asset, latency: timede
         has_outcome=definition.problem is not None,
         events=definition.events_read(),
         also_reads=tuple(sorted(definition.variables_read(asset) - {inputs.variable})),
+        above=assets.above(asset) if definition.suppression and not definition.evaluates_suppressed else (),
         variable=inputs.variable,
         limits=inputs.limits,
         severities=definition.severities(),

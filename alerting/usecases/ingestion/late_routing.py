@@ -1,6 +1,6 @@
 """Turn late readings and events into reprocessing requests for the targets that use them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -40,7 +40,7 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     if evaluated_until is None:
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
-    by_asset = _by_asset([target for target in targets if target.asset in touched])
+    by_asset = _by_asset(targets, touched)
     starts_of_service = _service_starts(platform.definitions, by_asset)
     ends = _evaluated_ends(platform.states, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
@@ -57,10 +57,13 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     return counts
 
 
-def _by_asset(targets: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationTarget]]:
+def _by_asset(targets: Sequence[EvaluationTarget], touched: Set[str]) -> dict[str, list[EvaluationTarget]]:
+    """Return the targets that read each of these assets: its own, and those below it that read their ancestors."""
     found: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
-        found.setdefault(target.asset, []).append(target)
+        for asset in (target.asset, *target.above):
+            if asset in touched:
+                found.setdefault(asset, []).append(target)
     return found
 
 
@@ -103,7 +106,7 @@ def _evaluated_ends(
     `evaluated_until` is that of targets with the smallest latency; the others are behind it by the difference, or at their
     watermark, if their latency was raised since.
     """
-    found = [target for of_asset in by_asset.values() for target in of_asset]
+    found = {target.key: target for of_asset in by_asset.values() for target in of_asset}.values()
     ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}
     waiting = [target.key for target in found if target.latency > smallest]
     watermarks = states.load_many(waiting).watermark.tolist()

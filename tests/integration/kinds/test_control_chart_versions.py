@@ -17,7 +17,11 @@ from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.late_routing import route_arrivals
 from tests.builders import at, history
 from tests.pretended import pretended_platform
 
@@ -120,3 +124,16 @@ def test_where_all_assets_have_moved_a_person_decides():
     data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
     compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
     assert (compared.decision.promote, compared.by_person, compared.model) == (True, True, None)
+
+
+def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():
+    platform = pretended_platform()
+    line = Asset(name="line", variables={"speed": Variable()})
+    platform.assets.put([line, ASSET.model_copy(update={"parent": "line"})])
+    when = {"when": [{"variable": "speed", "below": 1}]}
+    document = {"name": "x", "kind": "control_chart", "assets": ["press-1"], "variable": "force", "suppression": when}
+    apply(platform, [document], "engineer", at(0), "test")
+    evaluate(platform, None, at(600))
+    platform.clock.instant = at(600)
+    add_readings(platform, [ReadingRow("line", at(m), {"speed": 0.0}) for m in range(100, 110)], at(600))
+    assert route_arrivals(platform, current_plan(platform).targets, at(601)).late == 10

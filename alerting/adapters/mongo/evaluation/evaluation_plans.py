@@ -21,7 +21,7 @@ from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVAL
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 9  # increase it with every change of a plan's sources or layout
+_FORMAT = 10  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
@@ -35,7 +35,7 @@ _OTHER_SOURCES: list[Document] = [
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
-_LISTS = ("severities", "also_reads", "events")
+_LISTS = ("severities", "also_reads", "events", "above")
 _PLAIN = tuple(field.name for field in fields(EvaluationTarget) if field.name not in (*_LISTS, "limits"))
 
 
