@@ -78,12 +78,12 @@ class FileMark:
 
 @dataclass(frozen=True)
 class DeadMessage:
-    """A message of a broker that could not be stored, with the reason; its payload as text."""
+    """A message of a broker that could not be stored: topic, whole payload, and the reason."""
 
     id: str
     source: str
     topic: str
-    payload: str
+    payload: bytes
     reason: str
     at: datetime
 
@@ -127,8 +127,11 @@ class Sources(Protocol):
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""
 
-    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
-        """Return such messages of a source, or of all, oldest first."""
+    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+        """Return such messages of a source, or of all, oldest first; with `after`, those that follow it."""
+
+    def count_dead(self, name: str) -> int:
+        """Return the number of such messages of a source."""
 
     def remove_dead(self, ids: Sequence[str]) -> None:
         """Remove messages."""

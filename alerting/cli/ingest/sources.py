@@ -17,6 +17,7 @@ source_group = command_group("Sources: connect servers, files and programs that 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
+_LONGEST_PAYLOAD = 64 * 1024  # bytes
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 
@@ -184,9 +185,13 @@ def list_dead(
     as_json: Json = False,
 ) -> None:
     """List messages of brokers that could not be stored, with the reason."""
+    from itertools import islice
+
+    from alerting.usecases.sources.stream import dead_messages
+
     with platform() as p:
-        letters = p.sources.dead(name, _MOST_DEAD)
-    rows = letters if as_json else [vars(letter) for letter in letters]
+        found = islice(dead_messages(p.sources, name), _MOST_DEAD)
+        rows = [{**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")} for m in found]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")
 
 
@@ -194,10 +199,11 @@ def list_dead(
 @writes
 def retry(name: Name, as_json: Json = False) -> None:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected."""
+    from alerting.adapters.mongo.mongo import is_outage
     from alerting.usecases.sources.stream import retry_dead
 
     with platform() as p:
-        found = retry_dead(p, name, p.clock.now())
+        found = retry_dead(p, name, p.clock.now(), is_outage)
     show_result(found, as_json, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay")
 
 

@@ -70,12 +70,16 @@ def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
 
 
 def test_dead_messages_are_kept_once_until_they_are_removed(stores):
-    first, second = (DeadMessage(id, source, "a/b", "{", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other")))
+    first, second = (
+        DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other"))
+    )
     stores.sources.add_dead([first, second])
     stores.sources.add_dead([replace(first, reason="again")])
     stores.sources.add_dead([])
     assert stores.sources.dead(None, 10) == [first, second]
     assert stores.sources.dead("line", 10) == [first]
+    assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == ([second], [])
+    assert [stores.sources.count_dead(name) for name in ("line", "nothing")] == [1, 0]
     assert len(stores.sources.dead(None, 1)) == 1
     stores.sources.remove_dead(["1"])
     assert stores.sources.dead("line", 10) == []
