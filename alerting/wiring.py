@@ -117,7 +117,7 @@ def source_readers(
     from alerting.usecases.sources.poll import Readers
 
     plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
-    return Readers(FolderDrop(plant), SqlReader(resolver(environ, connection)))
+    return Readers(FolderDrop(plant), SqlReader(resolver(environ, connection), plant_zone=plant))
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":

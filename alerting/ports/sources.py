@@ -32,12 +32,14 @@ class DeliveryCount:
 class SourceProgress:
     """What a source has delivered so far.
 
-    `cursor`: how far a polled source is read. `rows`: stored ones that changed anything; `refused`: those that could not be
-    stored. `arrived_at`: when the last of `rows` came; `newest`: the latest time stamp; `last`: the last row. `fault`: why the
-    last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries, oldest first.
+    `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
+    `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:
+    the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
+    oldest first.
     """
 
     cursor: str | None = None
+    cursor_of: str | None = None
     rows: int = 0
     refused: int = 0
     arrived_at: datetime | None = None
@@ -112,8 +114,8 @@ class Sources(Protocol):
     def record(self, name: str, delivered: Delivered) -> None:
         """Count a delivery, and forget the fault of the last attempt."""
 
-    def set_cursor(self, name: str, cursor: str) -> None:
-        """Store how far a polled source is read."""
+    def set_cursor(self, name: str, cursor: str, of: str) -> None:
+        """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""
 
     def set_fault(self, name: str, fault: str) -> None:
         """Store why the last attempt to read a source failed."""

@@ -57,8 +57,8 @@ class MemorySources:
             counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)
         self._progress[name] = counted
 
-    def set_cursor(self, name: str, cursor: str) -> None:
-        self._progress[name] = replace(self.progress(name), cursor=cursor)
+    def set_cursor(self, name: str, cursor: str, of: str) -> None:
+        self._progress[name] = replace(self.progress(name), cursor=cursor, cursor_of=of)
 
     def set_fault(self, name: str, fault: str) -> None:
         self._progress[name] = replace(self.progress(name), fault=fault)

@@ -1,12 +1,13 @@
 """Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing column."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -30,20 +31,24 @@ Cursor = int | float | Decimal | str | datetime | date
 
 @dataclass(frozen=True)
 class SqlReader:
-    """Port `RecordReader` for sources of kind `sql`."""
+    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where the source names none."""
 
     resolve: Resolve
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    plant_zone: str | None = None
 
     def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]:
         """Yield chunks of rows whose cursor is not below the last one, in its order.
 
         Rows with the last value itself are read again: others of it may have come since. Raises UserError if the database cannot
-        be reached or read, or if more rows share a value than fit into a chunk.
+        be reached or read, if more rows share a value than fit into a chunk, or if the source has an overlap and its cursor is no
+        instant. A cursor of instants stays at most at now: one row with a later stamp does not hide the rows before it.
         """
         engine = _engine(source, self.resolve(source.url))
         try:
             with engine.connect() as connection:
-                yield from _chunks(connection, source, cursor)
+                latest = self.now().astimezone(ZoneInfo(source.timezone or self.plant_zone or "UTC"))
+                yield from _chunks(connection, source, cursor, latest)
         except SQLAlchemyError as error:
             raise UserError(f"source {source.name}: the database refuses: {_reason(error)}") from error
         finally:
@@ -57,14 +62,15 @@ def _engine(source: SqlSource, address: str) -> sa.Engine:
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
         return sa.create_engine(url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {})
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"
         raise UserError(f"source {source.name}: its url is not the address of a database; {hint}") from None
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(f"source {source.name}: the driver of its database is not installed: {first_line(error)}") from error
 
 
-def _chunks(connection: sa.Connection, source: SqlSource, cursor: str | None) -> Iterator[Records]:
+def _chunks(connection: sa.Connection, source: SqlSource, cursor: str | None, latest: datetime) -> Iterator[Records]:
+    """Yield chunks. `latest`: now in the zone of the source, beyond which no cursor is stored."""
     last = None if cursor is None else _read_cursor(cursor)
     if source.overlap is not None and isinstance(last, datetime):
         last -= source.overlap
@@ -75,7 +81,12 @@ def _chunks(connection: sa.Connection, source: SqlSource, cursor: str | None) ->
         if source.cursor not in rows[0]:
             raise UserError(f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}")
         newest = rows[-1][source.cursor]
-        yield Records(rows, _write_cursor(newest))
+        if source.overlap is not None and not isinstance(newest, datetime):
+            raise UserError(
+                f"source {source.name}: its cursor {source.cursor!r} is no instant ({newest!r}), so it can have no overlap: "
+                "name a column of instants as cursor, or leave overlap out"
+            )
+        yield Records(rows, _write_cursor(_at_most(newest, latest)))
         if len(rows) < source.chunk:
             return
         if rows[0][source.cursor] == newest:
@@ -109,6 +120,12 @@ def _value(value: Any) -> Any:
     if isinstance(value, date):
         return datetime.combine(value, time_of_day())
     return None if isinstance(value, bytes | memoryview) else str(value)
+
+
+def _at_most(value: Any, latest: datetime) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return min(value, latest if value.tzinfo else latest.replace(tzinfo=None))
 
 
 def _write_cursor(value: Any) -> str:

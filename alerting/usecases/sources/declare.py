@@ -96,7 +96,7 @@ class _Fit:
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
     """Return a value in the type of its variable. Raises RowRefused if it has another one."""
     if kind == "category":
-        return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value:g}"
+        return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else _digits(value)
     if isinstance(value, bool):
         if kind == "boolean":
             return value
@@ -106,6 +106,11 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
         if value in (0.0, 1.0):
             return bool(value)
     raise RowRefused(f"{name}: {shown(value)} is not a {kind}, as which the variable is declared")
+
+
+def _digits(value: float) -> str:
+    """Return a number with all its digits, e.g. of a lot; a whole one without a decimal point."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def fit_events(assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], *, has_ends: bool) -> Declared:

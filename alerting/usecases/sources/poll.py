@@ -1,5 +1,7 @@
 """Read a polled source on from where it was read last."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,7 +65,8 @@ def _poll_records(
 ) -> Polled:
     """Store piece after piece, and after each the cursor. A piece of which every row is refused stops: nothing is skipped."""
     rows = new = refused = 0
-    why, cursor = "", plant.sources.progress(source.name).cursor
+    origin, progress = _origin(source), plant.sources.progress(source.name)
+    why, cursor = "", progress.cursor if progress.cursor_of in (None, origin) else None
     for piece in reader.read(source, None if again else cursor):
         found = fit(plant, source, piece.rows, source.name)
         if found.refused and not found.readings and not found.events:
@@ -74,7 +77,7 @@ def _poll_records(
                 f"source {source.name}: all {len(found.refused)} rows that came are refused: {found.refused[0].reason}"
             )
         delivery = store(plant, found, now, by=source.name)
-        plant.sources.set_cursor(source.name, piece.cursor)
+        plant.sources.set_cursor(source.name, piece.cursor, origin)
         rows, new, refused = rows + delivery.rows, new + delivery.new, refused + len(delivery.refused)
         why, cursor = delivery.refused[0].reason if delivery.refused else why, piece.cursor
         if report is not None:
@@ -82,6 +85,12 @@ def _poll_records(
     if refused:
         plant.sources.set_fault(source.name, f"{refused} rows were refused, for example: {why}")
     return Polled(rows, new, refused)
+
+
+def _origin(source: SqlSource) -> str:
+    """Return the hash of what a cursor belongs to: a source that reads anything else begins anew."""
+    origin = [source.url.model_dump(exclude_none=True), source.table, source.query, source.cursor]
+    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def try_source(plant: SourcePorts, readers: Readers, source: Source) -> SourceTrial:

@@ -37,9 +37,10 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
     stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
     stores.sources.record("gate", Delivered(at(3), 0, 4))
-    stores.sources.set_cursor("gate", "17")
+    stores.sources.set_cursor("gate", "17", "abc")
     assert stores.sources.progress("gate") == SourceProgress(
         cursor="17",
+        cursor_of="abc",
         rows=5,
         refused=5,
         arrived_at=at(2),

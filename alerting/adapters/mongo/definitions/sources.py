@@ -80,8 +80,8 @@ class MongoSources:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         self._change(name, change)
 
-    def set_cursor(self, name: str, cursor: str) -> None:
-        self._change(name, {"$set": {"cursor": cursor}})
+    def set_cursor(self, name: str, cursor: str, of: str) -> None:
+        self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})
 
     def set_fault(self, name: str, fault: str) -> None:
         self._change(name, {"$set": {"fault": fault}})

@@ -196,3 +196,11 @@ def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
         deliver(platform, source, rows, at(minute), by="gate")
     assert source_statuses(platform.sources, at(2))[0].rate == 60.0
     assert source_statuses(platform.sources, at(4))[0].rate == 30.0
+
+
+@pytest.mark.parametrize(("value", "text"), [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")])
+def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
+    platform = memory_platform()
+    platform.assets.put([oven(lot=Variable(type="category"))])
+    row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
+    assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]

@@ -1,0 +1,120 @@
+"""The cursor of a source of kind `sql`: what it belongs to, and how far it may move."""
+
+import datetime as dt
+
+import pytest
+import sqlalchemy as sa
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.faults import UserError
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers, poll
+from tests.builders import at
+
+NOON = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
+SOURCE = {"name": "quality", "kind": "sql", "url": {"env": "DB"}, "table": "results", "cursor": "id", "asset": "oven-1"}
+
+
+@pytest.fixture
+def database(tmp_path):
+    """An engine of a database with the tables `results` and `others`; instants are in `ts` and in `changed`."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/plant.db")
+    with engine.begin() as connection:
+        for table in ("results", "others"):
+            connection.execute(sa.text(f"CREATE TABLE {table} (id int, batch int, ts text, t real)"))
+    yield engine
+    engine.dispose()
+
+
+def insert(database, table, *rows):
+    """Insert rows of id, batch, minute after noon, and value."""
+    with database.begin() as connection:
+        for id, batch, minute, t in rows:
+            ts = (NOON + dt.timedelta(minutes=minute)).isoformat()
+            row = {"id": id, "batch": batch, "ts": ts, "t": t}
+            connection.execute(sa.text(f"INSERT INTO {table} VALUES (:id, :batch, :ts, :t)"), row)  # noqa: S608
+
+
+@pytest.fixture
+def platform():
+    return memory_platform()
+
+
+@pytest.fixture
+def readers(database):
+    return Readers(FolderDrop(), SqlReader(resolver({"DB": str(database.url), "SAME": str(database.url)})))
+
+
+@pytest.mark.parametrize(
+    ("changes", "new"),
+    [
+        ({"table": "others"}, 2),
+        ({"table": None, "query": "SELECT id, ts, t FROM others"}, 2),
+        ({"cursor": "batch"}, 3),  # all of them, now with their id as a variable
+        ({"url": {"env": "SAME"}}, 1),
+        ({"title": "Results", "every": "5m"}, 0),
+    ],
+)
+def test_a_source_that_reads_something_else_begins_anew(platform, readers, database, changes, new):
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    insert(database, "results", (1000, 8, 0, 1.0), (1001, 9, 1, 2.0))
+    insert(database, "others", (1, 1, 5, 5.0), (2, 2, 6, 6.0))
+    assert poll(platform, readers, "quality", at(1)).new == 2
+    insert(database, "results", (3, 3, 2, 3.0))  # below the cursor, found only from the beginning
+    changed = {name: value for name, value in {**SOURCE, **changes}.items() if value is not None}
+    apply_sources(platform, [changed], "ada", at(2))
+    assert poll(platform, readers, "quality", at(3)).new == new
+    assert poll(platform, readers, "quality", at(4)).new == 0
+
+
+def test_an_overlap_with_a_cursor_that_is_no_instant_is_said(platform, readers, database):
+    apply_sources(platform, [{**SOURCE, "overlap": "10m"}], "ada", at(0))
+    insert(database, "results", (1, 1, 0, 1.0))
+    with pytest.raises(UserError, match="cursor 'id' is no instant"):
+        poll(platform, readers, "quality", at(1))
+    assert "leave overlap out" in platform.sources.progress("quality").fault
+
+
+@pytest.mark.parametrize(("zone", "naive"), [("UTC", False), ("Europe/Berlin", True)])
+def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(platform, monkeypatch, zone, naive):
+    """SQLite has no instants: the rows of the query come from a table of instants in memory."""
+    now, rows = NOON + dt.timedelta(minutes=10), []
+    local = dt.timezone(dt.timedelta(hours=1)) if naive else dt.UTC
+
+    def stamp(minute):
+        found = (NOON + dt.timedelta(minutes=minute)).astimezone(local)
+        return found.replace(tzinfo=None) if naive else found
+
+    class Connection:
+        def execute(self, last):
+            chosen = sorted((row for row in rows if last is None or row["ts"] >= last), key=lambda row: row["ts"])
+            return type("Result", (), {"mappings": lambda _: chosen})()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    engine = type("Engine", (), {"connect": lambda _: Connection(), "dispose": lambda _: None})()
+    monkeypatch.setattr("alerting.adapters.sources.sql._engine", lambda *_: engine)
+    monkeypatch.setattr("alerting.adapters.sources.sql._statement", lambda _, last: last)
+    readers = Readers(FolderDrop(), SqlReader(resolver({"DB": "sqlite://"}), now=lambda: now))
+    apply_sources(platform, [{**SOURCE, "cursor": "ts", "timezone": zone}], "ada", at(0))
+    rows += [{"ts": stamp(0), "t": 1.0}, {"ts": stamp(3000), "t": 2.0}]
+    assert poll(platform, readers, "quality", at(1)).new == 2
+    rows += [{"ts": stamp(11), "t": 3.0}]
+    assert poll(platform, readers, "quality", at(2)).new == 1
+
+
+@pytest.mark.parametrize("address", ["postgresql://line:top@x:secret@db/plant", "postgresql://line:x@db:secret/plant"])
+def test_an_address_with_a_port_that_is_no_number_is_refused_without_showing_it(platform, address):
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    with pytest.raises(UserError, match="is not the address of a database") as refusal:
+        poll(platform, Readers(FolderDrop(), SqlReader(resolver({"DB": address}))), "quality", at(1))
+    assert "secret" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
