@@ -121,7 +121,7 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
     monkeypatch.setattr(stream, "_PAGE", 2)
     platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
-    late = {"at": NOON.isoformat(), "values": {"note": "x", **{f"v{i}": i for i in range(9000)}}}
+    late = {"at": NOON.isoformat(), "values": {f"note_{i}": "x" * 1000 for i in range(70)}}
     batch = [message(b"{%d" % i) for i in range(5)] + [replace(message(late), received_at=at(1)), message(b"\xff")]
     store_messages(platform, parse_source(SOURCE), batch, at(0))
     assert {letter.payload for letter in platform.sources.dead("line", 10)} == {found.payload for found in batch}
