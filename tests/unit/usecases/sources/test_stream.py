@@ -133,6 +133,7 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
 
 def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowledged(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD", 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     platform, done = memory_platform(), []
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, {})
