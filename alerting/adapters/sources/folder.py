@@ -26,10 +26,14 @@ class FolderDrop:
     plant_zone: str | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first, no links. Raises UserError if the folder of the pattern is not there."""
+        """Return the files that match, the oldest first, but no links and none that was put away.
+
+        Raises UserError if the folder of the pattern is not there.
+        """
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         files = map(_file, glob(source.pattern))  # noqa: PTH207 - the pattern is absolute
-        found = [file for file in files if file is not None and file.modified <= latest]
+        away = {Path(folder) for folder in (source.done, source.bad) if folder}
+        found = [file for file in files if file and file.modified <= latest and Path(file.path).parent not in away]
         if not found:
             _require_folder(source.pattern)
         return sorted(found, key=lambda file: (file.modified, file.path))

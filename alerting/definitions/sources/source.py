@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -188,6 +190,25 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         yield from _topic_faults(source)
     if isinstance(source, SqlSource | MqttSource) and len(source.url.model_dump(exclude_none=True)) != 1:
         yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
+
+
+def folder_faults(source: Source) -> Iterator[Fault]:
+    """Yield faults of folders in which the pattern matches: a file that is moved there would be read again for ever."""
+    if not isinstance(source, FilesSource):
+        return
+    levels = PurePosixPath(source.pattern).parent.parts
+    for field in ("done", "bad"):
+        path = getattr(source, field)
+        names = PurePosixPath(path or "").parts
+        if len(names) == len(levels) and all(map(_matches, names, levels)):
+            yield Fault(
+                field, f"{shown(path)} is a folder in which the pattern matches files", "name a folder that it leaves out"
+            )
+
+
+def _matches(name: str, level: str) -> bool:
+    """Return whether a level of a pattern matches a name; a name with a dot before it only if the level has one, too."""
+    return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))
 
 
 def _topic_faults(source: MqttSource) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from alerting.definitions.faults import UserError, nearest, shown
 from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import Source, SourceRefused, parse_source, source_document
+from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
 from alerting.ports import Document, SourcePorts, SourceRevision, Sources
 from alerting.usecases.episodes.store import NotFound
 
@@ -26,7 +26,9 @@ def check_sources(documents: Sequence[Mapping[str, Any]]) -> list[Source]:
     good, refusals = [], []
     for document in documents:
         try:
-            good.append(parse_source(document))
+            good.append(source := parse_source(document))
+            if faults := list(folder_faults(source)):
+                raise SourceRefused(source.name, faults)
         except SourceRefused as refusal:
             refusals.append(str(refusal))
     names = [source.name for source in good]

@@ -232,3 +232,10 @@ def test_links_are_not_followed(platform, folder):
     (folder / "in" / "a.csv").symlink_to(write(folder, "b.txt", "05.01.2026 13:00:00;1;201,5;A"))
     assert poll(platform, READERS, "lab", at(1)).rows == 0
     assert names(folder) == {"in": ["a.csv", "b.txt"]}
+
+
+def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(platform, folder):
+    platform.sources.put(source(folder, pattern=f"{folder}/*/*.csv"))  # as an earlier version accepted it
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [1, 0]
+    assert names(folder) == {"done": ["a.csv"], "in": []}
