@@ -57,6 +57,11 @@ class ForecastDefinition(TrainedDefinition):
         season = {} if self.season is None else {"season": format_duration(self.season)}
         return super().question_fields() | {"kind": self.kind, **season}
 
+    @property
+    def must_know(self) -> str | None:
+        """Return the variable that is predicted: a silent sensor is not a usual value."""
+        return self.problem.variable
+
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
         """Return equally spaced times ahead up to gap + horizon: at most four, and no more than values are expected."""
         count = min(MOST_LEADS, max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))))
