@@ -95,6 +95,10 @@ class ForecastDefinition(TrainedDefinition):
         if self.is_of_unit:
             yield Fault("horizon", "must be longer than 0s", "write the time between two values, e.g. 1h")
             return
+        for field in ("avoided", "confirmed"):
+            if getattr(self.feedback, field) != "exclude":
+                message = "a forecast learns from values, which no answer changes"
+                yield Fault(f"feedback.{field}", message, "write exclude, or remove it: rows with answers are left out")
         if "last" not in self.features.aggregations:
             yield Fault("features.aggregations", "a forecast needs the last value", "add last")
         if self.season is not None and self.season <= timedelta(0):
