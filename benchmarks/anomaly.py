@@ -85,6 +85,7 @@ def _definition(window: str, share: float) -> AnomalyDefinition:
         "assets": ["loop"],
         "windows": [window],
         "stride": "1s",
+        "aggregations": ["mean", "std"],
         "threshold": {"time_in_alarm": share},
     }
     definition = parse_definition(document)

@@ -266,6 +266,11 @@ class TrainedDefinition(ModelDefinition):
         return ()
 
     @property
+    def must_know(self) -> str | None:
+        """Return the variable without whose last value an instant is unknown; None where any value of any variable will do."""
+        return None
+
+    @property
     def sees_problem(self) -> bool:
         """Return whether the model may see the problem's variable: `include` without `exclude`, never of the unit just made."""
         variable = self.problem.variable

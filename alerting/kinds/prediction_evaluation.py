@@ -32,7 +32,7 @@ from alerting.kinds.open_prediction import (
 )
 from alerting.kinds.prediction_refresh import courses_of, refreshes_of
 from alerting.kinds.shared_inputs import Scored, SharedInputs
-from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
+from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable
@@ -82,7 +82,7 @@ def _evaluate_interval(
     rule = of_open if raising is definition else prediction_rule(definition, history, earlier, stride, None)
     at = _evaluated_instants(definition, stride, model, history, part)
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
-    (score, twin), rows, unknown = _score(sources.shared, model, history, rule, at, rearm_at)
+    (score, twin), rows, unknown = _score(sources.shared, definition, model, history, rule, at, rearm_at)
     rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
     after, steps = advance_predictions(state, at, rearming.may_raise, rule, stride, part.end, of_open)
     raises = dict(result.raises)
@@ -154,6 +154,7 @@ def _read_history(
 
 def _score(
     shared: SharedInputs,
+    definition: TrainedDefinition,
     model: TrainedModel | None,
     history: History,
     rule: PredictionRule,
@@ -170,6 +171,10 @@ def _score(
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
+    if (name := definition.must_know) is not None:
+        span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
+        lacking = ~has_needed_value(definition, model.plan, history, at)
+        reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
     reasons.append(
         (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
     )

@@ -35,7 +35,7 @@ class SourceProgress:
     `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
     `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:
     the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
-    oldest first.
+    oldest first. `last_refused`: the reason of the last refused row or file, which stays.
     """
 
     cursor: str | None = None
@@ -46,18 +46,23 @@ class SourceProgress:
     newest: datetime | None = None
     last: Mapping[str, Any] | None = None
     fault: str | None = None
+    last_refused: str | None = None
     recent: Sequence[DeliveryCount] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows."""
+    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
+
+    `why`: the reason of the last refused row or file.
+    """
 
     at: datetime
     rows: int
     refused: int = 0
     newest: datetime | None = None
     last: Mapping[str, Any] | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ class MemorySources:
         counted = replace(
             before, rows=before.rows + delivered.rows, refused=before.refused + delivered.refused, newest=newest, fault=None
         )
+        if delivered.why is not None:
+            counted = replace(counted, last_refused=delivered.why)
         if delivered.rows:
             recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
             counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)

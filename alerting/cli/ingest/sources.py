@@ -70,6 +70,8 @@ def list_sources(as_json: Json = False) -> None:
         if status.fault or status.is_stale:
             since = f"no row for {_duration(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
+        if status.last_refused and not status.fault:
+            console.print(f"source {status.name}: last refused: {status.last_refused}", markup=False)
     for name, of in faults.items():
         for fault in of:
             console.print(f"source {name} is faulty and not used: {fault}", style="red")
@@ -86,13 +88,16 @@ def show_source(name: Name, as_json: Json = False) -> None:
 
     with platform() as p:
         source, revisions = find_source(p.sources, name), p.sources.revisions(name)
+        refused = p.sources.progress(name).last_refused
     document = source_document(source)
     if as_json:
-        print_json({"source": document, "revisions": revisions})
+        print_json({"source": document, "revisions": revisions, "last_refused": refused})
         return
     console.print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end="")
     for revision in revisions:
         console.print(f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}")
+    if refused:
+        console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
 
 
 @source_group.command("pause")

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -196,10 +195,10 @@ def folder_faults(source: Source) -> Iterator[Fault]:
     """Yield faults of folders in which the pattern matches: a file that is moved there would be read again for ever."""
     if not isinstance(source, FilesSource):
         return
-    levels = PurePosixPath(source.pattern).parent.parts
+    levels = source.pattern.split("/")[:-1]
     for field in ("done", "bad"):
         path = getattr(source, field)
-        names = PurePosixPath(path or "").parts
+        names = path.rstrip("/").split("/") if path is not None else []
         if len(names) == len(levels) and all(map(_matches, names, levels)):
             yield Fault(
                 field, f"{shown(path)} is a folder in which the pattern matches files", "name a folder that it leaves out"

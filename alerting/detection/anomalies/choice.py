@@ -19,7 +19,7 @@ _NEAREST = 3  # of the others that count for centrality
 @dataclass(frozen=True)
 class Surrogates:
     """Measures of one setting: `found`, F1 of synthetic anomalies by type; `error` of prediction, None of a detector that expects
-    no values; `centrality`, mean rank correlation with the nearest others. `rank`: mean of its ranks, 1 is the best."""
+    no values; `centrality`, mean rank correlation with the nearest of other families. `rank`: mean of ranks, 1 is the best."""
 
     found: Mapping[str, float]
     error: float | None
@@ -35,17 +35,24 @@ def f1_at(normal: Floats, injected: Floats, threshold: float) -> float:
     return 2 * hits / (1 + hits + alarms)
 
 
-def centralities(scores: Sequence[Floats]) -> list[float]:
-    """Return, of each detector's scores of the same rows, the mean rank correlation with its nearest others."""
-    if len(scores) < 2:
+def originals(scores: Sequence[Floats]) -> list[int]:
+    """Return, of each detector's scores, the position of the first that has equal ones."""
+    return [next(i for i, other in enumerate(scores) if np.array_equal(other, one)) for one in scores]
+
+
+def centralities(scores: Sequence[Floats], families: Sequence[str]) -> list[float]:
+    """Return, of each detector's scores of the same rows, the mean rank correlation with its nearest of other families.
+
+    Settings of one family agree because they are alike, not because they are right. It is 1 where there is no other family.
+    """
+    others = np.array([[one != other for other in families] for one in families])
+    if not others.any():
         return [1.0] * len(scores)
     ranks = np.array([rankdata(one) for one in scores])
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.sqrt((ranks**2).sum(axis=1))
     alike = (ranks @ ranks.T) / np.maximum(np.outer(length, length), 1e-12)
-    np.fill_diagonal(alike, -np.inf)
-    nearest = np.sort(alike, axis=1)[:, ::-1][:, : min(_NEAREST, len(scores) - 1)]
-    return [float(value) for value in nearest.mean(axis=1)]
+    return [float(np.sort(row[other])[::-1][:_NEAREST].mean()) for row, other in zip(alike, others, strict=True)]
 
 
 def mean_ranks(measured: Sequence[Surrogates]) -> list[float]:

@@ -128,6 +128,20 @@ class IsolationTrees:
             total += self.depth[node]
         return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
 
+    def check(self, width: int) -> None:
+        """Raise ValueError if a path would leave the table or the columns of a row, or would never end at a leaf."""
+        count, tables = len(self.column), (self.column, self.left, self.right, self.roots)
+        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
+            raise ValueError("the trees have tables of unequal length")
+        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
+            raise ValueError("a node of a tree is no whole number")
+        inner = np.flatnonzero(self.column >= 0)
+        children = np.stack([self.left[inner], self.right[inner]])
+        if (children <= inner).any() or (children >= count).any() or (self.column >= width).any():
+            raise ValueError("a cut of a tree leads back, out of the tree, or to a column that is not there")
+        if not len(self.roots) or (self.roots < 0).any() or (self.roots >= count).any():
+            raise ValueError("a root lies outside of the trees")
+
     def restore(self, rows: Floats) -> None:
         del rows
 

@@ -1,6 +1,7 @@
 """Challenger or champion: problems where there are some, false alarms on unseen normal time, and synthetic anomalies there."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
+_LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen normal time, even a useless detector mostly raises none
 _WEEK_MS = 7 * 86_400_000
 _ANOMALIES = 10  # of each type and asset
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
@@ -50,38 +52,72 @@ class Evidence(NamedTuple):
 def compare_models(
     definition: AnomalyDefinition, data: LearningData, family: str, challenger: AnomalyModel, champion: AnomalyModel | None
 ) -> Comparison:
-    """Decide on time after the cutoffs of both. Without evidence a person decides."""
+    """Decide on time after the cutoffs of both, on the assets that both watch. Without evidence a person decides.
+
+    An asset that only the champion watches keeps its detector, where the definition still lets it see its variables.
+    """
     period = data.period
     start = max([period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])])
-    new = _evidence(definition, challenger, data, start)
-    old = None if champion is None else _evidence(definition, champion, data, start)
+    kept, lost = ({}, []) if champion is None else _only_in_champion(definition, data, challenger, champion)
+    both = {*challenger.detectors} & {*(champion or challenger).detectors}
+    new = _evidence(definition, challenger, data, start, both)
+    old = None if champion is None else _evidence(definition, champion, data, start, both)
+    added = _evidence(definition, challenger, data, start, {*challenger.detectors} - both)
     compared = [*_rows(new, old)]
     evidence = {"compared": compared, **new._asdict()}
     metrics = {"unseen normal weeks": new.weeks, "false alarms": float(new.false_alarms), "false alarms allowed": new.allowed}
     if champion is not None and champion.hash == challenger.hash:
         return Comparison(family, PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
-    counted = _sentence(new, old)
-    verdict = objection(new, old)
+    model = replace(challenger, detectors={**challenger.detectors, **kept}) if kept else None
+    counted = _sentence(new, old) + "".join(f" {name} has too little normal history now: it keeps its detector." for name in kept)
+    verdict = f"It no longer watches {', '.join(lost)}." if lost else objection(new, old)
+    if not verdict and added.is_too_many:
+        verdict = f"On assets that the one in service does not watch it raises {added.false_alarms} false alarms: too many."
     if verdict:
         reason = f"{counted} {verdict} It goes into service only if a person approves."
-        return Comparison(family, PromotionDecision("provisional", True, True, reason, evidence), True, metrics)
+        return Comparison(family, PromotionDecision("provisional", True, True, reason, evidence), True, metrics, model)
     how = "" if new.problems else " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
-    return Comparison(family, PromotionDecision("promote", True, False, counted + how, evidence), False, metrics)
+    return Comparison(family, PromotionDecision("promote", True, False, counted + how, evidence), False, metrics, model)
+
+
+def _only_in_champion(
+    definition: AnomalyDefinition, data: LearningData, challenger: AnomalyModel, champion: AnomalyModel
+) -> tuple[dict[str, FittedDetector], list[str]]:
+    """Return the detectors of assets that only the champion watches, and the assets whose detector cannot be kept."""
+    kept, lost = dict[str, FittedDetector](), list[str]()
+    for asset in (history.asset for history in data.histories):
+        fitted = champion.detectors.get(asset.name)
+        if fitted is None or asset.name in challenger.detectors:
+            continue
+        if {number.name for number in fitted.plan.numbers} <= definition.variables_evaluated(asset):
+            kept[asset.name] = fitted
+        else:
+            lost.append(asset.name)
+    return kept, lost
 
 
 def objection(new: Evidence, old: Evidence | None) -> str:
     """Return why a person must decide; empty if the evidence is for the challenger."""
-    if not new.weeks:
-        return "There is no unseen normal time on which its false alarms could be counted."
-    if new.is_too_many:
-        return "These false alarms are too many."
-    if old is not None and new.problems and new.found < old.found:
-        return "It finds fewer of the problems than the one in service."
-    if not new.injected:
-        return "There is no unseen time for synthetic anomalies."
-    if old is not None and not new.share >= old.share - _LOST:
-        return "It finds fewer synthetic anomalies than the one in service."
-    return ""
+    alone = "" if new.problems else " Synthetic anomalies alone would decide."
+    reasons = (
+        (not new.weeks, "There is no unseen normal time on which its false alarms could be counted."),
+        (
+            old is not None and old.is_too_many,
+            "Those of the one in service are too many: normal operation has moved, or a fault goes on.",
+        ),
+        (new.is_too_many, "These false alarms are too many."),
+        (
+            new.allowed < _LEAST_ALLOWED,
+            f"This is too little unseen normal time: {_LEAST_ALLOWED:g} false alarms must be allowed in it.{alone}",
+        ),
+        (old is not None and new.found < old.found, "It finds fewer of the problems than the one in service."),
+        (not new.injected, "There is no unseen time for synthetic anomalies."),
+        (
+            old is not None and not new.share >= old.share - _LOST,
+            "It finds fewer synthetic anomalies than the one in service.",
+        ),
+    )
+    return next((reason for applies, reason in reasons if applies), "")
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:
@@ -105,11 +141,13 @@ def _texts(one: Evidence) -> tuple[str, str, str, str]:
     return str(one.false_alarms), f"{one.allowed:.2g}", problems, f"{one.synthetic} of {one.injected}"
 
 
-def _evidence(definition: AnomalyDefinition, model: AnomalyModel, data: LearningData, start: datetime) -> Evidence:
+def _evidence(
+    definition: AnomalyDefinition, model: AnomalyModel, data: LearningData, start: datetime, assets: Collection[str]
+) -> Evidence:
     parts = []
     for history in data.histories:
         fitted = model.detectors.get(history.asset.name)
-        if fitted is not None:
+        if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
             parts.append(_of_asset(definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)))
     if not parts:
@@ -121,13 +159,13 @@ def _of_asset(
     definition: AnomalyDefinition, fitted: FittedDetector, history: History, rows: NormalRows, start: int, end: int
 ) -> Evidence:
     stride, scores = fitted.plan.stride_ms, np.nan_to_num(fitted.score(rows.matrix), nan=-np.inf)
-    normal = rows.normal
+    normal = rows.normal & fitted.is_known(rows.matrix)
     clear_for = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for)
     alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
     weeks = int(normal.sum()) * stride / _WEEK_MS
     allowed = weeks * definition.false_alarms_per_week
     if definition.threshold.time_in_alarm is not None:
-        allowed = _allowed_by_share(definition, len(alarms), scores[normal])
+        allowed = _allowed_by_share(definition, fitted, len(alarms), scores[normal])
     problems = [(a, b) for a, b in rows.problems if start < a <= end]
     every = _episodes(definition, rows.at, scores, stride, 0)
     around = duration_millis(definition.window.until)
@@ -136,11 +174,10 @@ def _of_asset(
     return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected)
 
 
-def _allowed_by_share(definition: AnomalyDefinition, alarms: int, scores: Floats) -> float:
-    """Return the false alarms that the allowed share of time in alarm would give, each as long as those that were counted."""
-    share = float((scores >= THRESHOLD).mean()) if len(scores) else 0.0
-    wanted = definition.threshold.time_in_alarm or 0.0
-    return alarms * wanted / share if share > 0 else 0.0
+def _allowed_by_share(definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats) -> float:
+    """Return the false alarms that the allowed share of time would give, as long as those counted; without one, as a window."""
+    rows = int((scores >= THRESHOLD).sum()) / alarms if alarms else fitted.plan.longest_window_ms / fitted.plan.stride_ms
+    return len(scores) * (definition.threshold.time_in_alarm or 0.0) / max(rows, 1.0)
 
 
 def _episodes(definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int) -> Millis:

@@ -79,7 +79,7 @@ class AnomalyDefinition(ModelDefinition):
         "out, at least two strides.",
     )
     aggregations: tuple[Statistic, ...] = Field(
-        ("mean", "std"), min_length=1, max_length=5, description="Statistics of each variable and window."
+        ("mean",), min_length=1, max_length=5, description="Statistics of each variable and window."
     )
     stride: Duration | None = Field(
         None,
@@ -161,6 +161,15 @@ class AnomalyDefinition(ModelDefinition):
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(name for name, one in asset.variables.items() if one.type != "category" and self.may_see(name))
+
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        """Return the same, and those of the suppression, whose times are not scored."""
+        when = self.suppression.when if self.suppression else ()
+        return super().variables_read(asset) | {one.variable for one in when if one.variable in asset.variables}
+
+    def events_read(self) -> tuple[str, ...]:
+        when = self.suppression.when if self.suppression else ()
+        return (*super().events_read(), *(one.event for one in when if one.event is not None))
 
     def severities(self) -> tuple[Severity, ...]:
         reached = {self.severity, *(one.severity for one in self.escalation)}

@@ -16,11 +16,13 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.detection.problems import BoolArray
 from alerting.episodes.lifecycle import advance
 from alerting.kinds.anomaly.contributions import contributions, number, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.messages import anomaly_message
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
+from alerting.kinds.anomaly.normal_time import touches
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel
@@ -94,10 +96,31 @@ def _score(
     history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.plan.variables)
     matrix = sources.shared.features(fitted.plan, history, at).matrix
     score, unknown = fitted.score(matrix), np.full(len(at), "", object)
-    unknown[np.isnan(score)] = "fewer than half of the variables have a value in the last windows"
+    for row in np.flatnonzero(np.isnan(score)):
+        unknown[row] = _missing(fitted, matrix[row], int(at[row]))
+    muted = _suppressed(definition, sources, fitted, at)
+    score[muted], unknown[muted] = np.nan, "suppressed, or its windows reach into a suppressed time"
     learned = at <= cutoff
     score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
     return history, Scored(at, matrix, score, unknown)
+
+
+def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
+    """Return why a row cannot be scored."""
+    silent, window = fitted.silent(row), fitted.plan.longest_window_ms
+    if not silent:
+        return "fewer than half of the variables have a value in the last windows"
+    names = f"{', '.join(silent)} {'is' if len(silent) == 1 else 'are'}"
+    return f"{names} not known since {from_millis(max(at - window, 0)).isoformat()} or before"
+
+
+def _suppressed(definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, at: Millis) -> BoolArray:
+    """Return the instants whose windows touch a suppressed time: such times are not learned from either."""
+    if not len(at):
+        return np.zeros(0, np.bool_)
+    window = fitted.plan.longest_window_ms
+    found = sources.suppressed(definition, from_millis(max(int(at[0]) - window - 1, 0)), from_millis(int(at[-1]) + 1))
+    return touches([(to_millis(one.start), to_millis(one.end)) for one in found], at, 0, window)
 
 
 def _intervals(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from alerting.detection.anomalies.detectors import Detector, arrays_of, detector_of
+from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.detection.anomalies.normal_space import Floats, NormalSpace
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.skops_archive import check_array
@@ -28,6 +28,7 @@ class FittedDetector:
     """The detector of one asset. `usual`, `limit`: raw scores that are shown as 0 and 1, the threshold.
 
     `weeks`: normal time behind the threshold; `false_alarms`: a week, that it should give; `account`: sentences for people.
+    `steady`: variables that nearly always had a value in normal operation; without one of them the state is unknown.
     """
 
     plan: FeaturePlan
@@ -38,6 +39,7 @@ class FittedDetector:
     weeks: float
     false_alarms: float
     account: tuple[str, ...] = field(compare=False)
+    steady: tuple[str, ...] = ()
 
     @property
     def stride(self) -> timedelta:
@@ -62,7 +64,7 @@ class FittedDetector:
         return (raw - self.usual) / (self.limit - self.usual)
 
     def score(self, matrix: Floats) -> Floats:
-        """Return how unlike normal each row is; NaN where fewer than half of the variables have a value."""
+        """Return how unlike normal each row is; NaN where too few variables have a value, or a steady one has none."""
         known = self.is_known(matrix)
         scores = np.full(len(matrix), np.nan)
         if known.any():
@@ -70,8 +72,14 @@ class FittedDetector:
         return scores
 
     def is_known(self, matrix: Floats) -> Any:
-        """Return which rows have values of at least half of the variables."""
-        return known_variables(matrix, self.columns_by_variable.values()) * 2 >= len(self.columns_by_variable)
+        """Return which rows have values of at least half of the variables, and of all steady ones."""
+        groups = self.columns_by_variable
+        enough = known_variables(matrix, groups.values()) * 2 >= len(groups)
+        return enough & (known_variables(matrix, [groups[name] for name in self.steady]) == len(self.steady))
+
+    def silent(self, row: Floats) -> list[str]:
+        """Return the steady variables without a value in any window of a row."""
+        return [name for name in self.steady if np.isnan(row[self.columns_by_variable[name]]).all()]
 
 
 def usual_clear_for(plan: FeaturePlan) -> int:
@@ -81,7 +89,10 @@ def usual_clear_for(plan: FeaturePlan) -> int:
 
 def known_variables(matrix: Floats, groups: Iterable[list[int]]) -> Any:
     """Return how many groups of columns have a value in each row."""
-    return np.sum([~np.isnan(matrix[:, columns]).all(axis=1) for columns in groups], axis=0)
+    counts = np.zeros(len(matrix), np.int64)
+    for columns in groups:
+        counts += ~np.isnan(matrix[:, columns]).all(axis=1)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,7 @@ def _settings(fitted: FittedDetector) -> dict[str, Any]:
         "plan": fitted.plan.to_document(),
         "family": fitted.detector.family,
         **{name: getattr(fitted, name) for name in ("usual", "limit", "weeks", "false_alarms")},
+        **({"steady": list(fitted.steady)} if fitted.steady else {}),
     }
 
 
@@ -166,15 +178,20 @@ def _fitted(document: Mapping[str, Any], numbers: Floats) -> FittedDetector:
         prefix: {name.removeprefix(f"{prefix}."): values for name, values in arrays.items() if name.startswith(f"{prefix}.")}
         for prefix in ("space", "detector")
     }
+    plan = FeaturePlan.from_document(document["plan"])
+    detector = detector_of(document["family"], of["detector"])
+    if isinstance(detector, IsolationTrees):
+        detector.check(len(plan.layout))
     return FittedDetector(
-        FeaturePlan.from_document(document["plan"]),
+        plan,
         NormalSpace.from_arrays(of["space"]),
-        detector_of(document["family"], of["detector"]),
+        detector,
         float(document["usual"]),
         float(document["limit"]),
         float(document["weeks"]),
         float(document["false_alarms"]),
         tuple(document["account"]),
+        tuple(document.get("steady", ())),
     )
 
 

@@ -1,6 +1,6 @@
 """The rows of normal operation of one asset: all but problems, suppressed times, confirmed episodes, and their surroundings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from alerting.readings.spacing import sampling_ms
 
 ROWS = 10_000
 _WINDOW = 10  # usual intervals of readings
+_NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
 _NICE = tuple(1000 * s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400))
 
 
@@ -81,14 +82,14 @@ def rows_of(
     """Return the rows of (start, end], and which of them are normal operation."""
     at = grid(to_millis(start), to_millis(end), plan.stride_ms)
     matrix = build_features(plan, history, at).to_numpy(np.float64)
-    groups = [list(range(block.start, block.stop)) for block in plan.number_blocks.values()]
+    groups = _groups(plan)
     known = known_variables(matrix, groups) * 2 >= len(groups)
     of_asset = [verdict for verdict in data.verdicts if verdict.asset == history.asset.name]
     problems = _problems(definition, history, [v for v in of_asset if v.verdict == "true_alarm"])
     around, window = duration_millis(definition.surroundings), plan.longest_window_ms
-    in_problem = _touches(problems, at, around, window)
+    in_problem = touches(problems, at, around, window)
     muted = [(to_millis(one.start), to_millis(one.end)) for one in data.suppressed.get(history.asset.name, ())]
-    in_muted = _touches(muted, at, around, window)
+    in_muted = touches(muted, at, around, window)
     confirmed = is_covered([SuppressedInterval(v.start, v.end, "") for v in of_asset if v.verdict == "false_alarm"], at)
     normal = known & ~in_problem & ~in_muted
     left_out = {
@@ -109,13 +110,30 @@ def _problems(definition: AnomalyDefinition, history: History, confirmed: Iterab
     return sorted(found)
 
 
-def _touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int) -> BoolArray:
+def touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int) -> BoolArray:
     """Return the instants that lie around an interval, or whose windows reach into it."""
     widened = [
         SuppressedInterval(from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), "")
         for start, end in intervals
     ]
     return is_covered(widened, at)
+
+
+def steady_variables(plan: FeaturePlan, matrix: Floats) -> tuple[str, ...]:
+    """Return the variables that have a value in nearly all of these rows."""
+    names = [number.name for number in plan.numbers]
+    shares = [float(known_variables(matrix, [columns]).mean()) for columns in _groups(plan)]
+    return tuple(name for name, share in zip(names, shares, strict=True) if share >= _NEARLY_ALL)
+
+
+def has_all(plan: FeaturePlan, steady: Sequence[str], matrix: Floats) -> BoolArray:
+    """Return the rows with a value of each of these variables."""
+    groups = [columns for number, columns in zip(plan.numbers, _groups(plan), strict=True) if number.name in steady]
+    return np.asarray(known_variables(matrix, groups) == len(groups))
+
+
+def _groups(plan: FeaturePlan) -> list[list[int]]:
+    return [list(range(block.start, block.stop)) for block in plan.number_blocks.values()]
 
 
 def describe_plan(plan: FeaturePlan) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks
+from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks, originals
 from alerting.detection.anomalies.detectors import Detector
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.injection import TYPES, inject
@@ -65,7 +65,10 @@ def choose_setting(
     at: Millis,
     matrix: Floats,
 ) -> list[Tried]:
-    """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal operation."""
+    """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal operation.
+
+    A setting with the scores of another one takes no part in the ranks; it has those of the other one.
+    """
     folds = make_folds(at, matrix, plan.longest_window_ms)
     injected = inject_types(definition, plan, history, at, folds)
     found = [
@@ -74,10 +77,14 @@ def choose_setting(
         if setting.family in definition.candidates
     ]
     step = max(1, len(at) // _COMPARED)
-    central = centralities([np.concatenate([one.scores[::step], *one.of_injected]) for one in found])
-    measured = [replace(one.tried.surrogates, centrality=c) for one, c in zip(found, central, strict=True)]
-    ranked = [replace(m, rank=rank) for m, rank in zip(measured, mean_ranks(measured), strict=True)]
-    tried = [replace(one.tried, surrogates=m) for one, m in zip(found, ranked, strict=True)]
+    scores = [np.concatenate([one.scores[::step], *one.of_injected]) for one in found]
+    first = originals(scores)
+    counted = sorted(set(first))
+    central = centralities([scores[i] for i in counted], [found[i].tried.setting.family for i in counted])
+    measured = [replace(found[i].tried.surrogates, centrality=c) for i, c in zip(counted, central, strict=True)]
+    ranks = mean_ranks(measured)
+    ranked = {i: replace(m, rank=rank) for i, m, rank in zip(counted, measured, ranks, strict=True)}
+    tried = [replace(one.tried, surrogates=ranked[i]) for one, i in zip(found, first, strict=True)]
     return sorted(tried, key=lambda one: one.surrogates.rank)
 
 

@@ -1,6 +1,7 @@
 """Learn a detector of anomalies from normal operation, and compare it with the one in service on unseen time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,13 +14,14 @@ from alerting.detection.anomalies.normal_space import NormalSpace, far_from_othe
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, to_files
-from alerting.kinds.anomaly.normal_time import NormalRows, describe_plan, plan_of, rows_of
+from alerting.kinds.anomaly.normal_time import describe_plan, has_all, plan_of, rows_of, steady_variables
 from alerting.kinds.anomaly.selection import Tried, choose_setting
 from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
 LEAST_ROWS = 100
+_MOST_ROWS = 20_000  # from which a detector is chosen
 _SEEN = 0.8  # of a normal history without dates; the rest counts false alarms
 _SHOWN = 5
 _UNSEEN = timedelta(days=28)  # after a history with dates: the newest time that counts false alarms
@@ -91,29 +93,43 @@ def _learn(
     if plan is None:
         return None
     rows = rows_of(definition, plan, view, data, period.start, period.cutoff)
-    at, matrix = rows.at[rows.normal], rows.matrix[rows.normal]
+    steady = steady_variables(plan, rows.matrix[rows.normal]) if rows.normal.any() else ()
+    normal = rows.normal & has_all(plan, steady, rows.matrix)
+    at, matrix = rows.at[normal], rows.matrix[normal]
     if len(at) < LEAST_ROWS:
         return None
-    far = far_from_others(matrix, definition.contamination, rows.confirmed_normal[rows.normal])
+    far = far_from_others(matrix, definition.contamination, rows.confirmed_normal[normal])
     at, matrix = at[~far], matrix[~far]
-    tried = choose_setting(definition, plan, view, at, matrix)
+    every = -(-len(at) // _MOST_ROWS)
+    used = (at // plan.stride_ms) % every == 0
+    at, matrix = at[used], matrix[used]
+    tried = choose_setting(definition, replace(plan, stride_ms=every * plan.stride_ms), view, at, matrix)
     best, space = tried[0], NormalSpace.fit(matrix)
     detector = fit_detector(best.setting, space.encode(matrix), definition.seed)
     usual = float(np.median(best.scores))
     limit = max(best.threshold.value, usual + 1e-9)
-    account = _account(plan_text=describe_plan(plan), rows=rows, used=len(at), far=int(far.sum()), tried=tried)
-    fitted = FittedDetector(plan, space, detector, usual, limit, best.threshold.weeks, best.threshold.expected, account)
-    return fitted, best, {**rows.left_out, "far from the others": int(far.sum())}, len(at)
+    left_out = {
+        **rows.left_out,
+        "without a variable that is nearly always there": int((rows.normal & ~normal).sum()),
+        "far from the others": int(far.sum()),
+        "between those that were used": int((~used).sum()),
+    }
+    account = _account(describe_plan(plan), left_out, len(at), every, tried)
+    expected = best.threshold.expected
+    fitted = FittedDetector(plan, space, detector, usual, limit, best.threshold.weeks, expected, account, steady)
+    return fitted, best, left_out, len(at)
 
 
-def _account(plan_text: str, rows: NormalRows, used: int, far: int, tried: Sequence[Tried]) -> tuple[str, ...]:
+def _account(plan: str, left_out: Mapping[str, int], used: int, every: int, tried: Sequence[Tried]) -> tuple[str, ...]:
     best = tried[0]
     expected = best.threshold.expected
     rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"
-    left_out = [f"{count} {reason}" for reason, count in {**rows.left_out, "far from the others": far}.items() if count]
+    without = [f"{count} {reason}" for reason, count in left_out.items() if count]
+    thinned = f", one in {every} so that they are at most {_MOST_ROWS:,}" if every > 1 else ""
     return (
-        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan_text}; {used} rows of normal operation"
-        + (f", left out: {', '.join(left_out)}" if left_out else ""),
+        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan}; {used} rows of normal operation"
+        + thinned
+        + (f", left out: {', '.join(without)}" if without else ""),
         f"threshold by {best.threshold.method}, from {7 * best.threshold.weeks:.2g} days that the fits had not seen{rate}",
         *(one.describe() for one in tried[:_SHOWN]),
     )

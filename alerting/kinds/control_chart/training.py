@@ -1,7 +1,7 @@
 """Phase I of a control chart: limits estimated from a normal period, and compared with those in service on unseen time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _MOMENT = timedelta(milliseconds=1)
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
+_LEAST_EXPECTED = 0.5  # false alarms allowed on unseen time, below which their count says next to nothing
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING, _SHIFT = 0.1, 1.0
@@ -103,33 +104,43 @@ class ControlChartTraining:
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
         moved = {} if champion is None else dict(_moved(challenger, champion))
-        some_moved = champion is not None and 0 < len(moved) < len(challenger.charts)
-        if champion is not None and some_moved:  # those keep their limits; the others need not wait for a person
-            kept = {name: champion.charts[name] for name in moved}
-            challenger = replace(challenger, charts={**challenger.charts, **kept})
-        new = _count_signals(definition, challenger, data)
-        old = None if champion is None else _count_signals(definition, champion, data)
-        evidence = {"compared": [*_compared(new, old)], "points": new.points, "signals": new.signals, "expected": new.expected}
+        all_moved = bool(moved) and len(moved) == len(challenger.charts)
+        watched = {} if champion is None else champion.charts
+        lost = sorted(watched.keys() - challenger.charts.keys())
+        kept = {name: watched[name] for name in (*(() if all_moved else moved), *lost)}  # the others need not wait for a person
+        estimated = _only(challenger, challenger.charts.keys() - kept.keys())
+        challenger = replace(challenger, charts={**challenger.charts, **kept})
+        new = _count_signals(definition, estimated, data)
+        compared = list(_compared(new, None))
+        if champion is not None:
+            both = estimated.charts.keys() & watched.keys()
+            compared = list(_compared(*(_count_signals(definition, _only(one, both), data) for one in (estimated, champion))))
+        evidence = {"compared": compared, "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
         found = (
             f"On {new.points} unseen points its signals number {new.signals}; its run length allows {new.expected:.2g}."
             if new.points
             else "There is no unseen time yet on which its false alarms could be counted."
         )
+        too_few = champion is not None and not new.is_enough
         if champion is not None and champion.hash == challenger.hash:
             decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
-        elif moved and not some_moved:
+        elif all_moved:
             reason = f"{'; '.join(moved.values())}. The newly estimated limits go into service only if a person approves. {found}"
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         elif new.is_too_many:
             reason = f"{found} These are too many, so it goes into service only if a person approves."
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         else:
-            stays = (f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values())
-            reason = "".join([*stays, found])
-            decision = PromotionDecision("promote" if new.points else "provisional", True, not new.points, reason, evidence)
-        by_person = decision.promote and (new.is_too_many or (bool(moved) and not some_moved))
-        return Comparison(family, decision, by_person, metrics, challenger if some_moved else None)
+            stays = [f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values()]
+            little = " That is too little to tell, so it goes into service only if a person approves." if too_few else ""
+            reason = "".join([*stays, found, little])
+            decision = PromotionDecision("promote" if new.is_enough else "provisional", True, not new.is_enough, reason, evidence)
+        if lost and decision.promote:
+            stay = f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the limits in service stay."
+            decision = replace(decision, reason=decision.reason + stay)
+        by_person = decision.promote and (new.is_too_many or all_moved or too_few)
+        return Comparison(family, decision, by_person, metrics, challenger if kept else None)
 
     save = staticmethod(to_files)
 
@@ -224,6 +235,10 @@ class _Signals(NamedTuple):
     expected: float
 
     @property
+    def is_enough(self) -> bool:
+        return self.expected >= _LEAST_EXPECTED
+
+    @property
     def is_too_many(self) -> bool:
         return self.points > 0 and float(poisson.sf(self.signals - 1, self.expected)) < _TOO_MANY
 
@@ -245,6 +260,10 @@ def _count_signals(definition: ControlChartDefinition, model: ControlChartModel,
         points += len(charted)
         expected += len(charted) / fitted.run_length
     return _Signals(signals, points, expected)
+
+
+def _only(model: ControlChartModel, names: Collection[str]) -> ControlChartModel:
+    return replace(model, charts={name: fitted for name, fitted in model.charts.items() if name in names})
 
 
 def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Series) -> Iterator[Point]:

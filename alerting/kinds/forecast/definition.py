@@ -57,6 +57,11 @@ class ForecastDefinition(TrainedDefinition):
         season = {} if self.season is None else {"season": format_duration(self.season)}
         return super().question_fields() | {"kind": self.kind, **season}
 
+    @property
+    def must_know(self) -> str | None:
+        """Return the variable that is predicted: a silent sensor is not a usual value."""
+        return self.problem.variable
+
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
         """Return equally spaced times ahead up to gap + horizon: at most four, and no more than values are expected."""
         count = min(MOST_LEADS, max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))))
@@ -90,6 +95,10 @@ class ForecastDefinition(TrainedDefinition):
         if self.is_of_unit:
             yield Fault("horizon", "must be longer than 0s", "write the time between two values, e.g. 1h")
             return
+        for field in ("avoided", "confirmed"):
+            if getattr(self.feedback, field) != "exclude":
+                message = "a forecast learns from values, which no answer changes"
+                yield Fault(f"feedback.{field}", message, "write exclude, or remove it: rows with answers are left out")
         if "last" not in self.features.aggregations:
             yield Fault("features.aggregations", "a forecast needs the last value", "add last")
         if self.season is not None and self.season <= timedelta(0):

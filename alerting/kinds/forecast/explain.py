@@ -59,8 +59,10 @@ def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
     if not isinstance(last, int | float) or not leads:
         return None
     sides = {side: [float(last), *(_number(episode, 1000 * lead, side) for lead in leads)] for side in _NUMBERS}
-    at = [to_millis(episode.raised_at) + 1000 * lead for lead in (0, *leads)]
-    crossing = _crossing(definition, at, sides["median"])
+    begin = to_millis(episode.raised_at)
+    at = [begin + 1000 * lead for lead in (0, *leads)]
+    after = _crossing(definition, [1000 * lead for lead in leads], sides["median"])
+    crossing = None if after is None else begin + after
     return Fan(tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing)
 
 
@@ -71,12 +73,20 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
         predicted = predict(model, model.estimator.columns.matrix(row))
-        leads = _forecast(model).leads_ms
-        crossing = _crossing(definition, leads, [predicted[_name(lead, "median")] for lead in leads])
-        text = f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing or 0))}"
-        return [*(_sentence(name, unit, lead, predicted) for lead in leads), *([] if crossing is None else [text])]
+        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), _forecast(model).leads_ms, predicted)
 
     return explain_instant(definition, question, describe)
+
+
+def describe_forecast(
+    definition: TrainedDefinition, unit: str | None, last: float, leads: Sequence[int], predicted: dict[str, float]
+) -> list[str]:
+    """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the last known value."""
+    found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
+    crossing = _crossing(definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)])
+    if crossing:  # 0: the last value is outside already
+        found.append(f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing))}")
+    return found
 
 
 def _forecast(model: TrainedModel) -> "Forecast":
@@ -89,9 +99,12 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
     return f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: {low} to {high})"
 
 
-def _crossing(definition: TrainedDefinition, at: Sequence[int], middle: Sequence[float]) -> int | None:
-    """Return where the median leaves its limits, between the predicted values linearly; None if it does not."""
-    problem = definition.problem
+def _crossing(definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]) -> int | None:
+    """Return after which time (ms) the median leaves its limits, linearly between the values; None if it does not.
+
+    `middle`: the last known value, then the median at each lead (ms).
+    """
+    problem, at = definition.problem, [0, *leads]
     for limit, sign in ((problem.above, 1), (problem.below, -1)):
         if limit is None:
             continue

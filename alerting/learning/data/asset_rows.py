@@ -14,7 +14,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.future import future_values
 from alerting.learning.data.labels import Labels, label_instants, persistence
-from alerting.learning.data.point_in_time import evaluated_instants, has_any_value
+from alerting.learning.data.point_in_time import evaluated_instants, is_known
 from alerting.learning.data.split import Borders, Parts, assign_parts
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
@@ -65,7 +65,7 @@ def label_asset(
     own = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)
     labels: Labels = label_instants(definition, question, history, at, until, suppressed.get(name, ()))
-    has_value = has_any_value(plan, history, at)
+    has_value = is_known(definition, plan, history, at)
     reason = np.where(labels.counted & ~has_value, NO_READING, labels.reason)
     in_use = labels.counted & has_value
     ts, bad = problem_samples(definition.problem, history)

@@ -49,6 +49,23 @@ def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history
     return at[(at > start) & (at <= end)]
 
 
+def is_known(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+    """Return at which instants a model is asked: some value is known, and the last one of the variable that it must know."""
+    return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+
+
+def has_needed_value(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+    """Return where the column `last` of the variable that a definition must know has a value; everywhere without one."""
+    name = definition.must_know
+    if name is None:
+        return np.ones(len(at), np.bool_)
+    if name not in history.readings:
+        return np.zeros(len(at), np.bool_)
+    times = millis(pd.DatetimeIndex(history.readings.index))[present(history, name)] + duration_millis(history.delay(name))
+    newest = np.searchsorted(times, at, side="right")
+    return np.asarray(newest > np.searchsorted(times, at - plan.carry_ms(name), side="right"))
+
+
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
     """Return whether any value of the plan's variables is known in the longest window before each instant.
 

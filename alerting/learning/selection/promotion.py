@@ -16,7 +16,7 @@ from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
-from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, point_in_time_view
+from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.features.build import build_features
 from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
@@ -166,7 +166,7 @@ def _rows_of(
     view = point_in_time_view(history, as_of)
     at = evaluated_instants(definition, challenger.plan, view, start, as_of)
     labels = label_instants(definition, predicts(definition, history.asset), view, at, as_of, suppressed)
-    keep = labels.counted & has_any_value(challenger.plan, view, at)
+    keep = labels.counted & is_known(definition, challenger.plan, view, at)
     at = at[keep]
     scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])

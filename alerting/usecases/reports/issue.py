@@ -116,7 +116,9 @@ def issue_by_hand(platform: ReportPorts, name: str | None, period: Period, as_of
         )
     stored = platform.reports.revisions(name, period.name)
     newest = stored[-1] if stored else None
-    head = issue(platform, DueReport(name, period, newest, inputs), as_of)
+    due = DueReport(name, period, newest, inputs)
+    head = issue(platform, due, as_of)
+    Attempts(platform, as_of).succeeded(due)
     return head or platform.reports.revisions(name, period.name)[-1]
 
 

@@ -84,7 +84,7 @@ def store_messages(
             return StreamCount(len(counts), sum(one.new for one in counts), sum(one.dead for one in counts))
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
-        plant.sources.record(source.name, Delivered(now, 0, 1))
+        plant.sources.record(source.name, Delivered(now, 0, 1, why=reason))
         count = StreamCount(1, 0, 1)
     for message in messages:
         message.acknowledge()
@@ -126,7 +126,7 @@ def _store(
     put_aside([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
     new = store(plant, found, now, by=source.name).new
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
-        plant.sources.record(source.name, Delivered(now, 0, unreadable))
+        plant.sources.record(source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)]))
     return StreamCount(len(messages), new, len(reasons))
 
 

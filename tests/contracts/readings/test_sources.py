@@ -36,7 +36,8 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     assert stores.sources.progress("gate").fault == "the server does not answer"
     stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
     stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
-    stores.sources.record("gate", Delivered(at(3), 0, 4))
+    stores.sources.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))
+    stores.sources.record("gate", Delivered(at(4), 0))
     stores.sources.set_cursor("gate", "17", "abc")
     assert stores.sources.progress("gate") == SourceProgress(
         cursor="17",
@@ -47,6 +48,7 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
         newest=at(0),
         last={"asset": "oven-2", "values": {"t": 2.5}},
         fault=None,
+        last_refused="there is no asset",
         recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
     )
 

@@ -19,7 +19,13 @@ from tests.pretended import pretended_platform
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
 TRAINED, END = 6 * DAY, 7 * DAY
-SHORT = {"candidates": ["pca"], "windows": ["40m"], "surroundings": "0s", "schedule": {"retrain": None}}
+SHORT = {
+    "candidates": ["pca"],
+    "windows": ["40m"],
+    "surroundings": "0s",
+    "schedule": {"retrain": None},
+    "threshold": {"false_alarms_per_week": 7},
+}
 
 
 def rows():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks
+from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks, originals
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
 from alerting.detection.anomalies.threshold import (
     WEEK_MS,
@@ -23,9 +23,20 @@ def test_f1_counts_as_many_normal_rows_as_synthetic_anomalies():
 
 def test_a_detector_that_agrees_with_nobody_is_the_least_central():
     one = np.arange(10.0)
-    found = centralities([one, one**3, one + 1, -one])
+    found = centralities([one, one**3, one + 1, -one], [*"abcd"])
     assert found[:3] == pytest.approx([1 / 3] * 3)
     assert found[3] == pytest.approx(-1)
+
+
+def test_agreement_within_a_family_does_not_count():
+    one = np.arange(10.0)
+    assert centralities([one, one + 1, -one], ["pca", "pca", "trees"]) == pytest.approx([-1, -1, -1])
+    assert centralities([one, -one], ["pca", "pca"]) == [1.0, 1.0]
+
+
+def test_settings_with_equal_scores_are_found():
+    one = np.arange(10.0)
+    assert originals([one, -one, one.copy(), one + 1]) == [0, 1, 0, 3]
 
 
 def test_the_mean_rank_gives_half_of_the_weight_to_synthetic_anomalies():

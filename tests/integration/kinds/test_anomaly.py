@@ -1,6 +1,7 @@
 """An anomaly from three lines: trained without labels, put in service, evaluated, explained, drawn, backtested and reported."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,11 +74,11 @@ def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform
 
 def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(platform):
     (episode,) = [e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    assert episode.closed_at >= at(REPAIRED)
     usual = [row.values["flow"] for row in rows() if row.ts < at(TRAINED)]
     broken = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
     assert min(usual) < min(broken)
     assert max(broken) < max(usual)
-    assert episode.closed_at is not None
     assert episode.contributions[0].variable == "flow"
     assert episode.contributions[0].share > 0.5
     assert episode.evaluation.reason.startswith("Unlike normal operation: the ")
@@ -164,3 +165,22 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
     assert again.evidence["found"] == 1
     assert "1 of 1 problems found" in again.reason
     assert model_of(made).hash == before
+
+
+def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
+    silent = [
+        replace(row, values={name: value for name, value in row.values.items() if name != "flow" or not 300 <= i < 340})
+        for i, row in enumerate(rows())
+    ]
+    made, _ = trained_platform(FAST, readings=silent)
+    fitted = model_of(made).detectors[ASSET]
+    assert fitted.steady == ("current", "flow", "speed", "temperature")
+    assert "37 without a variable that is nearly always there" in fitted.account[0]
+
+
+def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch):
+    monkeypatch.setattr("alerting.kinds.anomaly.training._MOST_ROWS", 800)
+    made, _ = trained_platform(FAST)
+    fitted = model_of(made).detectors[ASSET]
+    assert "rows of normal operation, one in 3 so that they are at most 800" in fitted.account[0]
+    assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)

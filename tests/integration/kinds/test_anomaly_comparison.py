@@ -1,8 +1,21 @@
 """When a new detector of anomalies may replace the one in service without a person."""
 
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from alerting.kinds.anomaly.comparison import Evidence, objection
+from alerting.definitions.assets import Asset, Variable
+from alerting.detection.anomalies.fitting import Setting, fit_detector
+from alerting.detection.anomalies.normal_space import NormalSpace
+from alerting.kinds.anomaly.comparison import Evidence, compare_models, objection
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
+from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.validation import parse_definition
+from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.readings.history import History
+from tests.builders import at
 
 GOOD = Evidence(false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60)
 
@@ -18,6 +31,7 @@ def test_better_or_equal_evidence_raises_no_objection():
         (GOOD._replace(false_alarms=5), "too many"),
         (GOOD._replace(found=1), "fewer of the problems"),
         (GOOD._replace(injected=0, synthetic=0), "no unseen time for synthetic anomalies"),
+        (GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003), "too little unseen normal time"),
         (GOOD._replace(synthetic=46), "fewer synthetic anomalies"),
     ],
 )
@@ -27,3 +41,57 @@ def test_a_person_decides_where_evidence_is_missing_or_worse(new, reason):
 
 def test_one_synthetic_anomaly_in_twenty_fewer_is_no_objection():
     assert objection(GOOD._replace(synthetic=48), GOOD) == ""
+
+
+def test_a_first_model_by_synthetic_anomalies_alone_waits_for_a_person():
+    short = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, found=0, problems=0)
+    assert objection(short, None).endswith("Synthetic anomalies alone would decide.")
+    assert objection(short._replace(weeks=0.5, allowed=0.5), None) == ""
+
+
+def test_false_alarms_of_the_one_in_service_say_that_normal_has_moved_or_a_fault_goes_on():
+    assert "normal operation has moved, or a fault goes on" in objection(GOOD, GOOD._replace(false_alarms=5))
+
+
+DAY = 24 * 60
+PLAN = FeaturePlan(600_000, (2_400_000,), ("mean",), tuple(NumberSource(name, 600_000) for name in "ab"))
+
+
+def compared(challenger, champion, include=("*",)):
+    """Compare models of the assets named, each with the limit of its scores, on a week of usual values of two presses."""
+    random = np.random.default_rng(0)
+    space = NormalSpace.fit(random.normal(size=(500, 2)))
+    detector = fit_detector(Setting("pca", {"variance": 0.7}), space.encode(random.normal(size=(500, 2))), 0)
+    index = pd.DatetimeIndex([at(m) for m in range(0, 7 * DAY, 10)], name="ts").as_unit("ms")
+    variables = {name: Variable(low=-9, high=9, sampling=timedelta(minutes=10)) for name in "ab"}
+    histories = [
+        History(Asset(name=name, variables=variables), pd.DataFrame(random.normal(size=(len(index), 2)), index, [*"ab"]))
+        for name in ("press-1", "press-2")
+    ]
+
+    def model(revision, limits):
+        fitted = {name: FittedDetector(PLAN, space, detector, 0.0, limit, 1.0, 1.0, ()) for name, limit in limits.items()}
+        return AnomalyModel("detector", revision, at(0), fitted)
+
+    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include})
+    data = LearningData(histories, {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
+    return compare_models(definition, data, "detector", model(2, challenger), model(1, champion))
+
+
+def test_an_asset_that_a_challenger_lost_keeps_its_detector():
+    found = compared({"press-1": 9.0}, {"press-1": 8.0, "press-2": 8.0})
+    assert {name: one.limit for name, one in found.model.detectors.items()} == {"press-1": 9.0, "press-2": 8.0}
+    assert "press-2 has too little normal history now: it keeps its detector." in found.decision.reason
+
+
+def test_an_asset_whose_detector_cannot_be_kept_is_named_to_a_person():
+    found = compared({"press-1": 9.0}, {"press-1": 8.0, "press-2": 8.0}, include=("a",))
+    assert (found.by_person, found.model) == (True, None)
+    assert "It no longer watches press-2." in found.decision.reason
+
+
+def test_only_assets_that_both_watch_are_compared_and_a_new_one_must_not_raise_too_many():
+    found = compared({"press-1": 9.0, "press-2": 0.55}, {"press-1": 9.0})
+    assert found.decision.evidence["weeks"] == pytest.approx(1, abs=0.01)
+    assert found.by_person
+    assert "On assets that the one in service does not watch it raises" in found.decision.reason

@@ -1,5 +1,6 @@
 """Live in any chunks gives what one batch gives, bit for bit, for any readings and detector; no later reading changes a score."""
 
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
+from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.kinds.anomaly.kind import KIND
@@ -20,7 +22,9 @@ from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
+from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.pretended import pretended_platform
@@ -61,7 +65,7 @@ def model_with(family):
     return from_files(to_files(AnomalyModel("detector", 1, at(3), {"fan-1": fitted})))
 
 
-def evaluated(family, readings, cuts):
+def evaluated(family, readings, cuts, steady=(), suppressed=()):
     """Evaluate to each cut; the state goes through the table that is stored."""
     platform = pretended_platform()
     platform.assets.put([ASSET])
@@ -74,12 +78,15 @@ def evaluated(family, readings, cuts):
     add_readings(platform, [row for row in rows if row.values], at(0))
     definition = parse_definition(DOCUMENT)
     model = model_with(family)
+    model = replace(model, detectors={"fan-1": replace(model.detectors["fan-1"], steady=steady)})
     revision, state = next_revision(definition, None, "a", at(0), "r"), ConditionState(watermark=at(0))
     steps, scores, raises, unknown = [], [], {}, None
     for until in cuts:
         if at(until) <= state.watermark:
             continue
-        sources = Sources(platform, SimpleNamespace(get=lambda *_: model), ASSET, None, SharedInputs(platform.readings))
+        sources = Sources(
+            platform, SimpleNamespace(get=lambda *_: model), ASSET, None, SharedInputs(platform.readings), lambda *_: suppressed
+        )
         part = VersionInterval(state.watermark, at(until), revision, 1)
         found = KIND.evaluate(definition, sources, part, TargetEvaluation(state))
         assert found.unreadable is None
@@ -109,3 +116,51 @@ def test_no_later_reading_changes_what_was_evaluated(family):
     readings = [(1, list(random.normal(0, 3, 3))) for _ in range(30)]
     other = [*readings[:20], *((1, [40.0, -40.0, 40.0]) for _ in range(10))]
     assert evaluated(family, readings, [20])[:3] == evaluated(family, other, [20])[:3]
+
+
+FAR = (1, [20.0, -20.0, 20.0])
+
+
+def usual(count, b=1.0):
+    return [(1, [level, None if b is None else level, level]) for level in [0.3, -0.3] * count][:count]
+
+
+def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
+    silent = [*usual(5), *([FAR] * 5), *usual(25, b=None)]
+    steps, scores, _, state, unknown = evaluated("pca", silent, [12.5, 20, 35], steady=("b",))
+    assert [step.kind for step in steps if step.kind in ("raised", "closed")] == ["raised"]
+    assert state.raised_at is not None
+    assert scores[-1][1] == "nan"
+    assert unknown == f"b is not known since {at(32).isoformat()} or before"
+    assert evaluated("pca", silent, [35])[3].raised_at is None  # a variable that is often absent
+
+
+def test_scores_whose_windows_touch_a_suppressed_time_are_unknown():
+    readings = [*usual(9), *([FAR] * 8), *usual(13)]
+    stop = [SuppressedInterval(at(10), at(18), "stopped")]
+    assert evaluated("pca", readings, [30])[0]
+    steps, scores, *_, unknown = evaluated("pca", readings, [15, 30], suppressed=stop)
+    assert (steps, unknown) == ([], None)
+    assert [(instant - to_millis(at(0))) // 60_000 for instant, score in scores if score == "nan"][3:] == [*range(10, 22)]
+    assert evaluated("pca", readings, [15], suppressed=stop)[-1].startswith("suppressed")
+
+
+@pytest.mark.parametrize(
+    ("table", "value"), [("left", 0.0), ("right", 0.5), ("left", 1e6), ("column", 99.0), ("roots", -1.0), ("cut", None)]
+)
+def test_trees_whose_paths_never_end_or_leave_their_tables_are_refused(table, value):
+    model = model_with("isolation_forest")
+    fitted = model.detectors["fan-1"]
+    values = getattr(fitted.detector, table).copy()
+    values[0] = 0.0 if value is None else value
+    changed = replace(fitted, detector=replace(fitted.detector, **{table: values[:-1] if value is None else values}))
+    with pytest.raises(ModelRefused, match="tree"):
+        from_files(to_files(replace(model, detectors={"fan-1": changed})))
+
+
+def test_what_its_suppression_reads_is_read():
+    line = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in (*"abc", "speed")})
+    when = [{"event": "line-stop"}, {"variable": "speed", "below": 1}]
+    definition = parse_definition(DOCUMENT | {"exclude": ["speed"], "suppression": {"when": when}})
+    assert definition.variables_read(line) == {*"abc", "speed"}
+    assert definition.events_read() == ("line-stop",)

@@ -18,7 +18,7 @@ from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
-from tests.builders import at
+from tests.builders import at, history
 from tests.pretended import pretended_platform
 
 ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100)})
@@ -66,13 +66,47 @@ def test_readings_of_suppressed_times_are_not_charted():
     assert [step.kind for step, _ in charted(stopped, 0, 200).steps][:1] == ["raised"]
 
 
+def unseen(points, *names):
+    """Return quiet readings of some presses, one a minute, after a normal period of an hour."""
+    minutes = range(61, 61 + points)
+    assets = [ASSET.model_copy(update={"name": name}) for name in names]
+    histories = [history(minutes, asset, force=[10 + 0.05 * (m % 7) for m in minutes]) for asset in assets]
+    return LearningData(histories, {}, NormalTime(at(0), at(60), at(60 + points)))
+
+
+def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted():
+    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
+    restless = replace(FITTED, chart=replace(FITTED.chart, limit=0.001))
+    champion = ControlChartModel("ewma", 1, at(0), {"press-1": restless, "press-2": FITTED})
+    challenger = ControlChartModel("ewma", 2, at(60), {"press-2": narrower, "press-3": narrower})
+    compared = TRAINING.compare(DEFINITION, unseen(200, "press-1", "press-2", "press-3"), {"ewma": challenger}, champion)
+    assert compared.model.charts == {"press-1": restless, "press-2": narrower, "press-3": narrower}
+    assert "press-1: too few readings for new limits" in compared.decision.reason
+    assert (compared.decision.verdict, compared.by_person) == ("promote", False)
+    rows = {row["title"]: (row["champion"], row["challenger"]) for row in compared.decision.evidence["compared"]}
+    assert rows["unseen points"] == ("200", "200")
+    assert rows["signals on unseen time"] == ("0", "0")
+    assert compared.metrics["unseen points"] == 400.0
+
+
+def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_first_version():
+    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
+    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
+    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})
+    for points, waits in ((0, True), (184, True), (185, False)):  # of a run length of 370
+        compared = TRAINING.compare(DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion)
+        assert (compared.decision.promote, compared.by_person) == (True, waits)
+        assert ("too little to tell" in compared.decision.reason) == waits
+    first = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
+    assert (first.decision.verdict, first.by_person) == ("provisional", False)
+
+
 def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
     moved = replace(FITTED, chart=replace(FITTED.chart, centre=15))
     narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
     champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED, "press-2": FITTED})
     challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved, "press-2": narrower})
-    data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
-    compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
+    compared = TRAINING.compare(DEFINITION, unseen(200, "press-2"), {"ewma": challenger}, champion)
     assert (compared.decision.promote, compared.by_person) == (True, False)
     assert "On press-1 the level has moved from 10 to 15" in compared.decision.reason
     assert "its limits stay" in compared.decision.reason

@@ -1,12 +1,14 @@
 """A forecast from a document: trained, put in service, evaluated, explained, drawn, backtested and reported."""
 
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.console.web.chart import chart_shape
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.readings.history import to_millis
@@ -56,13 +58,15 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     told = why(platform, NAME, AIR_FILTER, episode.raised_at)
     assert (told.verdict, told.model_version) == ("open", 1)
     assert told.facts[1].startswith("forecast of pressure_drop in 1 h 15 min: ")
-    assert any(fact.startswith("the median leaves its limit in about ") for fact in told.facts)
+    (left,) = [fact for fact in told.facts if fact.startswith("the median leaves its limit in about ")]
     assert episode.contributions[0].variable == "pressure_drop"
     risk, drop = chart_of(platform, episode, at(END)).panels
     assert (risk.share, drop.unit, [level.value for level in drop.levels]) == (True, "Pa", [400.0])
     assert drop.fan.at[-1] == to_millis(episode.valid_until)
     assert all(low <= middle <= high for low, middle, high in zip(drop.fan.low, drop.fan.middle, drop.fan.high, strict=True))
     assert to_millis(episode.raised_at) < drop.fan.crossing < to_millis(episode.valid_until)
+    minutes = round((drop.fan.crossing - to_millis(episode.raised_at)) / 60_000)
+    assert left.removeprefix("the median leaves its limit in about ") == spoken_duration(timedelta(minutes=minutes))
     shape = chart_shape(chart_of(platform, episode, at(END)), UTC)
     assert (shape["panels"][0]["fan"], shape["panels"][1]["fan"]["area"][0]) == (None, "M")
     assert "ahead" in [moment["kind"] for moment in shape["moments"]]
@@ -80,6 +84,23 @@ def test_past_backtest_and_report_agree_with_live(platform):
 def test_the_same_training_again_keeps_the_champion(platform):
     again = train(platform, NAME, at(TRAINED))
     assert (again.verdict, again.promote) == ("keep", False)
+
+
+def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
+    episode = next(e for e in platform.episodes.find(NAME) if e.happening_at is not None)
+    dead_from, past_windows = episode.raised_at, episode.raised_at + timedelta(hours=3, minutes=40)
+    known = [row for row in readings() if row.ts <= dead_from]
+    others = [replace(row, values={"air_flow": row.values["air_flow"]}) for row in readings() if row.ts > dead_from]
+    dead = replace(platform, readings=filter_platform([*known, *others]).readings)
+    told = why(dead, NAME, AIR_FILTER, past_windows)
+    assert (told.verdict, told.answer) == ("unknown", "cannot tell: pressure_drop is not known: it has no value of the last 3 h")
+    state, watermark = dead.assets.get(AIR_FILTER), dead_from - timedelta(hours=1)
+    revisions, decisions = dead.definitions.revisions(NAME), dead.decisions.of(NAME)
+    until = episode.valid_until - timedelta(minutes=1)
+    found = evaluate_parts(
+        dead, ModelCache(dead), state, ConditionState(watermark=watermark), segments(revisions, decisions, watermark, until)
+    )
+    assert [step.kind for step, _ in found.steps] == ["raised"]
 
 
 def evaluated_to(platform, cuts):

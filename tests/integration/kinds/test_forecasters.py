@@ -12,6 +12,7 @@ from alerting.kinds.forecast.distribution import (
     in_order,
     log_odds_outside,
 )
+from alerting.kinds.forecast.explain import describe_forecast
 from alerting.kinds.forecast.families import Task, get_family
 from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
@@ -115,6 +116,9 @@ def test_a_damaged_file_is_refused():
         ({"problem": {"variable": "drop", "above": 4.0, "for": "5m"}}, "problem.for"),
         ({"exclude": ["drop"]}, "exclude"),
         ({"features": {"stride": "1h", "aggregations": ["mean"]}}, "features.aggregations"),
+        ({"feedback": {"avoided": "weight", "weight": 0.5}}, "feedback.avoided"),
+        ({"feedback": {"avoided": "positive"}}, "feedback.avoided"),
+        ({"feedback": {"confirmed": "positive"}}, "feedback.confirmed"),
         ({"horizon": "0s"}, "horizon"),
         ({"season": "0s"}, "season"),
     ],
@@ -122,6 +126,23 @@ def test_a_damaged_file_is_refused():
 def test_what_a_forecast_cannot_answer_is_refused(change, path):
     with pytest.raises(DefinitionRefused, match=f"{path}: "):
         parse_definition(FIVE_LINES | change)
+
+
+@pytest.mark.parametrize(
+    ("last", "medians", "told"),
+    [(3.0, (5.0, 6.0), "30 min"), (3.0, (3.5, 4.5), "1 h 30 min"), (3.0, (3.5, 3.6), None), (4.5, (5, 6), None)],
+)
+def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
+    hours = (3_600_000, 7_200_000)
+    sides = {"low": 0.0, "high": 9.0}
+    predicted = {
+        f"forecast +{lead // 1000}s {side}": value
+        for lead, median in zip(hours, medians, strict=True)
+        for side, value in {**sides, "median": median}.items()
+    }
+    sentences = describe_forecast(parse_definition(FIVE_LINES), "bar", last, hours, predicted)
+    assert sentences[0] == f"forecast of drop in 1 h: {medians[0]:.4g} bar (90 %: 0 to 9)"
+    assert sentences[2:] == ([] if told is None else [f"the median leaves its limit in about {told}"])
 
 
 def test_leads_lags_and_candidates_follow_the_document():

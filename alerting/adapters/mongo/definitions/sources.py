@@ -72,9 +72,12 @@ class MongoSources:
 
     def record(self, name: str, delivered: Delivered) -> None:
         change: Document = {"$inc": {"rows": delivered.rows, "refused": delivered.refused}, "$unset": {"fault": ""}}
+        if delivered.why is not None:
+            change["$set"] = {"last_refused": delivered.why}
         if delivered.rows:
             recent = {"at": delivered.at, "rows": delivered.rows}
-            change["$set"] = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            change["$set"] = change.get("$set", {}) | arrived
             change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}

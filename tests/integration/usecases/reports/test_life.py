@@ -22,7 +22,8 @@ from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.reports import plant
 from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.due import due_reports
+from alerting.usecases.reports.attempts import Attempts
+from alerting.usecases.reports.due import DueReport, due_reports
 from alerting.usecases.reports.issue import compose, create_again, issue_by_hand, make_due_plant_reports, make_due_reports
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
@@ -266,6 +267,16 @@ def test_an_open_period_is_not_issued_by_hand_and_a_closed_one_at_once(platform)
     assert issue_by_hand(platform, "too-hot", week, at(WEEK + 71)).id == "too-hot:2026-W02:2"
     assert issue_by_hand(platform, "too-hot", week, at(WEEK + 72)).id == "too-hot:2026-W02:2"
     assert issue_by_hand(platform, None, week, at(WEEK + 73)).id == "2026-W02:1"
+
+
+def test_a_report_that_failed_and_is_issued_by_hand_is_no_platform_alert_any_more(platform):
+    week = read_period("2026-W02", platform.zone)
+    for name in ("too-hot", None):
+        Attempts(platform, CLOSED).failed(DueReport(name, week, None, ""), ValueError("no such column"))
+    issue_by_hand(platform, "too-hot", week, at(WEEK + 70))
+    assert [alert.subject for alert in platform.platform_alerts.open()] == ["the plant, 2026-W02"]
+    issue_by_hand(platform, None, week, at(WEEK + 71))
+    assert platform.platform_alerts.open() == []
 
 
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):

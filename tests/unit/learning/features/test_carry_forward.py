@@ -8,7 +8,8 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.point_in_time import has_any_value
+from alerting.kinds.forecast.definition import ForecastDefinition
+from alerting.learning.data.point_in_time import has_any_value, is_known
 from alerting.learning.data.quality import find_oddities
 from alerting.learning.data.split import purge_length
 from alerting.learning.features.build import build_features, plan_features
@@ -175,6 +176,21 @@ def test_held_values_alone_do_not_stand_for_silent_sensors():
         10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), carried_forward=(CarryForward("s", 600 * MINUTE),)
     )
     assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("delay", [timedelta(0), timedelta(minutes=50)])
+def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_where_it_sees_any(delay):
+    known = history({"s": {0: 200.0, 1000: 210.0}, "x": every(5, 1.0, times=300)}, s=Variable(delay=delay))
+    document = {"name": "d", "assets": ["oven"], "problem": {"variable": "s", "above": 250.0}, "horizon": "30m"}
+    forecast = ForecastDefinition.model_validate(document | {"kind": "forecast"})
+    classifier = ClassifierDefinition.model_validate(document | {"kind": "classifier"})
+    at = START + np.arange(0, 1700, 10) * MINUTE
+    for chosen in (plan(600), plan(20)):
+        last = build_features(chosen, known, at)["s.last"].notna()
+        assert 0 < last.sum() < len(at)
+        assert is_known(forecast, chosen, known, at).tolist() == (last & has_any_value(chosen, known, at)).tolist()
+        assert is_known(classifier, chosen, known, at).tolist() == has_any_value(chosen, known, at).tolist()
+    assert not is_known(forecast, plan(600), history({"x": SENSOR}), at).any()
 
 
 def test_held_values_do_not_lengthen_the_purge():
