@@ -35,7 +35,7 @@ class SourceProgress:
     `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
     `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:
     the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
-    oldest first.
+    oldest first. `last_refused`: the reason of the last refused row or file, which stays.
     """
 
     cursor: str | None = None
@@ -46,18 +46,23 @@ class SourceProgress:
     newest: datetime | None = None
     last: Mapping[str, Any] | None = None
     fault: str | None = None
+    last_refused: str | None = None
     recent: Sequence[DeliveryCount] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows."""
+    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
+
+    `why`: the reason of the last refused row or file.
+    """
 
     at: datetime
     rows: int
     refused: int = 0
     newest: datetime | None = None
     last: Mapping[str, Any] | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,12 @@ class FileMark:
 
 @dataclass(frozen=True)
 class DeadMessage:
-    """A message of a broker that could not be stored, with the reason; its payload as text."""
+    """A message of a broker that could not be stored: topic, whole payload, and the reason."""
 
     id: str
     source: str
     topic: str
-    payload: str
+    payload: bytes
     reason: str
     at: datetime
 
@@ -129,8 +134,11 @@ class Sources(Protocol):
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""
 
-    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
-        """Return such messages of a source, or of all, oldest first."""
+    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+        """Return such messages of a source, or of all, oldest first; with `after`, those that follow it."""
+
+    def count_dead(self, name: str) -> int:
+        """Return the number of such messages of a source."""
 
     def remove_dead(self, ids: Sequence[str]) -> None:
         """Remove messages."""

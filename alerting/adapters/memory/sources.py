@@ -52,6 +52,8 @@ class MemorySources:
         counted = replace(
             before, rows=before.rows + delivered.rows, refused=before.refused + delivered.refused, newest=newest, fault=None
         )
+        if delivered.why is not None:
+            counted = replace(counted, last_refused=delivered.why)
         if delivered.rows:
             recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
             counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)
@@ -73,9 +75,12 @@ class MemorySources:
         for message in messages:
             self._dead.setdefault(message.id, message)
 
-    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
-        chosen = [message for message in self._dead.values() if name in (None, message.source)]
-        return sorted(chosen, key=lambda message: (message.at, message.id))[:limit]
+    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+        chosen = {(message.at, message.id): message for message in self._dead.values() if name in (None, message.source)}
+        return [chosen[key] for key in sorted(chosen) if after is None or key > (after.at, after.id)][:limit]
+
+    def count_dead(self, name: str) -> int:
+        return sum(message.source == name for message in self._dead.values())
 
     def remove_dead(self, ids: Sequence[str]) -> None:
         for id in ids:

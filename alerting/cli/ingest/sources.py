@@ -17,6 +17,7 @@ source_group = command_group("Sources: connect servers, files and programs that 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
+_LONGEST_PAYLOAD = 64 * 1024  # bytes
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 
@@ -69,6 +70,8 @@ def list_sources(as_json: Json = False) -> None:
         if status.fault or status.is_stale:
             since = f"no row for {_duration(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
+        if status.last_refused and not status.fault:
+            console.print(f"source {status.name}: last refused: {status.last_refused}", markup=False)
     for name, of in faults.items():
         for fault in of:
             console.print(f"source {name} is faulty and not used: {fault}", style="red")
@@ -85,13 +88,16 @@ def show_source(name: Name, as_json: Json = False) -> None:
 
     with platform() as p:
         source, revisions = find_source(p.sources, name), p.sources.revisions(name)
+        refused = p.sources.progress(name).last_refused
     document = source_document(source)
     if as_json:
-        print_json({"source": document, "revisions": revisions})
+        print_json({"source": document, "revisions": revisions, "last_refused": refused})
         return
     console.print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end="")
     for revision in revisions:
         console.print(f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}")
+    if refused:
+        console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
 
 
 @source_group.command("pause")
@@ -184,9 +190,13 @@ def list_dead(
     as_json: Json = False,
 ) -> None:
     """List messages of brokers that could not be stored, with the reason."""
+    from itertools import islice
+
+    from alerting.usecases.sources.stream import dead_messages
+
     with platform() as p:
-        letters = p.sources.dead(name, _MOST_DEAD)
-    rows = letters if as_json else [vars(letter) for letter in letters]
+        found = islice(dead_messages(p.sources, name), _MOST_DEAD)
+        rows = [{**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")} for m in found]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")
 
 
@@ -194,10 +204,11 @@ def list_dead(
 @writes
 def retry(name: Name, as_json: Json = False) -> None:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected."""
+    from alerting.adapters.mongo.mongo import is_outage
     from alerting.usecases.sources.stream import retry_dead
 
     with platform() as p:
-        found = retry_dead(p, name, p.clock.now())
+        found = retry_dead(p, name, p.clock.now(), is_outage)
     show_result(found, as_json, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay")
 
 

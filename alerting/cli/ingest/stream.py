@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 READ_AGAIN_S = 10.0
 PAUSE_S = 1.0
+IDLE_S = 0.2
 _log = logging.getLogger(__name__)
 
 
@@ -62,8 +63,8 @@ class StreamService:
                 self._read_sources()
             if not self._streams:
                 time.sleep(PAUSE_S)
-            for source, found in list(self._streams.values()):
-                self._store(source, found)
+            elif not sum(self._store(source, found) for source, found in list(self._streams.values())):
+                time.sleep(IDLE_S)
         except (PyMongoError, DatabaseDown) as fault:
             _log.warning("the database does not answer, messages wait at their brokers: %s", str(fault)[:200])
             self.close()
@@ -76,21 +77,35 @@ class StreamService:
             found.close()
         self._streams.clear()
 
-    def _store(self, source: "MqttSource", found: "MqttStream") -> None:
+    def _store(self, source: "MqttSource", found: "MqttStream") -> int:
+        """Store a batch of a source, and return the number of its messages."""
         from alerting.adapters.mongo.mongo import is_outage
         from alerting.definitions.faults import UserError
-        from alerting.usecases.sources.stream import store_messages
+        from alerting.usecases.sources.stream import TooManyDead, store_messages
 
         try:
             batch = found.batch()
         except UserError as fault:
             self._note(source.name, str(fault))
-            return
-        count = store_messages(self._platform, source, batch, self._platform.clock.now(), is_outage)
+            return 0
+        try:
+            count = store_messages(self._platform, source, batch, self._platform.clock.now(), is_outage)
+        except TooManyDead as fault:
+            self._pause(source.name, str(fault))
+            return 0
         if count.messages:
             self._faults.pop(source.name, None)
         if count.dead:
             _log.warning("source %s: %s of %s messages could not be stored", source.name, count.dead, count.messages)
+        return count.messages
+
+    def _pause(self, name: str, fault: str) -> None:
+        from alerting.usecases.sources.documents import set_state
+
+        _log.warning("paused: %s", fault)
+        set_state(self._platform, name, "paused", "alerting stream", self._platform.clock.now())
+        self._platform.sources.set_fault(name, fault)
+        self._streams.pop(name)[1].close()
 
     def _note(self, name: str, fault: str) -> None:
         """Store a fault of a source, once."""
@@ -105,6 +120,7 @@ class StreamService:
         from alerting.definitions.faults import UserError
         from alerting.definitions.sources.source import MqttSource
         from alerting.usecases.sources.documents import read_sources
+        from alerting.usecases.sources.stream import earlier_subscriptions
 
         self._read_at = time.monotonic()
         sources = {
@@ -118,6 +134,7 @@ class StreamService:
             if name not in self._streams:
                 try:
                     address = resolver(self._environ)(source.url)
-                    self._streams[name] = source, MqttStream(source, address, self._platform.clock.now)
+                    earlier = earlier_subscriptions(self._platform.sources, source)
+                    self._streams[name] = source, MqttStream(source, address, self._platform.clock.now, earlier)
                 except UserError as fault:
                     self._note(name, str(fault))

@@ -23,6 +23,7 @@ from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 
 AT_ONCE = 4
+LARGEST_JSON = 4 << 20  # bytes; JSON is parsed as a whole before its rows are counted
 MOST_ANSWERS = 1000
 What = Literal["readings", "events"]
 Key = Annotated[
@@ -136,14 +137,14 @@ async def _receive(
 ) -> DeliveryView:
     deliveries: Deliveries = request.app.state.deliveries
     document = await run_in_threadpool(_source, platform, source, what)
+    is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
+    body = await request.body()
+
+    def store() -> DeliveryView:
+        given = _read(_text(body, encoding, is_lines), is_lines)
+        return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
+
     with deliveries.one():
-        is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
-        body = await request.body()
-
-        def store() -> DeliveryView:
-            given = _read(_text(body, encoding), is_lines)
-            return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
-
         if key is None:
             return await run_in_threadpool(store)
         named = f"{person.name}:{what}:{source}:{key}"
@@ -190,12 +191,16 @@ def _is_lines(content_type: str) -> bool:
     return kind == _LINES
 
 
-def _text(body: bytes, encoding: str) -> str:
+def _text(body: bytes, encoding: str, is_lines: bool) -> str:
     """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and UserError if it is damaged."""
     if encoding not in ("", "identity", "gzip"):
         raise UserError(f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is")
     try:
-        return (_decompress(body) if encoding == "gzip" else body).decode("utf-8-sig")
+        plain = _decompress(body) if encoding == "gzip" else body
+        if not is_lines and len(plain) > LARGEST_JSON:
+            hint = f"send NDJSON, one row per line, as {_LINES}: up to {LARGEST_DELIVERY} bytes"
+            raise HTTPException(413, f"a body of JSON is not larger than {LARGEST_JSON} bytes; {hint}")
+        return plain.decode("utf-8-sig")
     except (zlib.error, EOFError):
         raise UserError("the body is not gzip, or it was cut off") from None
     except UnicodeDecodeError as fault:
@@ -203,16 +208,15 @@ def _text(body: bytes, encoding: str) -> str:
 
 
 def _decompress(body: bytes) -> bytes:
-    plain = bytearray()
-    while body:
-        member = zlib.decompressobj(_GZIP)
-        plain += member.decompress(body, LARGEST_DELIVERY + 1 - len(plain))
-        if len(plain) > LARGEST_DELIVERY:
-            raise HTTPException(413, f"the body is larger than {LARGEST_DELIVERY} bytes once it is decompressed")
-        if not member.eof:
-            raise EOFError
-        body = member.unused_data
-    return bytes(plain)
+    member = zlib.decompressobj(_GZIP)
+    plain = member.decompress(body, LARGEST_DELIVERY + 1)
+    if len(plain) > LARGEST_DELIVERY:
+        raise HTTPException(413, f"the body is larger than {LARGEST_DELIVERY} bytes once it is decompressed")
+    if not member.eof:
+        raise EOFError
+    if member.unused_data:
+        raise UserError("the body goes on after the end of its gzip data; compress it as a whole, not in several members")
+    return plain
 
 
 def _view(found: Delivery, given: JsonRows) -> DeliveryView:

@@ -14,6 +14,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 from alerting.usecases.operations.platform_check import check_platform
+from alerting.usecases.sources.documents import record_edits
 
 _LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
 
@@ -24,6 +25,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     return {
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),
+        "edited_sources": record_edits(platform, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),

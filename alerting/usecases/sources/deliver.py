@@ -53,13 +53,14 @@ def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None)
     new = add_readings(plant, found.readings, now) if found.readings else 0
     new += add_events(plant, found.events, now) if found.events else 0
     if by is not None:
-        plant.sources.record(by, _delivered(rows, new, len(found.refused), now))
+        plant.sources.record(by, _delivered(rows, new, found.refused, now))
     return Delivery(len(rows), new, found.refused)
 
 
-def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: int, now: datetime) -> Delivered:
+def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime) -> Delivered:
     newest = max((_at(row) for row in rows), default=None)
-    return Delivered(now, new, refused, newest, _last(rows[-1]) if rows else None)
+    why = refused[-1].reason if refused else None
+    return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
 
 
 def _at(row: ReadingRow | EventRow) -> datetime:

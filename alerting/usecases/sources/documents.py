@@ -91,13 +91,16 @@ def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
     return good, faults
 
 
-def record_edits(plant: SourcePorts, at: datetime) -> None:
-    """Store a revision of every valid source that was edited in the database. Idempotent."""
+def record_edits(plant: SourcePorts, at: datetime) -> list[str]:
+    """Store a revision of every valid source that was edited in the database. Return their names. Idempotent."""
+    edited = []
     for source in read_sources(plant.sources)[0]:
         revisions = plant.sources.revisions(source.name)
         document = source_document(source)
         if not revisions or dict(revisions[-1].document) != document:
             _add_revision(plant.sources, source.name, document, "database", at)
+            edited.append(source.name)
+    return edited
 
 
 def _put(plant: SourcePorts, source: Source, what: str, actor: str, at: datetime) -> None:

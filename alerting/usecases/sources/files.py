@@ -126,7 +126,7 @@ def _read(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFi
         result = _check(plant, drop, source, file).write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
         mark = replace(mark, fault=str(refusal))
-        plant.sources.record(source.name, Delivered(now, 0, 1))
+        plant.sources.record(source.name, Delivered(now, 0, 1, why=str(refusal)))
         plant.sources.set_fault(source.name, str(refusal))
     else:
         mark = replace(mark, rows=result.rows, new=result.new)

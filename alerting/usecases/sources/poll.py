@@ -72,7 +72,7 @@ def _poll_records(
         if found.refused and not found.readings and not found.events:
             if piece.cursor == cursor:  # the last rows, which are read again
                 continue
-            plant.sources.record(source.name, Delivered(now, 0, len(found.refused)))
+            plant.sources.record(source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason))
             raise UserError(
                 f"source {source.name}: all {len(found.refused)} rows that came are refused: {found.refused[0].reason}"
             )

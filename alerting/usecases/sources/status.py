@@ -32,6 +32,7 @@ class SourceStatus:
     rate: float
     is_stale: bool
     fault: str | None
+    last_refused: str | None
     last: Mapping[str, Any] | None
 
 
@@ -64,6 +65,7 @@ def source_status(source: Source, progress: SourceProgress, since: datetime, now
         rate=_rate(progress, now),
         is_stale=source.state == "active" and silent > source.stale_after,
         fault=progress.fault,
+        last_refused=progress.last_refused,
         last=progress.last,
     )
 

@@ -7,20 +7,21 @@ the others.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.source import MqttSource
-from alerting.ports import DeadMessage, Delivered, Record, SourcePorts
+from alerting.ports import DeadMessage, Delivered, Record, SourcePorts, Sources
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.records import VALUES
 
-LARGEST_DEAD = 64 * 1024
-RETRIED = 1000
+MOST_DEAD = 10_000
+"""Messages of a source that are put aside at most; it is paused before there are more."""
+_PAGE = 20  # of at most 1 MiB each
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ class MessageStream(Protocol):
     """A subscription that survives restarts: messages that are not acknowledged are sent again."""
 
     def batch(self) -> Sequence[Message]:
-        """Return the next messages, at most as many as fit into a batch; none if none came within a moment.
+        """Return the next messages, at most as many as fit into a batch; none if none is there.
 
         Raises UserError if the broker cannot be reached.
         """
+
+
+class TooManyDead(UserError):
+    """Refusal to put aside more messages of a source."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,15 @@ def store_messages(
     """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing.
 
     If a batch fails with anything but an outage of the database, its messages are stored one by one, and one that fails again is
-    put aside. Raises what is an outage; no message is acknowledged then.
+    put aside. Raises what is an outage, and TooManyDead if there is no room for a message that cannot be stored; nothing is
+    acknowledged then.
     """
     if not messages:
         return StreamCount()
     try:
-        count = _store(plant, source, messages, now)
+        count = _store(plant, source, messages, now, lambda dead: _put_aside(plant.sources, source, dead))
+    except TooManyDead:
+        raise
     except Exception as fault:
         if is_outage(fault):
             raise
@@ -75,16 +83,31 @@ def store_messages(
             counts = [store_messages(plant, source, [message], now, is_outage) for message in messages]
             return StreamCount(len(counts), sum(one.new for one in counts), sum(one.dead for one in counts))
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
-        plant.sources.add_dead([_dead(source, messages[0], reason)])
-        plant.sources.record(source.name, Delivered(now, 0, 1))
+        _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
+        plant.sources.record(source.name, Delivered(now, 0, 1, why=reason))
         count = StreamCount(1, 0, 1)
     for message in messages:
         message.acknowledge()
     return count
 
 
-def _store(plant: SourcePorts, source: MqttSource, messages: Sequence[Message], now: datetime) -> StreamCount:
-    """Store the rows of messages, and put aside those that cannot be read or of which a row is refused."""
+def _put_aside(sources: Sources, source: MqttSource, dead: Sequence[DeadMessage]) -> None:
+    if dead and sources.count_dead(source.name) + len(dead) > MOST_DEAD:
+        raise TooManyDead(
+            f"source {source.name}: {MOST_DEAD} of its messages could not be stored: see alerting source dead {source.name}, "
+            f"correct it, then run alerting source retry {source.name} and alerting source resume {source.name}"
+        )
+    sources.add_dead(dead)
+
+
+def _store(
+    plant: SourcePorts,
+    source: MqttSource,
+    messages: Sequence[Message],
+    now: datetime,
+    put_aside: Callable[[Sequence[DeadMessage]], None],
+) -> StreamCount:
+    """Store the rows of messages, after those that cannot be read or of which a row is refused are put aside."""
     records: list[Record] = []
     owners: list[int] = []
     reasons: dict[int, str] = {}
@@ -100,27 +123,31 @@ def _store(plant: SourcePorts, source: MqttSource, messages: Sequence[Message], 
     found = fit(plant, source, records, source.name)
     for row in found.refused:
         reasons.setdefault(owners[row.line - 1], row.reason)
-    plant.sources.add_dead([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
+    put_aside([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
     new = store(plant, found, now, by=source.name).new
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
-        plant.sources.record(source.name, Delivered(now, 0, unreadable))
+        plant.sources.record(source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)]))
     return StreamCount(len(messages), new, len(reasons))
 
 
 def _dead(source: MqttSource, message: Message, reason: str) -> DeadMessage:
     digest = hashlib.sha256(b"\0".join([source.name.encode(), message.topic.encode(), message.payload])).hexdigest()[:32]
-    text = message.payload[:LARGEST_DEAD].decode("utf-8", "replace")
-    return DeadMessage(digest, source.name, message.topic, text, reason[:500], message.received_at)
+    return DeadMessage(digest, source.name, message.topic, message.payload, reason[:500], message.received_at)
 
 
 def topic_reader(source: MqttSource) -> Callable[[Message], list[Record]]:
     """Return the function that makes rows of a message. It raises ValueError with the reason for one that it cannot read."""
-    levels = {"+": r"[^/]*", "#": r".*", "{asset}": r"(?P<asset>[^/]*)", "{variable}": r"(?P<variable>[^/]*)"}
-    pattern = re.compile("/".join(levels.get(level, re.escape(level)) for level in source.topic.split("/")))
+    levels = {"+": r"[^/]*", "{asset}": r"(?P<asset>[^/]*)", "{variable}": r"(?P<variable>[^/]*)"}
+    topic = re.sub(r"^\$share/[^/]*/", "", source.topic)  # of a shared subscription
+    written = "/".join(levels.get(level, re.escape(level)) for level in topic.removesuffix("#").removesuffix("/").split("/"))
+    below = "(/.*)?" if topic.endswith("/#") else ".*" if topic == "#" else ""  # a/# is a too
+    pattern = re.compile(written + below, re.DOTALL)
 
     def read(message: Message) -> list[Record]:
         matched = pattern.fullmatch(message.topic)
-        named = matched.groupdict() if matched else {}
+        if matched is None:
+            raise ValueError(f"topic {shown(message.topic)} is not that of the source")
+        named = matched.groupdict()
         stamp = {source.time: message.received_at} if source.stamp == "receipt" else {}
         asset = {source.asset_column: named["asset"]} if "asset" in named else {}
         payload = _parse(message.payload)
@@ -147,19 +174,45 @@ def _parse(payload: bytes) -> Any:
 
 def subscription(source: MqttSource) -> str:
     """Return the topic to subscribe, in which + stands for each named level."""
-    return source.topic.replace("{asset}", "+").replace("{variable}", "+")
+    return _subscription(source.topic)
 
 
-def retry_dead(plant: SourcePorts, name: str, now: datetime) -> StreamCount:
+def earlier_subscriptions(sources: Sources, source: MqttSource) -> list[str]:
+    """Return the topics that earlier revisions of a source subscribed: the broker keeps them until they are given back."""
+    topics = {revision.document.get("topic") for revision in sources.revisions(source.name)}
+    return sorted({_subscription(topic) for topic in topics if topic} - {subscription(source)})
+
+
+def _subscription(topic: str) -> str:
+    return topic.replace("{asset}", "+").replace("{variable}", "+")
+
+
+def dead_messages(sources: Sources, name: str | None) -> Iterator[DeadMessage]:
+    """Yield the dead messages of a source, or of all, oldest first."""
+    page = sources.dead(name, _PAGE)
+    while page:
+        yield from page
+        page = sources.dead(name, _PAGE, page[-1])
+
+
+def retry_dead(
+    plant: SourcePorts, name: str, now: datetime, is_outage: Callable[[Exception], bool] = lambda _: True
+) -> StreamCount:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected, and remove those that are stored."""
     source = find_source(plant.sources, name)
     if not isinstance(source, MqttSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")
-    letters = plant.sources.dead(name, RETRIED)
-    stored: list[str] = []
-    for letter in letters:
-        message = Message(letter.topic, letter.payload.encode(), letter.at, lambda: None)
-        if not store_messages(plant, source, [message], now).dead:
-            stored.append(letter.id)
-    plant.sources.remove_dead(stored)
-    return StreamCount(len(letters), len(stored), len(letters) - len(stored))
+    tried = stored = 0
+    for letter in dead_messages(plant.sources, name):
+        message = Message(letter.topic, letter.payload, letter.at, lambda: None)
+        tried += 1
+        try:
+            is_stored = not _store(plant, source, [message], now, lambda _: None).dead
+        except Exception as fault:
+            if is_outage(fault):
+                raise
+            is_stored = False
+        if is_stored:
+            plant.sources.remove_dead([letter.id])
+            stored += 1
+    return StreamCount(tried, stored, tried - stored)

@@ -36,7 +36,8 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     assert stores.sources.progress("gate").fault == "the server does not answer"
     stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
     stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
-    stores.sources.record("gate", Delivered(at(3), 0, 4))
+    stores.sources.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))
+    stores.sources.record("gate", Delivered(at(4), 0))
     stores.sources.set_cursor("gate", "17", "abc")
     assert stores.sources.progress("gate") == SourceProgress(
         cursor="17",
@@ -47,6 +48,7 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
         newest=at(0),
         last={"asset": "oven-2", "values": {"t": 2.5}},
         fault=None,
+        last_refused="there is no asset",
         recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
     )
 
@@ -71,12 +73,16 @@ def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
 
 
 def test_dead_messages_are_kept_once_until_they_are_removed(stores):
-    first, second = (DeadMessage(id, source, "a/b", "{", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other")))
+    first, second = (
+        DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other"))
+    )
     stores.sources.add_dead([first, second])
     stores.sources.add_dead([replace(first, reason="again")])
     stores.sources.add_dead([])
     assert stores.sources.dead(None, 10) == [first, second]
     assert stores.sources.dead("line", 10) == [first]
+    assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == ([second], [])
+    assert [stores.sources.count_dead(name) for name in ("line", "nothing")] == [1, 0]
     assert len(stores.sources.dead(None, 1)) == 1
     stores.sources.remove_dead(["1"])
     assert stores.sources.dead("line", 10) == []

@@ -72,9 +72,12 @@ class MongoSources:
 
     def record(self, name: str, delivered: Delivered) -> None:
         change: Document = {"$inc": {"rows": delivered.rows, "refused": delivered.refused}, "$unset": {"fault": ""}}
+        if delivered.why is not None:
+            change["$set"] = {"last_refused": delivered.why}
         if delivered.rows:
             recent = {"at": delivered.at, "rows": delivered.rows}
-            change["$set"] = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            change["$set"] = change.get("$set", {}) | arrived
             change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
@@ -97,9 +100,15 @@ class MongoSources:
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(self._dead, [{**to_document(message), "_id": message.id} for message in messages])
 
-    def dead(self, name: str | None, limit: int) -> list[DeadMessage]:
-        found = self._dead.find({} if name is None else {"source": name}).sort({"at": 1, "_id": 1}).limit(limit)
-        return [from_document(DeadMessage, message) for message in found]
+    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+        chosen: Document = {} if name is None else {"source": name}
+        if after is not None:
+            chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
+        found = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return [from_document(DeadMessage, {**message, "payload": _payload(message["payload"])}) for message in found]
+
+    def count_dead(self, name: str) -> int:
+        return self._dead.count_documents({"source": name})
 
     def remove_dead(self, ids: Sequence[str]) -> None:
         self._dead.delete_many({"_id": {"$in": list(ids)}})
@@ -115,6 +124,11 @@ class MongoSources:
 
     def _change(self, name: str, change: Document) -> None:
         upsert(lambda: self._progress.update_one({"_id": name}, change, upsert=True))
+
+
+def _payload(stored: bytes | str) -> bytes:
+    """Return the payload of a dead message; earlier versions stored its text."""
+    return stored.encode() if isinstance(stored, str) else stored
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:

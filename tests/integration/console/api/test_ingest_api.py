@@ -1,7 +1,10 @@
 """Readings and events that programs send to the API."""
 
+import asyncio
 import gzip
 import json
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -49,7 +52,8 @@ def test_a_name_or_text_that_cannot_be_stored_is_refused_by_its_line(client, row
 def test_a_compressed_body_is_bounded_after_decompression(client, monkeypatch):
     zipped = {**ADMIN, "content-encoding": "gzip"}
     assert send(client, gzip.compress(json.dumps(ROW).encode()), headers=zipped).json()["new"] == 1
-    assert send(client, gzip.compress(b"[") + gzip.compress(json.dumps(ROW).encode() + b"]"), headers=zipped).json()["rows"] == 1
+    members = gzip.compress(b"[") + gzip.compress(json.dumps(ROW).encode() + b"]")
+    assert "not in several members" in expect_problem(send(client, members, headers=zipped), 422)
     bomb = gzip.compress(b" " * (ingest_api.LARGEST_DELIVERY + 1))
     assert len(bomb) < 20_000
     assert "once it is decompressed" in expect_problem(send(client, bomb, headers=zipped), 413)
@@ -63,6 +67,31 @@ def test_a_large_body_is_accepted_here_and_a_larger_one_refused_before_it_is_rea
     assert send(client, rows).json()["new"] == 2000
     claimed = {**ADMIN, "content-length": str(ingest_api.LARGEST_DELIVERY + 1)}
     assert "larger than 16777216 bytes" in expect_problem(send(client, b"[]", headers=claimed), 413)
+
+
+def test_a_body_of_json_is_smaller_than_one_of_lines(client):
+    large = json.dumps(ROW).encode() + b" " * ingest_api.LARGEST_JSON
+    assert send(client, large, headers=NDJSON).json()["new"] == 1
+    zipped = {**ADMIN, "content-encoding": "gzip"}
+    for answer in (send(client, large), send(client, gzip.compress(large), headers=zipped)):
+        assert "send NDJSON, one row per line" in expect_problem(answer, 413)
+
+
+def test_a_sender_whose_body_is_under_way_does_not_make_others_wait(platform):
+    taken = []
+
+    class Slow:
+        headers: ClassVar = {"content-type": "application/json"}
+        app = SimpleNamespace(state=SimpleNamespace(deliveries=ingest_api.Deliveries(1)))
+
+        async def body(self):
+            with self.app.state.deliveries.one():
+                taken.append("free while the body is read")
+            return json.dumps(ROW).encode()
+
+    anna = SimpleNamespace(name="anna")
+    asyncio.run(ingest_api._receive(Slow(), platform, anna, "readings", None, None))
+    assert taken == ["free while the body is read"]
 
 
 @pytest.mark.parametrize("body", [b"", b"3", b"[3]", b"nonsense", b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])

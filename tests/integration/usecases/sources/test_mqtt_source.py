@@ -181,3 +181,55 @@ class Failing:
             self.left -= 1
             raise AutoReconnect("away")
         return getattr(self._writes, name)
+
+
+def publish(broker, *messages):
+    """Publish retained messages of (topic, payload)."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="publisher", protocol=mqtt.MQTTv5)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    for topic, payload in messages:
+        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(20)
+    client.disconnect()
+    client.loop_stop()
+
+
+@pytest.mark.slow
+def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
+    from alerting.cli.ingest.stream import StreamService
+
+    platform, environ = memory_platform(), {"BROKER": broker.address}
+    publish(broker, ("line-3/oven-1/t", b"1"))
+    apply_sources(platform, [VALUES], "ada", at(0))
+    service = StreamService(platform, environ)
+    turns(service, lambda: broker_knows(service))
+    publish(broker, ("line-3/oven-2/t", b"2"))
+    turns(service, lambda: platform.assets.get("oven-2"))
+    service.close()
+    assert platform.assets.get("oven-1") is None
+
+    apply_sources(platform, [{**VALUES, "topic": "line-4/{asset}/{variable}"}], "ada", at(1))
+    service = StreamService(platform, environ)
+    turns(service, lambda: broker_knows(service))
+    publish(broker, ("line-3/oven-3/t", b"3"), ("line-4/oven-4/t", b"4"))
+    turns(service, lambda: platform.assets.get("oven-4"))
+    service.close()
+    assert [asset.name for asset in platform.assets.all()] == ["oven-2", "oven-4"]
+    assert platform.sources.dead(None, 10) == []
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0x87, "Not authorized"), (0, "Granted QoS 0"), (1, None)])
+def test_a_topic_that_the_broker_does_not_grant_is_a_fault_of_the_source(code, reason):
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from alerting.adapters.sources.mqtt import MqttStream
+
+    found = MqttStream(parse_source(SOURCE), "mqtt://127.0.0.1:1", lambda: NOON)
+    found.close()
+    found._subscribed(found._client, None, 1, [ReasonCode(PacketTypes.SUBACK, identifier=code)], None)
+    if reason is None:
+        assert found.batch() == []
+    else:
+        with pytest.raises(UserError, match=f"does not grant topic 'line-3/./readings' .*: {reason}"):
+            found.batch()

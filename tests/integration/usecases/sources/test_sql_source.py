@@ -73,7 +73,7 @@ def insert(database, count, start=0, **columns):
 
 @pytest.fixture
 def readers(server):
-    return Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server})))
+    return Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server}), now=lambda: NOON + timedelta(days=1)))
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
+from alerting.cli.ingest.stream import StreamService
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.stream import Message, store_messages
+from alerting.usecases.sources import stream
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.stream import Message, earlier_subscriptions, store_messages
 from tests.builders import at
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -85,3 +88,88 @@ def test_the_type_of_an_event_is_a_whole_name():
     source = parse_source({**SOURCE, "delivers": "events"})
     assert store_messages(platform, source, [message({"ts": NOON.isoformat(), "type": "stop\n"})], at(0)).dead == 1
     assert platform.assets.event_types() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "topic", "fits"),
+    [
+        ("a/{asset}/r", "a/oven-1/r", True),
+        ("a/{asset}/r", "b/oven-1/r", False),
+        ("a/#", "a", True),
+        ("a/#", "a/b/c", True),
+        ("a/#", "ab", False),
+        ("#", "a/b", True),
+        ("a/+", "a/b/c", False),
+        ("$share/group/a/+", "a/b", True),
+    ],
+)
+def test_a_message_of_another_topic_is_put_aside(written, topic, fits):
+    platform = memory_platform()
+    source = parse_source({**SOURCE, "topic": written, **({} if "{asset}" in written else {"asset": "oven-1"})})
+    assert store_messages(platform, source, [message(ROW, topic)], at(0)).new == fits
+    assert dead(platform) == ([] if fits else [f"topic {topic!r} is not that of the source"])
+
+
+def test_the_topics_of_earlier_revisions_are_given_back():
+    platform = memory_platform()
+    for topic in ("a/{asset}", "b/#", "c/+", "a/+"):
+        apply_sources(platform, [{**SOURCE, "topic": topic}], "ada", at(0))
+    assert earlier_subscriptions(platform.sources, parse_source({**SOURCE, "topic": "a/{asset}"})) == ["b/#", "c/+"]
+
+
+def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_later_ones(monkeypatch):
+    monkeypatch.setattr(stream, "_PAGE", 2)
+    platform = memory_platform()
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    late = {"at": NOON.isoformat(), "values": {f"note_{i}": "x" * 1000 for i in range(70)}}
+    batch = [message(b"{%d" % i) for i in range(5)] + [replace(message(late), received_at=at(1)), message(b"\xff")]
+    store_messages(platform, parse_source(SOURCE), batch, at(0))
+    assert {letter.payload for letter in platform.sources.dead("line", 10)} == {found.payload for found in batch}
+    assert len(batch[5].payload) > 65536
+    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
+    assert stream.retry_dead(platform, "line", at(3)) == stream.StreamCount(7, 1, 6)
+    assert len(platform.sources.dead("line", 10)) == 6
+
+
+def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowledged(monkeypatch):
+    monkeypatch.setattr(stream, "MOST_DEAD", 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform, done = memory_platform(), []
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    service = StreamService(platform, {})
+    service._read_at = float("inf")
+    service._streams["line"] = (
+        parse_source(SOURCE),
+        Batches([[message(b"%d" % i, done=done) for i in range(2 * n, 2 * n + 2)] for n in (0, 1)]),
+    )
+    service.turn()
+    assert (len(done), platform.sources.get("line").state) == (2, "active")
+    service.turn()
+    assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
+    assert "alerting source retry line" in platform.sources.progress("line").fault
+
+
+def test_only_a_turn_without_any_message_waits(monkeypatch):
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    platform = memory_platform()
+    service = StreamService(platform, {})
+    service._read_at = float("inf")
+    for name, batches in (("busy", [[message(ROW)], [message(ROW)]]), ("silent", [])):
+        service._streams[name] = parse_source({**SOURCE, "name": name}), Batches(batches)
+    for _ in range(3):
+        service.turn()
+    assert len(waits) == 1
+
+
+class Batches:
+    """A subscription with these batches."""
+
+    def __init__(self, batches):
+        self._batches = batches
+
+    def batch(self):
+        return self._batches.pop(0) if self._batches else []
+
+    def close(self):
+        pass
