@@ -4,9 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source, source_document
-from alerting.usecases.sources.documents import check_sources
 
 FILES = {"name": "lab", "kind": "files", "pattern": "/data/lab/*.csv"}
 SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id"}
@@ -50,24 +48,3 @@ def test_a_polled_source_waits_for_its_interval_and_ten_seconds():
     assert parse_source({**SQL, "every": "5m"}).waits == timedelta(minutes=5, seconds=10)
     assert parse_source({**SQL, "every": "5m", "latency": "0s"}).waits == timedelta(0)
     assert parse_source({"name": "gate", "kind": "http"}).waits is None
-
-
-@pytest.mark.parametrize(
-    ("pattern", "done", "is_refused"),
-    [
-        ("/data/lab/*.csv", "/data/lab", True),
-        ("/data/*/*.csv", "/data/done/", True),
-        ("/data/*/*.csv", "/data/.done", False),
-        ("/data/lab/*.csv", "/data/lab/done", False),
-        ("/data/lab/in/*.csv", "/data/lab", False),
-    ],
-)
-def test_a_folder_of_stored_files_in_which_the_pattern_matches_is_refused(pattern, done, is_refused):
-    document = {"name": "lab", "kind": "files", "pattern": pattern, "done": done, "bad": done}
-    if not is_refused:
-        assert check_sources([document])
-        return
-    with pytest.raises(UserError) as refusal:
-        check_sources([document])
-    assert all(f"{field}: " in str(refusal.value) for field in ("done", "bad"))
-    assert parse_source(document)  # one that is stored goes on
