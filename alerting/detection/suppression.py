@@ -85,6 +85,15 @@ def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray
     return (latest >= 0) & (at < ends[latest])
 
 
+def touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int) -> BoolArray:
+    """Return which instants lie around an interval (ms), or have a window that reaches into one. `around`, `window`: in ms."""
+    widened = [
+        SuppressedInterval(from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), "")
+        for start, end in intervals
+    ]
+    return is_covered(widened, at)
+
+
 def _state_intervals(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
     if state.event is not None:
         yield from _event_intervals(state, chain, end)

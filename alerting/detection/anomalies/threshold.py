@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import genpareto
 
 from alerting.detection.anomalies.normal_space import Floats
 from alerting.readings.instants import Millis
@@ -36,6 +35,8 @@ def threshold_for_rate(at: Millis, scores: Floats, stride_ms: int, apart_ms: int
 
     `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last for `hold_ms`.
     """
+    from scipy.stats import genpareto  # noqa: PLC0415 - takes half a second to import; only trainings need it
+
     lasting = lasting_scores(at, scores, stride_ms, hold_ms)
     weeks = len(at) * stride_ms / WEEK_MS
     known = lasting[np.isfinite(lasting)]

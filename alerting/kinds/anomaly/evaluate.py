@@ -17,12 +17,12 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
+from alerting.detection.suppression import touches
 from alerting.episodes.lifecycle import advance
 from alerting.kinds.anomaly.contributions import contributions, number, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.messages import anomaly_message
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.anomaly.normal_time import touches
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel

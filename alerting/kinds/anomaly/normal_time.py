@@ -9,7 +9,7 @@ import pandas as pd
 
 from alerting.definitions.durations import format_duration
 from alerting.detection.problems import BoolArray, find_problems
-from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.detection.suppression import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
 from alerting.kinds.training import LearningData, VerdictInterval
@@ -17,7 +17,7 @@ from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.trained import Floats
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 from alerting.readings.spacing import sampling_ms
 
 ROWS = 10_000
@@ -108,15 +108,6 @@ def _problems(definition: AnomalyDefinition, history: History, confirmed: Iterab
         lasts = millis(problems["last"])
         found += [(int(a), int(max(b, c, a))) for a, b, c in zip(starts, ends, lasts, strict=True)]
     return sorted(found)
-
-
-def touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int) -> BoolArray:
-    """Return the instants that lie around an interval, or whose windows reach into it."""
-    widened = [
-        SuppressedInterval(from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), "")
-        for start, end in intervals
-    ]
-    return is_covered(widened, at)
 
 
 def steady_variables(plan: FeaturePlan, matrix: Floats) -> tuple[str, ...]:
