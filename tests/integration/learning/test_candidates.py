@@ -84,7 +84,8 @@ def test_a_candidate_survives_its_files(data):
     read = candidate_from_files(candidate_files(made))
     assert np.array_equal(read.oof, made.oof, equal_nan=True)
     assert np.array_equal(read.chance, made.chance)
-    assert replace(read, oof=made.oof, chance=made.chance) == made
+    assert np.array_equal(read.loss, made.loss)
+    assert replace(read, oof=made.oof, chance=made.chance, loss=made.loss) == made
 
 
 @pytest.mark.parametrize(
