@@ -113,7 +113,7 @@ class _Progress:
     def __init__(self, folder: Path) -> None:
         self._path, self._console, self._written = folder / "progress.json", os.getppid(), 0.0
 
-    def __call__(self, step: str, done: int, total: int) -> None:
+    def __call__(self, step: str, done: int, total: int | None) -> None:
         if os.getppid() != self._console:
             raise SystemExit(_TRY_AGAIN)
         if time.monotonic() - self._written >= _PROGRESS_S:

