@@ -58,7 +58,7 @@ class PredictWorker:
         while not stop.wait(_POLL_S):
             try:
                 if time.monotonic() - cleaned >= _CLEAN_S:
-                    self._jobs.clean(wall_clock() - self._lasts)
+                    self._jobs.clean(self._lasts)
                     cleaned = time.monotonic()
                 waiting = self._jobs.next_waiting()
                 if waiting is not None:

@@ -11,7 +11,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,8 +148,9 @@ class PredictJobs:
         if final or failures >= MOST_FAILURES:
             write_outcome(self._folder / id, fault=why, at=self._now())
 
-    def clean(self, before: datetime) -> None:
-        """Remove the readings of jobs that are over, and jobs that were over before an instant, or with 200 newer ones."""
+    def clean(self, lasts: timedelta) -> None:
+        """Remove the readings of jobs that are over, and jobs that have been over for this long, or have 200 newer ones."""
+        before = self._now() - lasts
         for number, job in enumerate(self.all()):
             if job.state in ("done", "failed", "cancelled") and job.order.id != self._running:
                 (self._folder / job.order.id / "readings.parquet").unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from alerting.console.api.parameters import Id, Instant, NameText
 from alerting.console.api.views import View
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Contribution
+from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.registry.model_cache import ModelCache
 
 if TYPE_CHECKING:
@@ -128,10 +129,17 @@ async def predict_one(name: Id, body: PredictBody, platform: Served, _: Viewer, 
     return await predictor.run(lambda: _predict(platform, predictor, name, body))
 
 
+def require_definition(platform: Platform, name: str) -> None:
+    """Raise NotFound if there is no definition of this name."""
+    if platform.definitions.newest_revision(name) is None:
+        raise NotFound(f"there is no definition {name!r}")
+
+
 def _predict(platform: Platform, predictor: Predictor, name: str, body: PredictBody) -> PredictionView:
     from alerting.usecases.scoring.predict import predict
     from alerting.usecases.scoring.sent import sent_readings
 
+    require_definition(platform, name)
     given = None
     if body.rows is not None:
         given = sent_readings(platform, body.asset, [row.model_dump(exclude_none=True) for row in body.rows])

@@ -13,6 +13,7 @@ from alerting.adapters.archive.predict_jobs import Job, NoRoom, PredictJobs
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id
+from alerting.console.api.predict_api import require_definition
 from alerting.console.api.views import View
 from alerting.definitions.faults import UserError
 
@@ -120,6 +121,7 @@ def _require_scores(platform: Platform, name: str) -> None:
     """Raise UserError for a definition that would score no file, before the file is sent."""
     from alerting.usecases.scoring.file_scores import require_scores
 
+    require_definition(platform, name)
     require_scores(platform, name)
 
 

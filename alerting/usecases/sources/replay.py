@@ -99,19 +99,18 @@ class ReplayMapping:
         """Return the messages of a row; none if the source reads none of its variables. Raises UserError for another asset."""
         values = {title: value for name, value in row.values.items() if (title := self._title(name)) is not None}
         asset, source = self._asset(row.asset), self._source
-        is_message = isinstance(source, MessageSource)
-        if is_message and source.payload == "value":
-            return [Outgoing(_topic(source, asset, title), _json(value)) for title, value in values.items()]
+        of_broker = source if isinstance(source, MessageSource) else None
+        if of_broker and of_broker.payload == "value":
+            return [Outgoing(_topic(of_broker, asset, title), _json(value)) for title, value in values.items()]
         quality = {title: grade for name, grade in row.quality.items() if (title := self._title(name)) is not None}
         if not values and not quality:
             return []
-        record: dict[str, Any] = {} if is_message and source.stamp == "receipt" else {source.time: row.ts.isoformat()}
-        if source.asset is None and not (is_message and "{asset}" in source.topic):
+        record: dict[str, Any] = {} if of_broker and of_broker.stamp == "receipt" else {source.time: row.ts.isoformat()}
+        if source.asset is None and not (of_broker and "{asset}" in of_broker.topic):
             record[source.asset_column] = asset
         if quality and source.quality is not None:
             record[source.quality] = quality
-        record |= values
-        return [Outgoing(_topic(source, asset, "") if is_message else "", _json(record))]
+        return [Outgoing(_topic(of_broker, asset, "") if of_broker else "", _json(record | values))]
 
     def _title(self, name: str) -> str | None:
         """Return the title under which the source reads a variable; None if it does not."""

@@ -22,7 +22,7 @@ from tests.helpers.console.api import SENDER, VIEWER, expect_problem
 from tests.pretended import pretended_platform
 
 PATH = "/api/v1/definitions/too-moist/predict"
-CUTOFF, END = (small_models.START + timedelta(hours=hours) for hours in (20, 31))
+CUTOFF, END = (small_models.START + timedelta(hours=hours) for hours in (20, 33.5))
 ASKED = {"asset": "oven-1"}
 
 
@@ -72,7 +72,7 @@ def test_an_asset_is_scored_now_with_threshold_contributions_and_version(client)
 
 
 def test_an_instant_of_the_past_and_sent_rows_are_scored(client, platform):
-    at = END - timedelta(hours=3)
+    at = END - timedelta(hours=1)
     stored = ask(client, ASKED | {"at": at.isoformat()}).json()
     readings = platform.readings.load(platform.assets.get("oven-1"), at - timedelta(hours=6), at).readings
     rows = [{"ts": ts.isoformat(), "values": row.dropna().to_dict()} for ts, row in readings.iterrows()]

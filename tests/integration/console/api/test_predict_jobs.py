@@ -92,7 +92,7 @@ def test_what_is_over_is_deleted_in_time_and_unfinished_uploads_at_a_start(jobs,
     jobs.cancel(cancelled)
     jobs.begin(10)
     jobs.forget_uploads()
-    jobs.clean(NOW - timedelta(days=14))
+    jobs.clean(timedelta(days=14))
     assert {job.order.id: job.state for job in jobs.all()} == {cancelled: "cancelled", waiting: "waiting"}
     assert not (tmp_path / "predictions" / cancelled / "readings.parquet").exists()
     assert (tmp_path / "predictions" / waiting / "readings.parquet").exists()
@@ -191,10 +191,10 @@ def test_only_the_body_of_a_predict_job_has_more_than_seconds_to_arrive(path, li
     config = Config(app, log_config=None)
     config.load()
     clock = Clock()
-    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
+    state = SimpleNamespace(connections=set(), tasks=SimpleNamespace(add=str, discard=None), default_headers=[], total_requests=0)
     protocol = PatientProtocol(config, state, {}, _loop=clock)
     clock.create_task = lambda coroutine, **_: coroutine.close() or SimpleNamespace(add_done_callback=lambda _: None)
-    nothing = SimpleNamespace(get_extra_info=lambda *_: None, is_closing=lambda: False, pause_reading=lambda: None)
+    nothing = SimpleNamespace(get_extra_info=lambda *_: None, is_closing=lambda: False, pause_reading=lambda: None, abort=None)
     protocol.connection_made(nothing)
     protocol.data_received(f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nPAR1".encode())
     assert clock.limits == limits

@@ -111,7 +111,7 @@ def test_the_newest_score_is_that_of_the_last_stride(platform):
 def test_faults_of_the_question_are_named(platform, tmp_path):
     apply(platform, [too_hot(variable="humidity")], "engineer", small_models.START, "test")
     for name, given, why in (
-        ("too-hot", {}, "is a threshold definition; only definitions whose model learns from problems have scores"),
+        ("too-hot", {}, "of kind threshold, which has no model"),
         ("too-moist", {"model": "seven"}, "write a version number"),
         ("too-moist", {"end": CUTOFF}, "has learned from times up to"),
         ("too-moist", {"start": END}, "must lie before"),
