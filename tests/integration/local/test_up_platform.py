@@ -121,6 +121,11 @@ def test_the_first_start_ends_with_a_champion_and_running_lines(up):
     assert "champion" in output
 
 
+def test_an_example_of_every_kind_follows_the_first_champion(up):
+    kinds = {"classifier", "threshold", "forecast", "control_chart", "anomaly"}
+    up.wait_until(lambda: {one["kind"] for one in up.get("/definitions")} == kinds, "an example is missing", 30)
+
+
 def test_addresses_and_credentials_are_shown_whole(up):
     passwords = (up.secret("airflow_passwords.json")["admin"], up.word("secrets/mlflow_password"))
     for secret in (*up.secret("api_tokens.json"), *passwords, *map(str, up.ports.values())):
