@@ -19,7 +19,7 @@ from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
-from alerting.recommendation.contributions import contributions
+from alerting.recommendation.contributions import contributions, explain_matrix
 from alerting.reporting.figures.episode_chart import Level, problem_levels
 
 
@@ -36,8 +36,8 @@ class PredictionKind:
         return model.plan
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
-        model, row = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:]).frame
-        return ScoreDetails(contributions(model, row, asset))
+        model, rows = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:])
+        return ScoreDetails(contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0])))
 
     def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
         return Inputs()

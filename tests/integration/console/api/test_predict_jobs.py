@@ -153,7 +153,7 @@ def test_a_job_under_way_is_cancelled_and_a_stopped_console_leaves_it_to_the_nex
     assert until(lambda: jobs.get(other).state == "running")
     stop.set()
     assert until(lambda: jobs.get(other).state == "waiting")
-    again = PredictJobs(tmp_path / "predictions")
+    again = PredictJobs(tmp_path / "predictions", lambda: NOW)
     working(worker(again, DONE))
     assert until(lambda: again.get(other).state == "done")
     assert again.get(running).state == "cancelled"
