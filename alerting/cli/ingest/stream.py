@@ -150,9 +150,10 @@ class StreamService:
 
     def _pause(self, name: str, fault: str) -> None:
         from alerting.usecases.sources.documents import set_state
+        from alerting.usecases.sources.status import SERVICE
 
         _log.warning("paused: %s", fault)
-        set_state(self._platform, name, "paused", "alerting stream", self._platform.clock.now())
+        set_state(self._platform, name, "paused", SERVICE, self._platform.clock.now())
         self._platform.sources.set_fault(name, fault)
         self._streams.pop(name)[1].close()
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from alerting.console.api import ingest_api
+from alerting.usecases.sources.json_rows import LONGEST_LINE
 from alerting.usecases.sources.documents import apply_sources, set_state
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, SENDER, VIEWER, expect_problem
@@ -40,6 +41,21 @@ def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
     assert (answer["rows"], answer["refused"]) == (1, 4)
     assert [line["line"] for line in answer["lines"]] == [3, 4, 5, 6]
     assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
+    long = json.dumps({**ROW, "values": {"t": "x" * LONGEST_LINE}})
+    answer = send(client, f"{json.dumps(ROW)}\n{long}".encode(), headers=NDJSON).json()
+    assert (answer["rows"], [line["line"] for line in answer["lines"]]) == (1, [2])
+    assert answer["lines"][0]["reason"] == f"has {len(long)} characters; at most {LONGEST_LINE} are allowed"
+
+
+def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
+    deliveries = client.app.state.deliveries
+    with deliveries.body(ingest_api.BODIES_AT_ONCE - 200):
+        assert send(client, ROW).status_code == 200
+        assert "send this one again" in expect_problem(send(client, [ROW, ROW]), 429)
+    assert send(client, [ROW, ROW]).status_code == 200
 
 
 @pytest.mark.parametrize("row", [{**ROW, "asset": "o\n"}, {**ROW, "values": {"t": "\ud800"}}, {**ROW, "values": {"\ud800": 1}}])
