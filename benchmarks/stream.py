@@ -1,8 +1,8 @@
 """Messages of an MQTT broker: rate into a journaled database, and time from a reading to its notification.
 
-The peer is a bare consumer with the same client: it parses the JSON, inserts by `insert_many`, and acknowledges. Both empty the same
-queue of a real Mosquitto, in turn. The time to a notification is measured through the stream service at 1,000 readings a second, of
-which a few raise an episode, from the stamp of the reading to the call of the channel.
+The peer is a bare consumer with the same client: it parses the JSON, inserts by `insert_many`, and acknowledges. Both empty the
+same queue of a real Mosquitto, in turn. The time to a notification is measured through the stream service at 1,000 readings a
+second, of which a few raise an episode, from the stamp of the reading to the call of the channel.
 
 Run: python -m benchmarks.run stream
 """
@@ -51,17 +51,24 @@ SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": TO
 
 
 def run() -> dict[str, object]:
-    """Return messages a second of both, each the best of alternating rounds, and percentiles of the time to a notification (s)."""
+    """Return messages a second of both, the best of alternating rounds each, and the time to a notification (s)."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
         broker = Mosquitto(Path(folder))
         broker.start()
-        port, plants = broker.port, (_plant(Path(folder), server.uri, f"bench_{number}") for number in range(100))
+        port = broker.port
+        stores = (MongoStores(connect(server.uri)[f"bench_{number}"]) for number in range(100))
+
+        def plant() -> Platform:
+            opened = next(stores)
+            prepare_database(opened.database)
+            return assemble(Settings(home=Path(folder), mongodb_uri=server.uri), opened, channels=False)
+
         ours, bare = [], []
         for _ in range(ROUNDS):
-            ours.append(_empty(port, _wide, VARIABLES, lambda: _service(next(plants), port)))
-            bare.append(_empty(port, _wide, VARIABLES, lambda: _bare(server.uri, next(plants), port)))
-        single = _empty(port, _single, 1, lambda: _service(next(plants), port))
-        seconds = _notified_after(next(plants), port)
+            ours.append(_empty(port, _wide, VARIABLES, lambda: _service(plant(), port)))
+            bare.append(_empty(port, _wide, VARIABLES, lambda: _bare(next(stores), port)))
+        single = _empty(port, _single, 1, lambda: _service(plant(), port))
+        seconds = _notified_after(plant(), port)
         broker.stop()
     figure, peer = max(ours), max(bare)
     p50, p99 = np.percentile(seconds, [50, 99]).tolist()
@@ -80,12 +87,6 @@ def run() -> dict[str, object]:
         "goal": GOAL,
         "met": figure / peer >= GOAL and figure * VARIABLES > LEAST_VALUES and p99 < GOAL_S,
     }
-
-
-def _plant(folder: Path, uri: str, name: str) -> Platform:
-    stores = MongoStores(connect(uri)[name])
-    prepare_database(stores.database)
-    return assemble(Settings(home=folder, mongodb_uri=uri, database=name), stores, channels=False)
 
 
 def _wide(number: int) -> bytes:
@@ -150,14 +151,12 @@ def _service(platform: Platform, port: int) -> Iterator[int]:
         service.close()
 
 
-def _bare(uri: str, platform: Platform, port: int) -> Iterator[int]:
+def _bare(stores: MongoStores, port: int) -> Iterator[int]:
     """Yield the documents of each batch that the bare consumer inserts into a collection with the same indexes."""
-    readings = connect(uri)[f"raw_{port}_{time.monotonic_ns()}"][READINGS]
-    readings.create_index([("asset", 1), ("ts", 1)], unique=True)
+    prepare_database(stores.database)
+    readings = stores.database[READINGS]
     waiting: list[mqtt.MQTTMessage] = []
-    client = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2, client_id="alerting-bench", protocol=mqtt.MQTTv5, manual_ack=True
-    )
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="alerting-bench", protocol=mqtt.MQTTv5, manual_ack=True)
     session = Properties(PacketTypes.CONNECT)
     session.SessionExpiryInterval, session.ReceiveMaximum = 3600, MOST_UNACKNOWLEDGED
     client.on_message = lambda _, __, message: waiting.append(message)

@@ -132,7 +132,7 @@ class Sources(Protocol):
         """Store that a file was read, in place of an earlier mark of the same path, size and content."""
 
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
-        """Remove the marks of a source from before an instant, except those of the paths that are still there. Return how many."""
+        """Remove the marks of a source from before an instant, except of paths that are still there. Return how many."""
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""

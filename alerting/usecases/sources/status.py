@@ -19,7 +19,7 @@ _MINUTE_S = 60.0
 class SourceStatus:
     """A source at one instant.
 
-    `rows`, `refused`: so far. `lag`: now minus the newest time stamp; `silent`: since the last row came, or since the source was
+    `rows`, `refused`: so far. `lag`: now minus the `newest` time stamp; `silent`: since the last row came, or since the source was
     applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
     `is_stopped`: the stream service has paused it, because too many of its messages could not be stored.
     """
@@ -30,6 +30,7 @@ class SourceStatus:
     state: SourceState
     rows: int
     refused: int
+    newest: datetime | None
     lag: timedelta | None
     silent: timedelta
     rate: float
@@ -42,16 +43,16 @@ class SourceStatus:
 
 def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
-    return [source_status(source, sources.progress(source.name), sources.revisions(source.name), now) for source in _valid(sources)]
+    return [
+        source_status(source, sources.progress(source.name), sources.revisions(source.name), now) for source in _valid(sources)
+    ]
 
 
 def _valid(sources: Sources) -> list[Source]:
     return read_sources(sources)[0]
 
 
-def source_status(
-    source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime
-) -> SourceStatus:
+def source_status(source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime) -> SourceStatus:
     """Return the status of a source. Silence counts from its last revision at the earliest, e.g. when it was resumed.
 
     One without a revision was written into the database just now.
@@ -65,6 +66,7 @@ def source_status(
         state=source.state,
         rows=progress.rows,
         refused=progress.refused,
+        newest=progress.newest,
         lag=None if progress.newest is None else now - progress.newest,
         silent=silent,
         rate=_rate(progress, now),

@@ -9,8 +9,8 @@ from typing import ClassVar
 import pytest
 
 from alerting.console.api import ingest_api
-from alerting.usecases.sources.json_rows import LONGEST_LINE
 from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.json_rows import LONGEST_LINE
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, SENDER, VIEWER, expect_problem
 
