@@ -71,7 +71,15 @@ def create_app(
         routes.api,
         metrics_routes(platform),
     )
-    people = (pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages, operate_pages.router)
+    people = (
+        pages.router,
+        model_pages.router,
+        report_pages.router,
+        quality.pages,
+        routes.pages,
+        sources.pages,
+        operate_pages.router,
+    )
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
     for router in (*programs, *people, *entrances):
         app.include_router(router)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -140,5 +140,6 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     assert (counts.targets, counts.raised) == (1, 1)
     assert [(e.definition, e.late_data_status) for e in platform.episodes.find()] == [("too-hot", "found_late")]
     assert plan_arrived(platform, ["stops"], SHARDS, at(606)).shards == []
+    platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
     assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
