@@ -19,8 +19,8 @@ _MINUTE_S = 60.0
 class SourceStatus:
     """A source at one instant.
 
-    `rows`, `refused`: so far. `lag`: now minus the `newest` time stamp; `silent`: since the last row came, or since the source was
-    applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
+    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last row came, or since the source
+    was applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
     `is_stopped`: the stream service has paused it, because too many of its messages could not be stored.
     """
 
