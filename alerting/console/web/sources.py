@@ -14,5 +14,5 @@ pages = APIRouter(include_in_schema=False)
 @pages.get("/sources", response_class=HTMLResponse)
 def sources(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of sources, which loads itself again."""
-    statuses = source_statuses(platform.sources, platform.clock.now())
-    return render("sources.html", request, statuses=statuses, faulty=read_sources(platform.sources)[1])
+    now = platform.clock.now()
+    return render("sources.html", request, statuses=source_statuses(platform.sources, now), now=now, faulty=read_sources(platform.sources)[1])
