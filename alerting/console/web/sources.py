@@ -15,4 +15,10 @@ pages = APIRouter(include_in_schema=False)
 def sources(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of sources, which loads itself again."""
     now = platform.clock.now()
-    return render("sources.html", request, statuses=source_statuses(platform.sources, now), now=now, faulty=read_sources(platform.sources)[1])
+    return render(
+        "sources.html",
+        request,
+        statuses=source_statuses(platform.sources, now),
+        now=now,
+        faulty=read_sources(platform.sources)[1],
+    )
