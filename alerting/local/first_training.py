@@ -30,7 +30,7 @@ def main() -> int:
         outcomes = [f"{one.definition}: {first_training(platform, airflow, one)}" for one in due]
         if past := evaluate_unseen_days(platform, [one.definition for one in due], _report):
             outcomes.append(past)
-    _report("; ".join(outcomes) or "it has been trained before")
+    _report("; ".join(outcomes) or "the first question has been trained before")
     return 0
 
 
