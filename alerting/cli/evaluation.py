@@ -138,11 +138,11 @@ def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: boo
         "file": str(out),
         "version": scored.version,
         "rows": scored.rows,
-        "scores": scored.known,
+        "scores": scored.scores,
         "unknown": unknown,
         "notes": scored.notes,
     }
-    written = f"{scored.known:,} scores of {scored.rows:,} rows by version {scored.version}, written to {out}"
+    written = f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to {out}"
     lines = [f"unknown: {count:,} instants: {reason}" for reason, count in unknown.items()]
     show_result(document, as_json, written, *lines, *scored.notes)
 

@@ -26,6 +26,14 @@ from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
+PROGRAMS = (
+    *(api.router, operate_api.router, report_api.router, ingest_api.router, predict_api.router, predict_jobs_api.router),
+    *(quality.api, routes.api),
+)
+PEOPLE = (
+    *(pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages),
+    operate_pages.router,
+)
 _real_time = partial(datetime.now, UTC)  # sessions expire by it, independent of the platform's clock
 
 
@@ -61,33 +69,13 @@ def create_app(
     app.state.zone = zone
     app.state.language = language
     app.state.entrance = entrance
-    app.state.deliveries = ingest_api.Deliveries()
     app.state.predict_jobs = predict_jobs
+    app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = predict_api.Predictor(platform)
     handle_problems(app)
     describe(app)
-    programs = (
-        api.router,
-        operate_api.router,
-        report_api.router,
-        ingest_api.router,
-        predict_api.router,
-        predict_jobs_api.router,
-        quality.api,
-        routes.api,
-        metrics_routes(platform),
-    )
-    people = (
-        pages.router,
-        model_pages.router,
-        report_pages.router,
-        quality.pages,
-        routes.pages,
-        sources.pages,
-        operate_pages.router,
-    )
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
-    for router in (*programs, *people, *entrances):
+    for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
         app.include_router(router)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

@@ -74,7 +74,7 @@ class PredictWorker:
         try:
             process = subprocess.Popen([*self._command, str(folder)], stdin=subprocess.DEVNULL)
             try:
-                why = self._watch(process, id, stop)
+                why = self._wait(process, id, stop)
             finally:
                 _end(process)
         finally:
@@ -86,7 +86,7 @@ class PredictWorker:
             self._jobs.record_failure(id, ended)
             stop.wait(self._pause_s)
 
-    def _watch(self, process: "subprocess.Popen[bytes]", id: str, stop: Event) -> str | None:
+    def _wait(self, process: "subprocess.Popen[bytes]", id: str, stop: Event) -> str | None:
         """Wait for the end of a process, or its job's. Return why it took too long, None otherwise."""
         until = time.monotonic() + self._longest_s
         while process.poll() is None and not stop.wait(_POLL_S):

@@ -20,7 +20,7 @@ class ScoredFile:
 
     version: int
     rows: int
-    known: int
+    scores: int
     unknown: Counter[str]
     notes: Sequence[str]
 

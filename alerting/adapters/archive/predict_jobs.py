@@ -21,7 +21,7 @@ from alerting.usecases.episodes.store import NotFound
 MOST_WAITING = 20
 MOST_BYTES = 8 << 30
 """Number of bytes that all jobs together may take, with their scores."""
-MOST_KEPT = 200
+MOST_JOBS = 200
 MOST_FAILURES = 3
 _SCRATCH = 3
 """Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
@@ -29,7 +29,7 @@ _INCOMING = "incoming-"
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
-class NoRoom(UserError):
+class JobsFull(UserError):
     """Refusal of a job because there are too many, or too large ones."""
 
 
@@ -74,16 +74,16 @@ class PredictJobs:
         self._running: str | None = None
 
     def begin(self, size: int) -> Path:
-        """Return a new folder for the readings of a job, of this size in bytes. Raises NoRoom if there are too many jobs."""
+        """Return a new folder for the readings of a job, of this size in bytes. Raises JobsFull if there are too many jobs."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         waiting = sum(job.state == "waiting" for job in self.all()) + len(list(self._folder.glob(f"{_INCOMING}*")))
         if waiting >= MOST_WAITING:
-            raise NoRoom(f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some")
+            raise JobsFull(f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some")
         used = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
         if used + _SCRATCH * size > MOST_BYTES:
-            raise NoRoom(f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}")
+            raise JobsFull(f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}")
         if shutil.disk_usage(self._folder).free < _SCRATCH * size + (1 << 30):
-            raise NoRoom(
+            raise JobsFull(
                 f"the disk of {self._folder} has too little free space for {size >> 20} MiB of readings and their scores"
             )
         folder = self._folder / f"{_INCOMING}{uuid.uuid4().hex[:12]}"
@@ -154,7 +154,7 @@ class PredictJobs:
         for number, job in enumerate(self.all()):
             if job.state in ("done", "failed", "cancelled") and job.order.id != self._running:
                 (self._folder / job.order.id / "readings.parquet").unlink(missing_ok=True)
-                if (job.ended_at or job.order.created_at) < before or number >= MOST_KEPT:
+                if (job.ended_at or job.order.created_at) < before or number >= MOST_JOBS:
                     shutil.rmtree(self._folder / job.order.id, ignore_errors=True)
 
     def forget_uploads(self) -> None:

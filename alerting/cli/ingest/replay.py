@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
     from alerting.adapters.platform import Platform
     from alerting.definitions.assets import Asset
+    from alerting.definitions.sources.source import Source
     from alerting.ports import Progress as ProgressPort
     from alerting.ports import Readings
     from alerting.settings.environment import Settings
@@ -58,9 +59,7 @@ def replay(
 
     Without --shift-to-now rows keep their time stamps: the platform takes them for late readings.
     """
-    from alerting.adapters.sources.secrets import resolver
     from alerting.adapters.sources.senders import open_sender
-    from alerting.definitions.sources.streamed import StreamedSource
     from alerting.settings.environment import read_settings
     from alerting.usecases.sources.deliver import require_active
     from alerting.usecases.sources.documents import find_source
@@ -80,19 +79,14 @@ def replay(
         report = stack.enter_context(progress())
         recorded = _recording(p, stack, recording, layout, begin, until, report)
 
-        def address() -> str:
-            assert isinstance(source, StreamedSource)  # noqa: S101 - the kinds that `open_sender` asks for an address
-            return resolver(os.environ)(source.url)
-
         settings = read_settings(os.environ)
-        sender = open_sender(source, address, lambda: _api(settings))
+        sender = open_sender(source, lambda: _address(source), lambda: _api(settings))
         stack.callback(sender.close)
         sent = _Sent(report, recorded)
         try:
-            while True:
+            _send(recorded, mapping, sender, sent, speed, shift=shift)
+            while loop:
                 _send(recorded, mapping, sender, sent, speed, shift=shift)
-                if not loop:
-                    break
         except KeyboardInterrupt:
             console.print(f"interrupted after {sent.rows:,} rows")
             raise
@@ -196,6 +190,15 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
         waiting.append(row)
     if waiting:
         yield waiting
+
+
+def _address(source: "Source") -> str:
+    """Return the address of the broker of a source."""
+    from alerting.adapters.sources.secrets import resolver
+    from alerting.definitions.sources.streamed import StreamedSource
+
+    assert isinstance(source, StreamedSource)  # noqa: S101 - the kinds of which `open_sender` asks for it
+    return resolver(os.environ)(source.url)
 
 
 def _api(settings: "Settings") -> tuple[str, str]:

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import Field
 
-from alerting.adapters.archive.predict_jobs import Job, NoRoom, PredictJobs
+from alerting.adapters.archive.predict_jobs import Job, JobsFull, PredictJobs
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id
@@ -31,7 +31,7 @@ class JobResult(View):
 
     version: int = Field(description="The version of the model that scored.")
     rows: int = Field(description="Rows of readings.")
-    known: int = Field(description="Instants with a score.")
+    scores: int = Field(description="Instants with a score.")
     unknown: dict[str, int] = Field(description="Instants without a score, by reason.")
     notes: list[str] = Field(description="What the scores lack.")
 
@@ -82,7 +82,7 @@ async def order_scores(
     await run_in_threadpool(_require_scores, platform, name)
     try:
         folder = await run_in_threadpool(jobs.begin, size)
-    except NoRoom as full:
+    except JobsFull as full:
         raise HTTPException(429, str(full), {"retry-after": "60"}) from full
     layout = {key: value for key, value in (("asset", asset), ("asset_column", asset_column), ("time", time)) if value}
     try:

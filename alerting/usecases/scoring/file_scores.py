@@ -51,10 +51,10 @@ class FileScores:
             if span is None:
                 continue
 
-            def tell(done: int, of: int, name: str = asset.name, number: int = number) -> None:
+            def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
                 progress(f"scoring {name}", number * of + done, len(self.plan.assets) * of)
 
-            scored = score_asset(platform, self.plan, asset, span[0] - _MOMENT, span[1], tell)
+            scored = score_asset(platform, self.plan, asset, span[0] - _MOMENT, span[1], passed)
             yield from ((asset.name, rows) for rows in scored)
 
 

@@ -112,22 +112,22 @@ def score_past(platform: EvaluationPorts, plan: ScoringPlan, progress: Progress 
     """
     for number, asset in enumerate(plan.assets):
 
-        def tell(done: int, of: int, name: str = asset.name, number: int = number) -> None:
+        def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
             progress(f"scoring {name}", number * of + done, len(plan.assets) * of)
 
-        yield from ((asset.name, scored) for scored in score_asset(platform, plan, asset, plan.start, plan.end, tell))
+        yield from ((asset.name, scored) for scored in score_asset(platform, plan, asset, plan.start, plan.end, passed))
 
 
 def score_asset(
-    platform: EvaluationPorts, plan: ScoringPlan, asset: Asset, start: datetime, end: datetime, tell: Callable[[int, int], None]
+    platform: EvaluationPorts, plan: ScoringPlan, asset: Asset, start: datetime, end: datetime, passed: Callable[[int, int], None]
 ) -> Iterator[ScoredRows]:
-    """Yield the scores of an asset in (start, end], step by step. `tell`: is called with the steps done, and of how many.
+    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the steps done, and of how many.
 
     Raises UserError if the model fails.
     """
     state, steps = ConditionState(watermark=start), -(-(end - start) // plan.step)
     for step in range(steps):
-        tell(step, steps)
+        passed(step, steps)
         until = min(state.watermark + plan.step, end)
         part = VersionInterval(state.watermark, until, plan.revision, plan.version, plan.by_twin)
         evaluated = evaluate_parts(platform, plan.models, asset, state, [part], named=True)

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from uvicorn.config import Config
 
 from alerting.adapters.archive import predict_jobs
-from alerting.adapters.archive.predict_jobs import NoRoom, PredictJobs, write_outcome
+from alerting.adapters.archive.predict_jobs import JobsFull, PredictJobs, write_outcome
 from alerting.console import gate
 from alerting.console.api import predict_jobs_api
 from alerting.console.app import create_app
@@ -22,7 +22,7 @@ from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, expect_pr
 PATH = "/api/v1/definitions/too-moist/predict-jobs"
 PARQUET = b"PAR1 a table of readings PAR1"
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-RESULT = {"version": 3, "rows": 10, "known": 7, "unknown": {"no values are known": 2}, "notes": []}
+RESULT = {"version": 3, "rows": 10, "scores": 7, "unknown": {"no values are known": 2}, "notes": []}
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_job_is_ordered_shown_done_and_its_scores_are_sent(client, jobs, tmp_p
     (folder / "scores.parquet").write_bytes(b"scores")
     write_outcome(folder, at=NOW, result=RESULT)
     [shown] = client.get("/api/v1/predict-jobs", headers=VIEWER).json()
-    assert (shown["state"], shown["progress"], shown["result"]["known"]) == ("done", 1.0, 7)
+    assert (shown["state"], shown["progress"], shown["result"]["scores"]) == ("done", 1.0, 7)
     assert client.get(shown["scores"], headers=VIEWER).content == b"scores"
     assert "is done already" in expect_problem(client.post(f"/api/v1/predict-jobs/{job['id']}/cancel", headers=ADMIN), 422)
 
@@ -82,7 +82,7 @@ def test_without_a_folder_for_jobs_none_is_taken(platform):
 def test_jobs_are_bounded_in_number_and_bytes(jobs, monkeypatch):
     submit(jobs)
     monkeypatch.setattr(predict_jobs, "MOST_BYTES", 50)
-    with pytest.raises(NoRoom, match="too much"):
+    with pytest.raises(JobsFull, match="too much"):
         jobs.begin(20)
 
 

@@ -84,7 +84,7 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     known = {ts.to_pydatetime(): score for ts, score in zip(rows["time"], rows["score"], strict=True)}
     wanted = {row["ts"]: row["score"] for row in stored if row["ts"] <= readings.index[-1]}
     assert {ts: known[ts] for ts in wanted} == wanted
-    assert (found.rows, found.known, found.known + found.unknown.total()) == (len(readings), len(known), len(frame))
+    assert (found.rows, found.scores, found.scores + found.unknown.total()) == (len(readings), len(known), len(frame))
     assert [p.name for p in sorted(tmp_path.iterdir())] == [path.name, out.name]
     assert {a.name: a for a in platform.assets.all()} == before
 
