@@ -79,8 +79,7 @@ def replay(
         report = stack.enter_context(progress())
         recorded = _recording(p, stack, recording, layout, begin, until, report)
 
-        settings = read_settings(os.environ)
-        sender = open_sender(source, lambda: _address(source), lambda: _api(settings))
+        sender = open_sender(source, lambda: _address(source), lambda: _api(read_settings(os.environ)))
         stack.callback(sender.close)
         sent = _Sent(report, recorded)
         try:
