@@ -31,7 +31,6 @@ from alerting.definitions.fields.common import (
     Severity,
 )
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.conditions import Combination, Conditions, single_condition
 from alerting.definitions.fields.costs import Costs
 from alerting.definitions.fields.learning import (
     Features,
@@ -52,9 +51,7 @@ __all__ = [
     "SEVERITY_NAMES",
     "AssetPattern",
     "Band",
-    "Combination",
     "Condition",
-    "Conditions",
     "Costs",
     "Definition",
     "FeedbackUse",
@@ -66,7 +63,6 @@ __all__ = [
     "Revision",
     "Severity",
     "TrainedDefinition",
-    "single_condition",
 ]
 
 LAST_NUMBER = 10**9  # of a revision

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Combination, Condition, Conditions, Severity
+from alerting.definitions.fields.conditions import Combination, Conditions
+from alerting.definitions.model import Condition, Severity
 from alerting.detection.carried import Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
 from alerting.detection.threshold import Evaluated, Series, evaluate_series, evaluate_values, lookback, series_of

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from alerting.definitions.model import Conditions
+from alerting.definitions.fields.conditions import Conditions
 from alerting.detection.conditions import status_intervals
 from alerting.readings.history import History
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import MISSING, Fault
-from alerting.definitions.fields.conditions import Member, MemberCondition
-from alerting.definitions.model import Condition, Conditions
+from alerting.definitions.fields.conditions import Conditions, Member, MemberCondition
+from alerting.definitions.model import Condition
 from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
 
 _OF_ONE = (

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities
-from alerting.definitions.model import Conditions, Definition, Problem, Severity
+from alerting.definitions.model import Definition, Problem, Severity
 from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
 from alerting.kinds.threshold.combined_checks import combination_faults, combination_faults_on
 

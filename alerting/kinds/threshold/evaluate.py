@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.limits import severities
-from alerting.definitions.model import Combination, Condition, Conditions
+from alerting.definitions.model import Condition
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
     ConditionAt,

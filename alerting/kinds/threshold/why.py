@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.model import Combination
+from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.carried import Carried

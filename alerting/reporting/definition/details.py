@@ -9,7 +9,8 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
-from alerting.definitions.model import Definition, single_condition
+from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.alarm_kpis.load import replay
-from alerting.definitions.model import Condition, TrainedDefinition, single_condition
+from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.learning.data.point_in_time import point_in_time_view

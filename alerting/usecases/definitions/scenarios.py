@@ -17,8 +17,9 @@ from alerting.alarm_kpis.load import notification_instants
 from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
-from alerting.definitions.model import Condition, Conditions, Definition, Severity
+from alerting.definitions.model import Condition, Definition, Severity
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals

@@ -14,8 +14,8 @@ from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
 from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import single_condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import EpisodePorts, Episodes, ReportPorts
