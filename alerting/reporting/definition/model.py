@@ -66,7 +66,9 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
     serving = in_service_at_end(m.decisions)
     now = {"event_recall": recall, "episode_precision": precision, "false_alarms_per_week": false_alarms}
     inside = {
-        asset: history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
+        asset: m.reduced[asset].sample
+        if asset in m.reduced
+        else history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
         for asset, history in m.histories.items()
     }
     return ModelMetrics(

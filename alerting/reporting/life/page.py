@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.reporting.life.differences import Difference
 from alerting.reporting.templates import render
 
@@ -21,7 +22,7 @@ class ReportLife:
     differences: tuple[Difference, ...] = field(default_factory=tuple)
 
 
-def with_life(page: str, life: ReportLife) -> str:
+def with_life(page: str, life: ReportLife, language: Language = ENGLISH) -> str:
     """Return the page of a report with what it says of its life at the end of its head."""
-    text = render("life/life.html", life=life).strip()
+    text = render("life/life.html", language, life=life).strip()
     return page.replace(_BEFORE, f"{text}\n{_BEFORE}", 1) if text else page

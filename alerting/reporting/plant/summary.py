@@ -72,7 +72,7 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         announced=len(m.problems) - len(m.missed),
         false_alarms_a_week=m.outcomes["false_alarm"] / weeks * len(m.evaluated) if weeks else None,
         lead_time_s=m.lead_time.value,
-        answered=round((m.verdicts.response.value or 0.0) * m.verdicts.notified),
+        answered=m.verdicts.answered,
         notified=m.verdicts.notified,
         money=m.money,
         retune=m.retune,

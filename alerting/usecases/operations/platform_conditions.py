@@ -9,17 +9,18 @@ from typing import NamedTuple
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
 from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.wording.language import template
 from alerting.ports import DecisionRecord, Disk, NewestReading, Training
 from alerting.usecases.operations.platform_metrics import DefinitionLag
 from alerting.usecases.sources.status import SourceStatus
 from alerting.usecases.training.due import ABANDONED_AFTER
 
-LATE = "evaluation late"
-STALE = "source stale"
-FAILED = "training failed"
-REFUSED = "promotion refused"
-DISK = "disk filling"
-REGISTRY = "registry away"
+LATE = template("evaluation late")
+STALE = template("source stale")
+FAILED = template("training failed")
+REFUSED = template("promotion refused")
+DISK = template("disk filling")
+REGISTRY = template("registry away")
 KINDS = (LATE, STALE, FAILED, REFUSED, DISK, REGISTRY)
 """The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3

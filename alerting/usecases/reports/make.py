@@ -86,9 +86,10 @@ def compose_report(
     summary = summary_to_document(summarise(metrics, judgement))
     told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
     document = {**to_document(metrics), **told}
-    zone = platform.zone
-    page = with_life(render_page(metrics, judgement, draw(metrics, material, zone), zone=zone), life)
-    sentences = head_sentences(metrics, zone, language(platform.language))[:3]
+    zone, of_plant = platform.zone, language(platform.language)
+    drawn = draw(metrics, material, zone, of_plant)
+    page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life, of_plant)
+    sentences = head_sentences(metrics, zone, of_plant)[:3]
     content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
     has_content = has_something_to_say(platform, material, metrics)
     return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)

@@ -7,6 +7,7 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
@@ -20,7 +21,7 @@ from alerting.usecases.training.progress import unfinished_training
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
-_AUDITED = {"rollback": "rolled back", "gave_way": "refit gave way to its twin"}
+_AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
 
 def promote_run(
@@ -138,7 +139,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
-        what=_AUDITED.get(decision.verdict, "promotion decided"),
+        what=_AUDITED.get(decision.verdict, template("promotion decided")),
         subject=decision.definition,
         at=decision.at,
         before=decision.champion_version,
