@@ -66,7 +66,9 @@ class Material:
     `histories`: readings by asset, from before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings
     refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
-    that the data do not show are among the problems too. `reduced`: by asset, where `histories` are reduced.
+    that the data do not show are among the problems too.
+    `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
+    came late, as the platform recorded them.
     """
 
     definition: Definition
@@ -90,6 +92,7 @@ class Material:
     withdrawn: int = 0
     previous: "Material | None" = None
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
+    late: Sequence[Interval] = ()
 
     @property
     def raised(self) -> list[Episode]:

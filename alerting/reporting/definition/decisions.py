@@ -45,9 +45,10 @@ _ON_PROBLEMS = {
 
 @dataclass(frozen=True)
 class DecisionMade:
-    """A promotion decision of the period. `expected`: metrics at the decision by name, on data that the model had not seen.
+    """A promotion decision of the period.
 
-    `reason`: as it was recorded, in English; `summary`: for people, in every language.
+    `expected`: metrics at the decision by name, on data that the model had not seen; `expected_intervals`: of 95 %, where they
+    were recorded. `reason`: as it was recorded, in English; `summary`: for people, in every language.
     """
 
     at: datetime
@@ -60,6 +61,7 @@ class DecisionMade:
     run_id: str | None
     expected: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
+    expected_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def summarise_decision(verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]) -> Translatable:

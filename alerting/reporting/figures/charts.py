@@ -10,10 +10,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
@@ -181,7 +182,7 @@ def importance(shares: Mapping[str, float], language: Language = ENGLISH) -> str
         bars = axes.barh([name.replace("_", " ") for name, _ in ranked], [share for _, share in ranked], color=COLOURS["score"])
         axes.bar_label(bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
         axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
@@ -282,6 +283,11 @@ def inline_svg(
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inline(buffer.getvalue(), name, label)
+
+
+def show_percent(axis: Axis, language: Language) -> None:
+    """Write the shares of an axis as percent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{language.digits(f'{100 * value:g}')} %"))
 
 
 def _say_numbers(axes: Axes, language: Language) -> None:

@@ -6,7 +6,6 @@ from html import escape
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.reporting import messages
@@ -14,29 +13,30 @@ from alerting.reporting.definition.details import MissedProblem
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
-from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, time_axis
+from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, show_percent, time_axis
 
-_ROW, _LABEL, _VALUE, _FULL = 22, 210, 110, 760  # pixels of a bar chart drawn as plain SVG
+_ROW = 32  # pixels of a bar drawn as plain SVG, with its label above it
+_DRAWN = 0.78  # of the width for the bars; the rest for their values
 _CLASSES = {"usual": "undetermined", "up": "false-alarm", "down": "hit", "risk": "score", "after": "hit"}
 
 
 def bars(chart: BarChart) -> str:
-    """Draw bars below each other as a small inline SVG with its text alternative."""
-    width, height = _FULL - _LABEL - _VALUE, _ROW * len(chart.bars) + 4
+    """Draw bars below each other, each under its label, as a small inline SVG of any width, with its text alternative."""
+    height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
-        x, y = _LABEL + width * chart.at(bar.start) / 100, i * _ROW
-        length = max(width * (chart.at(bar.end) - chart.at(bar.start)) / 100, 1)
+        y, start, end = i * _ROW, _DRAWN * chart.at(bar.start), _DRAWN * chart.at(bar.end)
+        width, fill = max(end - start, 0.3), f"var(--{_CLASSES[bar.kind]})"
         rows.append(
-            f'<text x="{_LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(bar.label[:34])}</text>'
-            f'<rect x="{x:.1f}" y="{y + 4}" width="{length:.1f}" height="14" fill="var(--{_CLASSES[bar.kind]})"/>'
-            f'<text x="{x + length + 6:.1f}" y="{y + 15}">{escape(bar.text)}</text>'
+            f'<text x="0" y="{y + 11}">{escape(bar.label)}</text>'
+            f'<rect x="{start:.2f}%" y="{y + 16}" width="{width:.2f}%" height="12" fill="{fill}"/>'
+            f'<text x="{start + width:.2f}%" dx="5" y="{y + 26}">{escape(bar.text)}</text>'
         )
     if chart.threshold is not None:
-        x = _LABEL + width * chart.at(chart.threshold) / 100
-        rows.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3"/>')
+        x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
+        rows.append(f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3"/>')
     label = escape(chart.description)
-    return f'<svg class="bars" role="img" aria-label="{label}" viewBox="0 0 {_FULL} {height}">{"".join(rows)}</svg>'
+    return f'<svg class="bars" role="img" aria-label="{label}" width="100%" height="{height}">{"".join(rows)}</svg>'
 
 
 def driver_bars(drivers: Sequence[Driver], language: Language = ENGLISH) -> str:
@@ -56,7 +56,7 @@ def driver_bars(drivers: Sequence[Driver], language: Language = ENGLISH) -> str:
             axes.barh(at - 0.2, before, 0.34, color=COLOURS["undetermined"], alpha=0.6)
         axes.set_yticks(at, [d.variable.replace("_", " ") for d in shown])
         axes.set_xlim(0, 1.15 * max(max(d.share, d.before or 0.0) for d in drivers) or 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
@@ -80,7 +80,7 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
         axes.bar(at - 0.2, drift.reference, 0.38, color=COLOURS["undetermined"], alpha=0.7)
         axes.bar(at + 0.2, drift.current, 0.38, color=COLOURS["score"])
         axes.set_xticks(at, labels, rotation=35, ha="right", fontsize=8)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+        show_percent(axes.yaxis, language)
         axes.set_title(f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=COLOURS["muted"])
         axes.grid(axis="x", visible=False)
 
@@ -107,7 +107,7 @@ def score_bars(shares: Sequence[float], before: Sequence[float], language: Langu
         if before:
             axes.step(at, before, where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
         axes.set_yscale("function", functions=(np.sqrt, np.square))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+        show_percent(axes.yaxis, language)
         axes.set(xlabel=language.say("score (probability)"), ylabel=language.say("share of scores"), xlim=(0, 1), ylim=(0, None))
 
     high = language.share(sum(shares[len(shares) // 2 :]))

@@ -22,10 +22,14 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     """Return the decisions before `end`, oldest first. A promotion without metrics of its own has those of the one before."""
     found: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
+    intervals: Mapping[str, tuple[float, float]] = {}
     for r in records:
         if r.at >= end:
             break
-        expected = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None} or (expected if r.promoted else {})
+        own = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None}
+        if own or not r.promoted:
+            expected = own
+            intervals = {k: (low, high) for k, (low, high) in r.evidence.get("expected_intervals", {}).items()}
         found.append(
             DecisionMade(
                 at=r.at,
@@ -38,6 +42,7 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
                 run_id=r.run_id,
                 expected=expected,
                 summary=summary_of(r),
+                expected_intervals=intervals,
             )
         )
     return found

@@ -87,6 +87,11 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
     ]
 
 
+def late_subject(every: timedelta) -> str:
+    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that evaluates it."""
+    return f"evaluate__{format_duration(every)}"
+
+
 def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each cadence with late definitions, because one DAG evaluates all of them."""
     overdue = defaultdict[timedelta, list[str]](list)
@@ -97,7 +102,7 @@ def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> 
         since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
-            f"evaluate__{format_duration(every)}",
+            late_subject(every),
             f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see this DAG in Airflow",
         )
 

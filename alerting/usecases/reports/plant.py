@@ -40,8 +40,8 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
     )
     faults = [_as_known(fault, as_of) for fault in material.faults if fault.opened_at <= as_of]
     metrics = compute_plant(replace(material, faults=faults))
-    of_plant = language(platform.language)
-    page = with_life(render_plant_page(metrics, platform.zone, _notes(failed), of_plant), life, of_plant)
+    of_plant = language(life.language)
+    page = with_life(render_plant_page(metrics, platform.zone, _notes(failed), of_plant), life)
     content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
     sentences = plant_sentences(metrics, of_plant)
     return ComposedReport(None, "cannot_tell", sentences[:3], plant_key_metrics(metrics), content)

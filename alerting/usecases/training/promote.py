@@ -96,11 +96,13 @@ def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_
 
 
 def _of_training(proposal: Proposal) -> dict[str, Any]:
-    """Return what later reports compare with: the metrics of the test period, and the interval from which the model learned."""
+    """Return what later reports compare with: metrics of the test period with their intervals, and the time it learned from."""
     parts = [part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")]
     learned = {"start": min(p.start for p in parts).isoformat(), "end": max(p.end for p in parts).isoformat()} if parts else {}
     expected = {name: proposal.test.get(name) for name in MAIN_METRICS} if proposal.verdict != "refreshed" else {}
-    return {"expected": {name: value for name, value in expected.items() if value is not None}, "learned": learned}
+    known = {name: value for name, value in expected.items() if value is not None}
+    intervals = {name: list(bounds) for name, bounds in proposal.test.get("intervals", {}).items() if name in known}
+    return {"expected": known, "expected_intervals": intervals, "learned": learned}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:

@@ -21,6 +21,7 @@ from alerting.reporting.definition.retune import Retune
 from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.life.differences import Difference, find_reasons, list_differences
 from alerting.reporting.life.page import ReportLife, with_life
+from alerting.reporting.material import Reduced
 from alerting.reporting.metrics import compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
@@ -112,6 +113,8 @@ def full_material():
         previous=material,
         withdrawn=2,
         not_notified=3,
+        late=[(material.start, material.start + H)],
+        reduced={"oven-1": Reduced(H, readings, {}, None)},
     )
 
 
@@ -134,18 +137,17 @@ BY_PEOPLE = {"lowered", "steam", "valve"}
 OF_THE_EPISODE = {"risk", "is", "at", "or", "above", "temperature", "its", "usual", "the", "horizon", "not", "over"}
 
 
-def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material):
+def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material, monkeypatch):
     metrics, of_plant = compute_metrics(full_material), marked_language()
+    metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
     drawn = draw(metrics, full_material, language=of_plant)
     judgement = conclude(metrics)
     differences = list_differences({"right": "1"}, {"right": "2"}, find_reasons({}, {"episodes": [], "reported_misses": [1]}))
-    page = with_life(
-        render_page(metrics, judgement, drawn, language=of_plant), ReportLife("2026-01", 2, True, differences), of_plant
-    )
+    monkeypatch.setattr("alerting.reporting.life.page.language", lambda _: of_plant)
+    page = with_life(render_page(metrics, judgement, drawn, language=of_plant), ReportLife("2026-01", 2, True, differences))
     assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
     assert {"drift", "drivers"} <= {section for section, there in (("drift", drawn.drift), ("drivers", metrics.drivers)) if there}
     assert metrics.money
-    assert metrics.retune
     assert metrics.model.decisions
 
 
