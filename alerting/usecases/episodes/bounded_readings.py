@@ -6,7 +6,7 @@ does not, divides the stride and is no longer than the prediction window. Gaps a
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import gcd
@@ -69,10 +69,12 @@ def load_bounded(
 
 def _parts(readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int) -> Iterator[History]:
     """Yield the history in parts of about so many rows at the fastest rate so far, at least one. The last one has all events."""
-    length, begin, per_second = _FIRST_CHUNK, start, 0.0
+    first, last = readings.span(asset.name) or (end, end)
+    begin, length, per_second = start, _FIRST_CHUNK, 0.0
     while True:
-        stop = min(begin + length, end)
-        is_last = stop >= end
+        stop = max(begin, first) + length
+        is_last = stop >= min(last, end)
+        stop = end if is_last else stop
         part = readings.load(asset, begin, stop, events_since=None if is_last else stop)
         yield part
         if is_last:
@@ -192,7 +194,7 @@ def _ends_of(groups: Millis) -> BoolArray:
     if not len(groups):
         return np.zeros(0, np.bool_)
     is_other = groups[1:] != groups[:-1]
-    return np.r_[True, is_other] | np.r_[is_other, True]
+    return np.asarray(np.r_[True, is_other] | np.r_[is_other, True])
 
 
 def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
@@ -203,7 +205,7 @@ def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
     return kept
 
 
-def _join(parts: list[dict[str, Instants]]) -> dict[str, Instants]:
+def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
     """Return the instants of all parts by variable, each once."""
     names = {name for part in parts for name in part}
     return {name: np.unique(np.concatenate([part[name] for part in parts if name in part])) for name in sorted(names)}

@@ -40,6 +40,9 @@ class CountingReadings:
     def __init__(self, frame):
         self.frame, self.rows = frame, []
 
+    def span(self, asset):
+        return tuple(self.frame.index[[0, -1]].to_pydatetime()) if len(self.frame) else None
+
     def load(self, asset, start, end, variables=None, events_since=None):
         part = self.frame[(self.frame.index > start) & (self.frame.index <= end)].copy()
         self.rows.append(len(part))
@@ -126,3 +129,11 @@ def test_a_comparison_of_distributions_sees_no_extremes(frame):
     assert reduced.sample["temperature"].mean() == pytest.approx(inside["temperature"].mean(), abs=1)
     assert reduced.sample["temperature"].std() == pytest.approx(inside["temperature"].std(), rel=0.05)
     assert replace(reduced, gaps=()).every == timedelta(minutes=1)
+
+
+def test_years_without_readings_before_and_after_take_no_queries(frame):
+    few = frame.iloc[::60]
+    readings = CountingReadings(few)
+    history, _ = load_bounded(readings, threshold(), oven(), START - timedelta(days=4_000), END + timedelta(days=4_000), PERIOD)
+    pd.testing.assert_frame_equal(history.readings, few)
+    assert len(readings.rows) <= 3
