@@ -16,7 +16,7 @@ import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
@@ -116,14 +116,15 @@ class _Reduction:
             begins = sample.index.to_numpy() * _SAMPLED * self.width_ms
             sample.index = pd.DatetimeIndex(begins.astype("datetime64[ms]"), tz="UTC")
             self.samples.append(sample)
-        own = [name for name in self.variables if name in frame] or [str(frame.columns[0])]
+        own = [name for name in self._variables(part.asset) if name in frame] or [str(frame.columns[0])]
         self.frames.append(frame.loc[self._kept(part, own), own])
 
-    @property
-    def variables(self) -> list[str]:
+    def _variables(self, asset: Asset) -> list[str]:
         """Return the variables whose readings matter one by one."""
-        named = (variable_of(self.definition), getattr(self.definition, "variable", None))
-        return list(dict.fromkeys(name for name in named if name))
+        named = {variable_of(self.definition), getattr(self.definition, "variable", None)}
+        if not isinstance(self.definition, ModelDefinition):
+            named |= self.definition.variables_evaluated(asset)
+        return sorted(name for name in named if name)
 
     def _kept(self, part: History, names: list[str]) -> BoolArray:
         at = millis(pd.DatetimeIndex(part.readings.index))
