@@ -93,6 +93,9 @@ class Assets(Protocol):
 
     def get(self, name: str) -> Asset | None: ...
 
+    def get_many(self, names: Collection[str]) -> dict[str, Asset]:
+        """Return the assets of these names that exist and whose documents are valid, by name."""
+
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""
 

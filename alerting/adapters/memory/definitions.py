@@ -75,6 +75,9 @@ class MemoryAssets:
         found = self._assets.get(name)
         return found and found.with_latencies(self._sources.latencies())
 
+    def get_many(self, names: Collection[str]) -> dict[str, Asset]:
+        return {name: asset for name in names if (asset := self.get(name)) is not None}
+
     def faulty(self) -> dict[str, list[str]]:
         return {}
 

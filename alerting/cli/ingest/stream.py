@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READ_AGAIN_S = 10.0
 PAUSE_S = 1.0
-IDLE_S = 0.2
+IDLE_S = 0.05
 _log = logging.getLogger(__name__)
 
 

@@ -3,7 +3,7 @@
 A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from alerting.adapters.samples.columns import sample_fields
 from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis, to_millis, whole_millis
 
+_FEW_ASSETS, _NEAR = 3, 1000
 _SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
 
 
@@ -34,12 +35,13 @@ class MongoReadingWrites:
         self._events = database[EVENTS]
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
-        """Return all samples that are stored at these instants: one short query per asset with all of them new."""
+        """Return all samples that are stored at these instants: one short query if all are new, else one more per asset."""
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
         found: dict[ReadingKey, ReadingRow] = {}
-        for asset, instants in by_asset.items():
+        for asset in self._with_stored(by_asset):
+            instants = by_asset[asset]
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
             if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is None:
                 continue
@@ -48,6 +50,15 @@ class MongoReadingWrites:
                 ts = utc(document["ts"])
                 found[asset, to_millis(ts)] = ReadingRow(asset, ts, document["v"], document.get("q", {}))
         return found
+
+    def _with_stored(self, by_asset: Mapping[str, set[int]]) -> Collection[str]:
+        """Return the assets with readings between the first and the last of all instants; all of them if these are many."""
+        if len(by_asset) < _FEW_ASSETS:
+            return by_asset
+        first, last = min(map(min, by_asset.values())), max(map(max, by_asset.values()))
+        query = {"asset": {"$in": list(by_asset)}, "ts": {"$gte": from_millis(first), "$lte": from_millis(last)}}
+        near = list(self._readings.find(query, {"_id": False, "asset": True}).limit(_NEAR))
+        return by_asset if len(near) == _NEAR else {document["asset"] for document in near}
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         documents: Sequence[Any] | None = None
