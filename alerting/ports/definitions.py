@@ -94,7 +94,7 @@ class Assets(Protocol):
     def get(self, name: str) -> Asset | None: ...
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        """Return the assets of these names that exist and whose documents are valid, by name."""
+        """Return the valid assets of these names, by name, without the latencies of their sources."""
 
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""

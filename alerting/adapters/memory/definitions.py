@@ -76,7 +76,7 @@ class MemoryAssets:
         return found and found.with_latencies(self._sources.latencies())
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        return {name: asset for name in names if (asset := self.get(name)) is not None}
+        return {name: self._assets[name] for name in names if name in self._assets}
 
     def faulty(self) -> dict[str, list[str]]:
         return {}

@@ -1,11 +1,10 @@
 """Port `Sources`."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import DeadMessage, Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
@@ -52,15 +51,6 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
         last_refused="there is no asset",
         recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
     )
-
-
-def test_the_latency_of_a_source_reaches_several_assets_too(stores):
-    stores.sources.put({"name": "lab", "kind": "http", "latency": "5m"})
-    stores.assets.put([Asset(name="oven-1", variables={"t": Variable(source="lab")})])
-    for _ in range(2):
-        assert stores.assets.get_many(["oven-1"])["oven-1"].latency("t", timedelta(0)) == timedelta(minutes=5)
-    stores.sources.put({"name": "lab", "kind": "http", "latency": "1m"})
-    assert stores.assets.get_many(["oven-1"])["oven-1"].latency("t", timedelta(0)) == timedelta(minutes=1)
 
 
 def test_only_the_last_twenty_deliveries_are_kept(stores):
