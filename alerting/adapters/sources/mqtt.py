@@ -40,6 +40,17 @@ def _address(name: str, address: str) -> tuple[SplitResult, int]:
     raise UserError(f"source {name}: its url is not the address of a broker; {hint}") from None
 
 
+def new_client(name: str, address: str, id: str, *, manual_ack: bool = False) -> tuple[mqtt.Client, str, int]:
+    """Return a client that is not connected yet, with host and port of its broker. Raises UserError if the address is none."""
+    url, port = _address(name, address)
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, manual_ack=manual_ack)
+    if url.username:
+        client.username_pw_set(unquote(url.username), unquote(url.password or ""))
+    if url.scheme == "mqtts":
+        client.tls_set()
+    return client, url.hostname or "", port
+
+
 class MqttStream:
     """Port `MessageStream`. The broker holds messages for a week while no client is connected under the id of the source."""
 
@@ -48,24 +59,17 @@ class MqttStream:
 
         `earlier`: topics that the session may still have, to be given back.
         """
-        url, port = _address(source.name, address)
         self._name, self._now, self._topic = source.name, now, subscription(source)
         self._earlier, self._is_stamped = list(earlier), source.stamp == "receipt"
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._fault: str | None = "the broker has not answered yet"
-        self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=f"alerting-{source.name}", protocol=mqtt.MQTTv5, manual_ack=True
-        )
-        if url.username:
-            self._client.username_pw_set(unquote(url.username), unquote(url.password or ""))
-        if url.scheme == "mqtts":
-            self._client.tls_set()
+        self._client, host, port = new_client(source.name, address, f"alerting-{source.name}", manual_ack=True)
         self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
         self._client.on_message, self._client.on_subscribe = self._received, self._subscribed
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        self._client.connect_async(url.hostname or "", port, keepalive=30, clean_start=False, properties=session)
+        self._client.connect_async(host, port, keepalive=30, clean_start=False, properties=session)
         self._client.loop_start()
 
     def batch(self) -> list[Message]:
