@@ -57,7 +57,7 @@ MORE: Commands = {
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
-    "stream": (stream, "Store and evaluate messages of brokers, until stopped"),
+    "stream": (stream, "Store and evaluate the messages of brokers until stopped"),
     "replay": (replay, "Send recorded readings to a source, as a line would"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
