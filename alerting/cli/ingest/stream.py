@@ -82,6 +82,8 @@ class StreamService:
         except UserError as fault:
             self._note(source.name, str(fault))
             return 0
+        if not batch and self._faults.pop(source.name, ""):
+            self._platform.sources.set_fault(source.name, None)
         try:
             count = store_messages(self._platform, source, batch, self._platform.clock.now(), is_outage)
         except TooManyDead as fault:
