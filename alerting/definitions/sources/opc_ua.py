@@ -39,7 +39,7 @@ class OpcUaSource(StreamedSource):
     )
     history: Duration = Field(
         timedelta(0),
-        description="History that is read whenever a connection is opened, of nodes that have one at the server: 8h, at most 31d.",
+        description="History that is read whenever a connection is opened, of nodes that have one: 8h, at most 31d.",
     )
     security: Literal["none", "sign", "encrypt"] = Field(
         "none",

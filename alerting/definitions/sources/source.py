@@ -104,6 +104,7 @@ KINDS: Mapping[str, type[SourceFields]] = {
     "opcua": OpcUaSource,
 }
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
+STREAMED = tuple(kind for kind, model in KINDS.items() if issubclass(model, StreamedSource))
 
 
 @cache
