@@ -39,6 +39,7 @@ class NatsClient:
         self._faults: list[str] = []
         self._unacknowledged: dict[int, Any] = {}
         self._client: Any = None
+        self._pulled: Any = None
         self._loop = asyncio.new_event_loop()
         try:
             self._loop.run_until_complete(self._open(server))
@@ -118,7 +119,7 @@ class NatsClient:
 
     async def _give_back(self, client: Any) -> None:
         try:
-            if client.is_connected:
+            if self._pulled is not None and client.is_connected:
                 await self._receive(BATCH)  # what has come and was not asked for yet
                 await self._pulled.unsubscribe()  # else they would be sent to the last request of this connection
                 await client.flush(CONNECT_S)

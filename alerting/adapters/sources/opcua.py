@@ -31,7 +31,7 @@ def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _
     """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
     try:
         url = urlsplit(address)
-        is_one = url.scheme == "opc.tcp" and bool(url.hostname) and (url.port or 1) > 0
+        is_one = url.scheme == "opc.tcp" and bool(url.hostname) and (url.port or 1) > 0 and not url.query + url.fragment
     except ValueError:
         is_one = False
     if not is_one:
@@ -138,11 +138,11 @@ class OpcUaClient:
         code = found.StatusCode.value if found.StatusCode is not None else 0
         quality = ("good", "uncertain")[code >> 30] if code >> 30 < 2 else "bad"
         at = found.SourceTimestamp or found.ServerTimestamp or self._now()
-        row = {
+        row: dict[str, Any] = {
             source.time: (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(),
             **({source.asset_column: spec.asset} if spec.asset is not None else {}),
             "values": {spec.variable: found.Value.Value if found.Value is not None else None},
-            source.quality: {spec.variable: quality},
+            str(source.quality): {spec.variable: quality},
         }
         return Received(node, json.dumps(row, default=str).encode(), None)
 

@@ -79,7 +79,7 @@ class _Connection:
         return tokens
 
     @property
-    def room(self) -> int:
+    def headroom(self) -> int:
         return max(MOST_UNACKNOWLEDGED - self.unacknowledged, 0) if self.bytes < MOST_BYTES else 0
 
 
@@ -133,9 +133,9 @@ class ThreadedStream:
         self._fault = None
         try:
             while not self._closed.is_set():
-                if tokens := connection.take_done(0 if connection.room else WAIT_S):
+                if tokens := connection.take_done(0 if connection.headroom else WAIT_S):
                     client.acknowledge(tokens)
-                for received in client.receive(connection.room):
+                for received in client.receive(connection.headroom):
                     connection.add(received, self._now())
             if tokens := connection.take_done(0):
                 client.acknowledge(tokens)
