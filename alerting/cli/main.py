@@ -11,6 +11,7 @@ from alerting.cli.episodes import episode_group, episodes, feedback, why
 from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
+from alerting.cli.ingest.replay import replay
 from alerting.cli.ingest.sources import source_group
 from alerting.cli.ingest.stream import stream
 from alerting.cli.models import dataset, model_group, models, train
@@ -57,9 +58,10 @@ MORE: Commands = {
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
     "stream": (stream, "Store and evaluate the messages of brokers, until it is stopped"),
+    "replay": (replay, "Send recorded readings to a source, as a line would"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
-    "score": (score, "Show the newest scores, or write those of the past to a file"),
+    "score": (score, "Show the newest scores, or write those of the past or of a file"),
     "dataset": (dataset, "Show or export the rows of a training"),
     "prepare": (prepare, "Create or update home and database without starting anything"),
     "backup": (backup, "Back up database, models and secrets"),

@@ -9,7 +9,8 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
-from alerting.definitions.model import Condition, Definition
+from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall
@@ -106,10 +107,12 @@ def variable_of(definition: Definition) -> str | None:
     """Return the variable that a problem or condition is about; None for events."""
     if definition.problem is not None:
         return definition.problem.variable
-    return definition.variable if isinstance(definition, Condition) else None
+    condition = single_condition(definition)
+    return None if condition is None else condition.variable
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
     if definition.problem is not None:
         return problem_levels(definition.problem)
-    return condition_levels(definition, asset) if isinstance(definition, Condition) else ()
+    condition = single_condition(definition)
+    return () if condition is None else condition_levels(condition, asset)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.alarm_kpis.load import replay
+from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
@@ -54,8 +55,9 @@ def compute_retune(m: Material) -> Retune | None:
         if not frames:
             return None
         return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
-    if isinstance(m.definition, Condition):
-        return retune_condition(m.definition, m.histories, m.raised, m.start, m.end)
+    condition = single_condition(m.definition)
+    if condition is not None:
+        return retune_condition(condition, m.histories, m.raised, m.start, m.end)
     return None
 
 
