@@ -206,6 +206,10 @@ THRESHOLD = {
 }  # fmt: skip
 THRESHOLD_ELSEWHERE = {
     "kind": "it chooses the model",
+    **dict.fromkeys(
+        (field for field in leaves(ThresholdDefinition) if field.startswith(("any.", "all."))),
+        "each does what it does alone: tests/unit/detection/test_conditions.py",
+    ),
     "problem.recovery": "a matter of learning: see the classifier's",
     "problem.predict": "a matter of models: see the classifier's",
     "schedule.report": "see the classifier's",
