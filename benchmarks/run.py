@@ -22,6 +22,7 @@ HEAVY = (
     "report",
     "reports_due",
     "scheduler",
+    "serve",
     "steps",
     "training_scale",
 )  # they take minutes and run only by name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
 from pydantic import Field, TypeAdapter
 
 from alerting import kinds
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ def kind_of(definition: Definition) -> "Kind[Any]":
 def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
     """Return the kind of a definition with a model."""
     return cast("TrainedKind[Any]", kind_of(definition))
+
+
+def trained_kind_named(name: str) -> "TrainedKind[Any]":
+    """Return a kind with a model by its name. Raises UserError for any other name."""
+    if name not in trained_kinds():
+        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(trained_kinds())}")
+    return cast("TrainedKind[Any]", _kinds()[name])
 
 
 def training_of(definition: TrainedDefinition) -> "Training[Any]":

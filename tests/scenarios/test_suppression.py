@@ -318,7 +318,7 @@ def test_no_notification_while_an_episode_of_another_alert_is_open_and_one_when_
     }
 
 
-def test_an_alert_of_the_same_time_on_another_asset_inhibits_nothing():
+def test_without_an_open_episode_of_the_other_alert_it_is_announced():
     mail = Mailbox("mail")
     platform = with_fire(mail)
     feed(platform, 1, 230)
