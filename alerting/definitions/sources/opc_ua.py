@@ -32,9 +32,7 @@ class OpcUaSource(StreamedSource):
     quality: Title | None = Field(
         "quality", description="Field of a row with the quality of its values: that of the server, good, uncertain or bad."
     )
-    nodes: dict[Text, OpcUaNode] = Field(
-        min_length=1, max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2."
-    )
+    nodes: dict[Text, OpcUaNode] = Field(max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2.")
     interval: LongerThanZero = Field(
         timedelta(seconds=1), description="Interval at which the server samples the nodes; it sends values that changed."
     )
@@ -52,6 +50,8 @@ class OpcUaSource(StreamedSource):
         """Yield the faults of several fields together."""
         if self.quality is None:
             yield Fault("quality", "is needed for the quality of values", "leave it out")
+        if not self.nodes:
+            yield Fault("nodes", "names no node", "nodes: {ns=2;s=Oven1.Zone2: {variable: zone_2, asset: oven-1}}")
         if unreadable := [node for node in self.nodes if not _NODE.fullmatch(node)]:
             yield Fault("nodes", f"{shown(unreadable[0])} is no identifier of a node", "write for example ns=2;s=Oven1.Zone2")
         without = [node for node, value in self.nodes.items() if value.asset is None]
