@@ -1,6 +1,7 @@
 """A score on request equals the one that evaluation stores, for every kind that has scores; MLflow serves the same models."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import numpy as np
@@ -84,7 +85,8 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     known = {ts.to_pydatetime(): score for ts, score in zip(rows["time"], rows["score"], strict=True)}
     wanted = {row["ts"]: row["score"] for row in stored if row["ts"] <= readings.index[-1]}
     assert {ts: known[ts] for ts in wanted} == wanted
-    assert (found.rows, found.scores, found.scores + found.unknown.total()) == (len(readings), len(known), len(frame))
+    assert (found.rows, found.scores, found.scores + sum(found.unknown.values())) == (len(readings), len(known), len(frame))
+    assert json.loads(json.dumps(asdict(found)))["scores"] == len(known)  # as a predict job keeps it
     assert [p.name for p in sorted(tmp_path.iterdir())] == [path.name, out.name]
     assert {a.name: a for a in platform.assets.all()} == before
 
