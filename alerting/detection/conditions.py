@@ -23,6 +23,7 @@ from alerting.readings.history import History, from_millis, to_millis
 
 Truths = npt.NDArray[np.int8]
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")  # by truth: 0 false, 1 unknown, 2 true
+_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 
@@ -70,6 +71,15 @@ def severity_of_missing(definition: Condition) -> Severity | None:
 def longest_lookback(combination: Combination) -> timedelta:
     """Return how far before the watermark an evaluation needs readings, as `threshold.lookback` does of one condition."""
     return max(lookback(condition) for condition in combination.leaves())
+
+
+def search_from(combination: Combination, at: datetime) -> dict[str, datetime]:
+    """Return, by variable, the instant after which its last value before `at` still counts for one of the conditions."""
+    since: dict[str, datetime] = {}
+    for leaf in combination.leaves():
+        start = at - (_LONGEST_SEARCH if leaf.no_data == "ignore" else leaf.stale_after)
+        since[leaf.variable] = min(start, since.get(leaf.variable, start))
+    return since
 
 
 def all_series(combination: Combination, history: History) -> list[Series]:

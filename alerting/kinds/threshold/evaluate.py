@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from alerting.detection.conditions import (
     evaluate_combination,
     longest_lookback,
     of_variable,
+    search_from,
     severity_of_missing,
     under_another_revision,
 )
@@ -26,8 +27,6 @@ from alerting.detection.messages import combined_message, fact_message, limit_me
 from alerting.detection.threshold import Series, evaluate_series
 from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-
-_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 
 
 def evaluate_threshold_interval(
@@ -62,7 +61,7 @@ def evaluate_combined_interval(
         asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
     )
     carried = before.carried
-    if carried is None:
+    if carried is None or (not carried.parts and not part.is_new):
         carried = _last_values(combination, sources, part.start)
     elif part.is_new:
         carried = under_another_revision(combination, carried)
@@ -80,11 +79,7 @@ def evaluate_combined_interval(
 
 def _last_values(combination: Combination, sources: Sources, at: datetime) -> Carried:
     """Return the last value of each variable before the first evaluation, as long as it holds."""
-    since: dict[str, datetime] = {}
-    for leaf in combination.leaves():
-        start = at - (_LONGEST_SEARCH if leaf.no_data == "ignore" else leaf.stale_after)
-        since[leaf.variable] = min(start, since.get(leaf.variable, start))
-    found = sources.shared.newest(sources.asset, since, at)
+    found = sources.shared.newest(sources.asset, search_from(combination, at), at)
     parts = []
     for leaf in combination.leaves():
         values = found[leaf.variable].dropna() if leaf.variable in found else None
