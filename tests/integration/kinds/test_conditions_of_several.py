@@ -4,6 +4,7 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
@@ -14,7 +15,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, revision, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
 HOT = {"variable": "temperature", "above": 215}
@@ -120,6 +121,11 @@ def test_another_revision_goes_on_with_the_values_that_are_known(platform):
     (episode,) = evaluated(platform, 31, 60)
     assert [t.kind for t in episode.transitions] == ["raised", "revised", "revised", "closed"]
     assert episode.closed_at == at(40)
+
+
+def test_a_stored_revision_with_all_its_fields_is_read_again():
+    made = revision(parse_definition(DOCUMENT))
+    assert parse_revision(made.model_dump(by_alias=True)) == made
 
 
 def test_faults_beside_the_assets_name_the_condition(platform):
