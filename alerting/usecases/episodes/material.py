@@ -278,7 +278,10 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
     if combination is None:
         return history
     begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
-    return with_older(history, readings.newest(history.asset, search_from(combination, begin), begin))
+    since: dict[str, datetime] = {}
+    for condition in combination.leaves():
+        since[condition.variable] = min(search_from(condition, begin), since.get(condition.variable, begin))
+    return with_older(history, readings.newest(history.asset, since, begin))
 
 
 def _trim_to_data(
