@@ -55,7 +55,9 @@ def stream(
         evaluator.start()
         try:
             while not stopped.is_set():
+                began = p.clock.now()
                 service.turn()
+                evaluator.stored_until = began
                 if alive is not None and evaluator.is_alive:
                     alive.touch()
         finally:
