@@ -24,6 +24,7 @@ HEAVY = (
     "scheduler",
     "serve",
     "steps",
+    "stream",
     "training_scale",
 )  # they take minutes and run only by name
 HELPERS = ("run", "__main__", "helpers", "peers")

@@ -133,17 +133,16 @@ def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: boo
 
     with platform() as p, progress() as report:
         scored = score_file(p, name, file, layout, out, report)
-    unknown = dict(scored.unknown.most_common())
     document = {
         "file": str(out),
         "version": scored.version,
         "rows": scored.rows,
         "scores": scored.scores,
-        "unknown": unknown,
+        "unknown": scored.unknown,
         "notes": scored.notes,
     }
     written = f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to {out}"
-    lines = [f"unknown: {count:,} instants: {reason}" for reason, count in unknown.items()]
+    lines = [f"unknown: {count:,} instants: {reason}" for reason, count in scored.unknown.items()]
     show_result(document, as_json, written, *lines, *scored.notes)
 
 

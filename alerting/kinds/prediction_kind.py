@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
@@ -34,6 +35,10 @@ class PredictionKind:
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan:
         return model.plan
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the probability of the problem for each row, by the refit where there is one."""
+        return pd.DataFrame({"probability": (model.refit or model).score(rows)}, index=rows.index)
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
         model, rows = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:])

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import pandas as pd
+
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
 from alerting.kinds.evaluation import ScoredRows
@@ -34,6 +36,9 @@ class ScoringKind(Protocol):
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
         """Return the plan of the features of an asset; None if the model has learned nothing of this asset."""
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the score of each row of features, in one column, with their index. Raises UserError if columns are missing."""
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
         """Explain the last of these scores. `history`: the readings from which it was computed."""

@@ -1,8 +1,7 @@
 """Scores of a file, written to a file: what the command and a predict job have in common."""
 
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ class ScoredFile:
     version: int
     rows: int
     scores: int
-    unknown: Counter[str]
+    unknown: Mapping[str, int]
     notes: Sequence[str]
 
 
@@ -37,4 +36,5 @@ def score_file(
         planned = plan_file(platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress)
         counts = write_scores(out, planned.scores(progress))
     known = counts.pop("", 0)
-    return ScoredFile(planned.plan.version, planned.checked.profile.rows, known, counts, planned.notes)
+    rows, unknown = planned.checked.profile.rows, dict(counts.most_common())
+    return ScoredFile(planned.plan.version, rows, known, unknown, planned.notes)

@@ -21,7 +21,7 @@ class MqttSender:
     def __init__(self, source: MqttSource, address: str) -> None:
         """Connect. Raises UserError if the address is none, or the broker refuses or does not answer."""
         self._name, self._answered, self._fault = source.name, Event(), "it does not answer"
-        self._client, host, port = new_client(source.name, address, f"alerting-replay-{os.getpid()}")
+        self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
         self._client.on_connect = self._connected
         self._client.connect_async(host, port, keepalive=30)
         self._client.loop_start()

@@ -1,4 +1,4 @@
-"""`alerting replay`: send recorded readings to a source, as a line would."""
+"""`alerting source replay`: send recorded readings to a source, as a line would."""
 
 import json
 import os

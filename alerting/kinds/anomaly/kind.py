@@ -16,6 +16,7 @@ from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD, evaluate_part
 from alerting.kinds.anomaly.model import AnomalyModel, from_files
+from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.why import explain_instant
 from alerting.kinds.evaluation import Evidence, Raise, ScoredRows
 from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
@@ -44,6 +45,10 @@ class AnomalyKind:
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
         fitted = cast("AnomalyModel", model).detectors.get(asset)
         return fitted.plan if fitted else None
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return how unlike normal each row is; its column `asset` names the detector, where the model has several."""
+        return pd.DataFrame({"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index)
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
         fitted = cast("AnomalyModel", scored.model).detectors[asset.name]

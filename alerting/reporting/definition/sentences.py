@@ -77,6 +77,12 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
         return language.say("No alert was raised.")
+    if undetermined == total and m.horizon_s is None:
+        return language.say_count(
+            "{number} alert was raised; no operator has said whether it was right.",
+            "{number} alerts were raised; no operator has said whether they were right.",
+            total,
+        )
     if undetermined == total:
         return language.say_count(
             "{number} alert was raised; it has no outcome yet.", "{number} alerts were raised; none has an outcome yet.", total
@@ -121,7 +127,7 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:
-    reason = sentence(decision.reason)
+    reason = sentence(language.translate(decision.summary or decision.reason))
     if decision.verdict == "rollback":
         return language.say("The model was rolled back: {reason}", reason=reason)
     if decision.verdict == "refreshed":

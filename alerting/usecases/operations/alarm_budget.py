@@ -18,6 +18,7 @@ from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan
+from alerting.definitions.wording.language import template
 from alerting.episodes.extract import Alarm
 from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.definitions import sync
@@ -31,7 +32,7 @@ from alerting.usecases.operations.expected_load import (
     position_by_asset,
 )
 
-LOAD = "alarm load"
+LOAD = template("alarm load")
 _MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
 _NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
@@ -94,7 +95,9 @@ def apply_within_budget(
     plans = sync.apply(platform, documents, author, at, reason)
     for forecast in broken:
         why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
-        platform.audit.add(author, "alarm load accepted", forecast.definition, at, after=list(forecast.messages), why=why)
+        platform.audit.add(
+            author, template("alarm load accepted"), forecast.definition, at, after=list(forecast.messages), why=why
+        )
     return plans
 
 

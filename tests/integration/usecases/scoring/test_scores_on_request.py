@@ -1,6 +1,7 @@
 """A score on request equals the one that evaluation stores, for every kind that has scores; MLflow serves the same models."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import numpy as np
@@ -84,7 +85,8 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     known = {ts.to_pydatetime(): score for ts, score in zip(rows["time"], rows["score"], strict=True)}
     wanted = {row["ts"]: row["score"] for row in stored if row["ts"] <= readings.index[-1]}
     assert {ts: known[ts] for ts in wanted} == wanted
-    assert (found.rows, found.scores, found.scores + found.unknown.total()) == (len(readings), len(known), len(frame))
+    assert (found.rows, found.scores, found.scores + sum(found.unknown.values())) == (len(readings), len(known), len(frame))
+    assert json.loads(json.dumps(asdict(found)))["scores"] == len(known)  # as a predict job keeps it
     assert [p.name for p in sorted(tmp_path.iterdir())] == [path.name, out.name]
     assert {a.name: a for a in platform.assets.all()} == before
 
@@ -144,14 +146,20 @@ def test_questions_without_an_answer_are_refused():
         sent_readings(platform, ASSET, rows)
 
 
-def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def mlflow_store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    return uri, MlflowModels(uri, artifacts=folder / "artifacts")
+
+
+def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, mlflow_store, monkeypatch):
     import mlflow
 
     kind, platform, name, asset, _ = served
     version = 1
     files, tags = platform.models.model_files(name, version), platform.models.version_tags(name, version)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    registry = MlflowModels(uri, artifacts=tmp_path / "artifacts")
+    uri, registry = mlflow_store
     number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
     registry.set_alias(name, "champion", number)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
