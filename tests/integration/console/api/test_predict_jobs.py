@@ -86,6 +86,15 @@ def test_jobs_are_bounded_in_number_and_bytes(jobs, monkeypatch):
         jobs.begin(20)
 
 
+def test_uploads_under_way_and_waiting_jobs_count_with_all_that_they_will_write(jobs, monkeypatch):
+    monkeypatch.setattr(predict_jobs, "MOST_BYTES", 7_000)
+    jobs.begin(1000)
+    submit(jobs)
+    jobs.begin(1000)
+    with pytest.raises(JobsFull, match="too much"):
+        jobs.begin(1000)
+
+
 def test_what_is_over_is_deleted_in_time_and_unfinished_uploads_at_a_start(jobs, tmp_path):
     old, cancelled, waiting = submit(jobs), submit(jobs), submit(jobs)
     write_outcome(tmp_path / "predictions" / old, at=NOW - timedelta(days=15), result=RESULT)
