@@ -68,7 +68,7 @@ class Training(Protocol[T_contra]):
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """What a training may read: the assets of its definition, and what was known of them at `as_of`."""
+    """The assets of a definition, and the readings of them that were known at `as_of`."""
 
     assets: Sequence[Asset]
     readings: Readings
@@ -99,7 +99,7 @@ class VerdictInterval(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningData:
-    """What a training has read, once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+    """Data of a training, read once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
 
     histories: Sequence[History]
     suppressed: IntervalsByAsset

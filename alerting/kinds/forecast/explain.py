@@ -1,4 +1,4 @@
-"""What was predicted: the quantiles of the values ahead, as numbers of an episode, as a fan of its chart, and in sentences."""
+"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
