@@ -10,6 +10,7 @@ from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -46,7 +47,7 @@ class AnomalyKind:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def outcome(self, definition: AnomalyDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return "onset"
+        return predicts(definition, asset)
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""

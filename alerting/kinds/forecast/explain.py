@@ -30,7 +30,7 @@ _NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
     """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s median`, and low and high."""
-    forecast = _forecast(model)
+    forecast = forecast_of(model)
     quantiles = forecast.quantiles(row)[0]
     return {
         _name(lead, side): float(quantiles[number, position])
@@ -73,7 +73,7 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
         predicted = predict(model, model.estimator.columns.matrix(row))
-        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), _forecast(model).leads_ms, predicted)
+        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), forecast_of(model).leads_ms, predicted)
 
     return explain_instant(definition, question, describe)
 
@@ -89,7 +89,8 @@ def describe_forecast(
     return found
 
 
-def _forecast(model: TrainedModel) -> "Forecast":
+def forecast_of(model: TrainedModel) -> "Forecast":
+    """Return the forecaster of a model."""
     return cast("Forecast", model.estimator.members[0].model)
 
 

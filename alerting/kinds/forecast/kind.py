@@ -1,14 +1,19 @@
 """Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what is predicted is the value."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
+from alerting.kinds.evaluation import Watched
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of
-from alerting.kinds.kind import Charted, TrainedKind, Why, WhyQuestion
+from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
 from alerting.kinds.prediction_kind import PredictionKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
+from alerting.readings.history import History
 
 
 class ForecastKind(PredictionKind):
@@ -23,6 +28,19 @@ class ForecastKind(PredictionKind):
         """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""
         drawn = super().chart(definition, asset, episode)
         return drawn._replace(fan=fan_of(definition, episode)) if drawn.variable == definition.problem.variable else drawn
+
+    def watch(
+        self,
+        definition: ForecastDefinition,
+        model: TrainedModel,
+        histories: Iterable[History],
+        start: datetime,
+        as_of: datetime,
+        suppressed: IntervalsByAsset,
+    ) -> Watched | None:
+        from alerting.kinds.forecast.verification import watch_intervals  # noqa: PLC0415 - loads learning: seconds
+
+        return watch_intervals(definition, model, histories, start, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds

@@ -13,6 +13,7 @@ UNREADABLE = "champion unreadable"
 FAULTY = "definition faulty"
 DOCUMENT = "document faulty"
 WAITING = "approval waiting"
+MISCALIBRATED = "model miscalibrated"
 DATABASE = "database away"
 
 

@@ -1,0 +1,91 @@
+"""Compare models in service with the values that came, and raise a platform alert for one that does worse than it states."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.kinds.evaluation import Watched
+from alerting.kinds.registry import watched_kind_of
+from alerting.ports import ModelUnavailable, ReportPorts, UpkeepPorts
+from alerting.ports.logs import id_logger
+from alerting.usecases.definitions.derived import with_stored_features
+from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, record_faults
+from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.versions import present_answer, serves_twin
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.registry.model_cache import ModelCache
+
+if TYPE_CHECKING:
+    from alerting.learning.models.trained import TrainedModel
+    from alerting.readings.history import History
+
+WATCHED_FOR = timedelta(days=28)
+_log = id_logger(__name__)
+
+
+def watch_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+    """Measure every model in service whose kind can, over the last 28 days. Return a sentence on each, by definition. Idempotent.
+
+    A model that cannot be measured, for example with too few values so far, keeps its alert.
+    """
+    models, found, faults = ModelCache(platform), dict[str, str](), dict[str, str]()
+    revisions = active(platform.definitions)
+    for revision in revisions:
+        try:
+            watched = watch_model(platform, models, revision, as_of - WATCHED_FOR, as_of)
+        except ModelUnavailable as unavailable:  # has a platform alert of its own
+            _log.warning("not measured: %s", unavailable, definition=revision.name)
+            continue
+        except Exception as fault:  # of one model: the others are measured
+            _log.warning("not measured: %s", first_line(fault), definition=revision.name)
+            continue
+        if watched is not None:
+            found[revision.name] = watched.sentence
+            faults |= {} if watched.fault is None else {revision.name: watched.fault}
+    names = {revision.name for revision in revisions}
+    record_faults(platform.platform_alerts, MISCALIBRATED, faults, as_of, lambda name: name in found or name not in names)
+    return found
+
+
+def watch_model(
+    platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
+) -> Watched | None:
+    """Measure the model in service of one definition on (start, as_of]. None without one, or if it cannot be told.
+
+    Raises ModelUnavailable if it cannot be read.
+    """
+    definition = revision.definition
+    kind = watched_kind_of(definition)
+    decisions = platform.decisions.of(revision.name)
+    answer = present_answer(platform.definitions.revisions(revision.name), [d for d in decisions if d.at <= as_of])
+    is_own = answer.revision is not None and answer.revision.number == revision.number
+    if kind is None or answer.version is None or not is_own or not isinstance(definition, TrainedDefinition):
+        return None
+    definition = with_stored_features(platform.derived_features, definition)
+    model = models.get(definition, answer.version)
+    if serves_twin(decisions, answer.version, as_of):
+        model = replace(model, refit=None)
+    assets = matching_assets(definition, platform.assets.all())
+    suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
+    histories = _histories(platform, definition, model, assets, start, as_of)
+    return kind.watch(definition, model, histories, start, as_of, suppressed)
+
+
+def _histories(
+    platform: ReportPorts | UpkeepPorts,
+    definition: TrainedDefinition,
+    model: "TrainedModel",
+    assets: Sequence[Asset],
+    start: datetime,
+    as_of: datetime,
+) -> "Iterator[History]":
+    """Yield what the model and its problem read of each asset, one asset in memory at a time."""
+    begin = start - timedelta(milliseconds=model.plan.reach_ms) - definition.gap - definition.horizon
+    for asset in assets:
+        names = sorted({*model.plan.variables, *definition.variables_read(asset)} & asset.variables.keys())
+        yield platform.readings.load(asset, begin, as_of, names)
