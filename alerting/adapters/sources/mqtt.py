@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import MqttSource
+from alerting.definitions.sources.streamed import MqttSource
 from alerting.usecases.sources.stream import Message, subscription
 
 MOST_UNACKNOWLEDGED = 1000

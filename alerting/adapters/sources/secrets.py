@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import Secret
+from alerting.definitions.sources.mapping import Secret
 
 Resolve = Callable[[Secret], str]
 

@@ -11,8 +11,8 @@ from alerting.cli.support import command, platform
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.adapters.sources.mqtt import MqttStream
-    from alerting.definitions.sources.source import MqttSource
+    from alerting.definitions.sources.streamed import StreamedSource
+    from alerting.usecases.sources.stream import MessageStream
 
 READ_AGAIN_S = 10.0
 PAUSE_S = 1.0
@@ -22,13 +22,7 @@ _log = logging.getLogger(__name__)
 
 @command
 def stream() -> None:
-    """Store the messages of all active sources of kind `mqtt`, until it is stopped. Run it once for each database."""
-    from importlib.util import find_spec
-
-    from alerting.definitions.faults import UserError
-
-    if find_spec("paho") is None:
-        raise UserError("the client of MQTT brokers is not installed: pip install 'alerting[mqtt]', or paho-mqtt")
+    """Store the messages of all active sources of brokers, until it is stopped. Run it once for each database."""
     with platform() as p:
         console.print("storing messages of brokers; stop with Ctrl-C")
         service = StreamService(p, os.environ)
@@ -44,7 +38,7 @@ class StreamService:
 
     def __init__(self, opened: "Platform", environ: Mapping[str, str]) -> None:
         self._platform, self._environ = opened, environ
-        self._streams: dict[str, tuple[MqttSource, MqttStream]] = {}
+        self._streams: dict[str, tuple[StreamedSource, MessageStream]] = {}
         self._faults: dict[str, str] = {}
         self._read_at = -READ_AGAIN_S
 
@@ -77,7 +71,7 @@ class StreamService:
             found.close()
         self._streams.clear()
 
-    def _store(self, source: "MqttSource", found: "MqttStream") -> int:
+    def _store(self, source: "StreamedSource", found: "MessageStream") -> int:
         """Store a batch of a source, and return the number of its messages."""
         from alerting.adapters.mongo.mongo import is_outage
         from alerting.definitions.faults import UserError
@@ -115,16 +109,16 @@ class StreamService:
 
     def _read_sources(self) -> None:
         """Open the subscriptions of new and changed sources, and close those of sources that are no longer active."""
-        from alerting.adapters.sources.mqtt import MqttStream
+        from alerting.adapters.sources.brokers import open_stream
         from alerting.adapters.sources.secrets import resolver
         from alerting.definitions.faults import UserError
-        from alerting.definitions.sources.source import MqttSource
+        from alerting.definitions.sources.streamed import StreamedSource
         from alerting.usecases.sources.documents import read_sources
         from alerting.usecases.sources.stream import earlier_subscriptions
 
         self._read_at = time.monotonic()
         sources = {
-            s.name: s for s in read_sources(self._platform.sources)[0] if isinstance(s, MqttSource) and s.state == "active"
+            s.name: s for s in read_sources(self._platform.sources)[0] if isinstance(s, StreamedSource) and s.state == "active"
         }
         for name, (source, found) in list(self._streams.items()):
             if sources.get(name) != source:
@@ -135,6 +129,6 @@ class StreamService:
                 try:
                     address = resolver(self._environ)(source.url)
                     earlier = earlier_subscriptions(self._platform.sources, source)
-                    self._streams[name] = source, MqttStream(source, address, self._platform.clock.now, earlier)
+                    self._streams[name] = source, open_stream(source.kind, source, address, self._platform.clock.now, earlier)
                 except UserError as fault:
                     self._note(name, str(fault))

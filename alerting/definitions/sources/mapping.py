@@ -1,4 +1,4 @@
-"""Fields of every source: what it is called, and how its rows become readings or events."""
+"""Fields of every source: its name, where secrets are found, and how its rows become readings or events."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -10,8 +10,20 @@ from alerting.definitions.durations import Duration
 from alerting.definitions.hours import TimeZone
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 SourceState = Literal["active", "paused", "retired"]
 QualityCodes = Literal["opc-ua", "opc-da"]
+
+
+class Secret(Closed):
+    """Where a secret is found; it is never in the document itself. Exactly one of these is given."""
+
+    env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
+    file: Title | None = Field(None, description="Mounted file that holds it, which only its owner may read.")
+    airflow_connection: Title | None = Field(
+        None, description="Connection of Airflow that holds it; known to the DAGs only, not to commands."
+    )
 
 
 class SourceVariable(Closed):

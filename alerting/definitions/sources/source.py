@@ -8,15 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from alerting.definitions.assets import USUAL_LATENCY, Closed, LongerThanZero
+from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
-from alerting.definitions.sources.mapping import SourceFields, Title
+from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
+from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 from alerting.definitions.wording.fault_messages import message_of
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 _SHORTEST = timedelta(minutes=1)
 
 
@@ -24,16 +23,6 @@ class SourceRefused(DocumentRefused):
     """Refusal of a whole source because of its faults."""
 
     what = "source"
-
-
-class Secret(Closed):
-    """Where a secret is found; it is never in the document itself. Exactly one of these is given."""
-
-    env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
-    file: Title | None = Field(None, description="Mounted file that holds it, which only its owner may read.")
-    airflow_connection: Title | None = Field(
-        None, description="Connection of Airflow that holds it; known to the DAGs only, not to commands."
-    )
 
 
 class PolledFields(SourceFields):
@@ -99,24 +88,6 @@ class SqlSource(PolledFields):
         description="With a cursor of instants: rows this far behind the last one are read again, as they may have come late.",
     )
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
-
-
-class MqttSource(SourceFields):
-    """Messages of an MQTT broker, which the stream service stores: `alerting stream`."""
-
-    kind: Literal["mqtt"]
-    url: Secret = Field(description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883.")
-    topic: Text = Field(
-        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} for levels that name these: "
-        "line-3/{asset}/{variable}."
-    )
-    payload: Literal["json", "value"] = Field(
-        "json", description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}."
-    )
-    stamp: Literal["message", "receipt"] = Field(
-        "message",
-        description="Where a row has its time: in the message, or when it is received; a payload of one value has none.",
-    )
 
 
 Source = HttpSource | FilesSource | SqlSource | MqttSource
@@ -185,9 +156,9 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
                 yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
     if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
         yield Fault("table", "give either a table or a query", "table: quality.results")
-    if isinstance(source, MqttSource):
-        yield from _topic_faults(source)
-    if isinstance(source, SqlSource | MqttSource) and len(source.url.model_dump(exclude_none=True)) != 1:
+    if isinstance(source, StreamedSource):
+        yield from source.faults()
+    if isinstance(source, SqlSource | StreamedSource) and len(source.url.model_dump(exclude_none=True)) != 1:
         yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
 
 
@@ -208,21 +179,3 @@ def folder_faults(source: Source) -> Iterator[Fault]:
 def _matches(name: str, level: str) -> bool:
     """Return whether a level of a pattern matches a name; a name with a dot before it only if the level has one, too."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))
-
-
-def _topic_faults(source: MqttSource) -> Iterator[Fault]:
-    levels = source.topic.split("/")
-    if "#" in source.topic and (levels[-1] != "#" or source.topic.count("#") > 1):
-        yield Fault("topic", "# stands for all levels below, so it is the last level alone", "line-3/#")
-    for level in levels:
-        if ("+" in level and level != "+") or ("{" in level and level not in ("{asset}", "{variable}")):
-            yield Fault("topic", f"{shown(level)} is not a level", "write a name, +, {asset} or {variable} between two /")
-    if source.payload == "value":
-        if "{variable}" not in levels:
-            yield Fault("topic", "names no {variable}, of which a payload is the value", "line-3/{asset}/{variable}")
-        if source.stamp == "message":
-            yield Fault("stamp", "a payload of one value has no time", "stamp: receipt")
-        if source.delivers == "events":
-            yield Fault("payload", "a value is no event", "payload: json")
-    if source.url.airflow_connection is not None:
-        yield Fault("url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}")

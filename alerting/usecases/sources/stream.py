@@ -6,14 +6,13 @@ the others.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.sources.source import MqttSource
+from alerting.definitions.sources.streamed import MessageSource, StreamedSource
 from alerting.ports import DeadMessage, Delivered, Record, SourcePorts, Sources
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
@@ -26,12 +25,16 @@ _PAGE = 20  # of at most 1 MiB each
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a broker. `acknowledge` tells the broker that it need not be sent again."""
+    """A message of a broker. `acknowledge` tells the broker that it need not be sent again.
+
+    `fault`: why it cannot be stored whatever it says, e.g. its size; its payload is then the beginning.
+    """
 
     topic: str
     payload: bytes
     received_at: datetime
     acknowledge: Callable[[], None]
+    fault: str | None = None
 
 
 class MessageStream(Protocol):
@@ -42,6 +45,9 @@ class MessageStream(Protocol):
 
         Raises UserError if the broker cannot be reached.
         """
+
+    def close(self) -> None:
+        """Disconnect; the broker keeps what is not acknowledged."""
 
 
 class TooManyDead(UserError):
@@ -59,7 +65,7 @@ class StreamCount:
 
 def store_messages(
     plant: SourcePorts,
-    source: MqttSource,
+    source: StreamedSource,
     messages: Sequence[Message],
     now: datetime,
     is_outage: Callable[[Exception], bool] = lambda _: True,
@@ -91,7 +97,7 @@ def store_messages(
     return count
 
 
-def _put_aside(sources: Sources, source: MqttSource, dead: Sequence[DeadMessage]) -> None:
+def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
     if dead and sources.count_dead(source.name) + len(dead) > MOST_DEAD:
         raise TooManyDead(
             f"source {source.name}: {MOST_DEAD} of its messages could not be stored: see alerting source dead {source.name}, "
@@ -102,7 +108,7 @@ def _put_aside(sources: Sources, source: MqttSource, dead: Sequence[DeadMessage]
 
 def _store(
     plant: SourcePorts,
-    source: MqttSource,
+    source: StreamedSource,
     messages: Sequence[Message],
     now: datetime,
     put_aside: Callable[[Sequence[DeadMessage]], None],
@@ -130,28 +136,28 @@ def _store(
     return StreamCount(len(messages), new, len(reasons))
 
 
-def _dead(source: MqttSource, message: Message, reason: str) -> DeadMessage:
+def _dead(source: StreamedSource, message: Message, reason: str) -> DeadMessage:
     digest = hashlib.sha256(b"\0".join([source.name.encode(), message.topic.encode(), message.payload])).hexdigest()[:32]
     return DeadMessage(digest, source.name, message.topic, message.payload, reason[:500], message.received_at)
 
 
-def topic_reader(source: MqttSource) -> Callable[[Message], list[Record]]:
+def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
     """Return the function that makes rows of a message. It raises ValueError with the reason for one that it cannot read."""
-    levels = {"+": r"[^/]*", "{asset}": r"(?P<asset>[^/]*)", "{variable}": r"(?P<variable>[^/]*)"}
-    topic = re.sub(r"^\$share/[^/]*/", "", source.topic)  # of a shared subscription
-    written = "/".join(levels.get(level, re.escape(level)) for level in topic.removesuffix("#").removesuffix("/").split("/"))
-    below = "(/.*)?" if topic.endswith("/#") else ".*" if topic == "#" else ""  # a/# is a too
-    pattern = re.compile(written + below, re.DOTALL)
+    pattern = source.form.pattern(source.plain_topic) if isinstance(source, MessageSource) else None
+    is_value = isinstance(source, MessageSource) and source.payload == "value"
+    is_stamped = isinstance(source, MessageSource) and source.stamp == "receipt"
 
     def read(message: Message) -> list[Record]:
-        matched = pattern.fullmatch(message.topic)
-        if matched is None:
+        if message.fault is not None:
+            raise ValueError(message.fault)
+        matched = pattern.fullmatch(message.topic) if pattern else None
+        if pattern and matched is None:
             raise ValueError(f"topic {shown(message.topic)} is not that of the source")
-        named = matched.groupdict()
-        stamp = {source.time: message.received_at} if source.stamp == "receipt" else {}
+        named = matched.groupdict() if matched else {}
+        stamp = {source.time: message.received_at} if is_stamped else {}
         asset = {source.asset_column: named["asset"]} if "asset" in named else {}
         payload = _parse(message.payload)
-        if source.payload == "value":
+        if is_value:
             return [{**asset, **stamp, VALUES: {named.get("variable", ""): payload}}]
         rows = [payload] if isinstance(payload, Mapping) else payload
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
@@ -172,19 +178,17 @@ def _parse(payload: bytes) -> Any:
         return text
 
 
-def subscription(source: MqttSource) -> str:
-    """Return the topic to subscribe, in which + stands for each named level."""
-    return _subscription(source.topic)
+def subscription(source: MessageSource) -> str:
+    """Return the topic to subscribe, with the sign of any one level for each named level."""
+    return source.form.subscription(source.topic)
 
 
-def earlier_subscriptions(sources: Sources, source: MqttSource) -> list[str]:
+def earlier_subscriptions(sources: Sources, source: StreamedSource) -> list[str]:
     """Return the topics that earlier revisions of a source subscribed: the broker keeps them until they are given back."""
+    if not isinstance(source, MessageSource):
+        return []
     topics = {revision.document.get("topic") for revision in sources.revisions(source.name)}
-    return sorted({_subscription(topic) for topic in topics if topic} - {subscription(source)})
-
-
-def _subscription(topic: str) -> str:
-    return topic.replace("{asset}", "+").replace("{variable}", "+")
+    return sorted({source.form.subscription(topic) for topic in topics if topic} - {subscription(source)})
 
 
 def dead_messages(sources: Sources, name: str | None) -> Iterator[DeadMessage]:
@@ -200,7 +204,7 @@ def retry_dead(
 ) -> StreamCount:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected, and remove those that are stored."""
     source = find_source(plant.sources, name)
-    if not isinstance(source, MqttSource):
+    if not isinstance(source, StreamedSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")
     tried = stored = 0
     for letter in dead_messages(plant.sources, name):

@@ -13,7 +13,8 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import FilesSource, HttpSource, MqttSource, SqlSource, parse_source
+from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
+from alerting.definitions.sources.streamed import MqttSource
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll

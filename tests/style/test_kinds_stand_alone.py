@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alerting.kinds.registry import definition_types
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 KINDS = ROOT / "alerting" / "kinds"
 MODULES = [
     p for part in ("alerting", "dags") for p in sorted((ROOT / part).rglob("*.py")) if (ROOT / "alerting/demo") not in p.parents

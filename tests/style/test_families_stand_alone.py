@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alerting.definitions.families import BUILT_IN
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
 PLOTS = ROOT / "alerting" / "reporting" / "figures" / "shap_plots.py"  # draws contributions of any family

@@ -1,0 +1,117 @@
+"""Sources that the stream service reads: messages of brokers, told apart by topics of several levels."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from alerting.definitions.faults import Fault, shown
+from alerting.definitions.sources.mapping import Secret, SourceFields, Text
+
+_NAMED = {"{asset}": "asset", "{variable}": "variable"}
+
+
+@dataclass(frozen=True)
+class TopicForm:
+    """How the topics of a broker are written.
+
+    `one` stands for any one level; `rest`, as the last level alone, for all levels below, and for none of them unless `is_below`.
+    """
+
+    separator: str
+    one: str
+    rest: str | None = None
+    is_below: bool = False
+
+    def pattern(self, topic: str) -> re.Pattern[str]:
+        """Return the pattern of the topics of messages, with the groups `asset` and `variable` where levels name them."""
+        between, any_level = re.escape(self.separator), f"[^{re.escape(self.separator)}]*"
+        levels = topic.split(self.separator)
+        has_rest = self.rest is not None and levels[-1] == self.rest
+        if has_rest:
+            levels.pop()
+        written = [self._written(level, any_level) for level in levels]
+        below = "" if not has_rest else ".*" if not levels else f"{between}.+" if self.is_below else f"({between}.*)?"
+        return re.compile(between.join(written) + below, re.DOTALL)
+
+    def _written(self, level: str, any_level: str) -> str:
+        return f"(?P<{_NAMED[level]}>{any_level})" if level in _NAMED else any_level if level == self.one else re.escape(level)
+
+    def subscription(self, topic: str) -> str:
+        """Return the topic to subscribe, in which `one` stands for each named level."""
+        return topic.replace("{asset}", self.one).replace("{variable}", self.one)
+
+    def example(self, *levels: str) -> str:
+        return self.separator.join(levels)
+
+
+class StreamedSource(SourceFields):
+    """Fields of the kinds that the stream service reads: `alerting stream`."""
+
+    url: Secret = Field(description="Where the address of the server is found.")
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        if self.url.airflow_connection is not None:
+            yield Fault("url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}")
+
+
+class MessageSource(StreamedSource):
+    """Fields of the kinds that read the messages of a broker."""
+
+    form: ClassVar[TopicForm]
+
+    topic: Text = Field(description="Topic to subscribe.")
+    payload: Literal["json", "value"] = Field(
+        "json", description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}."
+    )
+    stamp: Literal["message", "receipt"] = Field(
+        "message",
+        description="Where a row has its time: in the message, or when it is received; a payload of one value has none.",
+    )
+
+    @property
+    def plain_topic(self) -> str:
+        """Return the topic as messages have it."""
+        return self.topic
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        form, levels = self.form, self.topic.split(self.form.separator)
+        rest = form.rest
+        if rest and rest in self.topic and (levels[-1] != rest or self.topic.count(rest) > 1):
+            line = form.example("line-3", rest)
+            yield Fault("topic", f"{rest} stands for all levels below, so it is the last level alone", line)
+        for level in levels:
+            if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
+                remedy = f"write a name, {form.one}, {{asset}} or {{variable}} between two {form.separator}"
+                yield Fault("topic", f"{shown(level)} is not a level", remedy)
+        if self.payload == "value":
+            if "{variable}" not in levels:
+                line = form.example("line-3", "{asset}", "{variable}")
+                yield Fault("topic", "names no {variable}, of which a payload is the value", line)
+            if self.stamp == "message":
+                yield Fault("stamp", "a payload of one value has no time", "stamp: receipt")
+            if self.delivers == "events":
+                yield Fault("payload", "a value is no event", "payload: json")
+        yield from super().faults()
+
+
+class MqttSource(MessageSource):
+    """Messages of an MQTT broker, which the stream service stores: `alerting stream`."""
+
+    form = TopicForm("/", "+", "#")
+
+    kind: Literal["mqtt"]
+    url: Secret = Field(description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883.")
+    topic: Text = Field(
+        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} for levels that name these: "
+        "line-3/{asset}/{variable}."
+    )
+
+    @property
+    def plain_topic(self) -> str:
+        """Return the topic without the prefix of a shared subscription."""
+        return re.sub(r"^\$share/[^/]*/", "", self.topic)
