@@ -14,13 +14,14 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.readings.history import to_millis
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import load_model
 from tests.builders import at
 from tests.helpers.filter_line import AIR_FILTER, END, NAME, TRAINED, filter_platform, readings, trained_platform
-from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, trained_at
+from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, kept, trained_at
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,17 @@ def test_nothing_known_later_is_used(platform):
     models = [load_model(one, one.definitions.newest_revision(NAME).definition, 1) for one in (known, later)]
     assert models[0].hash == models[1].hash
     assert models[0].refit.hash == models[1].refit.hash
+
+
+def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
+    raised = next(e.raised_at for e in platform.episodes.find(NAME) if e.happening_at is not None)
+    late = [row for row in readings() if raised - timedelta(hours=2) < row.ts <= raised + timedelta(hours=1)]
+    made = filter_platform([row for row in readings() if row not in late])
+    trained_at(made, NAME, TRAINED)
+    minutes = [*range(TRAINED, END, 2 * 470), END]
+    delivered = next(minute for minute in minutes if at(minute) > raised + timedelta(hours=1))
+    evaluated(made, [minute for minute in minutes if minute <= delivered])
+    assert raised not in {e.raised_at for e in made.episodes.find(NAME)}
+    add_readings(made, late, at(delivered))
+    evaluated(made, [minute for minute in minutes if minute > delivered])
+    assert [e[0] for e in kept(made, NAME)] == [e[0] for e in kept(platform, NAME)]
