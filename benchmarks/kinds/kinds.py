@@ -6,8 +6,10 @@ common is read and computed once, as in service. A model is trained once and reg
 reading a minute, the definition as short as it may be, so every candidate is tried with the settings by default.
 """
 
+import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -66,6 +68,7 @@ def run(kinds: Sequence[str] = KINDS) -> dict[str, Any]:
 def _alone(measure: Any, kind: str) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         found: dict[str, Any] = pool.submit(measure, kind).result()
+    print(f"{measure.__name__} {kind}: {json.dumps(found)}", file=sys.stderr, flush=True)
     return found
 
 
