@@ -107,6 +107,14 @@ class Raise:
     evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
 
 
+class Served(NamedTuple):
+    """An interval (start, end] with one model in service."""
+
+    start: datetime
+    end: datetime
+    model: TrainedModel
+
+
 class Watched(NamedTuple):
     """A sentence on how a model did in service, and what is wrong with it, None if nothing is. `share`: the figure alone."""
 

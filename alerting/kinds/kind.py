@@ -17,7 +17,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval, Watched
+from alerting.kinds.evaluation import Evidence, Raise, Served, Sources, TargetEvaluation, VersionInterval, Watched
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
@@ -144,13 +144,12 @@ class WatchedKind(Protocol[D_contra]):
     def watch(
         self,
         definition: D_contra,
-        model: TrainedModel,
+        served: Sequence[Served],
         histories: Iterable[History],
-        start: datetime,
         as_of: datetime,
         suppressed: IntervalsByAsset,
     ) -> Watched | None:
-        """Compare what the model in service stated on (start, as_of] with what came; None if that cannot be told yet."""
+        """Compare what the models in service stated with what had come by `as_of`; None if that cannot be told yet."""
 
 
 class TrainedKind(Kind[D_contra], Protocol[D_contra]):

@@ -119,21 +119,21 @@ def measure_training(kind: str) -> dict[str, Any]:
 
 
 def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[str, Any]:
-    own: dict[str, Any] = {
+    own: dict[str, dict[str, Any]] = {
         "forecast": {"problem": {"variable": "v0", "above": 3.0}, "horizon": "1h", "features": {"stride": "1m"}},
         "control_chart": {"variable": "v0", "normal": "70d"},
         "anomaly": {"normal": "70d"},
-    }[kind]
-    fast: dict[str, Any] = {
+    }
+    fast: dict[str, dict[str, Any]] = {
         "forecast": {
             "features": {"stride": "5m", "windows": ["10m", "1h"]},
             "learning": {"trials": 1, "folds": 2, "candidates": ["boosted_trees"]},
         },
         "control_chart": {},
         "anomaly": {"candidates": ["nearest_neighbours"], "stride": "1m"},
-    }[kind]
+    }
     schedule = {"schedule": {"retrain": None, "every": f"{TICK}m"}}
-    return {"name": name, "kind": kind, "assets": [*assets], **own, **schedule, **(fast if quick else {})}
+    return {"name": name, "kind": kind, "assets": [*assets], **own[kind], **schedule, **(fast[kind] if quick else {})}
 
 
 def _fill(platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int) -> None:

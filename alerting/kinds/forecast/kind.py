@@ -1,12 +1,12 @@
 """Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what is predicted is the value."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.kinds.evaluation import Watched
+from alerting.kinds.evaluation import Served, Watched
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of
 from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
@@ -32,15 +32,14 @@ class ForecastKind(PredictionKind):
     def watch(
         self,
         definition: ForecastDefinition,
-        model: TrainedModel,
+        served: Sequence[Served],
         histories: Iterable[History],
-        start: datetime,
         as_of: datetime,
         suppressed: IntervalsByAsset,
     ) -> Watched | None:
         from alerting.kinds.forecast.verification import watch_intervals  # noqa: PLC0415 - loads learning: seconds
 
-        return watch_intervals(definition, model, histories, start, as_of, suppressed)
+        return watch_intervals(definition, served, histories, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds

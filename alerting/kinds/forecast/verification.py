@@ -11,7 +11,8 @@ from scipy.stats import t
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import predicts
-from alerting.kinds.evaluation import Watched
+from alerting.detection.suppression import SuppressedInterval
+from alerting.kinds.evaluation import Served, Watched
 from alerting.kinds.forecast.distribution import Floats, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
 from alerting.learning.data.future import future_values
@@ -166,17 +167,15 @@ class Coverage:
         return self.highest < LEAST
 
 
-def coverage_of(inside: Floats, block: npt.NDArray[np.int64]) -> Coverage | None:
-    """Return the coverage of rows (x leads: 1 held, 0 not, NaN without a value); None with fewer than eight blocks.
+def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None:
+    """Return the coverage of rows (values that their intervals held, values that came); None with fewer than eight blocks.
 
     Values that follow each other are alike, so blocks of time are the sample: a ratio of sums over blocks with its jackknife
     variance (Cochran 1977, section 6.3), and Student's t.
     """
-    known = ~np.isnan(inside)
-    counts = known.sum(axis=1)
-    _, number = np.unique(block[counts > 0], return_inverse=True)
-    values = np.bincount(number, weights=counts[counts > 0].astype(np.float64))
-    held = np.bincount(number, weights=np.where(known, inside, 0.0).sum(axis=1)[counts > 0])
+    came = counts[:, 1] > 0
+    _, number = np.unique(block[came], return_inverse=True)
+    held, values = (np.bincount(number, weights=counts[came, column]) for column in (0, 1))
     blocks = len(values)
     if blocks < _LEAST_BLOCKS:
         return None
@@ -190,46 +189,55 @@ def coverage_of(inside: Floats, block: npt.NDArray[np.int64]) -> Coverage | None
 
 def watch_intervals(
     definition: TrainedDefinition,
-    model: TrainedModel,
+    served: Sequence[Served],
     histories: Iterable[History],
-    start: datetime,
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> Watched | None:
-    """Compare the forecasts of the model in service, after its training cutoff, with the values that have come since `start`."""
-    serving = model.serving(as_of)
-    begin = max(to_millis(start), to_millis(serving.training_cutoff))
-    parts = [*_matured(definition, serving, histories, begin, to_millis(as_of), suppressed)]
-    inside = [covered(*verified) for _, verified in parts]
-    if not inside:
+    """Compare the forecasts of the models in service, each after its training cutoff, with the values that have come."""
+    parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
+    if not parts:
         return None
     block = np.concatenate([at for at, _ in parts]) // time_block_ms(definition)
-    found = coverage_of(np.concatenate(inside), block)
+    found = coverage_of(np.concatenate([counts for _, counts in parts]), block)
     if found is None:
         return None
     said = (
-        f"its 90 % intervals held {found.share:.1%} of {found.values} values that came within "
-        f"{(to_millis(as_of) - begin) / DAY_MS:.3g} days (95 % confidence: {found.low:.1%} to {found.high:.1%})"
+        f"its 90 % intervals held {found.share:.1%} of {found.values} values that came from {served[0].start:%Y-%m-%d} to "
+        f"{as_of:%Y-%m-%d} (95 % confidence: {found.low:.1%} to {found.high:.1%})"
     )
     return Watched(said, f"{said}: too narrow beyond chance; train again" if found.is_too_low else None, found.share)
 
 
 def _matured(
     definition: TrainedDefinition,
-    model: TrainedModel,
+    served: Sequence[Served],
     histories: Iterable[History],
-    begin: int,
     end: int,
     suppressed: IntervalsByAsset,
-) -> Iterator[tuple[Millis, Verified]]:
-    """Yield, for each asset, the instants that were evaluated and whose windows are over, and their forecasts with values."""
+) -> Iterator[tuple[Millis, Floats]]:
+    """Yield instants that were evaluated and whose windows are over, with the values held and those that came (rows x 2)."""
     last = end - duration_millis(definition.gap) - duration_millis(definition.horizon)
     for history in histories:
         view = point_in_time_view(history, end)
-        at = evaluated_instants(definition, model.plan, view, begin, max(last, begin))
-        quiet = suppressed.get(history.asset.name, ())
-        counted = label_instants(definition, predicts(definition, history.asset), view, at, end, quiet).counted
-        at = at[counted & is_known(definition, model.plan, view, at)]
-        at = at[:: max(1, -(-len(at) // _MOST_INSTANTS))]
-        if len(at):
-            yield at, verify(definition, model, view, at)
+        for part in served:
+            at = _evaluated(definition, part, view, last, end, suppressed.get(history.asset.name, ()))
+            refit = part.model.refit
+            is_later = np.zeros(len(at), np.bool_) if refit is None else at > to_millis(refit.training_cutoff)
+            for model, own in ((part.model, at[~is_later]), (refit, at[is_later])):
+                if model is not None and len(own):
+                    held = covered(*verify(definition, model, view, own))
+                    known = ~np.isnan(held)
+                    yield own, np.column_stack([np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)])
+
+
+def _evaluated(
+    definition: TrainedDefinition, part: Served, view: History, last: int, end: int, quiet: Sequence[SuppressedInterval]
+) -> Millis:
+    """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly spread."""
+    plan = part.model.plan
+    begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
+    at = evaluated_instants(definition, plan, view, begin, max(min(last, to_millis(part.end)), begin))
+    counted = label_instants(definition, predicts(definition, view.asset), view, at, end, quiet).counted
+    at = at[counted & is_known(definition, plan, view, at)]
+    return at[:: max(1, -(-len(at) // _MOST_INSTANTS))]

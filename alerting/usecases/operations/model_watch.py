@@ -9,19 +9,19 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.kinds.evaluation import Watched
+from alerting.definitions.question import question_of
+from alerting.kinds.evaluation import Served, Watched
 from alerting.kinds.registry import watched_kind_of
 from alerting.ports import ModelUnavailable, ReportPorts, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, record_faults
 from alerting.usecases.definitions.sync import active
-from alerting.usecases.definitions.versions import present_answer, serves_twin
+from alerting.usecases.definitions.versions import segments
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.registry.model_cache import ModelCache
 
 if TYPE_CHECKING:
-    from alerting.learning.models.trained import TrainedModel
     from alerting.readings.history import History
 
 WATCHED_FOR = timedelta(days=28)
@@ -55,37 +55,46 @@ def watch_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
 def watch_model(
     platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
 ) -> Watched | None:
-    """Measure the model in service of one definition on (start, as_of]. None without one, or if it cannot be told.
+    """Measure the models in service of one definition on (start, as_of]. None without one, or if it cannot be told.
 
-    Raises ModelUnavailable if it cannot be read.
+    Raises ModelUnavailable if one cannot be read.
     """
-    definition = revision.definition
-    kind = watched_kind_of(definition)
-    decisions = platform.decisions.of(revision.name)
-    answer = present_answer(platform.definitions.revisions(revision.name), [d for d in decisions if d.at <= as_of])
-    is_own = answer.revision is not None and answer.revision.number == revision.number
-    if kind is None or answer.version is None or not is_own or not isinstance(definition, TrainedDefinition):
+    definition, kind = revision.definition, watched_kind_of(revision.definition)
+    if kind is None or not isinstance(definition, TrainedDefinition):
         return None
     definition = with_stored_features(platform.derived_features, definition)
-    model = models.get(definition, answer.version)
-    if serves_twin(decisions, answer.version, as_of):
-        model = replace(model, refit=None)
+    served = _served(platform, models, revision, start, as_of)
+    if not served:
+        return None
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
-    histories = _histories(platform, definition, model, assets, start, as_of)
-    return kind.watch(definition, model, histories, start, as_of, suppressed)
+    return kind.watch(definition, served, _histories(platform, definition, served, assets, as_of), as_of, suppressed)
+
+
+def _served(
+    platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
+) -> list[Served]:
+    """Return the models that were in service, each as it served, for the question of a revision."""
+    question, found = question_of(revision), list[Served]()
+    for part in segments(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name), start, as_of):
+        if part.revision is None or part.model_version is None or question_of(part.revision) != question:
+            continue
+        model = models.get(part.revision.definition, part.model_version)
+        found.append(Served(part.start, part.end, replace(model, refit=None) if part.by_twin else model))
+    return found
 
 
 def _histories(
     platform: ReportPorts | UpkeepPorts,
     definition: TrainedDefinition,
-    model: "TrainedModel",
+    served: Sequence[Served],
     assets: Sequence[Asset],
-    start: datetime,
     as_of: datetime,
 ) -> "Iterator[History]":
-    """Yield what the model and its problem read of each asset, one asset in memory at a time."""
-    begin = start - timedelta(milliseconds=model.plan.reach_ms) - definition.gap - definition.horizon
+    """Yield what the models and the problem read of each asset, one asset in memory at a time."""
+    reach = max(part.model.plan.reach_ms for part in served)
+    begin = served[0].start - timedelta(milliseconds=reach) - definition.gap - definition.horizon
+    variables = {name for part in served for name in part.model.plan.variables}
     for asset in assets:
-        names = sorted({*model.plan.variables, *definition.variables_read(asset)} & asset.variables.keys())
+        names = sorted((variables | definition.variables_read(asset)) & asset.variables.keys())
         yield platform.readings.load(asset, begin, as_of, names)

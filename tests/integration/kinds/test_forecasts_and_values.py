@@ -1,7 +1,6 @@
 """Forecasts beside the values that came: the comparison by CRPS, and intervals that no longer hold in service."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -15,13 +14,14 @@ from alerting.usecases.operations.model_watch import watch_models
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
-from tests.helpers.filter_line import END, NAME, TRAINED, readings, trained_platform
+from tests.helpers.filter_line import DAY, END, NAME, TRAINED, readings, trained_platform
 
 
 def hits(share, blocks, alike, seed=0, size=100):
-    """Return whether intervals held, in blocks of values of which `alike` in a row are the same, and the block of each."""
+    """Return whether intervals held (of one value each), of which `alike` in a row are the same, and the block of each."""
     drawn = np.random.default_rng(seed).random(blocks * size // alike) < share
-    return np.repeat(drawn, alike).astype(np.float64)[:, None], np.repeat(np.arange(blocks), size)
+    held = np.repeat(drawn, alike).astype(np.float64)
+    return np.column_stack([held, np.ones(len(held))]), np.repeat(np.arange(blocks), size)
 
 
 def test_coverage_is_told_from_chance_by_blocks_of_time():
@@ -38,9 +38,9 @@ def test_values_that_are_alike_are_no_more_evidence_than_their_blocks():
 
 
 def test_missing_values_do_not_count():
-    inside, block = hits(1.0, 10, 1)
-    inside[::2] = np.nan
-    assert (coverage_of(inside, block).values, coverage_of(inside, block).share) == (500, 1.0)
+    counts, block = hits(1.0, 10, 1)
+    counts[::2] = 0.0
+    assert (coverage_of(counts, block).values, coverage_of(counts, block).share) == (500, 1.0)
 
 
 def test_the_share_of_samples_needs_two_blocks():
@@ -75,7 +75,7 @@ def compared(monkeypatch, platform, challenger, champion, promote, share_better=
     warned = PromotionDecision("promote" if promote else "keep", promote, False, reason, evidence)
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
     definition, asset = platform.definitions.newest_revision(NAME).definition, platform.assets.all()[0]
-    history = platform.readings.load(asset, at(TRAINED - 3 * 24 * 60), at(END))
+    history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
     return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
 
 
@@ -98,12 +98,13 @@ def test_better_forecasts_do_not_make_up_for_worse_warnings(monkeypatch, platfor
     assert decision.reason.startswith("The champion stays: its average precision is alike. Forecasts: the CRPS")
 
 
-def test_intervals_that_hold_raise_nothing_and_the_report_states_them(platform):
-    platform.clock.instant = at(END)
-    said = watch_models(platform, at(END))
+def test_intervals_that_hold_raise_nothing_and_the_report_states_them():
+    made, _ = trained_platform(readings(TRAINED // DAY + 12))
+    now = at(TRAINED + 12 * DAY)
+    said = watch_models(made, now)
     assert said[NAME].startswith("its 90 % intervals held ")
-    assert [alert for alert in platform.platform_alerts.open() if alert.kind == MISCALIBRATED] == []
-    report = make_report(platform, NAME, at(END - 15 * 24 * 60), at(END), at(END))
+    assert [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED] == []
+    report = make_report(made, NAME, at(TRAINED), now, now)
     assert "its 90 % intervals held" in report.metrics["model"]["watched"]
     assert "its 90 % intervals held" in report.page
 
@@ -114,10 +115,10 @@ def test_intervals_that_no_longer_hold_raise_a_platform_alert_that_is_resolved_w
         row
         if row.ts <= at(TRAINED)
         else replace(row, values={**row.values, "pressure_drop": row.values["pressure_drop"] + float(shaken.normal(0, 40))})
-        for row in readings(TRAINED // (24 * 60) + 12)
+        for row in readings(TRAINED // DAY + 12)
     ]
     made, _ = trained_platform(rows)
-    now = at(TRAINED) + timedelta(days=12)
+    now = at(TRAINED + 12 * DAY)
     made.clock.instant = now
     watch_models(made, now)
     (alert,) = [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED]

@@ -136,7 +136,7 @@ def _limits(conditions: Any) -> Floats:
     """Return the largest 64-bit numbers that are below each condition once rounded to 32 bits (to the nearest, or even)."""
     below = np.nextafter(conditions, np.float32(-np.inf))
     middle = (below.astype(np.float64) + conditions.astype(np.float64)) / 2
-    return np.where(middle.astype(np.float32) < conditions, middle, np.nextafter(middle, -np.inf))
+    return np.asarray(np.where(middle.astype(np.float32) < conditions, middle, np.nextafter(middle, -np.inf)))
 
 
 def _line(name: str, values: Any) -> str:
