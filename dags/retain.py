@@ -19,12 +19,12 @@ def delete() -> dict[str, int]:
 
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
-def watch() -> dict[str, str]:
+def verify() -> dict[str, str]:
     """Compare the models in service with the values that came, and return a sentence on each."""
-    from alerting.usecases.operations.model_watch import watch_models
+    from alerting.usecases.operations.model_verification import verify_models
 
     with background_platform() as platform:
-        found = watch_models(platform, read_instant(run_as_of(platform)))
+        found = verify_models(platform, read_instant(run_as_of(platform)))
     for name, sentence in found.items():
         say(f"{name}: {sentence}")
     return found
@@ -41,7 +41,7 @@ def watch() -> dict[str, str]:
 )
 def retain() -> None:
     delete()
-    watch()
+    verify()
 
 
 retain()

@@ -115,7 +115,7 @@ class Served(NamedTuple):
     model: TrainedModel
 
 
-class Watched(NamedTuple):
+class ModelVerification(NamedTuple):
     """A sentence on how a model did in service, and what is wrong with it, None if nothing is. `share`: the figure alone."""
 
     sentence: str

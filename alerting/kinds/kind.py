@@ -17,7 +17,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import Evidence, Raise, Served, Sources, TargetEvaluation, VersionInterval, Watched
+from alerting.kinds.evaluation import Evidence, ModelVerification, Raise, Served, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
@@ -138,17 +138,17 @@ class Kind(Protocol[D_contra]):
 
 
 @runtime_checkable
-class WatchedKind(Protocol[D_contra]):
+class VerifyingKind(Protocol[D_contra]):
     """Behaviour of a kind whose model states something that later values confirm or refute."""
 
-    def watch(
+    def verify(
         self,
         definition: D_contra,
         served: Sequence[Served],
         histories: Iterable[History],
         as_of: datetime,
         suppressed: IntervalsByAsset,
-    ) -> Watched | None:
+    ) -> ModelVerification | None:
         """Compare what the models in service stated with what had come by `as_of`; None if that cannot be told yet."""
 
 

@@ -14,7 +14,7 @@ from alerting import kinds
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.kind import Kind, TrainedKind, WatchedKind
+    from alerting.kinds.kind import Kind, TrainedKind, VerifyingKind
     from alerting.kinds.training import Estimation, Training
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
@@ -54,12 +54,12 @@ def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
     return cast("TrainedKind[Any]", kind_of(definition))
 
 
-def watched_kind_of(definition: Definition) -> "WatchedKind[Any] | None":
+def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
     """Return the kind of a definition if later values confirm or refute what its model states."""
-    from alerting.kinds.kind import WatchedKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.kind import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
-    return kind if isinstance(kind, WatchedKind) else None
+    return kind if isinstance(kind, VerifyingKind) else None
 
 
 def training_of(definition: TrainedDefinition) -> "Training[Any]":

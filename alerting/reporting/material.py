@@ -49,7 +49,7 @@ class Material:
     `histories`: readings by asset, from before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings
     refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
-    that the data do not show are among the problems too. `watched`: how the model did by the values that came.
+    that the data do not show are among the problems too. `verification`: how the model did by the values that came.
     """
 
     definition: Definition
@@ -72,7 +72,7 @@ class Material:
     reference_period: Interval | None = None
     withdrawn: int = 0
     previous: "Material | None" = None
-    watched: str = ""
+    verification: str = ""
 
     @property
     def raised(self) -> list[Episode]:

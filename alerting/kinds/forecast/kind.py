@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.kinds.evaluation import Served, Watched
+from alerting.kinds.evaluation import ModelVerification, Served
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of
 from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
@@ -29,17 +29,17 @@ class ForecastKind(PredictionKind):
         drawn = super().chart(definition, asset, episode)
         return drawn._replace(fan=fan_of(definition, episode)) if drawn.variable == definition.problem.variable else drawn
 
-    def watch(
+    def verify(
         self,
         definition: ForecastDefinition,
         served: Sequence[Served],
         histories: Iterable[History],
         as_of: datetime,
         suppressed: IntervalsByAsset,
-    ) -> Watched | None:
-        from alerting.kinds.forecast.verification import watch_intervals  # noqa: PLC0415 - loads learning: seconds
+    ) -> ModelVerification | None:
+        from alerting.kinds.forecast.verification import verify_intervals  # noqa: PLC0415 - loads learning: seconds
 
-        return watch_intervals(definition, served, histories, as_of, suppressed)
+        return verify_intervals(definition, served, histories, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds

@@ -12,7 +12,7 @@ from scipy.stats import t
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.kinds.evaluation import Served, Watched
+from alerting.kinds.evaluation import ModelVerification, Served
 from alerting.kinds.forecast.distribution import Floats, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
 from alerting.learning.data.future import future_values
@@ -39,17 +39,17 @@ _MOST_INSTANTS = 2_000  # of one asset, evenly spread
 _SAMPLES = 1_000
 
 
-class Verified(NamedTuple):
+class ForecastsAndValues(NamedTuple):
     """Forecasts (rows x leads x QUANTILES) and the values that came (rows x leads), NaN without one."""
 
     quantiles: Floats
     values: Floats
 
 
-def verify(definition: TrainedDefinition, model: TrainedModel, view: History, at: Millis) -> Verified:
+def forecast_at(definition: TrainedDefinition, model: TrainedModel, view: History, at: Millis) -> ForecastsAndValues:
     """Forecast at these instants (ms) and look up the values ahead of them in the view."""
     matrix = model.estimator.columns.matrix(build_features(model.plan, view, at))
-    return Verified(forecast_of(model).quantiles(matrix), future_values(definition, model.plan, view, at))
+    return ForecastsAndValues(forecast_of(model).quantiles(matrix), future_values(definition, model.plan, view, at))
 
 
 def time_block_ms(definition: TrainedDefinition) -> int:
@@ -137,7 +137,7 @@ def _crps_of_both(
     for history in histories:
         at = window.observed.at[window.observed.asset == history.asset.name]
         view = point_in_time_view(history, to_millis(as_of))
-        losses.append([crps(*verify(definition, model, view, at)) for model in (challenger, champion)])
+        losses.append([crps(*forecast_at(definition, model, view, at)) for model in (challenger, champion)])
         instants.append(at)
     new, old = (np.concatenate([pair[side] for pair in losses]) for side in (0, 1))
     known = ~np.isnan(new) & ~np.isnan(old)
@@ -187,13 +187,13 @@ def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None
     return Coverage(share, low, high, share + far * error, int(values.sum()), blocks)
 
 
-def watch_intervals(
+def verify_intervals(
     definition: TrainedDefinition,
     served: Sequence[Served],
     histories: Iterable[History],
     as_of: datetime,
     suppressed: IntervalsByAsset,
-) -> Watched | None:
+) -> ModelVerification | None:
     """Compare the forecasts of the models in service, each after its training cutoff, with the values that have come."""
     parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
     if not parts:
@@ -206,7 +206,7 @@ def watch_intervals(
         f"its 90 % intervals held {found.share:.1%} of {found.values} values that came from {served[0].start:%Y-%m-%d} to "
         f"{as_of:%Y-%m-%d} (95 % confidence: {found.low:.1%} to {found.high:.1%})"
     )
-    return Watched(said, f"{said}: too narrow beyond chance; train again" if found.is_too_low else None, found.share)
+    return ModelVerification(said, f"{said}: too narrow beyond chance; train again" if found.is_too_low else None, found.share)
 
 
 def _matured(
@@ -226,7 +226,7 @@ def _matured(
             is_later = np.zeros(len(at), np.bool_) if refit is None else at > to_millis(refit.training_cutoff)
             for model, own in ((part.model, at[~is_later]), (refit, at[is_later])):
                 if model is not None and len(own):
-                    held = covered(*verify(definition, model, view, own))
+                    held = covered(*forecast_at(definition, model, view, own))
                     known = ~np.isnan(held)
                     yield own, np.column_stack([np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)])
 

@@ -37,7 +37,7 @@ class CameTrue:
 class ModelMetrics:
     """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of this period and before.
 
-    `watched`: how it did by the values that came; empty if its kind states none.
+    `verification`: how it did by the values that came; empty if its kind states none.
     """
 
     decisions: tuple[DecisionMade, ...]
@@ -47,7 +47,7 @@ class ModelMetrics:
     drift: tuple[Drift, ...]
     estimated: EstimatedPerformance | None
     reference: tuple[datetime, datetime] | None = None
-    watched: str = ""
+    verification: str = ""
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
         drift=drift_of_inputs(m.reference, inside),
         estimated=estimate_performance(m.scores) if len(m.scores) else None,
         reference=m.reference_period,
-        watched=m.watched,
+        verification=m.verification,
     )
 
 

@@ -22,7 +22,7 @@ from alerting.reporting.table import Table
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.episodes.outcomes import outcome_at
-from alerting.usecases.operations.model_watch import watch_model
+from alerting.usecases.operations.model_verification import verify_model
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.reports.misses import with_misses
 
@@ -107,13 +107,13 @@ def material_at(
     """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
     material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
     previous = _as_known(platform, material.previous) if material.previous is not None else None
-    return replace(_as_known(platform, material), previous=previous, watched=_watched(platform, revision, start, end))
+    return replace(_as_known(platform, material), previous=previous, verification=_verification(platform, revision, start, end))
 
 
-def _watched(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
+def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
     """Return how the model in service did in the period by the values that came; empty if that cannot be told."""
     try:
-        found = watch_model(platform, ModelCache(platform), revision, start, end)
+        found = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
         return f"not measured: the model cannot be read: {unavailable}"
     return "" if found is None else found.fault or found.sentence

@@ -10,7 +10,7 @@ from alerting.kinds.forecast.verification import compare_forecasts, coverage_of,
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.operations.model_watch import watch_models
+from alerting.usecases.operations.model_verification import verify_models
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
@@ -101,11 +101,11 @@ def test_better_forecasts_do_not_make_up_for_worse_warnings(monkeypatch, platfor
 def test_intervals_that_hold_raise_nothing_and_the_report_states_them():
     made, _ = trained_platform(readings(TRAINED // DAY + 12))
     now = at(TRAINED + 12 * DAY)
-    said = watch_models(made, now)
+    said = verify_models(made, now)
     assert said[NAME].startswith("its 90 % intervals held ")
     assert [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED] == []
     report = make_report(made, NAME, at(TRAINED), now, now)
-    assert "its 90 % intervals held" in report.metrics["model"]["watched"]
+    assert "its 90 % intervals held" in report.metrics["model"]["verification"]
     assert "its 90 % intervals held" in report.page
 
 
@@ -120,11 +120,11 @@ def test_intervals_that_no_longer_hold_raise_a_platform_alert_that_is_resolved_w
     made, _ = trained_platform(rows)
     now = at(TRAINED + 12 * DAY)
     made.clock.instant = now
-    watch_models(made, now)
+    verify_models(made, now)
     (alert,) = [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED]
     assert alert.subject == NAME
     assert "too narrow beyond chance; train again" in alert.reason
     retired = made.definitions.newest_revision(NAME).definition.model_copy(update={"state": "retired"})
     apply(made, [retired.model_dump(mode="json", by_alias=True, exclude_none=True)], "engineer", now, "test")
-    watch_models(made, now)
+    verify_models(made, now)
     assert [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED] == []

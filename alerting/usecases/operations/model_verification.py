@@ -10,8 +10,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_of
-from alerting.kinds.evaluation import Served, Watched
-from alerting.kinds.registry import watched_kind_of
+from alerting.kinds.evaluation import ModelVerification, Served
+from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import ModelUnavailable, ReportPorts, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.derived import with_stored_features
@@ -24,11 +24,11 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.readings.history import History
 
-WATCHED_FOR = timedelta(days=28)
+MEASURED_FOR = timedelta(days=28)
 _log = id_logger(__name__)
 
 
-def watch_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     """Measure every model in service whose kind can, over the last 28 days. Return a sentence on each, by definition. Idempotent.
 
     A model that cannot be measured, for example with too few values so far, keeps its alert.
@@ -37,29 +37,29 @@ def watch_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     revisions = active(platform.definitions)
     for revision in revisions:
         try:
-            watched = watch_model(platform, models, revision, as_of - WATCHED_FOR, as_of)
+            verification = verify_model(platform, models, revision, as_of - MEASURED_FOR, as_of)
         except ModelUnavailable as unavailable:  # has a platform alert of its own
             _log.warning("not measured: %s", unavailable, definition=revision.name)
             continue
         except Exception as fault:  # of one model: the others are measured
             _log.warning("not measured: %s", first_line(fault), definition=revision.name)
             continue
-        if watched is not None:
-            found[revision.name] = watched.sentence
-            faults |= {} if watched.fault is None else {revision.name: watched.fault}
+        if verification is not None:
+            found[revision.name] = verification.sentence
+            faults |= {} if verification.fault is None else {revision.name: verification.fault}
     names = {revision.name for revision in revisions}
     record_faults(platform.platform_alerts, MISCALIBRATED, faults, as_of, lambda name: name in found or name not in names)
     return found
 
 
-def watch_model(
+def verify_model(
     platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
-) -> Watched | None:
+) -> ModelVerification | None:
     """Measure the models in service of one definition on (start, as_of]. None without one, or if it cannot be told.
 
     Raises ModelUnavailable if one cannot be read.
     """
-    definition, kind = revision.definition, watched_kind_of(revision.definition)
+    definition, kind = revision.definition, verifying_kind_of(revision.definition)
     if kind is None or not isinstance(definition, TrainedDefinition):
         return None
     definition = with_stored_features(platform.derived_features, definition)
@@ -68,7 +68,7 @@ def watch_model(
         return None
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
-    return kind.watch(definition, served, _histories(platform, definition, served, assets, as_of), as_of, suppressed)
+    return kind.verify(definition, served, _histories(platform, definition, served, assets, as_of), as_of, suppressed)
 
 
 def _served(
