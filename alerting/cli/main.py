@@ -56,7 +56,7 @@ MORE: Commands = {
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
-    "stream": (stream, "Store the messages of brokers, until it is stopped"),
+    "stream": (stream, "Store and evaluate the messages of brokers, until it is stopped"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "score": (score, "Show the newest scores, or write those of the past to a file"),
@@ -92,3 +92,7 @@ def main() -> None:
     """Run the `alerting` command."""
     readable_output()
     app()
+
+
+if __name__ == "__main__":
+    main()

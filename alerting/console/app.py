@@ -20,7 +20,7 @@ from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, model_pages, operate_pages, pages, quality, report_pages, routes
+from alerting.console.web import links, model_pages, operate_pages, pages, quality, report_pages, routes, sources
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
@@ -71,7 +71,15 @@ def create_app(
         routes.api,
         metrics_routes(platform),
     )
-    people = (pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, operate_pages.router)
+    people = (
+        pages.router,
+        model_pages.router,
+        report_pages.router,
+        quality.pages,
+        routes.pages,
+        sources.pages,
+        operate_pages.router,
+    )
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
     for router in (*programs, *people, *entrances):
         app.include_router(router)

@@ -23,6 +23,8 @@ from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync
 
 EXAMPLES = ROOT / "config" / "examples" / "demo"
+FIRST = ("biscuits-too-moist", "oven-too-hot")
+"""Examples that are there before the line runs: one training has the machine to itself, and the others follow in Airflow."""
 AUTHOR = "demo"
 
 
@@ -40,8 +42,8 @@ class FilledUp(NamedTuple):
         return ", ".join([past, *(f"new definition {name}" for name in self.definitions)])
 
 
-def fill_up(days: int = DAYS, end: datetime | None = None) -> FilledUp:
-    """Write the past of the line up to `end` (None: now) and apply the example definitions. Idempotent.
+def fill_up(days: int = DAYS, end: datetime | None = None, only: Sequence[str] = ()) -> FilledUp:
+    """Write the past of the line up to `end` (None: now) and apply the example definitions, or only some. Idempotent.
 
     A line that exists keeps its past.
     """
@@ -55,16 +57,17 @@ def fill_up(days: int = DAYS, end: datetime | None = None) -> FilledUp:
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
-        return FilledUp(filled if filled.rows else None, _apply_examples(platform))
+        return FilledUp(filled if filled.rows else None, _apply_examples(platform, only))
 
 
 def run() -> None:
-    """Run the line at the demo's speed until SIGTERM."""
+    """Run the line at the demo's speed until SIGTERM, after all example definitions are there."""
     settings = read_settings(os.environ)
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     with wiring.open_stores(settings) as stores:
         platform = wiring.assemble(settings, stores, channels=False)
+        _apply_examples(platform)
         run_line(
             plant=platform,
             lines=MongoLines(stores.database),
@@ -75,12 +78,12 @@ def run() -> None:
         )
 
 
-def _apply_examples(platform: Platform) -> list[str]:
-    """Apply only examples with a new name, so that changes and retirements by people stay."""
+def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
+    """Apply only examples with a new name, so that changes and retirements by people stay. Returns their names."""
     names = {revision.name for revision in platform.definitions.latest()}
     files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
-    new = [document for document in documents if document["name"] not in names]
+    new = [document for document in documents if document["name"] not in names and (not only or document["name"] in only)]
     sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 
@@ -97,7 +100,7 @@ def main(arguments: list[str]) -> int:
     """Entry point."""
     try:
         if arguments[0] == "fill":
-            sys.stdout.write(f"{fill_up()}\n")
+            sys.stdout.write(f"{fill_up(only=FIRST)}\n")
         else:
             run()
     except UserError as refusal:

@@ -1,6 +1,5 @@
-"""First training of each question that is due: start its DAG and follow it until there is a champion or a reason for having none.
+"""First training of the demo line: start its DAG and follow it until there is a champion or a reason for having none.
 
-The first question is waited for. Others are waited for only in the first minutes; their trainings go on in Airflow.
 Each line of output reports the progress. A failed training is printed for an engineer; the platform runs without a champion.
 """
 
@@ -11,6 +10,7 @@ import time
 from alerting.adapters.platform import Platform
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
+from alerting.local.demo import FIRST
 from alerting.local.unseen_days import evaluate_unseen_days
 from alerting.ports import DecisionRecord
 from alerting.settings.environment import read_settings
@@ -18,7 +18,6 @@ from alerting.usecases.training.due import DueTraining, find_due_trainings
 from alerting.wiring import open_platform
 
 POLL_S = 1.0
-PATIENCE_S = 120.0  # from the beginning, for all questions but the first
 
 
 def main() -> int:
@@ -27,17 +26,11 @@ def main() -> int:
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
-        due, until = find_due_trainings(platform, platform.clock.now()), time.monotonic() + PATIENCE_S
-        outcomes, trained = list[str](), list[str]()
-        for one in due:
-            if trained and time.monotonic() > until:
-                outcomes.append(f"{one.definition}: Airflow trains it within minutes")
-            else:
-                outcomes.append(f"{one.definition}: {first_training(platform, airflow, one)}")
-                trained.append(one.definition)
-        if past := evaluate_unseen_days(platform, trained, _report):
+        due = [one for one in find_due_trainings(platform, platform.clock.now()) if one.definition in FIRST]
+        outcomes = [f"{one.definition}: {first_training(platform, airflow, one)}" for one in due]
+        if past := evaluate_unseen_days(platform, [one.definition for one in due], _report):
             outcomes.append(past)
-    _report("; ".join(outcomes) or "every question has been trained before")
+    _report("; ".join(outcomes) or "the first question has been trained before")
     return 0
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
+RECENT_S = 5.0
 PREPARE = "prepare"
 
 
@@ -125,6 +127,7 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
     parts += migration
     parts.append(api_part(settings, environ, (PREPARE, *mlflow)))
     parts += airflow_parts(settings, airflow, (PREPARE, *filled, *(part.name for part in migration)))
+    parts.append(stream_part(settings, environ, ("airflow-dags",)))
     parts.append(Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",)))
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
@@ -169,6 +172,20 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
         needs,
         answers(f"{api_uri(settings)}/api/v1/health"),
     )
+
+
+def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
+    """Return the service that stores and evaluates messages of brokers. Without a source of one it waits, with little memory."""
+    alive = settings.home / "logs" / "stream.alive"
+    command = (sys.executable, "-m", "alerting.cli.main", "stream", "--alive", str(alive))
+    return Part("stream", "stream service", command, environ, needs, lambda: _is_recent(alive))
+
+
+def _is_recent(file: Path) -> bool:
+    try:
+        return time.time() - file.stat().st_mtime < RECENT_S
+    except FileNotFoundError:
+        return False
 
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:

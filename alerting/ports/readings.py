@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset, VariableType
-from alerting.readings.history import History, Millis
-from alerting.readings.instants import datetimes
+from alerting.readings.instants import Millis, datetimes
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
+
+if TYPE_CHECKING:  # a process without histories needs no library of frames
+    import pandas as pd
+
+    from alerting.readings.history import History
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Readings(Protocol):
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
-    ) -> History:
+    ) -> "History":
         """Return readings with start < ts <= end (None: unbounded), and the events that start at or before end.
 
         With `events_since`, of the events that start at or before it, only the last one of each type and the lasting ones that
@@ -115,7 +118,7 @@ class Readings(Protocol):
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset, without events, with as few queries as possible."""
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> "pd.DataFrame":
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
 
     def index_newest(self, variables: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """Ports for sources: their documents and revisions, how far they have delivered, and readers of polled ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -130,6 +130,9 @@ class Sources(Protocol):
 
     def mark_file(self, mark: FileMark) -> None:
         """Store that a file was read, in place of an earlier mark of the same path, size and content."""
+
+    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
+        """Remove the marks of a source from before an instant, except of paths that are still there. Return how many."""
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Param, get_current_context, get_parsing_context
+from airflow.sdk import Asset, Param, get_current_context, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
 from alerting.adapters.airflow.dag_files import BACKGROUND_POOL
@@ -67,6 +67,18 @@ def polled_sources() -> list[PolledRow]:
     """Return the sources that the platform reads; in a task that of its own DAG."""
     own = get_parsing_context().dag_id
     return [row for row in _snapshot().sources() if own in (None, f"ingest__{row.name}")]
+
+
+def arriving_sources() -> list[str] | None:
+    """Return the sources whose rows start an evaluation; None without one. In a task of this DAG they are not needed."""
+    own = get_parsing_context().dag_id
+    names = [row.name for row in _snapshot().sources()] if own is None else []
+    return names if names or own == "evaluate__arrived" else None
+
+
+def source_asset(name: str) -> Asset:
+    """Return the asset of Airflow that stands for the new rows of a source."""
+    return Asset(f"source__{name}")
 
 
 def _snapshot() -> DagSnapshot:

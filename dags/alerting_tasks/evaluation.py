@@ -2,9 +2,9 @@
 
 import os
 
-from airflow.sdk import task
+from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of, say
+from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of, say, source_asset
 
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.shards import SHARDS
@@ -40,6 +40,42 @@ def evaluate(every: str, shard: int, count: int, as_of: str, source_hash: str, h
     with opened_platform() as platform:
         evaluated = evaluate_shard(platform, parse_duration(every), shard, count, read_instant(as_of), source_hash, has_requests)
         return in_numbers(evaluated)
+
+
+@task
+def plan_arrived() -> list[dict[str, object]]:
+    """Begin a round of the targets that read the sources whose events triggered the run; of all sources, if a person did.
+
+    Return as `plan` does. There is no data interval: the run's instant is the clock's at its first try.
+    """
+    from alerting.definitions.sources.source import POLLED
+    from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
+    from alerting.usecases.sources.documents import read_sources
+
+    triggered = {asset.name for asset in get_current_context()["triggering_asset_events"]}
+    with opened_platform() as platform:
+        as_of = run_as_of(platform)
+        polled = [source.name for source in read_sources(platform.sources)[0] if source.kind in POLLED]
+        sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
+        count = min(os.cpu_count() or 1, SHARDS)
+        found = plan_round(platform, sources, count, read_instant(as_of))
+    say(f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: {found.late.too_late}")
+    common = {"sources": sources, "count": count, "as_of": as_of, "source_hash": found.source_hash}
+    return [{"shard": shard, **common, "has_requests": found.late.has_requests} for shard in found.shards]
+
+
+@task(
+    map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
+    doc_md="Evaluates some of the definitions that read the sources, up to the instant of the run.",
+)
+def evaluate_arrived(
+    sources: list[str], shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
+) -> dict[str, int]:
+    """Evaluate the targets of one shard that read these sources up to the instant, and nothing else."""
+    from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
+
+    with opened_platform() as platform:
+        return in_numbers(evaluate_shard(platform, sources, shard, count, read_instant(as_of), source_hash, has_requests))
 
 
 @task(trigger_rule="all_done")

@@ -28,6 +28,7 @@ def describe(dag: object) -> dict[str, object]:
         "schedule": getattr(timetable, "expression", None) or str(getattr(timetable, "delta", None)),
         "timezone": str(getattr(timetable, "timezone", "")),
         "first_run": first_run(dag),
+        "assets": sorted(asset.name for asset in getattr(getattr(timetable, "asset_condition", None), "objects", [])),
         "tags": sorted(dag.tags),
         "owner": dag.owner,
         "doc": dag.doc_md,

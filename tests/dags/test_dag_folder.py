@@ -143,15 +143,17 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
     assert [dag_id for dag_id in parsed["dags"] if dag_id.startswith("ingest")] == ["ingest__lab"]
     ingestion = parsed["dags"]["ingest__lab"]
     assert (ingestion["schedule"], ingestion["tasks"]) == ("0:05:00", {"read": []})
+    arrived = parsed["dags"]["evaluate__arrived"]
+    assert (arrived["first_run"], arrived["assets"], ingestion["assets"]) == (None, ["source__lab"], [])
     assert hashes(folder.parse(uri=NOBODY_LISTENS)) == hashes(parsed)
 
 
 def test_a_changed_source_marks_the_file_of_sources(folder):
     write_dag_files(folder.home)
-    file = dag_folder(folder.home) / "ingest.py"
-    before = file.stat().st_mtime
+    files = [dag_folder(folder.home) / name for name in ("ingest.py", "evaluate_arrived.py")]
+    before = [file.stat().st_mtime for file in files]
     DagFiles(folder.home).read_sources_again()
-    assert file.stat().st_mtime > before
+    assert all(file.stat().st_mtime > earlier for file, earlier in zip(files, before, strict=True))
 
 
 def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(folder, revisions, classifier):

@@ -1,7 +1,10 @@
 """The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
 
+import ast
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +15,14 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
+from alerting.definitions.assets import Asset, Variable
 from alerting.demo.seed import fill
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at
@@ -207,3 +212,88 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision", 180)
         assert PUT not in [due.definition for due in find_due_trainings(platform, platform.clock.now())]
         assert len(airflow.run_ids(f"train__{PUT}")) == 2
+
+
+def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_once(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    """An hourly definition reads a table and files; only the DAGs of the sources and that of arrivals run."""
+    drop, secret, table = settings.home / "drop", settings.home / "secrets" / "lab", settings.home / "lab.db"
+    now, hard = (
+        platform.clock.now(),
+        {"name": "too-hard", "kind": "threshold", "assets": ["press-1"], "schedule": {"every": "1h"}},
+    )
+    drop.mkdir()
+    secret.write_text(f"sqlite:///{table}")
+    secret.chmod(0o600)
+    _rows(table, now, 40, 60)
+    lab = {
+        "name": "lab",
+        "kind": "sql",
+        "url": {"file": str(secret)},
+        "table": "results",
+        "cursor": "id",
+        "asset_column": "machine",
+    }
+    files = {"name": "drop", "kind": "files", "pattern": f"{drop}/*.csv", "asset": "press-1", "unchanged_for": "0s"}
+    apply_sources(platform, [{**lab, "latency": "0s"}, {**files, "latency": "0s"}], "test", now)
+    platform.assets.put([Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})])
+    apply(
+        platform,
+        [hard | {"variable": "hardness", "above": 50}, hard | {"name": "too-thick", "variable": "thickness", "above": 5}],
+        "test",
+        now - timedelta(minutes=10),
+        "test",
+    )
+
+    for dag in ("evaluate__arrived", "ingest__lab", "ingest__drop"):
+        airflow.unpause(dag)
+    airflow.until(lambda: platform.episodes.find(definition="too-hard"), "the episode of a row in the table", 200)
+    assert platform.sources.progress("lab").rows == 2
+
+    (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
+    (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
+    _rows(table, now, 70)
+    airflow.until(lambda: platform.episodes.find(definition="too-thick"), "the episode of a row in a file", 200)
+    airflow.until(lambda: platform.sources.progress("lab").rows == 3, "the third row alone", 120)
+    assert "torn.csv" in str(platform.sources.progress("drop").fault)
+
+    table.unlink()
+    airflow.until(lambda: "results" in (platform.sources.progress("lab").fault or ""), "the fault of the source", 120)
+    airflow.until(lambda: _states(airflow, "ingest__lab")[-1] == "failed", "the failed run", 120)
+    runs = airflow.run_ids("evaluate__arrived")
+    assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
+
+    path = f"/dags/evaluate__arrived/dagRuns/{runs[0]}"
+    airflow.finish("evaluate__arrived", path)
+    planned = f"{path}/taskInstances/plan_arrived"
+    before = airflow.http.get(f"{planned}/xcomEntries/return_value").json()["value"]
+    again = {"dry_run": False, "dag_run_id": runs[0], "task_ids": ["plan_arrived"], "only_failed": False}
+    airflow.http.post("/dags/evaluate__arrived/clearTaskInstances", json=again).raise_for_status()
+    airflow.until(lambda: airflow.http.get(planned).json()["try_number"] == 2, "the second try", 60)
+    airflow.finish("evaluate__arrived", path)
+    after = airflow.http.get(f"{planned}/xcomEntries/return_value").json()["value"]
+    assert str(after).count("as_of") == str(before).count("as_of") > 0
+    assert _as_of(after) == _as_of(before)
+
+
+def _as_of(planned: object) -> set[str]:
+    """Return the instants in the result of a plan, which Airflow gives as a list or as its text."""
+    rows = planned if isinstance(planned, list) else ast.literal_eval(str(planned))
+    return {row["as_of"] for row in rows}
+
+
+def _rows(table: Path, now: datetime, *values: float) -> None:
+    """Add rows of a laboratory to a table, the first of them five minutes ago."""
+    with closing(sqlite3.connect(table)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, hardness REAL)")
+        (known,) = connection.execute("SELECT count(*) FROM results").fetchone()
+        for number, value in enumerate(values, known):
+            at = now - timedelta(minutes=5) + timedelta(seconds=number)
+            connection.execute("INSERT INTO results (ts, machine, hardness) VALUES (?, 'press-1', ?)", (at.isoformat(), value))
+        connection.commit()
+
+
+def _states(airflow: Airflow, dag_id: str) -> list[str]:
+    runs = airflow.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}).raise_for_status().json()["dag_runs"]
+    return [run["state"] for run in runs]

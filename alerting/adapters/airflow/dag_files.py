@@ -61,8 +61,8 @@ class DagFiles:
         self._mark("evaluate.py", *trained)
 
     def read_sources_again(self) -> None:
-        """Mark the DAG file of sources as modified."""
-        self._mark("ingest.py")
+        """Mark the DAG files of sources as modified."""
+        self._mark("ingest.py", "evaluate_arrived.py")
 
     def _mark(self, *files: str) -> None:
         at = time.time() + MARGIN_S

@@ -1,9 +1,9 @@
 """Sources in memory: documents, revisions and progress."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
@@ -70,6 +70,12 @@ class MemorySources:
 
     def mark_file(self, mark: FileMark) -> None:
         self._files[mark.source, mark.path, mark.size, mark.sha256] = mark
+
+    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
+        gone = [key for key, mark in self._files.items() if mark.source == name and mark.at < before and mark.path not in there]
+        for key in gone:
+            del self._files[key]
+        return len(gone)
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         for message in messages:

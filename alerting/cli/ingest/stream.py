@@ -1,10 +1,16 @@
-"""`alerting stream`: the service that stores the messages of brokers."""
+"""`alerting stream`: the service that stores the messages of brokers and evaluates them at once."""
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from alerting.cli.printing.output import console
 from alerting.cli.support import command, platform
@@ -12,7 +18,8 @@ from alerting.cli.support import command, platform
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.definitions.sources.streamed import StreamedSource
-    from alerting.usecases.sources.stream import MessageStream
+    from alerting.settings.environment import Settings
+    from alerting.usecases.sources.stream import MessageStream, Stored
 
 READ_AGAIN_S = 10.0
 PAUSE_S = 1.0
@@ -21,23 +28,69 @@ _log = logging.getLogger(__name__)
 
 
 @command
-def stream() -> None:
-    """Store the messages of all active sources of brokers, until it is stopped. Run it once for each database."""
+def stream(
+    alive: Annotated[
+        Path | None, typer.Option(help="File to touch every few seconds while the service works, for checks of its health.")
+    ] = None,
+) -> None:
+    """Store the messages of brokers and evaluate them at once, until it is stopped. Run it once for each database.
+
+    Definitions of kind threshold are evaluated as soon as the latency of their readings is over, and notifications are sent.
+    Airflow evaluates them too, and all others.
+    """
+    from alerting.settings.environment import read_settings
+
+    stopped = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    await_source(read_settings(os.environ), alive, stopped)
+    if stopped.is_set():
+        return
+    from alerting.cli.ingest.evaluator import Evaluator
+
     with platform() as p:
-        console.print("storing messages of brokers; stop with Ctrl-C")
-        service = StreamService(p, os.environ)
+        console.print("storing messages of brokers, and evaluating them; stop with Ctrl-C")
+        evaluator = Evaluator(p)
+        service = StreamService(p, os.environ, evaluator.add)
+        evaluator.start()
         try:
-            while True:
+            while not stopped.is_set():
                 service.turn()
+                if alive is not None and evaluator.is_alive:
+                    alive.touch()
         finally:
             service.close()
+            evaluator.close()
+
+
+def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> None:
+    """Return once there is a source of a broker. Until then the process holds little more than the driver of the database.
+
+    Return at once without a database server of its own, which only an opened platform starts.
+    """
+    if settings.mongodb_uri is None:
+        return
+    import pymongo
+    from pymongo.errors import PyMongoError
+
+    from alerting.definitions.sources.source import STREAMED
+
+    with pymongo.MongoClient[dict[str, object]](settings.mongodb_uri, serverSelectionTimeoutMS=5000) as client:
+        sources = client[settings.database]["sources"]
+        while not stopped.is_set():
+            with suppress(PyMongoError):
+                if sources.find_one({"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}):
+                    return
+            if alive is not None:
+                alive.touch()
+            stopped.wait(READ_AGAIN_S)
 
 
 class StreamService:
     """The subscriptions of all sources, one turn after another in one thread: a slow database slows all of them."""
 
-    def __init__(self, opened: "Platform", environ: Mapping[str, str]) -> None:
-        self._platform, self._environ = opened, environ
+    def __init__(self, opened: "Platform", environ: Mapping[str, str], stored: "Stored | None" = None) -> None:
+        """Take the platform; `stored` takes the readings of each batch after they are stored."""
+        self._platform, self._environ, self._stored = opened, environ, stored
         self._streams: dict[str, tuple[StreamedSource, MessageStream]] = {}
         self._faults: dict[str, str] = {}
         self._read_at = -READ_AGAIN_S
@@ -75,7 +128,7 @@ class StreamService:
         """Store a batch of a source, and return the number of its messages."""
         from alerting.adapters.mongo.mongo import is_outage
         from alerting.definitions.faults import UserError
-        from alerting.usecases.sources.stream import TooManyDead, store_messages
+        from alerting.usecases.sources.stream import TooManyDead, ignore, store_messages
 
         try:
             batch = found.batch()
@@ -83,7 +136,8 @@ class StreamService:
             self._note(source.name, str(fault))
             return 0
         try:
-            count = store_messages(self._platform, source, batch, self._platform.clock.now(), is_outage)
+            now = self._platform.clock.now()
+            count = store_messages(self._platform, source, batch, now, is_outage, self._stored or ignore)
         except TooManyDead as fault:
             self._pause(source.name, str(fault))
             return 0
@@ -95,9 +149,10 @@ class StreamService:
 
     def _pause(self, name: str, fault: str) -> None:
         from alerting.usecases.sources.documents import set_state
+        from alerting.usecases.sources.status import SERVICE
 
         _log.warning("paused: %s", fault)
-        set_state(self._platform, name, "paused", "alerting stream", self._platform.clock.now())
+        set_state(self._platform, name, "paused", SERVICE, self._platform.clock.now())
         self._platform.sources.set_fault(name, fault)
         self._streams.pop(name)[1].close()
 

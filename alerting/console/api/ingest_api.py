@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
@@ -23,6 +23,7 @@ from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 
 AT_ONCE = 4
+BODIES_AT_ONCE = 64 << 20  # bytes of bodies that are under way or wait to be stored
 LARGEST_JSON = 4 << 20  # bytes; JSON is parsed as a whole before its rows are counted
 MOST_ANSWERS = 1000
 What = Literal["readings", "events"]
@@ -84,20 +85,35 @@ class DeliveryView(BaseModel):
 class Deliveries:
     """Counts deliveries under way, so that a slow database slows the senders and not this process. For one event loop."""
 
-    def __init__(self, most: int = AT_ONCE) -> None:
-        self._free = most
+    def __init__(self, most: int = AT_ONCE, most_bytes: int = BODIES_AT_ONCE) -> None:
+        self._free, self._free_bytes = _Free(most), _Free(most_bytes)
+
+    def one(self) -> AbstractContextManager[None]:
+        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too many."""
+        return self._free.take(1)
+
+    def body(self, size: int) -> AbstractContextManager[None]:
+        """Take part in the bodies under way. Raises HTTPException 429 if they are too large together."""
+        return self._free_bytes.take(size)
+
+
+class _Free:
+    """What is left of an amount that deliveries share."""
+
+    def __init__(self, amount: int) -> None:
+        self._left = amount
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Take part in the deliveries under way. Raises HTTPException 429 if there are too many."""
-        if not self._free:
-            detail = "the platform stores as many deliveries as it can at once; send this one again after a second"
+    def take(self, amount: int) -> Iterator[None]:
+        """Take an amount for a while. Raises HTTPException 429 if less is left."""
+        if amount > self._left:
+            detail = "the platform receives and stores as much as it can at once; send this one again after a second"
             raise HTTPException(429, detail, {"retry-after": "1"})
-        self._free -= 1
+        self._left -= amount
         try:
             yield
         finally:
-            self._free += 1
+            self._left += amount
 
 
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
@@ -138,17 +154,18 @@ async def _receive(
     deliveries: Deliveries = request.app.state.deliveries
     document = await run_in_threadpool(_source, platform, source, what)
     is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
-    body = await request.body()
+    with deliveries.body(int(request.headers.get("content-length", "0"))):
+        body = await request.body()
 
-    def store() -> DeliveryView:
-        given = _read(_text(body, encoding, is_lines), is_lines)
-        return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
+        def store() -> DeliveryView:
+            given = _read(_text(body, encoding, is_lines), is_lines)
+            return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
 
-    with deliveries.one():
-        if key is None:
-            return await run_in_threadpool(store)
-        named = f"{person.name}:{what}:{source}:{key}"
-        return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
+        with deliveries.one():
+            if key is None:
+                return await run_in_threadpool(store)
+            named = f"{person.name}:{what}:{source}:{key}"
+            return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
 
 
 def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]) -> DeliveryView:

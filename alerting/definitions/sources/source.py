@@ -94,6 +94,7 @@ Source = HttpSource | FilesSource | SqlSource | MqttSource
 PolledSource = FilesSource | SqlSource
 KINDS: Mapping[str, type[SourceFields]] = {"http": HttpSource, "files": FilesSource, "sql": SqlSource, "mqtt": MqttSource}
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
+STREAMED = tuple(kind for kind, model in KINDS.items() if issubclass(model, StreamedSource))
 
 
 @cache

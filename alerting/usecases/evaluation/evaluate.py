@@ -47,7 +47,7 @@ def evaluate(
     full_plan = current_plan(platform)
     evaluation_plan = _select_plan(platform.definitions, full_plan, names)
     late = begin_round(platform, full_plan.targets, as_of)
-    counts = _evaluate_plan(platform, evaluation_plan, as_of, late.has_requests, progress)
+    counts = evaluate_targets(platform, evaluation_plan, as_of, late.has_requests, progress)
     counts.late, counts.too_late = late.late, late.too_late
     counts.determined = determine_due_outcomes(platform, as_of, correct_if_known_late)
     _log_counts(counts, len(evaluation_plan.targets))
@@ -92,18 +92,24 @@ def evaluate_shard(
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    full_plan = platform.evaluation_plans.get(source_hash)
-    if full_plan is None:  # it has been replaced since, perhaps with smaller latencies
-        full_plan = current_plan(platform)
-        announce_evaluation(platform.arrivals, full_plan.targets, as_of)
+    full_plan = plan_of_round(platform, source_hash, as_of)
     evaluation_plan = full_plan.only(names_in_shard(full_plan, every, shard, count))
-    counts = _evaluate_plan(platform, evaluation_plan, as_of, has_requests, silent)
+    counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
 
-def _evaluate_plan(
-    platform: EvaluationPorts, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress
+def plan_of_round(platform: EvaluationPorts, source_hash: str, as_of: datetime) -> EvaluationPlan:
+    """Return the plan with which a round has begun; if it was replaced since, the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash)
+    if plan is None:  # perhaps the latencies of the present one are smaller
+        plan = current_plan(platform)
+        announce_evaluation(platform.arrivals, plan.targets, as_of)
+    return plan
+
+
+def evaluate_targets(
+    platform: EvaluationPorts, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress = silent
 ) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}

@@ -62,7 +62,9 @@ def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: dat
         parts, changed, new, updates = partial(_batch_parts, rows), len(rows), rows, []
     else:
         merged, changed = _merge(keys, rows, stored)
-        touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in merged.values()]
+        touched = [
+            _Touched(row.asset, row.ts, {**row.values, **row.quality} if row.quality else row.values) for row in merged.values()
+        ]
         new = [row for key, row in merged.items() if key not in stored]
         updates = [(stored[key], row) for key, row in merged.items() if key in stored]
         parts = partial(_parts, touched)
@@ -84,6 +86,11 @@ def _merge(
     keys: Sequence[ReadingKey], rows: Iterable[ReadingRow], stored: Mapping[ReadingKey, ReadingRow]
 ) -> tuple[dict[ReadingKey, ReadingRow], int]:
     """Return the samples that differ from the stored ones, as one row per instant, and how many rows caused a change."""
+    if not stored and len(set(keys)) == len(keys) and not any(row.quality for row in rows):
+        return {
+            key: row if row.ts.microsecond % 1000 == 0 else replace(row, ts=from_millis(key[1]))
+            for key, row in zip(keys, rows, strict=True)
+        }, len(keys)
     known = {key: _samples(row) for key, row in stored.items()}
     found: dict[ReadingKey, _Samples] = {}
     changed = 0
@@ -182,7 +189,7 @@ def _parts(rows: Sequence[_Touched], limit: datetime | None) -> tuple[LatePart, 
     for (asset, events), group in groupby(within, key=lambda row: row.group):
         of_group = list(group)
         instants = [row.at for row in of_group]
-        names = tuple(sorted({name for row in of_group for name in row.variables}))
+        names = tuple(sorted(set[str]().union(*(row.variables for row in of_group))))
         parts.append(LatePart(asset, min(instants), max(instants), len(instants), names, events))
     return tuple(parts)
 

@@ -40,7 +40,7 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     if evaluated_until is None:
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
-    by_asset = _by_asset(targets, touched)
+    by_asset = targets_by_asset(targets, touched)
     starts_of_service = _service_starts(platform.definitions, by_asset)
     ends = _evaluated_ends(platform.states, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
@@ -57,7 +57,7 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     return counts
 
 
-def _by_asset(targets: Sequence[EvaluationTarget], touched: Set[str]) -> dict[str, list[EvaluationTarget]]:
+def targets_by_asset(targets: Sequence[EvaluationTarget], touched: Set[str]) -> dict[str, list[EvaluationTarget]]:
     """Return the targets that read each of these assets: its own, and those below it that read their ancestors."""
     found: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
@@ -83,7 +83,7 @@ def _request(
         readers = [
             target
             for target in by_asset.get(part.asset, ())
-            if first <= ends[target.key] and _uses(target, part) and part.last >= starts_of_service[target.definition]
+            if first <= ends[target.key] and uses(target, part) and part.last >= starts_of_service[target.definition]
         ]
         in_time = 0
         for target in readers:
@@ -113,7 +113,8 @@ def _evaluated_ends(
     return ends | {key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)}
 
 
-def _uses(target: EvaluationTarget, part: LatePart) -> bool:
+def uses(target: EvaluationTarget, part: LatePart) -> bool:
+    """Return whether a target reads a variable, or an event type, of some rows."""
     if target.variable in part.variables or not set(part.variables).isdisjoint(target.also_reads):
         return True
     return any(fnmatchcase(name, pattern) for name in part.events for pattern in target.events)

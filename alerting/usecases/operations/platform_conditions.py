@@ -16,11 +16,12 @@ from alerting.usecases.training.due import ABANDONED_AFTER
 
 LATE = "evaluation late"
 STALE = "source stale"
+STOPPED = "source stopped"
 FAILED = "training failed"
 REFUSED = "promotion refused"
 DISK = "disk filling"
 REGISTRY = "registry away"
-KINDS = (LATE, STALE, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (LATE, STALE, STOPPED, FAILED, REFUSED, DISK, REGISTRY)
 """The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
 _REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
@@ -79,6 +80,7 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
         *_late(facts.lags, limits.evaluation_late, now),
         *_stale(facts.readings, limits.source_stale, now),
         *_silent(facts.sources, now),
+        *_stopped(facts.sources),
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
@@ -122,6 +124,13 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
             since = (now - source.silent).isoformat(timespec="seconds")
             why = f": {source.fault}" if source.fault else f"; see: alerting source test {source.name}"
             yield PlatformFault(STALE, f"source {source.name}", f"no row of this source since {since}{why}")
+
+
+def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that the stream service has paused."""
+    for source in sources:
+        if source.is_stopped:
+            yield PlatformFault(STOPPED, f"source {source.name}", source.fault or "paused: too many messages could not be stored")
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:

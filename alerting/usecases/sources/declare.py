@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -65,11 +66,19 @@ class _Fit:
 
     def read(self, row: ReadingRow) -> ReadingRow:
         """Return a row in the types of its variables. Raises RowRefused, and declares nothing, if a value has another type."""
+        if not row.quality and row.values.keys() <= self._numbers and set(map(type, row.values.values())) == {float}:
+            return row
         added = {name: variable for name in {**row.values, **row.quality} if (variable := self._variable(name, row)) is not None}
         types = {name: (added.get(name) or self._declared(name)).type for name in row.values}
         values = {name: _convert(name, value, types[name]) for name, value in row.values.items()}
         self._added |= added
         return replace(row, values=values)
+
+    @cached_property
+    def _numbers(self) -> frozenset[str]:
+        """Return the variables of numbers that need no declaration any more, of which a row is taken as it is."""
+        known = self._asset.variables.items()
+        return frozenset(name for name, v in known if v.type == "number" and (v.source or self._by is None))
 
     def _declared(self, name: str) -> Variable:
         return self._added.get(name) or self._asset.variables[name]

@@ -6,7 +6,7 @@ killed in between reads it again, which changes nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset, Variable
@@ -19,6 +19,8 @@ from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, c
 from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
 
+FORGET_AFTER = timedelta(days=90)
+"""Time after which a file that is no longer there is forgotten. If it comes again, it is read again."""
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
 
@@ -78,6 +80,8 @@ def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: dat
             drop.put_away(source, file, mark.fault)
         except UserError as fault:
             faults.append(str(fault))
+    if read:
+        plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.path for file in found})
     if faults:
         others = f"; {len(faults) - 1} other files could not be read or moved either" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}{others}")

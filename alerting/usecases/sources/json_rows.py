@@ -9,6 +9,8 @@ from alerting.definitions.faults import UserError, shown
 from alerting.ports import Record
 
 MOST_ROWS = 100_000
+LONGEST_LINE = 1 << 20
+"""Characters of a line of NDJSON."""
 
 
 class TooDeep(UserError):
@@ -58,6 +60,8 @@ def read_lines(text: str) -> JsonRows:
 
 def _read_line(line: str) -> Any:
     """Return the row of a line, or else a text why it cannot be read."""
+    if len(line) > LONGEST_LINE:
+        return f"has {len(line)} characters; at most {LONGEST_LINE} are allowed"
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as fault:

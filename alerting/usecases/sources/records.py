@@ -145,7 +145,7 @@ class RecordMapping:
                 continue
             if name in found:
                 raise RowRefused(f"{title}: the variable {name} occurs twice")
-            found[name] = _scalar(title, value)
+            found[name] = value if type(value) is float and math.isfinite(value) else _scalar(title, value)
         return found
 
     def _variable(self, title: Any) -> str | None:

@@ -1,15 +1,17 @@
 """Deliveries of each source, and whether it is stale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source
-from alerting.ports import SourceProgress, Sources
+from alerting.ports import SourceProgress, SourceRevision, Sources
 from alerting.usecases.sources.documents import read_sources
 
+SERVICE = "alerting stream"
+"""The actor of what the stream service changes."""
 _MINUTE_S = 60.0
 
 
@@ -17,8 +19,9 @@ _MINUTE_S = 60.0
 class SourceStatus:
     """A source at one instant.
 
-    `rows`, `refused`: so far. `lag`: now minus the newest time stamp; `silent`: since the last row came, or since the source was
-    applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
+    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last row came, or since the source
+    was applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
+    `is_stopped`: the stream service has paused it, because too many of its messages could not be stored.
     """
 
     name: str
@@ -27,10 +30,12 @@ class SourceStatus:
     state: SourceState
     rows: int
     refused: int
+    newest: datetime | None
     lag: timedelta | None
     silent: timedelta
     rate: float
     is_stale: bool
+    is_stopped: bool
     fault: str | None
     last_refused: str | None
     last: Mapping[str, Any] | None
@@ -38,20 +43,21 @@ class SourceStatus:
 
 def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
-    return [source_status(source, sources.progress(source.name), _since(sources, source, now), now) for source in _valid(sources)]
+    return [
+        source_status(source, sources.progress(source.name), sources.revisions(source.name), now) for source in _valid(sources)
+    ]
 
 
 def _valid(sources: Sources) -> list[Source]:
     return read_sources(sources)[0]
 
 
-def _since(sources: Sources, source: Source, now: datetime) -> datetime:
-    """Return when the source was last applied; now for one that was written into the database."""
-    return max((revision.at for revision in sources.revisions(source.name)), default=now)
+def source_status(source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime) -> SourceStatus:
+    """Return the status of a source. Silence counts from its last revision at the earliest, e.g. when it was resumed.
 
-
-def source_status(source: Source, progress: SourceProgress, since: datetime, now: datetime) -> SourceStatus:
-    """Return the status of a source. `since`: when it was last applied, e.g. resumed; silence is counted from there."""
+    One without a revision was written into the database just now.
+    """
+    since = max((revision.at for revision in revisions), default=now)
     silent = max(now - max(progress.arrived_at or since, since), timedelta(0))
     return SourceStatus(
         name=source.name,
@@ -60,10 +66,12 @@ def source_status(source: Source, progress: SourceProgress, since: datetime, now
         state=source.state,
         rows=progress.rows,
         refused=progress.refused,
+        newest=progress.newest,
         lag=None if progress.newest is None else now - progress.newest,
         silent=silent,
         rate=_rate(progress, now),
         is_stale=source.state == "active" and silent > source.stale_after,
+        is_stopped=source.state == "paused" and bool(revisions) and revisions[-1].actor == SERVICE,
         fault=progress.fault,
         last_refused=progress.last_refused,
         last=progress.last,

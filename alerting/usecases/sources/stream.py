@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
-from alerting.ports import DeadMessage, Delivered, Record, SourcePorts, Sources
+from alerting.ports import DeadMessage, Delivered, ReadingRow, Record, SourcePorts, Sources
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.records import VALUES
@@ -50,6 +50,14 @@ class MessageStream(Protocol):
         """Disconnect; the broker keeps what is not acknowledged."""
 
 
+Stored = Callable[[Sequence[ReadingRow]], None]
+"""Takes readings that are stored, e.g. to evaluate the targets that read them."""
+
+
+def ignore(_: Sequence[ReadingRow]) -> None:
+    """Do nothing with stored readings."""
+
+
 class TooManyDead(UserError):
     """Refusal to put aside more messages of a source."""
 
@@ -69,6 +77,7 @@ def store_messages(
     messages: Sequence[Message],
     now: datetime,
     is_outage: Callable[[Exception], bool] = lambda _: True,
+    stored: Stored = ignore,
 ) -> StreamCount:
     """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing.
 
@@ -79,14 +88,14 @@ def store_messages(
     if not messages:
         return StreamCount()
     try:
-        count = _store(plant, source, messages, now, lambda dead: _put_aside(plant.sources, source, dead))
+        count = _store(plant, source, messages, now, lambda dead: _put_aside(plant.sources, source, dead), stored)
     except TooManyDead:
         raise
     except Exception as fault:
         if is_outage(fault):
             raise
         if len(messages) > 1:
-            counts = [store_messages(plant, source, [message], now, is_outage) for message in messages]
+            counts = [store_messages(plant, source, [message], now, is_outage, stored) for message in messages]
             return StreamCount(len(counts), sum(one.new for one in counts), sum(one.dead for one in counts))
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
@@ -112,6 +121,7 @@ def _store(
     messages: Sequence[Message],
     now: datetime,
     put_aside: Callable[[Sequence[DeadMessage]], None],
+    stored: Stored = ignore,
 ) -> StreamCount:
     """Store the rows of messages, after those that cannot be read or of which a row is refused are put aside."""
     records: list[Record] = []
@@ -131,6 +141,8 @@ def _store(
         reasons.setdefault(owners[row.line - 1], row.reason)
     put_aside([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
     new = store(plant, found, now, by=source.name).new
+    if found.readings:
+        stored(found.readings)
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
         plant.sources.record(source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)]))
     return StreamCount(len(messages), new, len(reasons))

@@ -72,6 +72,21 @@ def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
     assert stores.sources.file_marks("lab", []) == []
 
 
+def test_old_marks_of_files_that_are_gone_are_forgotten(stores):
+    old = FileMark("lab", "/in/a.csv", 10, 5, "aa", at(0))
+    for mark in (
+        old,
+        replace(old, path="/in/there.csv"),
+        replace(old, path="/in/new.csv", at=at(2)),
+        replace(old, source="other"),
+    ):
+        stores.sources.mark_file(mark)
+    assert stores.sources.forget_files("lab", at(1), {"/in/there.csv"}) == 1
+    paths = [mark.path for mark in stores.sources.file_marks("lab", ["/in/a.csv", "/in/there.csv", "/in/new.csv"])]
+    assert sorted(paths) == ["/in/new.csv", "/in/there.csv"]
+    assert len(stores.sources.file_marks("other", ["/in/a.csv"])) == 1
+
+
 def test_dead_messages_are_kept_once_until_they_are_removed(stores):
     first, second = (
         DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other"))

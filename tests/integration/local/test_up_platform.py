@@ -121,6 +121,11 @@ def test_the_first_start_ends_with_a_champion_and_running_lines(up):
     assert "champion" in output
 
 
+def test_an_example_of_every_kind_follows_the_first_champion(up):
+    kinds = {"classifier", "threshold", "forecast", "control_chart", "anomaly"}
+    up.wait_until(lambda: {one["kind"] for one in up.get("/definitions")} == kinds, "an example is missing", 30)
+
+
 def test_addresses_and_credentials_are_shown_whole(up):
     passwords = (up.secret("airflow_passwords.json")["admin"], up.word("secrets/mlflow_password"))
     for secret in (*up.secret("api_tokens.json"), *passwords, *map(str, up.ports.values())):
@@ -270,7 +275,7 @@ def test_killing_up_leaves_nothing_behind_and_the_next_start_finds_everything(up
     assert all(is_free(port) for port in up.ports.values())
     up.start()
     up.wait_for("demo-line is ready", 120)
-    assert "every question has been trained before" in up.said()
+    assert "the first question has been trained before" in up.said()
     after = up.episodes()
     assert before.items() <= after.items()
     assert len(set(after.values())) == len(after)  # none twice

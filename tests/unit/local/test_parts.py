@@ -1,6 +1,7 @@
 import os
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -38,8 +39,20 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
         "airflow-scheduler",
         "airflow-dags",
         "clean",
+        "stream",
         "first-alert",
     }
+
+
+def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_once_it_works(settings, secrets):
+    part = next(part for part in parts.all_parts(settings, secrets, {}, False) if part.name == "stream")
+    assert (part.needs, part.ready()) == (("airflow-dags",), False)
+    alive = Path(part.command[part.command.index("--alive") + 1])
+    alive.parent.mkdir(exist_ok=True)
+    alive.touch()
+    assert part.ready()
+    os.utime(alive, (0, 0))  # of an earlier run
+    assert not part.ready()
 
 
 def test_servers_of_ones_own_are_not_started(tmp_path, secrets):

@@ -1,7 +1,7 @@
 """Sources in MongoDB: documents as people wrote them, their revisions, and how far each has delivered."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from pymongo.errors import WriteError
 
@@ -30,6 +30,7 @@ from alerting.ports.sources import DeadMessage, Delivered, FileMark, SourceProgr
 
 _FAILED_VALIDATION = 121  # error code of the server
 _RECENT = 20
+_MOST_FORGOTTEN = 10_000
 
 
 class MongoSources:
@@ -96,6 +97,11 @@ class MongoSources:
     def mark_file(self, mark: FileMark) -> None:
         key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
         upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
+
+    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
+        old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
+        gone = [mark["_id"] for mark in old if mark["path"] not in there]
+        return self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count if gone else 0
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(self._dead, [{**to_document(message), "_id": message.id} for message in messages])

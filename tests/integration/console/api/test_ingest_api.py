@@ -10,6 +10,7 @@ import pytest
 
 from alerting.console.api import ingest_api
 from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.json_rows import LONGEST_LINE
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, SENDER, VIEWER, expect_problem
 
@@ -42,6 +43,21 @@ def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
     assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
 
 
+def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
+    long = json.dumps({**ROW, "values": {"t": "x" * LONGEST_LINE}})
+    answer = send(client, f"{json.dumps(ROW)}\n{long}".encode(), headers=NDJSON).json()
+    assert (answer["rows"], [line["line"] for line in answer["lines"]]) == (1, [2])
+    assert answer["lines"][0]["reason"] == f"has {len(long)} characters; at most {LONGEST_LINE} are allowed"
+
+
+def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
+    deliveries = client.app.state.deliveries
+    with deliveries.body(ingest_api.BODIES_AT_ONCE - 150):
+        assert send(client, ROW).status_code == 200
+        assert "send this one again" in expect_problem(send(client, [ROW, ROW]), 429)
+    assert send(client, [ROW, ROW]).status_code == 200
+
+
 @pytest.mark.parametrize("row", [{**ROW, "asset": "o\n"}, {**ROW, "values": {"t": "\ud800"}}, {**ROW, "values": {"\ud800": 1}}])
 def test_a_name_or_text_that_cannot_be_stored_is_refused_by_its_line(client, row):
     answer = send(client, [ROW, row])
@@ -70,7 +86,7 @@ def test_a_large_body_is_accepted_here_and_a_larger_one_refused_before_it_is_rea
 
 
 def test_a_body_of_json_is_smaller_than_one_of_lines(client):
-    large = json.dumps(ROW).encode() + b" " * ingest_api.LARGEST_JSON
+    large = json.dumps(ROW).encode() + (b" " * 1000 + b"\n") * (ingest_api.LARGEST_JSON // 1000)
     assert send(client, large, headers=NDJSON).json()["new"] == 1
     zipped = {**ADMIN, "content-encoding": "gzip"}
     for answer in (send(client, large), send(client, gzip.compress(large), headers=zipped)):

@@ -4,8 +4,8 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.status import source_statuses
+from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.status import SERVICE, source_statuses
 from tests.builders import at
 
 GATE = {"name": "gate", "kind": "http", "stale_after": "10m"}
@@ -19,6 +19,20 @@ def test_the_reason_of_the_last_refused_row_stays_after_good_ones():
         deliver(platform, parse_source(GATE), [row], at(minute), by="gate")
     status = source_statuses(platform.sources, at(3))[0]
     assert (status.rows, status.refused, status.last_refused) == (1, 1, "asset: there is no asset")
+
+
+def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is_resumed():
+    platform = memory_platform()
+    apply_sources(platform, [GATE], "ada", at(0))
+    set_state(platform, "gate", "paused", "ada", at(1))
+    assert not source_statuses(platform.sources, at(1))[0].is_stopped
+    set_state(platform, "gate", "active", "ada", at(2))
+    set_state(platform, "gate", "paused", SERVICE, at(3))
+    platform.sources.set_fault("gate", "10000 of its messages could not be stored")
+    assert maintain(platform, at(4))["faults"] == ["source stopped: source gate"]
+    assert "could not be stored" in platform.platform_alerts.open()[0].reason
+    set_state(platform, "gate", "active", "ada", at(5))
+    assert maintain(platform, at(6))["faults"] == []
 
 
 def test_a_source_that_was_written_into_the_database_gets_a_revision_at_the_check_and_becomes_stale():

@@ -1,0 +1,94 @@
+"""The evaluator of `alerting stream`: evaluates what was stored and delivers notifications, each in a thread of its own.
+
+So a slow evaluation or a slow channel does not hold up the storing of messages.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation
+from alerting.usecases.notification.deliver import deliver_now
+
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+    from alerting.ports import ReadingRow
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
+"""Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least as long as the last one took.
+So evaluations take half a core at most."""
+PAUSE_AFTER_FAULT_S = 2.0
+_STOP_S = 8.0
+_log = logging.getLogger(__name__)
+
+
+class Evaluator:
+    """Evaluates the targets of stored readings. `add` is called by the thread that stores them."""
+
+    def __init__(self, opened: "Platform") -> None:
+        self._platform, self._evaluation = opened, PromptEvaluation(opened)
+        self._arrived, self._lock = ArrivedReadings(), Lock()
+        self._stopped, self._changed = Event(), Event()
+        self._faults: dict[str, str] = {}
+        self._threads = [Thread(target=self._repeat, args=(one,), daemon=True) for one in (self.evaluate, self.deliver)]
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether both threads run."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def close(self) -> None:
+        """Stop both threads after their present work, or without it after some seconds: both may be killed at any time."""
+        self._stopped.set()
+        self._changed.set()
+        until = time.monotonic() + _STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def add(self, rows: "Sequence[ReadingRow]") -> None:
+        """Note stored readings, to evaluate the targets that read them."""
+        with self._lock:
+            self._arrived.add(rows)
+
+    def evaluate(self) -> None:
+        """Evaluate the targets that are due, then pause."""
+        began = time.monotonic()
+        if self._evaluation.waits or self._arrived.stamps:
+            with self._lock:
+                arrived, self._arrived = self._arrived, ArrivedReadings()
+            try:
+                counts = self._evaluation.evaluate(arrived, self._platform.clock.now())
+            except Exception:
+                with self._lock:
+                    self._arrived.join(arrived)
+                raise
+            if counts.raised or counts.closed or counts.withdrawn:
+                self._changed.set()
+        usual = self._evaluation.smallest_latency.total_seconds() / 10
+        self._stopped.wait(max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began))
+
+    def deliver(self) -> None:
+        """Deliver the notifications of the next evaluation that changed an episode."""
+        self._changed.wait()
+        self._changed.clear()
+        deliver_now(self._platform, self._platform.clock.now())
+
+    def _repeat(self, work: Callable[[], None]) -> None:
+        """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the same work."""
+        while not self._stopped.is_set():
+            try:
+                work()
+                self._faults.pop(work.__name__, None)
+            except Exception as fault:  # of the database, a document or a library: the next turn tries again
+                text = f"{type(fault).__name__}: {str(fault)[:200]}"
+                if self._faults.get(work.__name__) != text:
+                    _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)
+                self._faults[work.__name__] = text
+                self._stopped.wait(PAUSE_AFTER_FAULT_S)

@@ -1,0 +1,249 @@
+"""Messages of an MQTT broker: rate into a journaled database, and time from a reading to its notification.
+
+The peer is a bare consumer with the same client: it parses the JSON, inserts by `insert_many`, and acknowledges. Both empty the
+same queue of a real Mosquitto, in turn. The time to a notification is measured through the stream service at 1,000 readings a
+second, of which a few raise an episode, from the stamp of the reading to the call of the channel.
+
+Run: python -m benchmarks.run stream
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.indexes import READINGS
+from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.platform import Platform
+from alerting.adapters.sources.mqtt import BATCH, MOST_UNACKNOWLEDGED
+from alerting.cli.ingest.evaluator import Evaluator
+from alerting.cli.ingest.stream import StreamService
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import Message
+from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.sources.documents import apply_sources
+from alerting.wiring import assemble
+from benchmarks.helpers.mosquitto import Mosquitto
+
+MESSAGES, VARIABLES, ASSETS, ROUNDS = 6_000, 52, 10, 3
+GOAL, LEAST_VALUES = 0.8, 31_400
+READINGS_S, SECONDS, RAISES_S, LINES = 1_000, 30, 5, 100
+GOAL_S = 1.0
+START = datetime(2026, 1, 5, tzinfo=UTC)
+TOPIC = "line/{asset}/readings"
+SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": TOPIC, "latency": "0s"}
+
+
+def run() -> dict[str, object]:
+    """Return messages a second of both, the best of alternating rounds each, and the time to a notification (s)."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
+        broker = Mosquitto(Path(folder))
+        broker.start()
+        port = broker.port
+        stores = (MongoStores(connect(server.uri)[f"bench_{number}"]) for number in range(100))
+
+        def plant() -> Platform:
+            opened = next(stores)
+            prepare_database(opened.database)
+            return assemble(Settings(home=Path(folder), mongodb_uri=server.uri), opened, channels=False)
+
+        ours, bare = [], []
+        for _ in range(ROUNDS):
+            ours.append(_empty(port, _wide, VARIABLES, lambda: _service(plant(), port)))
+            bare.append(_empty(port, _wide, VARIABLES, lambda: _bare(next(stores), port)))
+        single = _empty(port, _single, 1, lambda: _service(plant(), port))
+        seconds = _notified_after(plant(), port)
+        broker.stop()
+    figure, peer = max(ours), max(bare)
+    p50, p99 = np.percentile(seconds, [50, 99]).tolist()
+    return {
+        "benchmark": "stream",
+        "figure": round(figure),
+        "unit": f"messages/s of {VARIABLES} values",
+        "peer": "bare consumer with the same client and insert_many",
+        "peer_figure": round(peer),
+        "ratio": round(figure / peer, 3),
+        "values_per_s": round(figure * VARIABLES),
+        "single_value_messages_per_s": round(single),
+        "notifications": len(seconds),
+        "to_notification_p50_s": round(p50, 3),
+        "to_notification_p99_s": round(p99, 3),
+        "goal": GOAL,
+        "met": figure / peer >= GOAL and figure * VARIABLES > LEAST_VALUES and p99 < GOAL_S,
+    }
+
+
+def _wide(number: int) -> bytes:
+    """Return a message of many variables."""
+    values = {f"variable_{i}": round(20 + (number * 7 + i) % 100 * 0.37, 2) for i in range(VARIABLES)}
+    return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": values}).encode()
+
+
+def _single(number: int) -> bytes:
+    """Return a message of one variable."""
+    return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": {"t": number % 50}}).encode()
+
+
+def _empty(port: int, message: Callable[[int], bytes], values: int, consumer: Callable[[], Iterator[int]]) -> float:
+    """Fill the session of the source at the broker, then let a consumer empty it. Return messages a second."""
+    _client(port, "alerting-bench", subscribe=True)
+    sender = _client(port, "sender")
+    sent = [sender.publish(TOPIC.replace("{asset}", f"oven-{i % ASSETS}"), message(i), qos=1) for i in range(MESSAGES)]
+    for one in sent:
+        one.wait_for_publish(60)
+    sender.disconnect()
+    stored, began = 0, time.perf_counter()
+    for rows in consumer():
+        stored += rows
+        if stored >= MESSAGES:
+            break
+    elapsed = time.perf_counter() - began
+    assert stored == MESSAGES, f"{stored} of {MESSAGES} messages of {values} values were stored"
+    return MESSAGES / elapsed
+
+
+def _client(port: int, id: str, subscribe: bool = False) -> mqtt.Client:
+    """Return a connected client; with `subscribe` the broker keeps its messages after it has left, and it has left."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5)
+    client.max_inflight_messages_set(1000)
+    session = Properties(PacketTypes.CONNECT)
+    session.SessionExpiryInterval = 3600
+    subscribed: list[bool] = []
+    client.on_subscribe = lambda *_: subscribed.append(True)
+    client.connect("127.0.0.1", port, clean_start=not subscribe, properties=session)
+    client.loop_start()
+    if subscribe:
+        client.subscribe(TOPIC.replace("{asset}", "+"), qos=1)
+        while not subscribed:
+            time.sleep(0.01)
+        client.disconnect()
+        client.loop_stop()
+    return client
+
+
+def _service(platform: Platform, port: int) -> Iterator[int]:
+    """Yield the rows of each batch that the stream service stores."""
+    apply_sources(platform, [SOURCE], "benchmark", datetime.now(UTC))
+    rows: list[int] = []
+    service = StreamService(platform, {"BROKER": f"mqtt://127.0.0.1:{port}"}, lambda batch: rows.append(len(batch)))
+    try:
+        while True:
+            service.turn()
+            yield sum(rows)
+            rows.clear()
+    finally:
+        service.close()
+
+
+def _bare(stores: MongoStores, port: int) -> Iterator[int]:
+    """Yield the documents of each batch that the bare consumer inserts into a collection with the same indexes."""
+    prepare_database(stores.database)
+    readings = stores.database[READINGS]
+    waiting: list[mqtt.MQTTMessage] = []
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="alerting-bench", protocol=mqtt.MQTTv5, manual_ack=True)
+    session = Properties(PacketTypes.CONNECT)
+    session.SessionExpiryInterval, session.ReceiveMaximum = 3600, MOST_UNACKNOWLEDGED
+    client.on_message = lambda _, __, message: waiting.append(message)
+    client.connect("127.0.0.1", port, clean_start=False, properties=session)
+    client.loop_start()
+    try:
+        while True:
+            batch, waiting[:BATCH] = waiting[:BATCH], []
+            if not batch:
+                time.sleep(0.005)
+                continue
+            readings.insert_many([_document(message) for message in batch], ordered=False)
+            for message in batch:
+                client.ack(message.mid, message.qos)
+            yield len(batch)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _document(message: mqtt.MQTTMessage) -> dict[str, Any]:
+    row = json.loads(message.payload)
+    asset = message.topic.split("/")[1]
+    return {"asset": asset, "ts": datetime.fromisoformat(row["ts"]), "v": row["values"], "arrived_at": datetime.now(UTC)}
+
+
+class _Taken:
+    """A channel that notes when it is called."""
+
+    name = "log"
+
+    def __init__(self) -> None:
+        self.at: list[tuple[str, float]] = []
+
+    def deliver(self, message: Message) -> None:
+        self.at.append((message.key, time.time()))
+
+
+def _notified_after(platform: Platform, port: int) -> Sequence[float]:
+    """Return the time from the stamp of a reading that raises an episode to its notification (s)."""
+    channel, now = _Taken(), datetime.now(UTC)
+    platform = replace(platform, channels={"log": channel})
+    platform.assets.put([Asset(name=f"oven-{i}", variables={"t": Variable()}) for i in range(LINES)])
+    document = {"name": "hot", "kind": "threshold", "assets": ["oven-*"], "variable": "t", "above": 200, "severity": "critical"}
+    apply(platform, [document], "benchmark", now, "benchmark")
+    apply_sources(platform, [SOURCE], "benchmark", now)
+    evaluator = Evaluator(platform)
+    service = StreamService(platform, {"BROKER": f"mqtt://127.0.0.1:{port}"}, evaluator.add)
+    evaluator.start()
+    with _line(port) as line:
+        while line.poll() is None:
+            service.turn()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            service.turn()
+    service.close()
+    evaluator.close()
+    raised = {episode.id: episode.raised_at.timestamp() for episode in platform.episodes.find()}
+    return [at - raised[key.split(":")[0]] for key, at in channel.at if ":raised" in key]
+
+
+@contextmanager
+def _line(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Send readings from a process of its own, a hundredth of a second's at once."""
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.stream", str(port)])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def send(port: int) -> None:
+    """Send readings with the stamps of now. A few of them a second raise an episode, which the next reading of its asset ends."""
+    client, piece = _client(port, "line"), READINGS_S // 100
+    time.sleep(2)
+    began = time.monotonic()
+    for step in range(SECONDS * 100):
+        time.sleep(max(0.0, began + step / 100 - time.monotonic()))
+        for i in range(piece):
+            number = step * piece + i
+            hot = number % (READINGS_S // RAISES_S) == 0
+            row = {"ts": datetime.now(UTC).isoformat(), "values": {"t": 230 if hot else 100}}
+            asset = number // (READINGS_S // RAISES_S) % LINES if hot else number % LINES
+            client.publish(f"line/oven-{asset}/readings", json.dumps(row), qos=1)
+    client.disconnect()
+
+
+if __name__ == "__main__":
+    send(int(sys.argv[1]))

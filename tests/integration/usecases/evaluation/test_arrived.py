@@ -1,0 +1,145 @@
+"""The stream service and the scheduler evaluate the same targets in turn, and give what one evaluation of all gives."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.shards import SHARDS
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation, evaluate_arrived, plan_arrived
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_now
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.late_line import FIELDS, Line
+from tests.helpers.stores import states_of
+from tests.pretended import HandClock, platform_on
+
+SECOND = 1 / 60
+
+
+class Streamed(Line):
+    """A line whose readings a stream service stores and evaluates, besides the scheduler."""
+
+    def __init__(self, **fields):
+        super().__init__(**fields)
+        self.prompt = PromptEvaluation(self.platform)
+
+    def stream(self, minute):
+        self.platform.clock.instant = at(minute)
+        arrived, self.arrived = self.arrived, ArrivedReadings()
+        counts = self.prompt.evaluate(arrived, at(minute))
+        deliver_now(self.platform, at(minute))
+        return counts
+
+    def feed(self, values, minute=0):
+        super().feed(values, minute)
+        self.arrived.add([ReadingRow("oven-1", at(m), {"temperature": 0.0}) for m in values])
+
+    arrived = ArrivedReadings()
+
+
+@given(
+    values=st.lists(st.sampled_from([200, 212, 230, 240]), min_size=5, max_size=20),
+    lags=st.lists(st.integers(0, 200), min_size=20, max_size=20),
+    turns=st.lists(st.sampled_from(["stream", "tick", "both", "none"]), min_size=24, max_size=24),
+    fields=FIELDS,
+)
+def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, lags, turns, fields):
+    """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90 s."""
+    latency = timedelta(seconds=90)
+    live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
+    live.arrived = ArrivedReadings()
+    end = len(values) + 4
+    arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
+    for minute, turn in zip(range(1, end + 1), turns, strict=False):
+        for arrived, stamp in arrivals:
+            if minute - 1 < arrived <= minute:
+                live.feed({stamp: values[stamp - 1]}, arrived)
+        if turn in ("stream", "both"):
+            live.stream(minute)
+        if turn in ("tick", "both"):
+            live.run(minute)
+    live.run(end)
+    batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
+    batch.run(end)
+    assert (live.spells(), live.state()) == (batch.spells(), batch.state())
+    keys = [message.key for message in live.mail.messages]
+    assert len(keys) == len(set(keys))
+
+
+def watermark(line):
+    return states_of(line.platform, "too-hot", ["oven-1"])["oven-1"].watermark
+
+
+def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more():
+    line = Streamed(latency=timedelta(seconds=10))
+    line.arrived = ArrivedReadings()
+    line.feed({1: 230}, 1)
+    assert (line.stream(1 + 9 * SECOND).targets, line.mail.messages) == (0, [])
+    assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (1, 1, at(1))
+    assert not line.prompt.waits
+    assert line.stream(2).targets == 0
+    assert watermark(line) == at(1)
+
+
+def test_without_a_latency_it_is_evaluated_at_once():
+    line = Streamed()
+    line.arrived = ArrivedReadings()
+    line.feed({1: 230}, 1)
+    assert (line.stream(1).raised, len(line.mail.messages)) == (1, 1)
+
+
+def test_readings_are_not_lost_when_an_evaluation_fails():
+    line = Streamed()
+    line.arrived = arrived = ArrivedReadings()
+    line.feed({1: 230}, 1)
+    load, line.platform.states.load_many = line.platform.states.load_many, None
+    try:
+        line.stream(1)
+    except TypeError:
+        line.platform.states.load_many = load
+    line.arrived.join(arrived)
+    assert line.stream(2).raised == 1
+
+
+def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
+    platform = platform_on(memory_platform(), [], HandClock())
+    platform.assets.put([oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})])
+    documents = [too_hot(), too_hot(name="other", assets=["oven-2"]), too_hot(name="fast", assets=["oven-2"], variable="speed")]
+    apply(platform, [*documents, too_moist()], "engineer", at(0), "test")
+    rows = [ReadingRow("oven-2", at(1), {"temperature": 230.0})]
+    add_readings(platform, rows, at(1))
+    arrived = ArrivedReadings()
+    arrived.add([*rows, ReadingRow("oven-1", at(1), {"moisture": 1.0})])
+    counts = PromptEvaluation(platform).evaluate(arrived, at(1))
+    assert (counts.targets, counts.raised) == (1, 1)
+
+
+def source(name, **changes):
+    return {"name": name, "kind": "sql", "url": {"env": "DB"}, "table": "t", "cursor": "id", **changes}
+
+
+def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_of_a_night_too():
+    platform = platform_on(memory_platform(), [], HandClock())
+    apply_sources(platform, [source("lab", latency="0s"), source("stops", delivers="events")], "ada", at(0))
+    platform.assets.put([oven(temperature=Variable(source="lab")), Asset(name="oven-2", variables={"temperature": Variable()})])
+    hourly = {"schedule": {"every": "1h"}}
+    apply(platform, [too_hot(**hourly), too_hot(name="other", assets=["oven-2"], **hourly)], "engineer", at(0), "test")
+    evaluate(platform, None, at(600))
+    add_readings(platform, [ReadingRow(f"oven-{i}", at(m), {"temperature": 230.0}) for i in (1, 2) for m in (60, 61)], at(605))
+    planned = plan_arrived(platform, ["lab"], SHARDS, at(605))
+    assert (planned.late.late, planned.late.has_requests, len(planned.shards)) == (4, True, 1)
+    (shard,) = planned.shards
+    counts = evaluate_arrived(platform, ["lab"], shard, SHARDS, at(605), planned.source_hash, planned.late.has_requests)
+    assert (counts.targets, counts.raised) == (1, 1)
+    assert [(e.definition, e.late_data_status) for e in platform.episodes.find()] == [("too-hot", "found_late")]
+    assert plan_arrived(platform, ["stops"], SHARDS, at(606)).shards == []
+    platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
+    assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
