@@ -1,6 +1,7 @@
 """Every field of a forecast changes some outcome: a field that nothing reads fails here."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.ports import silent
 from alerting.readings.history import to_millis
+from alerting.usecases.registry.registration import load_model
 from tests import small_models
 from tests.builders import at
 from tests.helpers.fields import leaves
@@ -61,21 +63,24 @@ def learned(**changes):
     return data.hash, data.at.tolist(), data.part.tolist(), data.plan.columns, values, definition.families
 
 
-def searched(family="ridge", **changes):
+def searched(family="ridge", budget=timedelta(minutes=5), **changes):
     """Return the search of one forecaster."""
-    learning = {"trials": 3, "folds": 2, "candidates": [family]} | changes
-    definition = forecast(learning=learning)
+    definition = forecast(learning={"trials": 3, "folds": 2, "candidates": [family]} | changes)
+    learning = definition.learning.model_copy(update={"time_budget": budget})
+    definition = definition.model_copy(update={"learning": learning})
     data = build_dataset(definition, 1, [history()], small_models.as_of(history()))
     found = TRAINING.train(data, definition, family, silent, None)
     return found.params, found.trials, found.metrics, found.chance.tolist(), found.loss.tobytes()
 
 
 def chosen(**changes):
-    """Return threshold, advice and refit of the model that a training registers."""
+    """Return what becomes of a training: whether it waits, the threshold, and whether it has no refit."""
     made, decided = trained_platform(**changes)
     version = decided.challenger_version
-    tags = {} if version is None else made.models.version_tags(NAME, version)
-    return decided.reason, decided.verdict, sorted(tags), tags.get("threshold"), tags.get("hash")
+    if version is None:
+        return decided.reason, decided.waiting
+    model = load_model(made, made.definitions.newest_revision(NAME).definition, version)
+    return decided.waiting, model.threshold, model.refit is None
 
 
 FROM = {"from": "2026-01-02T00:00Z"}
@@ -125,7 +130,7 @@ SEARCH = {
     "learning.trials": [{}, {"trials": 1}],
     "learning.folds": [{}, {"folds": 3}],
     "learning.seed": [{"trials": 6}, {"trials": 6, "seed": 1}],
-    "learning.time_budget": [{"trials": 30}, {"trials": 30, "time_budget": "1ms"}],
+    "learning.time_budget": [{}, {"budget": timedelta(milliseconds=1)}],
 }
 MODEL = {
     "periods.refit": [{}, {"periods": {"refit": "none"}}],

@@ -57,5 +57,5 @@ def test_a_slower_belt_keeps_the_forecast_within_its_limit(line, model):
     found = recommend(model, line, instant, 2)
     assert found.changes, found
     assert found.changes[0].variable == "belt"
-    assert found.changes[0].to < 2.4
+    assert found.changes[0].before == 2.4 > found.changes[0].after
     assert found.risk_after < model.threshold <= found.risk_before
