@@ -26,6 +26,7 @@ HEAVY = (
     "report",
     "reports_due",
     "scheduler",
+    "serve",
     "steps",
     "training_scale",
 )  # they take minutes and run only by name

@@ -29,7 +29,7 @@ from alerting.adapters.mongo.indexes import READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
-from alerting.adapters.sources.mqtt import BATCH, MOST_UNACKNOWLEDGED
+from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
 from alerting.cli.ingest.evaluator import Evaluator
 from alerting.cli.ingest.stream import StreamService
 from alerting.definitions.assets import Asset, Variable

@@ -47,6 +47,14 @@ def threshold(**changes: Any) -> ThresholdDefinition:
     return definition
 
 
+def several(**changes: Any) -> ThresholdDefinition:
+    """Return a threshold with conditions of several variables: `any` or `all` is among the changes."""
+    document = {key: value for key, value in too_hot(**changes).items() if key not in ("variable", "above")}
+    definition = parse_definition(document)
+    assert isinstance(definition, ThresholdDefinition)
+    return definition
+
+
 def classifier(**changes: Any) -> ClassifierDefinition:
     definition = parse_definition(too_moist(**changes))
     assert isinstance(definition, ClassifierDefinition)

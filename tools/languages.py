@@ -20,7 +20,8 @@ IN_ENGLISH = ("adapters/files", "cli", "demo", "local")
 FOLDER = PACKAGE / "definitions" / "wording"
 ONE = frozenset({"translatable", "template", "say"})
 """The functions of the code whose first argument is a text; those of templates are `_` and `_n`."""
-SEVERAL = "say_count"
+SEVERAL = ("say_count", "translatable_count", "templates")
+"""The functions whose first two arguments are the forms of one text."""
 TWO_VALUES = re.compile(r"\{\w+\}\W+\{\w+\}|\}:")
 LETTER = re.compile(r"[^\W\d_]|“")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -49,7 +50,7 @@ def _texts_of_page(path: Path) -> Iterator[Id]:
 
 def _texts_of_code(source: str) -> Iterator[Id]:
     """Yield the literal texts, also those inside f-strings, which Babel's own reader does not see."""
-    if not any(f"{name}(" in source for name in (*ONE, SEVERAL)):
+    if not any(f"{name}(" in source for name in (*ONE, *SEVERAL)):
         return
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -58,7 +59,7 @@ def _texts_of_code(source: str) -> Iterator[Id]:
         given = [a.value for a in node.args[:2] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         if name in ONE and given:
             yield given[0]
-        elif name == SEVERAL and len(given) == 2:
+        elif name in SEVERAL and len(given) == 2:
             yield given[0], given[1]
 
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.cli.ingest import options
+from alerting.cli.ingest.commands import file_layout, with_time_columns
 from alerting.cli.printing.output import console, plain, short, show, show_result, zone
 from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, progress, writes
 from alerting.reporting import messages
 
 if TYPE_CHECKING:
+    from alerting.adapters.files.rows import Layout
     from alerting.kinds.evaluation import ScoredRows
-    from alerting.usecases.evaluation.past_scores import ScoringPlan
+    from alerting.usecases.scoring.past_scores import ScoringPlan
 
 
 @writes
@@ -68,6 +71,10 @@ def evaluate(
 @command
 def score(
     name: DefinitionName,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Readings to score, CSV or Parquet as `import readings` reads them.", metavar="[FILE]"),
+    ] = None,
     history: Annotated[bool, typer.Option("--history", help="Write past scores to --out, instead of the newest ones.")] = False,
     start: Annotated[
         str | None,
@@ -80,25 +87,63 @@ def score(
         str | None, typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")] = None,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    tz: options.Zone = None,
+    rename: options.Rename = None,
     as_json: Json = False,
 ) -> None:
-    """Show the newest score of each asset, or write those of the past: time, asset, score, threshold, reason where unknown.
+    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset, score, threshold, reason.
 
     The scores are those that live evaluation gives: no instant sees later readings, and instants that the model has learned from,
-    or in recovery after a problem, are unknown. Nothing is stored, and nothing is sent.
+    or in recovery after a problem, are unknown. Those of a FILE are computed from its readings and the stored events. Nothing is
+    stored, and nothing is sent.
     """
-    from alerting.usecases.evaluation.past_scores import plan_scoring, score_past
+    from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 
-    if history == (out is None) or (not history and (start or end)):
-        raise typer.BadParameter("give --history and --out together; --from and --to go with them", param_hint="--history")
+    if (history or file is not None) == (out is None) or (history and file is not None):
+        raise typer.BadParameter("give --out together with --history or with a FILE", param_hint="--out")
+    if (start or end) and not history:
+        raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
+    layout_options = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
+    if file is None and any(layout_options):
+        raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
+    if file is not None and out is not None:
+        if model is not None:
+            raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
+        layout = with_time_columns(
+            file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None), time, time_format, tz
+        )
+        return _score_file(name, file, layout, out, as_json)
     begin, stop = instant(start, "--from"), instant(end, "--to")
     with platform() as p, progress() as report:
         plan = plan_scoring(p, name, begin, stop, model, newest=not history)
         scored = score_past(p, plan, report)
         if out is not None:
             return _write_scores(plan, scored, out, as_json)
-        newest = [_newest(asset, rows) for asset, rows in scored]
+        newest = [_newest(asset_name, rows) for asset_name, rows in scored]
     return show(newest, ["asset", "time", "score", "threshold", "model_version", "reason"], as_json, "no asset")
+
+
+def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
+    from alerting.adapters.archive.file_scores import score_file
+
+    with platform() as p, progress() as report:
+        scored = score_file(p, name, file, layout, out, report)
+    document = {
+        "file": str(out),
+        "version": scored.version,
+        "rows": scored.rows,
+        "scores": scored.scores,
+        "unknown": scored.unknown,
+        "notes": scored.notes,
+    }
+    written = f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to {out}"
+    lines = [f"unknown: {count:,} instants: {reason}" for reason, count in scored.unknown.items()]
+    show_result(document, as_json, written, *lines, *scored.notes)
 
 
 def _write_scores(plan: "ScoringPlan", scored: "Iterable[tuple[str, ScoredRows]]", out: Path, as_json: bool) -> None:

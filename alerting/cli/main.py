@@ -11,6 +11,7 @@ from alerting.cli.episodes import episode_group, episodes, feedback, why
 from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
+from alerting.cli.ingest.replay import replay
 from alerting.cli.ingest.sources import source_group
 from alerting.cli.ingest.stream import stream
 from alerting.cli.models import dataset, model_group, models, train
@@ -56,10 +57,10 @@ MORE: Commands = {
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
-    "stream": (stream, "Store and evaluate the messages of brokers, until it is stopped"),
+    "stream": (stream, "Store and evaluate the messages of brokers until stopped"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
-    "score": (score, "Show the newest scores, or write those of the past to a file"),
+    "score": (score, "Show the newest scores, or write those of the past or a file"),
     "dataset": (dataset, "Show or export the rows of a training"),
     "prepare": (prepare, "Create or update home and database without starting anything"),
     "backup": (backup, "Back up database, models and secrets"),
@@ -86,6 +87,9 @@ for _panel, _commands in (("Everyday commands", EVERYDAY), ("More commands and g
             app.add_typer(_command, name=_name, short_help=_summary, rich_help_panel=_panel)
         else:
             app.command(_name, short_help=_summary, rich_help_panel=_panel)(_command)
+
+
+source_group.command("replay")(replay)
 
 
 def main() -> None:

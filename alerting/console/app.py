@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
+from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.platform import Platform
 from alerting.console.access import Access
-from alerting.console.api import api, ingest_api, operate_api, report_api
+from alerting.console.api import api, ingest_api, operate_api, predict_api, predict_jobs_api, report_api
 from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
@@ -25,6 +26,14 @@ from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
+PROGRAMS = (
+    *(api.router, operate_api.router, report_api.router, ingest_api.router, predict_api.router, predict_jobs_api.router),
+    *(quality.api, routes.api),
+)
+PEOPLE = (
+    *(pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages),
+    operate_pages.router,
+)
 _real_time = partial(datetime.now, UTC)  # sessions expire by it, independent of the platform's clock
 
 
@@ -38,13 +47,14 @@ def create_app(
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
+    predict_jobs: PredictJobs | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
     `tokens`: name and role by token. `zone`: time zone of the pages; the API uses UTC. `language`: of the pages, for browsers
     that ask for none of those that exist; the API is in English. `sign_in`: the
     folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: time limit
-    for the body of a request to arrive.
+    for the body of a request to arrive. `predict_jobs`: the jobs that score files; without it none are taken.
     """
     entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
     app = FastAPI(
@@ -59,29 +69,13 @@ def create_app(
     app.state.zone = zone
     app.state.language = language
     app.state.entrance = entrance
+    app.state.predict_jobs = predict_jobs
     app.state.deliveries = ingest_api.Deliveries()
+    app.state.predictor = predict_api.Predictor(platform)
     handle_problems(app)
     describe(app)
-    programs = (
-        api.router,
-        operate_api.router,
-        report_api.router,
-        ingest_api.router,
-        quality.api,
-        routes.api,
-        metrics_routes(platform),
-    )
-    people = (
-        pages.router,
-        model_pages.router,
-        report_pages.router,
-        quality.pages,
-        routes.pages,
-        sources.pages,
-        operate_pages.router,
-    )
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
-    for router in (*programs, *people, *entrances):
+    for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
         app.include_router(router)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

@@ -1,6 +1,7 @@
 """First check of every request: token or session, size of the body, headers that forbid loading from other sites."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import datetime
 from math import ceil
@@ -28,6 +29,11 @@ LARGEST_BODY = 64 * 1024
 LARGEST_DELIVERY = 16 << 20
 DELIVERIES = frozenset({"/api/v1/readings", "/api/v1/events"})
 """Paths that take readings and events, in larger bodies than the others."""
+LARGEST_QUESTION = 4 << 20
+LARGEST_UPLOAD = 1 << 30
+UPLOAD_SECONDS = 1800.0
+_UPLOAD = re.compile(r"/api/v1/definitions/[^/]+/predict-jobs")
+_QUESTION = re.compile(r"/api/v1/definitions/[^/]+/predict")
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
 READING = frozenset({"GET", "HEAD"})
@@ -59,7 +65,8 @@ class Gate:
         request = Request(scope)
         request.state.person = None
         answer = await self._refusal(request) or self._app
-        await answer(scope, BodyDeadline(receive, self._body_seconds), _with_headers(send))
+        seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
+        await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the refusal of a request, None if it is allowed; its state then has the person, if there is one."""
@@ -129,10 +136,20 @@ class BodyDeadline:
         return message
 
 
+def largest_body(path: str) -> int:
+    """Return how many bytes the body of a request to this path may have."""
+    if path in DELIVERIES:
+        return LARGEST_DELIVERY
+    return LARGEST_UPLOAD if is_upload(path) else LARGEST_QUESTION if _QUESTION.fullmatch(path) else LARGEST_BODY
+
+
+def is_upload(path: str) -> bool:
+    """Return whether a request to this path has a file as its body, which may take up to half an hour."""
+    return _UPLOAD.fullmatch(path) is not None
+
+
 def _refused_body(request: Request) -> Response | None:
-    length, largest = request.headers.get("content-length", "0"), LARGEST_BODY
-    if request.url.path in DELIVERIES:
-        largest = LARGEST_DELIVERY
+    length, largest = request.headers.get("content-length", "0"), largest_body(request.url.path)
     if "transfer-encoding" in request.headers:
         return problem(request, 411, "send the body with its content-length")
     if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > largest:

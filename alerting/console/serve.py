@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
+from alerting.console.predict_worker import PredictWorker
 from alerting.console.server import serve_app
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
@@ -27,6 +29,7 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
+    jobs = PredictJobs(settings.home / "predictions")
     with open_platform(settings) as platform:
         app = create_app(
             platform,
@@ -35,10 +38,14 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
             language=settings.language,
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
+            predict_jobs=jobs,
         )
         HealthMonitor(partial(open_platform, settings)).start()
-        HealthMonitor(partial(open_platform, settings)).start()
-        serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
+        stop = PredictWorker(jobs, settings.retention.predictions).start()
+        try:
+            serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
+        finally:
+            stop.set()
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:

@@ -7,7 +7,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from alerting.console.gate import LARGEST_HEAD
+from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 
 REQUEST_SECONDS = 20.0
 """From the first moment of a connection, or the end of the last answer, to the last byte of a request."""
@@ -24,11 +24,13 @@ class PatientProtocol(H11Protocol):
 
     request_seconds = REQUEST_SECONDS
     reading_seconds = READING_SECONDS
+    upload_seconds = UPLOAD_SECONDS
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
+        self._uploads = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time limit of the first request."""
@@ -43,6 +45,8 @@ class PatientProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Start the time limit of the next request."""
         super().on_response_complete()
+        if self._uploads:  # what is left of the body of a refused upload gets no half hour
+            self._stop_waiting()
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,10 +71,22 @@ class PatientProtocol(H11Protocol):
 
     def _await_request(self) -> None:
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            _stop(self._deadline)
-            self._deadline = None
+            self._stop_waiting()
+        elif not self._uploads and self._receives_upload():
+            self._stop_waiting()
+            self._uploads = True
+            self._deadline = self.loop.call_later(self.upload_seconds, self.transport.abort)
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def _receives_upload(self) -> bool:
+        """Return whether the application receives a file now: a request that was answered already does not count."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and is_upload(cycle.scope["path"])
+
+    def _stop_waiting(self) -> None:
+        _stop(self._deadline)
+        self._deadline, self._uploads = None, False
 
 
 def _stop(timer: TimerHandle | None) -> None:

@@ -36,6 +36,9 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+MISSING = "is missing"  # the message of a fault
+
+
 @dataclass(frozen=True)
 class Fault:
     """One fault of a document. Texts from the document are cut short and made printable."""

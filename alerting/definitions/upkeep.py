@@ -23,7 +23,7 @@ class Retention:
 
     `models`: training runs, and model versions that were never in service. `notifications`: after the end of their episode.
     `scores`: those of models, and the records of past evaluations; `audit`: resolved platform alerts too; `reports`:
-    backtests too.
+    backtests too; `predictions`: the scores of predict jobs, on the disk of the console.
     """
 
     readings: timedelta = timedelta(days=730)
@@ -32,3 +32,4 @@ class Retention:
     reports: timedelta = timedelta(days=730)
     audit: timedelta = timedelta(days=1095)
     models: timedelta = timedelta(days=180)
+    predictions: timedelta = timedelta(days=14)

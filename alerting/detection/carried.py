@@ -15,7 +15,8 @@ class Carried:
     `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value. `rate`: its rate of change,
     for definitions on rates. `beyond`: limits that it is beyond, as `severity.side`. `recent`: ranks of the readings before it
     that still count for `at_least`, oldest first. `same_since`: since when the value has not changed.
-    `memory`: what a kind needs to know of earlier readings, as plain numbers.
+    `memory`: what a kind needs to know of earlier readings, as plain numbers. `parts`: the last reading of each of several
+    conditions, which are carried together; None for one without.
     """
 
     variable: str
@@ -27,6 +28,7 @@ class Carried:
     same_since: datetime | None = None
     bad: bool = False
     memory: tuple[float, ...] = ()
+    parts: "tuple[Carried | None, ...]" = ()
 
     def under_another_revision(self) -> "Carried":
         """Return it without what depends on the limits of the earlier revision.

@@ -2,21 +2,21 @@
 
 from datetime import datetime
 
-from alerting.definitions.model import Condition
-from alerting.detection.threshold import evaluate_values
+from alerting.definitions.fields.conditions import Conditions
+from alerting.detection.conditions import status_intervals
 from alerting.readings.history import History
 
 Gap = tuple[datetime, datetime]
 
 
-def data_gaps(definition: Condition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+def data_gaps(definition: Conditions, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
     """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
 
     `history` begins before `start`, so that the value in force there is known.
     """
     first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
     gaps: list[Gap] = []
-    for interval in evaluate_values(definition, history, None, first, end).intervals:
+    for interval in status_intervals(definition, history, first, end):
         begin, stop = max(interval.start, start), min(interval.end, end)
         if interval.status != "unknown" or begin >= stop:
             continue

@@ -1,12 +1,14 @@
 """Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
-from alerting.definitions.wording.language import Styled, Translatable, joined, measured, template, translatable
+from alerting.definitions.wording.language import Styled, Translatable, both, joined, measured, template, translatable
 from alerting.detection.carried import ReadingInForce
+from alerting.detection.conditions import ConditionAt
 from alerting.detection.evaluation import Fact
 
 _PROBABLE = 0.5
@@ -54,6 +56,19 @@ def _beyond_message(definition: Condition, asset: Asset, level: Level, number: f
         return "", None
     beyond = _rated(definition, asset, limit)
     return translatable(", below {limit}", limit=beyond) if low else translatable(", above {limit}", limit=beyond), limit
+
+
+def combined_message(definition: Condition, asset: Asset, found: Sequence[ConditionAt]) -> str:
+    """Return which of several conditions hold, with their values; where none does, whose data are missing."""
+    met = [
+        limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
+    ]
+    return joined("", both(*met), *_duration(definition)) if met else unknown_message(asset, found)
+
+
+def unknown_message(asset: Asset, found: Sequence[ConditionAt]) -> str:
+    """Return why conditions are unknown."""
+    return joined("; ", *(fact_message(one.condition, asset, one.fact, one.reading) for one in found if one.fact is not None))
 
 
 def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:

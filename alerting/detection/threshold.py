@@ -17,7 +17,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition
 from alerting.detection.carried import INSIDE, Carried, ReadingInForce
-from alerting.detection.evaluation import Fact, StatusInterval
+from alerting.detection.evaluation import MISSING, Fact, StatusInterval
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
@@ -28,7 +28,7 @@ Codes = npt.NDArray[np.int8]
 _FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate")
 _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
-_MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
+_MISSING = tuple(_FIRST_FACT + _FACTS.index(fact) for fact in MISSING)
 _LONGEST = np.iinfo(np.int64).max // 2
 
 

@@ -19,7 +19,8 @@ TargetKey = tuple[str, str]  # a definition and an asset, by name
 class Condition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is unchanged.
 
-    `rate`, `beyond`, `recent`, `bad`, `memory`: of the carried reading. `text`: the carried reading itself, where it is a text.
+    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: of the carried reading.
+    `text`: the carried reading itself, where it is a text.
     """
 
     rate: float | None = None
@@ -28,11 +29,12 @@ class Condition(LastingState):
     text: Carried | None = None
     bad: bool = False
     memory: tuple[float, ...] = ()
+    parts: tuple[Carried | None, ...] = ()
 
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
-_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory")
+_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
 
@@ -140,10 +142,8 @@ class ConditionTable:
             return condition.text
         value = None if np.isnan(self.value[row]) else float(self.value[row])
         since = None if self.since[row] == NO_TIME else from_millis(self.since[row])
-        at = from_millis(self.at[row])
-        return Carried(
-            variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad, condition.memory
-        )
+        of_number = {name: getattr(condition, name) for name in _OF_NUMBER}
+        return Carried(variable, from_millis(self.at[row]), value, same_since=since, **of_number)
 
     def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
         """Write the whole state of one target, and the one before it, if that is known."""

@@ -21,7 +21,7 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts
-from alerting.readings.history import History, Millis
+from alerting.readings.history import History, Millis, from_millis
 
 # Reads the readings of a condition's variable after one instant and up to another.
 Read = Callable[[Condition, datetime, datetime], Series]
@@ -154,6 +154,11 @@ class ScoredRows:
     def threshold(self) -> float:
         """Return the threshold in force, the same for twin and refit."""
         return self.model.threshold if self.limit is None else self.limit
+
+    @property
+    def last_model(self) -> TrainedModel:
+        """Return the model that gave the last score: the refit or its twin."""
+        return self.model.serving(from_millis(int(self.at[-1])))
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,23 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.episode import Episode
+from alerting.kinds.evaluation import ScoredRows
 from alerting.kinds.kind import Charted, Gap, Inputs, Why, WhyQuestion
 from alerting.kinds.prediction_evaluation import evaluate_part, explain_raise
 from alerting.kinds.prediction_why import explain_instant
+from alerting.kinds.scoring import ScoreDetails
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
+from alerting.recommendation.contributions import contributions, explain_matrix
 from alerting.reporting.figures.episode_chart import Level, problem_levels
 
 
@@ -25,6 +32,17 @@ class PredictionKind:
 
     def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
         return explain_instant(definition, question)
+
+    def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan:
+        return model.plan
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the probability of the problem for each row, by the refit where there is one."""
+        return pd.DataFrame({"probability": (model.refit or model).score(rows)}, index=rows.index)
+
+    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+        model, rows = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:])
+        return ScoreDetails(contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0])))
 
     def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
         return Inputs()

@@ -12,7 +12,6 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
 
 Describe = Callable[[TrainedModel, pd.DataFrame], list[str]]
@@ -39,7 +38,7 @@ def explain_instant(definition: TrainedDefinition, question: WhyQuestion, descri
         reason = evaluated.unknown or none
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
     score, when = float(scored.score[-1]), scored.at[-1:]
-    serving = scored.model.serving(from_millis(int(when[0])))
+    serving = scored.last_model
     facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
 from pydantic import Field, TypeAdapter
 
 from alerting import kinds
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 
     kind = kind_of(definition)
     return kind if isinstance(kind, VerifyingKind) else None
+
+
+def trained_kind_named(name: str) -> "TrainedKind[Any]":
+    """Return a kind with a model by its name. Raises UserError for any other name."""
+    if name not in trained_kinds():
+        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(trained_kinds())}")
+    return cast("TrainedKind[Any]", _kinds()[name])
 
 
 def training_of(definition: TrainedDefinition) -> "Training[Any]":

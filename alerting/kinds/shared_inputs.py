@@ -27,6 +27,7 @@ MOST_VALUES = 5_000_000
 _MOST_PARTS = 16
 _MOST_SCORES = 1_000
 _MOST_EXPLAINED = 100
+_FEW_ROWS = 64
 T = TypeVar("T")
 
 
@@ -140,7 +141,7 @@ class SharedInputs:
         key = plan, at.tobytes()
         if key not in self._rows:
             frame = build_features(plan, history, at)
-            found = FeatureRows(frame, Columns.from_plan(plan).matrix(frame))
+            found = FeatureRows(frame, _matrix(plan, frame))
             if found.frame.size > MOST_VALUES:
                 return found
             if self._row_values + found.frame.size > MOST_VALUES:
@@ -182,6 +183,16 @@ class SharedInputs:
         explained = compute()
         self._explained[key] = ref(model), explained
         return explained
+
+
+def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
+    """Return the matrix that `Columns` makes of built features; that of a few rows at once, not column by column."""
+    if len(frame) > _FEW_ROWS or tuple(frame.columns) != plan.columns:
+        return Columns.from_plan(plan).matrix(frame)
+    numbers = frame.iloc[:, : len(frame.columns) - len(plan.levels)].to_numpy(np.float64)
+    codes = [frame[name].cat.codes.to_numpy(np.float64) for name in plan.levels]
+    matrix = np.column_stack([np.where(np.isfinite(numbers), numbers, np.nan), *(np.where(c < 0, np.nan, c) for c in codes)])
+    return np.ascontiguousarray(matrix)
 
 
 def _score(model: TrainedModel, matrix: Floats, at: Millis) -> Scored:

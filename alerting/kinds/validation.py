@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alerting.definitions.checks.cross_fields import cross_faults
-from alerting.definitions.faults import DefinitionRefused, DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.faults import MISSING, DefinitionRefused, DocumentRefused, Fault, nearest, shown, without
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults
@@ -71,9 +71,10 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
     """Return the faults across fields that show once the faulty fields are removed."""
     rest = without(document, paths)
     try:
-        return [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
+        found = [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
     except ValidationError:
         return []
+    return [f for f in found if f.message != MISSING or set(rest) == set(document)]  # else it may be what was removed
 
 
 def _other_choice(error: Any) -> bool:
@@ -99,7 +100,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "extra_forbidden":
             return Fault(dotted, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
         case "missing":
-            return Fault(dotted, "is missing")
+            return Fault(dotted, MISSING)
         case "union_tag_not_found" | "union_tag_invalid" if not path:
             return _kind_fault(document)
         case "union_tag_invalid":
@@ -123,6 +124,7 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None
         choices = (*getattr(inner, "__args__", ()), inner)
+        choices += tuple(one.__args__[0] for one in choices if getattr(one, "__origin__", None) is tuple)
         arguments = [b for a in choices if hasattr(b := getattr(a, "__origin__", a), "model_fields")]
         if not arguments:
             return []

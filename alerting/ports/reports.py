@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from alerting.definitions.wording.language import LanguageCode
 from alerting.episodes.episode import Episode
 from alerting.ports.documents import Document, Files
 from alerting.reporting.life.differences import Difference
@@ -18,7 +19,7 @@ class ReportHead:
     was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it is on the test period of a training, which
     no model had seen. `sentences`: the most important ones. `differences`: what differs from the revision before.
     `digest`: hash of its content without `as_of`. `inputs`: hash of its inputs when they were last looked at, at `checked_at`.
-    `announced`: its recipients have their notifications.
+    `announced`: its recipients have their notifications. `language`: of its page and sentences.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ReportHead:
     inputs: str = ""
     checked_at: datetime | None = None
     announced: bool = True
+    language: LanguageCode = "en"
 
     @property
     def headline(self) -> str:

@@ -122,8 +122,8 @@ class Sources(Protocol):
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""
 
-    def set_fault(self, name: str, fault: str) -> None:
-        """Store why the last attempt to read a source failed."""
+    def set_fault(self, name: str, fault: str | None) -> None:
+        """Store why the last attempt to read a source failed; None once it is over."""
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
         """Return the marks of files of a source with one of these paths."""

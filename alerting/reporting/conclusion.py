@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from alerting.definitions.wording.spoken import spoken_false_alarms
+from alerting.definitions.wording.language import Styled, Translatable, joined, translatable, translatable_count
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
-from alerting.reporting.messages import number, percent, seconds
+from alerting.reporting.messages import false_alarms, seconds
 from alerting.reporting.metrics import ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
@@ -18,10 +18,10 @@ FEW_ANSWERS = 0.5
 MANY_UNDETERMINED = 0.3
 MUCH_DISAGREEMENT = 0.25
 TRUST_MESSAGES: dict[Trust, str] = {
-    "yes": "Trust it",
-    "with_care": "Use it with care",
-    "no": "Do not rely on it",
-    "cannot_tell": "Too early for a conclusion",
+    "yes": translatable("Trust it"),
+    "with_care": translatable("Use it with care"),
+    "no": translatable("Do not rely on it"),
+    "cannot_tell": translatable("Too early for a conclusion"),
 }
 
 
@@ -74,12 +74,18 @@ def conclude(metrics: ReportMetrics) -> Judgement:
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
-        description = f"at least {percent(GOOD_RECALL)} of the {_found(f)}"
+        least = Styled(GOOD_RECALL, "share")
+        if f.horizon_s == 0:
+            description = translatable("at least {share} of the bad units found", share=least)
+        else:
+            description = translatable("at least {share} of the problems announced in time", share=least)
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
-    description = f"at least {percent(GOOD_PRECISION)} of the episodes with an outcome right"
+    least = Styled(GOOD_PRECISION, "share")
+    description = translatable("at least {share} of the episodes with an outcome right", share=least)
     yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
     if f.false_alarm_budget is not None:
-        description = f"at most {spoken_false_alarms(f.false_alarm_budget, len(f.evaluated))}"
+        allowed = false_alarms(f.false_alarm_budget, len(f.evaluated))
+        description = translatable("at most {false_alarms}", false_alarms=allowed)
         yield _Demand(description, f.false_alarms, f.false_alarm_budget, at_least=False)
 
 
@@ -87,10 +93,14 @@ def _about_demands(demands: list[_Demand]) -> Iterator[str]:
     """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
-            yield f"Not met: {demand.description} ({demand.estimate.basis})."
+            yield translatable("Not met: {demand} ({cases}).", demand=demand.description, cases=demand.estimate.basis)
         elif demand.met is None:
             why = demand.estimate.doubt or demand.estimate.basis
-            yield f"Wait, or choose a longer period. It cannot be checked yet: {demand.description} ({why})."
+            yield translatable(
+                "Wait, or choose a longer period. It cannot be checked yet: {demand} ({cases}).",
+                demand=demand.description,
+                cases=why,
+            )
 
 
 def _trust(demands: list[_Demand]) -> Trust:
@@ -102,9 +112,10 @@ def _trust(demands: list[_Demand]) -> Trust:
 
 
 def _rule(demands: list[_Demand]) -> str:
-    return (
-        f"Trusted means: {', '.join(d.description for d in demands)}. "
-        f"Do not rely on it: the whole 95 % interval misses one of these. Cannot tell: too few cases to check one of them."
+    return translatable(
+        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. Cannot tell: too few cases to "
+        "check one of them.",
+        demands=joined(", ", *(d.description for d in demands)),
     )
 
 
@@ -115,7 +126,7 @@ def _summary(f: ReportMetrics) -> str:
     determined = f.precision.with_avoided
     parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode has an outcome")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
-        parts.append(spoken_false_alarms(f.false_alarms.value, len(f.evaluated)))
+        parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
     return "; ".join(parts)
 
 
@@ -143,61 +154,89 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
     if not f.evaluated:
-        yield "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
+        yield translatable(
+            "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
+        )
+    elif f.horizon_s is not None and not f.problems:
+        yield translatable("Choose a longer period: no problem occurred, which is too little for a conclusion.")
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
-        yield f"Choose a longer period: {_too_few(len(f.problems))} for a conclusion."
+        yield translatable_count(
+            "Choose a longer period: {number} problem is too few for a conclusion.",
+            "Choose a longer period: {number} problems are too few for a conclusion.",
+            len(f.problems),
+        )
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
     if f.horizon_s is None and undetermined:
-        yield "Give the definition a problem, or ask operators for verdicts: without either no episode gets an outcome."
+        yield translatable(
+            "Give the definition a problem, or ask operators for verdicts: without either no episode gets an outcome."
+        )
     elif undetermined > MANY_UNDETERMINED:
         reason = next(iter(f.undetermined))
-        yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: clear these up first."
-
-
-def _too_few(problems: int) -> str:
-    if not problems:
-        return "no problem occurred, which is too little"
-    return "1 problem is too few" if problems == 1 else f"{problems} problems are too few"
+        yield translatable(
+            "{share} of the episodes are undetermined, mostly because {reason}: clear these up first.",
+            share=Styled(undetermined, "share"),
+            reason=reason,
+        )
 
 
 def _alarms(f: ReportMetrics) -> Iterator[str]:
     rate, budget = f.false_alarms, f.false_alarm_budget
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
-        yield (
-            f"{spoken_false_alarms(rate.value, len(f.evaluated))}, where {number(budget)} a week and asset are allowed: "
-            "check the worst ones below, exclude misleading variables, and retrain."
+        yield translatable(
+            "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones below, exclude misleading "
+            "variables, and retrain.",
+            false_alarms=false_alarms(rate.value, len(f.evaluated)),
+            allowed=Styled(budget, ".3g"),
         )
     right = f.precision.with_avoided
     if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
-        yield f"Only {right.basis} were right: {_instead(f.retune)}."
-    if f.missed:
-        few = len(f.problems) == 1
-        found = "bad unit was not found" if few else "bad units were not found"
-        missed = found if f.horizon_s == 0 else f"{'problem' if few else 'problems'} came unannounced"
-        yield f"{len(f.missed)} of {len(f.problems)} {missed}: look for common features in the list below."
+        yield translatable("Only {cases} were right: {remedy}.", cases=right.basis, remedy=_instead(f.retune))
+    if f.missed and f.horizon_s == 0:
+        yield translatable_count(
+            "{missed} of {number} bad unit was not found: look for common features in the list below.",
+            "{missed} of {number} bad units were not found: look for common features in the list below.",
+            len(f.problems),
+            missed=len(f.missed),
+        )
+    elif f.missed:
+        yield translatable_count(
+            "{missed} of {number} problem came unannounced: look for common features in the list below.",
+            "{missed} of {number} problems came unannounced: look for common features in the list below.",
+            len(f.problems),
+            missed=len(f.missed),
+        )
     late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
     if late:
-        noun = "warning" if late == 1 else "warnings"
-        yield f"{late} {noun} came too late to act: lengthen the horizon, or evaluate more often."
+        yield translatable_count(
+            "{number} warning came too late to act: lengthen the horizon, or evaluate more often.",
+            "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
+            late,
+        )
 
 
-def _instead(retune: Retune | None) -> str:
+def _instead(retune: Retune | None) -> Translatable:
     """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it keeps half of what was right."""
     if retune is None or 2 * retune.right_then < retune.right:
-        return "no single limit halves the false alarms without losing what was right; narrow the condition, or add variables"
-    return (
-        f"with {retune.change} instead of {retune.present:.4g}, {retune.false_alarms_then} of {retune.false_alarms} false alarms "
-        f"would have remained, and {retune.right_then} of {retune.right} that were right"
+        return translatable(
+            "no single limit halves the false alarms without losing what was right; narrow the condition, or add variables"
+        )
+    return translatable(
+        "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would have remained, and {right_then} "
+        "of {right} that were right",
+        **retune.values,
     )
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:
     if f.rows is not None and _no_better_than_persistence(f.rows):
-        yield "The model ranks no better than the last known value alone: give it variables that lead the problem."
+        yield translatable("The model ranks no better than the last known value alone: give it variables that lead the problem.")
     if f.rows is not None and _no_better_than_the_mean(f.rows):
-        yield "The probabilities are no better than the mean alone: do not read the score as a risk; retrain."
+        yield translatable("The probabilities are no better than the mean alone: do not read the score as a risk; retrain.")
     if f.models and f.models[-1].provisional:
-        yield f"Model version {f.models[-1].version} is provisional: too little evidence to compare it with another so far."
+        yield translatable(
+            "Model version {version} is provisional: too little evidence to compare it with another so far.",
+            version=f.models[-1].version,
+        )
 
 
 def _no_better_than_persistence(rows: RowMetrics) -> bool:
@@ -213,6 +252,11 @@ def _no_better_than_the_mean(rows: RowMetrics) -> bool:
 def _people(f: ReportMetrics) -> Iterator[str]:
     response, against = f.verdicts.response, f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
-        yield f"Operators answered only {response.basis}: ask for verdicts, because the next training learns from them."
+        yield translatable(
+            "Operators answered only {cases}: ask for verdicts, because the next training learns from them.", cases=response.basis
+        )
     if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
-        yield f"Operators contradict the data ({against.basis}): check that the definition states the problem they mean."
+        yield translatable(
+            "Operators contradict the data ({cases}): check that the definition states the problem they mean.",
+            cases=against.basis,
+        )

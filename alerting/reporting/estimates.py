@@ -1,17 +1,26 @@
 """An estimate in a report: a number with unit, 95 % interval, basis, and a doubt where there is one."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import bdtr
 
+from alerting.definitions.wording.language import Styled, Translatable, template, translatable, translatable_count
 from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
 
 LEAST_EVENTS = 5
+PER_WEEK_AND_ASSET = template("per week and asset")
 _TAIL = 0.025
-_PLURAL = re.compile(r"(?<=\w)s\b")  # of the first noun, whose plural ends with s
+
+
+class Cases(NamedTuple):
+    """Texts on one sort of cases, each pair for one and several: `{number} problems`, `{count} of {number} problems`, none."""
+
+    number: tuple[str, str]
+    share: tuple[str, str]
+    none: str
 
 
 @dataclass(frozen=True)
@@ -35,36 +44,42 @@ def nothing(unit: str, reason: str) -> Estimate:
     return Estimate(None, None, None, unit, reason, reason)
 
 
-def counted(number: int, of: str) -> str:
+def counted(number: int, of: Cases) -> Translatable:
     """Return a number of cases as text: `3 episodes with an outcome`, `1 episode with an outcome`."""
-    return f"{number} {_PLURAL.sub('', of, count=1) if number == 1 else of}"
+    return translatable_count(*of.number, number)
 
 
-def share(count: int, total: int, of: str) -> Estimate:
+def share(count: int, total: int, of: Cases) -> Estimate:
     """Estimate a share of `total` cases with its Wilson interval; doubtful below five cases."""
     if total == 0:
-        return nothing("%", f"no {of}")
+        return nothing("%", translatable(of.none))
     low, high = wilson_interval(count, total)
-    doubt = f"only {counted(total, of)}" if total < LEAST_EVENTS else ""
-    return Estimate(count / total, low, high, "%", f"{count} of {counted(total, of)}", doubt)
+    return Estimate(count / total, low, high, "%", translatable_count(*of.share, total, count=count), _too_few(total, of))
 
 
-def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
+def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
     """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
-    unit = "per week and asset"
+    unit = PER_WEEK_AND_ASSET
     if weeks <= 0:
-        return nothing(unit, "no time was evaluated")
+        return nothing(unit, translatable("no time was evaluated"))
     low, high = (bound / weeks for bound in poisson_interval(count))
-    doubt = f"only {weeks * 7:.1f} asset-days were evaluated" if weeks < 1 else ""
-    return Estimate(count / weeks, low, high, unit, f"{counted(count, of)} in {weeks:.1f} asset-weeks", doubt)
+    days = Styled(weeks * 7, ".1f")
+    doubt = translatable("only {days} asset-days were evaluated", days=days) if weeks < 1 else ""
+    basis = translatable("{cases} in {weeks} asset-weeks", cases=counted(count, of), weeks=Styled(weeks, ".1f"))
+    return Estimate(count / weeks, low, high, unit, basis, doubt)
 
 
-def median(values: Sequence[float], unit: str, of: str) -> Estimate:
+def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
     """Estimate the median with its interval from order statistics (exact, no assumption on the distribution)."""
     n = len(values)
     if n == 0:
-        return nothing(unit, f"no {of}")
+        return nothing(unit, translatable(of.none))
     ordered = np.sort(np.asarray(values, float))
     rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
-    doubt = f"only {counted(n, of)}" if n < LEAST_EVENTS else ""
-    return Estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), unit, counted(n, of), doubt)
+    low, high = float(ordered[rank - 1]), float(ordered[n - rank])
+    return Estimate(float(np.median(ordered)), low, high, unit, counted(n, of), _too_few(n, of))
+
+
+def _too_few(number: int, of: Cases) -> str:
+    """Return the doubt about a figure of few cases; empty for enough."""
+    return translatable("only {cases}", cases=counted(number, of)) if number < LEAST_EVENTS else ""

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods
-from alerting.reporting.estimates import Estimate, rate_per_week
+from alerting.definitions.wording.language import template, templates
+from alerting.reporting.estimates import Cases, Estimate, rate_per_week
+
+_EPISODES = Cases(
+    templates("{number} episode", "{number} episodes"),
+    templates("{count} of {number} episode", "{count} of {number} episodes"),
+    template("no episodes"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime
         end=end,
         episodes=len(raised),
         per_day=len(raised) / days if days > 0 else None,
-        per_week=replace(rate_per_week(len(raised), days / 7, "episodes"), unit="per week"),
+        per_week=replace(rate_per_week(len(raised), days / 7, _EPISODES), unit=template("per week")),
         busiest_day=busiest,
         busiest_day_episodes=by_day[busiest] if busiest else 0,
         days_without=(last_day - start.astimezone(UTC).date()).days + 1 - len(by_day),

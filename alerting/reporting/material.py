@@ -22,6 +22,7 @@ from alerting.reporting.definition.decisions import DecisionMade
 class ModelInService:
     """A model in service during the period, from `since` until `until` (None: still).
 
+    `reason`: as it was recorded, in English; `summary`: for people, in every language.
     `importance`: of its most important variables, the mean size of their shares in a score; empty if it was not measured.
     """
 
@@ -32,6 +33,22 @@ class ModelInService:
     run_id: str | None
     reason: str
     importance: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What is kept of the readings of an asset that are too many to be held, beside its reduced history.
+
+    `every`: the time of which that keeps the first, last, lowest and highest value. `sample`: values of all variables of the
+    period, for comparisons of distributions. `counts`: samples of the period by variable. `gaps`: times of both periods without
+    any known value; None where they follow from the problems.
+    """
+
+    every: timedelta
+    sample: pd.DataFrame
+    counts: Mapping[str, int]
+    gaps: tuple[Interval, ...] | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class Material:
     refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
     that the data do not show are among the problems too. `verification`: how the model did by the values that came.
+    `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
+    came late, as the platform recorded them.
     """
 
     definition: Definition
@@ -73,6 +92,8 @@ class Material:
     withdrawn: int = 0
     previous: "Material | None" = None
     verification: str = ""
+    reduced: Mapping[str, Reduced] = field(default_factory=dict)
+    late: Sequence[Interval] = ()
 
     @property
     def raised(self) -> list[Episode]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, Translatable, template, translatable
 
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
@@ -22,6 +22,13 @@ TAKEN_NAMES = {
     "other": translatable("changed something else"),
     "no": translatable("did not follow the recommendation"),
 }
+OPERATOR_TOOK = {
+    "yes": translatable("The operator followed the recommendation"),
+    "partly": translatable("The operator followed it in part"),
+    "other": translatable("The operator changed something else"),
+    "no": translatable("The operator did not follow the recommendation"),
+}
+NO_VERDICT = translatable("no verdict")
 
 
 def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
@@ -40,16 +47,33 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
     return language.share(value)
 
 
-def share_or_number(value: float | None, like: str) -> str:
+def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
     """Format a value as its target is written: as a share where that has a percent sign, else as a number."""
-    return percent(value) if "%" in like else number(value)
+    return percent(value, language) if "%" in like else number(value, 3, language)
 
 
-METRIC_TITLES = {
-    "event_recall": "problems announced in time",
-    "episode_precision": "alerts that were right",
-    "false_alarms_per_week": "false alarms a week and asset",
+_METRIC_TITLES = {
+    "event_recall": template("problems announced in time"),
+    "episode_precision": template("alerts that were right"),
+    "false_alarms_per_week": template("false alarms a week and asset"),
 }
+
+
+def metric_title(name: str) -> str:
+    """Return the title of a metric that is measured at a promotion."""
+    return _METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+def false_alarms(per_asset: float, assets: int) -> Translatable:
+    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20 assets together (3 on each)`."""
+    if assets <= 1:
+        return translatable("{rate} false alarms a week", rate=Styled(per_asset, ".3g"))
+    return translatable(
+        "{rate} false alarms a week on all {assets} assets together ({each} on each)",
+        rate=Styled(per_asset * assets, ".3g"),
+        assets=assets,
+        each=Styled(per_asset, ".3g"),
+    )
 
 
 def money(low: float, high: float, currency: str, language: Language = ENGLISH) -> str:
@@ -89,18 +113,19 @@ def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo, language
     return language.say("evaluated to {until} (latency {duration})", until=until, duration=language.duration(latency))
 
 
-def amount(value: float | None, unit: str) -> str:
+def amount(value: float | None, unit: str, language: Language = ENGLISH) -> str:
     """Format a value in the unit of its estimate."""
     if unit == "%":
-        return percent(value)
-    return seconds(value) if unit == "s" else number(value, 2)
+        return percent(value, language)
+    return seconds(value, language) if unit == "s" else number(value, 2, language)
 
 
-def interval(estimate: "Estimate") -> str:
+def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
     """Format the 95 % interval of an estimate: `38 % to 86 %`; empty without an interval."""
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"{amount(estimate.low, estimate.unit)} to {amount(estimate.high, estimate.unit)}"
+    low, high = (amount(bound, estimate.unit, language) for bound in (estimate.low, estimate.high))
+    return language.say("{low} to {high}", low=low, high=high)
 
 
 PHASE_NAMES = {"expected": translatable("expected"), "happening": translatable("happening"), "over": translatable("over")}

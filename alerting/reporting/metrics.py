@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.wording.language import Styled, template, templates, translatable
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
@@ -22,14 +23,45 @@ from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
 from alerting.reporting.definition.retune import Retune, compute_retune
-from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
+from alerting.reporting.estimates import Cases, Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
-_NOT_DUE = "the outcome is not known yet"
+_NOT_DUE = translatable("the outcome is not known yet")
+_PROBLEMS = Cases(
+    templates("{number} problem", "{number} problems"),
+    templates("{count} of {number} problem", "{count} of {number} problems"),
+    template("no problems"),
+)
+_ANNOUNCED = Cases(
+    templates("{number} announced problem", "{number} announced problems"),
+    templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
+    template("no announced problems"),
+)
+_FALSE_ALARMS = Cases(
+    templates("{number} false alarm", "{number} false alarms"),
+    templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
+    template("no false alarms"),
+)
+_WITH_OUTCOME = Cases(
+    templates("{number} episode with an outcome", "{number} episodes with an outcome"),
+    templates("{count} of {number} episode with an outcome", "{count} of {number} episodes with an outcome"),
+    template("no episodes with an outcome"),
+)
+_WITHOUT_AVOIDED = Cases(
+    templates(
+        "{number} episode with an outcome, without the avoided ones",
+        "{number} episodes with an outcome, without the avoided ones",
+    ),
+    templates(
+        "{count} of {number} episode with an outcome, without the avoided ones",
+        "{count} of {number} episodes with an outcome, without the avoided ones",
+    ),
+    template("no episodes with an outcome, without the avoided ones"),
+)
 
 
 @dataclass(frozen=True)
@@ -198,10 +230,10 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         undetermined=dict(Counter(_reason(e) for e in raised if _outcome(e) == "undetermined").most_common()),
         event_recall=_event_recall(m, problems),
         precision=_precision(counts),
-        false_alarms=_enough_outcomes(rate_per_week(counts["false_alarm"], weeks, "false alarms"), counts),
+        false_alarms=_enough_outcomes(rate_per_week(counts["false_alarm"], weeks, _FALSE_ALARMS), counts),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
-        lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
+        lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", _ANNOUNCED),
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
@@ -323,23 +355,24 @@ def _gap_and_horizon(definition: Definition) -> tuple[int, int]:
 
 def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
     if m.definition.problem is None:
-        return nothing("%", "the definition has no problem that data can confirm")
-    return share(sum(p.episode is not None for p in problems), len(problems), "problems")
+        return nothing("%", translatable("the definition has no problem that data can confirm"))
+    return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
 
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
     evaluated_s = sum(m.evaluated_times.values(), timedelta(0)).total_seconds()
     if not evaluated_s:
-        return nothing("%", "no time was evaluated")
+        return nothing("%", translatable("no time was evaluated"))
     inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
-    return Estimate(inside / evaluated_s, None, None, "%", f"{inside / 3600:.1f} of {evaluated_s / 3600:.1f} asset-hours")
+    hours = {"inside": Styled(inside / 3600, ".1f"), "whole": Styled(evaluated_s / 3600, ".1f")}
+    return Estimate(inside / evaluated_s, None, None, "%", translatable("{inside} of {whole} asset-hours", **hours))
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
     hits, avoided, wrong = counts["hit"], counts["avoided"], counts["false_alarm"]
-    without = share(hits, hits + wrong, "episodes with an outcome, without the avoided ones")
-    with_avoided = share(hits + avoided, hits + avoided + wrong, "episodes with an outcome")
+    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
+    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
     return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
 
 
@@ -348,7 +381,8 @@ def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estim
     undetermined, total = counts["undetermined"], sum(counts.values())
     if estimate.doubt or 2 * undetermined <= total:
         return estimate
-    return replace(estimate, doubt=f"{undetermined} of {total} episodes are undetermined")
+    doubt = translatable("{undetermined} of {total} episodes are undetermined", undetermined=undetermined, total=total)
+    return replace(estimate, doubt=doubt)
 
 
 def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> ReportedEpisode:

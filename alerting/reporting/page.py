@@ -6,6 +6,7 @@ from datetime import UTC, tzinfo
 
 from markupsafe import Markup
 
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.misses import ReportedMiss
 from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
@@ -16,6 +17,7 @@ from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.figures import charts, report_charts
 from alerting.reporting.material import Material
 from alerting.reporting.metrics import ReportMetrics
+from alerting.reporting.plant.proposals import describe_retune
 from alerting.reporting.templates import render
 
 MOST_DRIFTS = 4
@@ -36,28 +38,28 @@ class Charts:
     reported: tuple[ReportedMiss, ...] = ()
 
 
-def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC) -> Charts:
+def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH) -> Charts:
     """Draw all charts of a report. `zone`: of the time axes."""
     rows, model, scores = metrics.rows, metrics.model, material.scores
     lanes = charts.lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     drawn = {
-        "timeline": charts.timeline(metrics, scores, variable, zone),
-        "lead_times": charts.lead_times(metrics),
-        "calibration": charts.calibration(rows) if rows else "",
-        "precision_recall": charts.precision_recall(rows) if rows else "",
-        "importance": charts.importance(next((m.importance for m in reversed(metrics.models) if m.importance), {})),
-        "drivers": report_charts.driver_bars(metrics.drivers),
-        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before) if model else "",
+        "timeline": charts.timeline(metrics, scores, variable, zone, language),
+        "lead_times": charts.lead_times(metrics, language),
+        "calibration": charts.calibration(rows, language) if rows else "",
+        "precision_recall": charts.precision_recall(rows, language) if rows else "",
+        "importance": charts.importance(next((m.importance for m in reversed(metrics.models) if m.importance), {}), language),
+        "drivers": report_charts.driver_bars(metrics.drivers, language),
+        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language) if model else "",
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
-    episodes = episode_details(material.raised, material.histories)
+    episodes = episode_details(material.raised, material.histories, language)
     moved = [d for d in model.drift if d.is_clear or d.is_slight][:MOST_DRIFTS] if model else []
     return Charts(
         by_name={name: _svg(text) for name, text in drawn.items()},
-        missed=tuple((m, _svg(report_charts.missed_problem(m, f"missed{i}", zone))) for i, m in enumerate(missed)),
+        missed=tuple((m, _svg(report_charts.missed_problem(m, f"missed{i}", zone, language))) for i, m in enumerate(missed)),
         episodes=tuple((e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes),
-        drift=tuple(_svg(report_charts.drift_bars(d, f"drift{i}")) for i, d in enumerate(moved)),
+        drift=tuple(_svg(report_charts.drift_bars(d, f"drift{i}", language)) for i, d in enumerate(moved)),
         reported=tuple(material.misses),
     )
 
@@ -73,6 +75,7 @@ def render_page(
     backtest: BacktestMetrics | None = None,
     zone: tzinfo = UTC,
     notes: tuple[str, ...] = (),
+    language: Language = ENGLISH,
 ) -> str:
     """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped.
 
@@ -80,12 +83,13 @@ def render_page(
     """
     return render(
         "page.html",
+        language,
         f=metrics,
         b=backtest,
         judgement=judgement,
         trust=TRUST_MESSAGES[judgement.trust],
-        sentences=head_sentences(metrics, zone),
-        provenance=provenance(metrics),
+        sentences=head_sentences(metrics, zone, language),
+        provenance=provenance(metrics, language),
         svg=drawn.by_name,
         drawn=drawn,
         lanes=charts.LANES,
@@ -93,6 +97,7 @@ def render_page(
         zone_name=messages.zone_name(zone),
         notes=notes,
         cbpe_conditions=CONDITIONS,
+        retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=MOST_MISSED_ROWS,
     )
@@ -105,14 +110,19 @@ def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
     return (advice.pop() or "") if is_shared else ""
 
 
-def provenance(metrics: ReportMetrics) -> str:
+def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     """Describe the source of the numbers in one line at the end, with all inputs needed to compute them again."""
-    models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in metrics.models]
-    rules = ", ".join(str(r) for r in metrics.rules)
+    models = [
+        language.say("model version {version} (run {run})", version=m.version, run=m.run_id)
+        if m.run_id
+        else language.say("model version {version}", version=m.version)
+        for m in metrics.models
+    ]
+    start, end = messages.instant(metrics.start), messages.instant(metrics.end)
     parts = [
-        f"{metrics.definition} revision {metrics.revision}",
-        f"{messages.instant(metrics.start)} to {messages.instant(metrics.end)} UTC",
-        *(models or (["no model in service"] if metrics.trained else [])),
-        f"outcome rules {rules}",
+        language.say("{definition} revision {number}", definition=metrics.definition, number=metrics.revision),
+        language.say("{start} to {end} UTC", start=start, end=end),
+        *(models or ([language.say("no model in service")] if metrics.trained else [])),
+        language.say("outcome rules {rules}", rules=", ".join(str(r) for r in metrics.rules)),
     ]
     return " · ".join(parts)

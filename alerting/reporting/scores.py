@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
 from alerting.learning.metrics.metrics import Labels, precision_recall_points, row_metrics
@@ -91,12 +92,13 @@ def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed
 
 def _doubt(rows: int, positives: int) -> str:
     if rows == 0:
-        return "no score has a known label yet"
+        return translatable("no score has a known label yet")
     if positives == 0:
-        return f"the problem followed none of {rows} scores"
+        return translatable("the problem followed none of {rows} scores", rows=rows)
     if positives == rows:
-        return f"the problem followed every one of {rows} scores"
-    return f"the problem followed only {positives} of {rows} scores" if positives < LEAST_POSITIVES else ""
+        return translatable("the problem followed every one of {rows} scores", rows=rows)
+    few = translatable("the problem followed only {positives} of {rows} scores", positives=positives, rows=rows)
+    return few if positives < LEAST_POSITIVES else ""
 
 
 def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:

@@ -23,7 +23,9 @@ def read_health_limits(variables: Variables) -> HealthLimits:
 
 
 def read_retention(variables: Variables) -> Retention:
-    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST`, `_MODELS_LAST`."""
+    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST`, `_MODELS_LAST`,
+    `_PREDICTIONS_LAST`.
+    """
     usual = vars(Retention())
     return Retention(**{name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last) for name, last in usual.items()})
 

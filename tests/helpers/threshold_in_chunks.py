@@ -7,28 +7,49 @@ from itertools import pairwise
 import numpy as np
 
 from alerting.adapters.mongo.documents import from_document, to_document
+from alerting.adapters.mongo.evaluation.states import from_shard, to_shard
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
+from alerting.detection.conditions import all_series, evaluate_combination, severity_of_missing
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
-from tests.builders import at, history, oven, threshold, with_quality
+from alerting.episodes.state_table import ConditionTable
+from tests.builders import at, history, oven, several, threshold, with_quality
 
 BAD = "bad"
+
+
+def evaluated(definition, data, carried, start, end):
+    """Return the evaluation of one condition, or of several."""
+    combination = definition.combination
+    if combination is None:
+        return evaluate_values(definition, data, carried, start, end)
+    series, severity = all_series(combination, data), severity_of_missing(definition)
+    return evaluate_combination(combination, data.asset, series, carried, start, end, severity)
+
+
+def stored(state):
+    """Return a state as a shard and a checkpoint of a database give it back."""
+    table = ConditionTable([("a", "b")])
+    table.put(0, state)
+    found = from_shard(to_shard(table)).state(0)
+    assert found == from_document(ConditionState, to_document(state))
+    return found
 
 
 def live(definition, data, instants):
     """Return statuses, steps and state of evaluations at these instants; in between the state is stored as in a database."""
     state, statuses, found = ConditionState(at(0)), [], []
     for start, end in pairwise(instants):
-        judged = evaluate_values(definition, data, state.carried, at(start), at(end))
+        judged = evaluated(definition, data, state.carried, at(start), at(end))
         assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
         assert all(a.end == b.start for a, b in pairwise(judged.intervals))
         state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
-        found += [(s, judged.reading_at(s.at)) for s in steps]
+        found += [(s, judged.reading_at(s.at) if definition.combination is None else judged.at(s.at)) for s in steps]
         for s in judged.intervals:
             if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
                 statuses.append((s.status, s.severity, s.fact, s.start))
-        state = from_document(ConditionState, to_document(replace(state, carried=judged.carried)))
+        state = stored(replace(state, carried=judged.carried))
     return statuses, found, state
 
 
@@ -60,3 +81,23 @@ def expect_same_for_states(readings, cuts, policy, counted):
     data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
     data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
     expect_same_however_cut(definition, data, cuts)
+
+
+def expect_same_for_several(readings, cuts, conditions, fields):
+    """Expect it of readings (minutes since the one before, temperature, moisture and recipe, each a value, None or BAD)."""
+    gaps, *columns = zip(*readings, strict=True)
+    asset = oven(temperature=Variable(low=-50, high=500), recipe=Variable(type="category"))
+    names = ("temperature", "moisture", "recipe")
+    values = {name: [None if value is BAD else value for value in column] for name, column in zip(names, columns, strict=True)}
+    numbers = {name: np.array(values[name], np.float64) for name in names[:2]}
+    data = history(np.cumsum(gaps).tolist(), asset=asset, **numbers, recipe=np.array(values["recipe"], object))
+    for name, column in zip(names, columns, strict=True):
+        data = with_more_bad(data, name, [value is BAD for value in column])
+    expect_same_however_cut(several(**conditions, **fields), data, cuts)
+
+
+def with_more_bad(data, variable, bad):
+    """Return the same readings with further samples of bad quality."""
+    found = with_quality(data, variable, [BAD if one else None for one in bad])
+    doubts = replace(found.doubts, bad={**data.doubts.bad, **found.doubts.bad})
+    return replace(found, doubts=doubts)

@@ -10,11 +10,13 @@ from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
+from alerting.definitions.fields.conditions import Member, MemberCondition
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
 from alerting.definitions.sources.source import KINDS
 from alerting.kinds.registry import definition_types
 
+_LISTED_ONCE = (Member, MemberCondition)
 _INTRODUCTION = """# Definition reference
 
 Made from the model by `make docs`; do not edit. A document with an unknown field is refused. Durations are
@@ -51,16 +53,18 @@ def _table(model: type[BaseModel]) -> str:
 
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    listed: dict[type[BaseModel], str] = {}
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         inner = _model_within(field.annotation)
+        first = listed.setdefault(inner, path) if inner in _LISTED_ONCE else path
         yield (
             path,
             _type(field.annotation),
             _default(field, inner),
-            (field.description or "").replace("|", "\\|"),
+            (field.description or "").replace("|", "\\|") + ("" if first == path else f" Its fields are those of `{first}`."),
         )
-        if inner and inner is not FromAttribute:
+        if inner and inner is not FromAttribute and first == path:
             nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
             yield from _rows(inner, nested)
 

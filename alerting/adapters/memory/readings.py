@@ -8,10 +8,9 @@ from datetime import datetime
 import pandas as pd
 
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import events_frame, readings_columns, readings_frame, sample_fields
+from alerting.adapters.samples.columns import events_frame, newest_frame, readings_columns, readings_frame, sample_fields
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
-from alerting.readings.cleaning import present
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis, whole_millis
 
@@ -90,13 +89,7 @@ class MemoryReadings:
         return {w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types) for w in wanted}
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        found: dict[datetime, Document] = {}
-        for name, start in since.items():
-            history = self.load(asset, start, until, [name])
-            for ts, value in history.readings[name][present(history, name)].iloc[-1:].items():
-                found.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
-        documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
-        return readings_frame(asset.name, documents, types_of(asset, since))[0]
+        return newest_frame(self.load, asset, since, until)
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at all readings of an asset."""

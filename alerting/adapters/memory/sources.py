@@ -62,7 +62,7 @@ class MemorySources:
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._progress[name] = replace(self.progress(name), cursor=cursor, cursor_of=of)
 
-    def set_fault(self, name: str, fault: str) -> None:
+    def set_fault(self, name: str, fault: str | None) -> None:
         self._progress[name] = replace(self.progress(name), fault=fault)
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:

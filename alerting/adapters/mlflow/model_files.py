@@ -32,7 +32,7 @@ def log_model(
     name = definition.replace(".", "_")  # a model of a run may not have a dot in its name, a registered one may
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
     with write_folder(files) as local:
-        _describe(run_id, model.model_id, sorted(files), inputs).save(str(local / MLMODEL_FILE_NAME))
+        _describe(run_id, model.model_id, sorted(files), inputs, kind).save(str(local / MLMODEL_FILE_NAME))
         client.log_model_artifacts(model.model_id, str(local))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
@@ -72,7 +72,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def _describe(run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[str, str]) -> Any:
+def _describe(run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[str, str], kind: str) -> Any:
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -80,7 +80,7 @@ def _describe(run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[
     signature = ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")])) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
     model.add_flavor("python_function", loader_module=LOADER, python_version=platform.python_version())
-    return model.add_flavor("alerting", files=list(names))
+    return model.add_flavor("alerting", files=list(names), kind=kind)
 
 
 def _list_sizes(uri: str, address: str) -> Iterator[int]:

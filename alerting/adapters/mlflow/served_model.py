@@ -5,31 +5,46 @@ platform, with the same checks. It cannot compare their hashes with those in the
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
+import yaml
 
-from alerting.learning.models.files import model_from_files
-from alerting.learning.models.trained import TrainedModel
+from alerting.kinds.registry import trained_kind_named
+from alerting.kinds.scoring import ScoringKind
+from alerting.learning.models.trained import ModelRefused, TrainedModel
+
+FLAVOR, DESCRIPTION = "alerting", "MLmodel"
+_OLDEST = "classifier"  # the kind of models that were registered before their kind was named
 
 
 class ServedModel:
-    """A registered model as MLflow serves it: its refit where it has one.
+    """A model as MLflow serves it. `model`: the whole model, as its kind reads it."""
 
-    `model`: the whole model, with its threshold and feature plan.
-    """
-
-    def __init__(self, model: TrainedModel) -> None:
-        self.model = model
+    def __init__(self, kind: ScoringKind, model: TrainedModel) -> None:
+        self._kind, self.model = kind, model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return the probability of the problem for each row of features; an unknown feature is empty.
-
-        Raises UserError if columns are missing.
-        """
-        return pd.DataFrame({"probability": (self.model.refit or self.model).score(data)}, index=data.index)
+        """Return the score of each row of features; an unknown feature is empty. Raises UserError if columns are missing."""
+        return self._kind.score_rows(self.model, data)
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
     """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if files are damaged."""
-    return ServedModel(model_from_files({path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}))
+    files = {path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}
+    name = _kind(files.get(DESCRIPTION, b""))
+    kind = trained_kind_named(name)
+    if not isinstance(kind, ScoringKind):
+        raise ModelRefused(f"a model of kind {name} has no score of a row of features alone; see it with: alerting why")
+    return ServedModel(kind, kind.load(files))
+
+
+def _kind(description: bytes) -> str:
+    """Return the kind that the description of a model names, one of those that are installed."""
+    try:
+        found = cast("dict[str, Any]", yaml.safe_load(description) or {})
+        return str(found["flavors"][FLAVOR]["kind"])
+    except (KeyError, TypeError):
+        return _OLDEST
+    except yaml.YAMLError as fault:
+        raise ModelRefused(f"{DESCRIPTION} cannot be read: it was changed or damaged") from fault

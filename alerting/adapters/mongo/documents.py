@@ -38,6 +38,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.notification import Notification
 from alerting.readings.instants import duration_millis, whole_millis
+from alerting.reporting.life.differences import Difference
 
 Document = dict[str, Any]
 MongoDatabase = Database[Document]
@@ -56,6 +57,7 @@ _TRANSLATABLE: dict[type[Any], str] = {
     Transition: "reason",
     OutcomeRecord: "reason",
     Notification: "reason",
+    Difference: "why",
 }
 
 

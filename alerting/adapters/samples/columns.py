@@ -1,6 +1,6 @@
 """Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import VariableType
+from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
-from alerting.readings.history import no_events
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, no_events
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
 
 CHUNK = 10_000
@@ -32,9 +33,14 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
     found = readings_columns(asset, documents, types)
     for fault in found.faults.values():
         raise UserError(fault)
+    return frame_of(found), found.doubts
+
+
+def frame_of(found: ReadingColumns) -> pd.DataFrame:
+    """Return columns of readings as a frame of the core."""
     index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
     columns = {name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}
-    return pd.DataFrame(columns, index=index), found.doubts
+    return pd.DataFrame(columns, index=index)
 
 
 def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
@@ -55,10 +61,26 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
             except UserError as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
-    ts, doubts = np.concatenate(instants).view(np.int64), _doubts(doubted, types) if doubted else NO_DOUBTS
-    for name in doubts.bad.keys() & joined.keys():
-        joined[name][among(ts, doubts.bad[name])] = np.nan if joined[name].dtype == np.float64 else None
-    return ReadingColumns(ts, joined, faults, doubts)
+    return without_bad(np.concatenate(instants).view(np.int64), joined, faults, doubted)
+
+
+def without_bad(ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]) -> ReadingColumns:
+    """Return columns in which samples of bad quality are missing. `doubted`: documents {ts, q} of samples that are not good."""
+    doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
+    for name in doubts.bad.keys() & columns.keys():
+        columns[name][among(ts, doubts.bad[name])] = np.nan if columns[name].dtype == np.float64 else None
+    return ReadingColumns(ts, columns, faults, doubts)
+
+
+def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    """Return the newest value of each variable in (since, until] within its engineering range. `load`: of a port `Readings`."""
+    found: dict[datetime, Document] = {}
+    for name, start in since.items():
+        history = load(asset, start, until, [name])
+        for ts, value in history.readings[name][present(history, name)].iloc[-1:].items():
+            found.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
+    documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
+    return readings_frame(asset.name, documents, types_of(asset, since))[0]
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:

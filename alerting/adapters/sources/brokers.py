@@ -11,8 +11,12 @@ from alerting.usecases.sources.stream import MessageStream
 _HERE = "alerting.adapters.sources"
 STREAMS: Mapping[str, tuple[str, str]] = {
     "mqtt": (f"{_HERE}.mqtt", "MqttStream"),
+    "amqp": (f"{_HERE}.amqp", "open_amqp"),
+    "redis": (f"{_HERE}.redis_streams", "open_redis"),
+    "nats": (f"{_HERE}.nats_jetstream", "open_nats"),
+    "opcua": (f"{_HERE}.opcua", "open_opcua"),
 }
-"""Module and class of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind."""
+"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind."""
 
 
 def open_stream(
@@ -25,9 +29,9 @@ def open_stream(
     """
     module, name = STREAMS[kind]
     try:
-        client = getattr(import_module(module), name)
+        make = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         remedy = f"pip install 'alerting[{kind}]'"
         raise UserError(f"source {source.name}: the client of {kind} is not installed ({error.name}): {remedy}") from error
-    stream: MessageStream = client(source, address, now, earlier)
+    stream: MessageStream = make(source, address, now, earlier)
     return stream

@@ -6,38 +6,33 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from alerting.adapters.sources.addresses import read_address
+from alerting.adapters.sources.threaded import BATCH, LARGEST_MESSAGE, MOST_UNACKNOWLEDGED
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.streamed import MqttSource
+from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 from alerting.usecases.sources.stream import Message, subscription
 
-MOST_UNACKNOWLEDGED = 1000
-"""Messages that the broker sends before the first of them is acknowledged: the bound of memory."""
-LARGEST_MESSAGE = 1 << 20
-"""Size of the largest message (bytes); the broker does not send larger ones."""
-BATCH = 500
 _SESSION_S = 7 * 24 * 3600
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
 _log = logging.getLogger(__name__)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def _address(name: str, address: str) -> tuple[SplitResult, int]:
-    """Return the parts of an address and its port. Raises UserError, without any part of the address, if it is none."""
-    try:
-        url = urlsplit(address)
-        if url.scheme in _PORTS and url.hostname and not (url.path.strip("/") or url.query or url.fragment):
-            return url, url.port or _PORTS[url.scheme]
-    except ValueError:  # its text can hold a part of the password
-        pass
-    hint = "write for example mqtts://user@broker, in a password %2F for /, %23 for # and %3F for ?"
-    raise UserError(f"source {name}: its url is not the address of a broker; {hint}") from None
+def new_client(source: StreamedSource, address: str, id: str, *, manual_ack: bool = False) -> tuple[mqtt.Client, str, int]:
+    """Return a client that is not connected yet, with host and port of its broker. Raises UserError if the address is none."""
+    broker = read_address(source, address, _PORTS)
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, manual_ack=manual_ack)
+    if broker.user:
+        client.username_pw_set(broker.user, broker.password or "")
+    if broker.tls is not None:
+        client.tls_set_context(broker.tls)
+    return client, broker.host, broker.port
 
 
 class MqttStream:
@@ -48,24 +43,17 @@ class MqttStream:
 
         `earlier`: topics that the session may still have, to be given back.
         """
-        url, port = _address(source.name, address)
         self._name, self._now, self._topic = source.name, now, subscription(source)
         self._earlier, self._is_stamped = list(earlier), source.stamp == "receipt"
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._fault: str | None = "the broker has not answered yet"
-        self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=f"alerting-{source.name}", protocol=mqtt.MQTTv5, manual_ack=True
-        )
-        if url.username:
-            self._client.username_pw_set(unquote(url.username), unquote(url.password or ""))
-        if url.scheme == "mqtts":
-            self._client.tls_set()
+        self._client, host, port = new_client(source, address, f"alerting-{source.name}", manual_ack=True)
         self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
         self._client.on_message, self._client.on_subscribe = self._received, self._subscribed
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        self._client.connect_async(url.hostname or "", port, keepalive=30, clean_start=False, properties=session)
+        self._client.connect_async(host, port, keepalive=30, clean_start=False, properties=session)
         self._client.loop_start()
 
     def batch(self) -> list[Message]:

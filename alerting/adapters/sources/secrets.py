@@ -33,9 +33,14 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
 
 def _read(path: Path) -> str:
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(f"the file of the secret, {path}, cannot be read: {fault.strerror}") from fault
-    if mode & 0o077:
-        raise UserError(f"the file of the secret, {path}, may be read by others: run `chmod 600` on it")
+    require_private(path)
     return text.strip()
+
+
+def require_private(path: Path) -> None:
+    """Raise UserError if others than its owner may read a file. Raises OSError if it is not there."""
+    if path.stat().st_mode & 0o077:
+        raise UserError(f"the file of the secret, {path}, may be read by others: run `chmod 600` on it")

@@ -67,13 +67,13 @@ def readings(
     from alerting.usecases.ingestion.tables import check_readings
 
     layout = replace(
-        _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only),
+        file_layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only),
         quality=QualityLayout(quality, quality_suffix, quality_codes),
         missing=tuple(missing or ()),
         strict=strict,
         duplicates=duplicates,
     )
-    source = ReadingsFile(file, _with_sequence(_with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad))
+    source = ReadingsFile(file, _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad))
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         _import(partial(check_readings, source), reject, dry_run, as_json)
 
@@ -114,9 +114,9 @@ def events(
     from alerting.adapters.files.events import EventColumns, EventsFile
     from alerting.usecases.ingestion.tables import check_events
 
-    layout = _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
+    layout = file_layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
-    layout = _with_sequence(_with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad)
+    layout = _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad)
     if layout.sequence is not None and time is None:
         raise typer.BadParameter("needs --time: the column with the number of the unit", param_hint="--sequence")
     source = EventsFile(file, layout, columns)
@@ -151,7 +151,7 @@ def assets(
     from alerting.adapters.files.assets import read_assets
     from alerting.usecases.ingestion.assets import import_assets
 
-    layout = _layout(None, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
+    layout = file_layout(None, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     given = read_assets(file, layout)
     with platform() as p:
         result = import_assets(str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run)
@@ -161,7 +161,7 @@ def assets(
         print_assets(result)
 
 
-def _layout(
+def file_layout(
     asset: str | None,
     asset_column: str | None,
     asset_prefix: str,
@@ -185,7 +185,7 @@ def _layout(
     )
 
 
-def _with_time_columns(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
+def with_time_columns(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
     """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the zone of the plant."""
     from alerting.settings.environment import read_settings, variable
 

@@ -135,6 +135,8 @@ class StreamService:
         except UserError as fault:
             self._note(source.name, str(fault))
             return 0
+        if not batch and self._faults.pop(source.name, ""):
+            self._platform.sources.set_fault(source.name, None)
         try:
             now = self._platform.clock.now()
             count = store_messages(self._platform, source, batch, now, is_outage, self._stored or ignore)

@@ -25,7 +25,7 @@ _DESCRIPTIONS = {
     411: "The body came without its length.",
     413: "The body is too large.",
     422: "A parameter or the body has a fault; the detail names the fault and its place.",
-    429: "This address sent too many wrong tokens, or too many deliveries are being stored at once.",
+    429: "This address sent too many wrong tokens, or too many deliveries or predictions are under way at once.",
     431: "Address and headers are too large.",
     500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",

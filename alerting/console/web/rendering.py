@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language
 from alerting.recommendation.messages import describe_unusual
 from alerting.reporting import messages, sentences
+from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
 
 
 def render(template: str, request: Request, **values: Any) -> str:
@@ -48,31 +48,28 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean_value,
     )
-    environment.globals.update(_=_say, _n=_count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES})
+    environment.globals.update(_=say, _n=count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES})
     environment.filters.update(
-        t=_in_language(lambda language, text: language.translate(text)),
+        TEXT_FILTERS,
         instant=_zoned(messages.instant),
         moment=_zoned(messages.moment),
-        number=_worded(messages.number),
-        percent=_worded(messages.percent),
         sentence=lambda text: text[:1].upper() + text[1:],
-        span=_in_language(lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)),
+        span=in_language(lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)),
         when=_as_of_now(sentences.clock_time),
         distance=pass_context(lambda page, value: sentences.distance(value, page["now"], page["language"])),
         plain=_as_of_now(sentences.local_times),
         full=sentences.sentence,
-        step=_in_language(lambda language, episode: _translated(language, sentences.what_to_do(episode))),
+        step=in_language(lambda language, episode: _translated(language, sentences.what_to_do(episode))),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),
-        state=_in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
-        answer=_worded(sentences.answer),
-        signed=_in_language(lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"),
-        unusual=_in_language(lambda language, value: language.translate(describe_unusual(value))),
-        outcome=_in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
-        verdict=_in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
-        day=_in_language(lambda language, day: language.day(day)),
-        about=_in_language(lambda language, value: sentences.about(value or timedelta(0), language)),
+        state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
+        answer=worded(sentences.answer),
+        signed=in_language(lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"),
+        unusual=in_language(lambda language, value: language.translate(describe_unusual(value))),
+        verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
+        day=in_language(lambda language, day: language.day(day)),
+        about=in_language(lambda language, value: sentences.about(value or timedelta(0), language)),
     )
     return environment
 
@@ -81,37 +78,9 @@ def _translated(language: Language, text: str | None) -> str | None:
     return None if text is None else language.translate(text)
 
 
-@pass_context
-def _say(page: Context, template: str, /, **values: Any) -> Markup:
-    """Return a template of a page, which may have markup, with its values escaped, in the language of the page."""
-    language: Language = page["language"]
-    return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
-
-
-@pass_context
-def _count(page: Context, singular: str, plural: str, number: float, /, **values: Any) -> Markup:
-    """Return the form of a template that fits a number."""
-    language: Language = page["language"]
-    return Markup(language.say_count(singular, plural, number, **_escaped(language, values)))  # noqa: S704 - values are escaped
-
-
-def _escaped(language: Language, values: dict[str, Any]) -> dict[str, str]:
-    return {name: escape(v if isinstance(v, Markup) else clean_text(language.show(v))) for name, v in values.items()}
-
-
 def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _in_language(format_value: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that takes the language of the page before its value."""
-    return pass_context(lambda page, *values: format_value(page["language"], *values))
-
-
-def _worded(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats its values in the language of the page."""
-    return pass_context(lambda page, *values: format_value(*values, language=page["language"]))
 
 
 def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:

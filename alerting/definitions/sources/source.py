@@ -12,7 +12,8 @@ from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
-from alerting.definitions.sources.streamed import MqttSource, StreamedSource
+from alerting.definitions.sources.opc_ua import OpcUaSource
+from alerting.definitions.sources.streamed import AmqpSource, MqttSource, NatsSource, RedisSource, StreamedSource
 from alerting.definitions.wording.fault_messages import message_of
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
@@ -90,9 +91,18 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Source = HttpSource | FilesSource | SqlSource | MqttSource
+Source = HttpSource | FilesSource | SqlSource | MqttSource | AmqpSource | RedisSource | NatsSource | OpcUaSource
 PolledSource = FilesSource | SqlSource
-KINDS: Mapping[str, type[SourceFields]] = {"http": HttpSource, "files": FilesSource, "sql": SqlSource, "mqtt": MqttSource}
+KINDS: Mapping[str, type[SourceFields]] = {
+    "http": HttpSource,
+    "files": FilesSource,
+    "sql": SqlSource,
+    "mqtt": MqttSource,
+    "amqp": AmqpSource,
+    "redis": RedisSource,
+    "nats": NatsSource,
+    "opcua": OpcUaSource,
+}
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
 STREAMED = tuple(kind for kind, model in KINDS.items() if issubclass(model, StreamedSource))
 

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from alerting.definitions.assets import Closed
 from alerting.definitions.faults import Fault, shown
-from alerting.definitions.sources.mapping import Secret, SourceFields, Text
+from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 
 _NAMED = {"{asset}": "asset", "{variable}": "variable"}
 
@@ -47,15 +48,28 @@ class TopicForm:
         return self.separator.join(levels)
 
 
+class Tls(Closed):
+    """Certificates of an encrypted connection; without them those of the system are trusted, and none is shown."""
+
+    ca: Text | None = Field(None, description="File of the authority that signed the certificate of the server, in PEM.")
+    certificate: Text | None = Field(None, description="File of the certificate by which the server knows the platform, in PEM.")
+    key: Text | None = Field(
+        None, description="File of its private key, which only its owner may read; in that of it, if left out."
+    )
+
+
 class StreamedSource(SourceFields):
     """Fields of the kinds that the stream service reads: `alerting stream`."""
 
     url: Secret = Field(description="Where the address of the server is found.")
+    tls: Tls | None = Field(None, description="Certificates of an encrypted connection; those of the system when left out.")
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
         if self.url.airflow_connection is not None:
             yield Fault("url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}")
+        if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
+            yield Fault("tls.key", "is the key of no certificate", "tls: {certificate: /run/secrets/line.pem, key: …}")
 
 
 class MessageSource(StreamedSource):
@@ -115,3 +129,63 @@ class MqttSource(MessageSource):
     def plain_topic(self) -> str:
         """Return the topic without the prefix of a shared subscription."""
         return re.sub(r"^\$share/[^/]*/", "", self.topic)
+
+
+class AmqpSource(MessageSource):
+    """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting stream`."""
+
+    form = TopicForm(".", "*", "#")
+
+    kind: Literal["amqp"]
+    url: Secret = Field(
+        description="Where the address of the broker is found, e.g. amqps://user:password@broker:5671/virtual-host."
+    )
+    topic: Text = Field(
+        "#",
+        description="Routing keys, with * and # as in AMQP, and with {asset} and {variable} for words that name these: "
+        "line-3.{asset}.{variable}.",
+    )
+    exchange: Title = Field(
+        "amq.topic", description="Exchange to which the platform binds a durable queue of its own, where `queue` is left out."
+    )
+    queue: Title | None = Field(
+        None, description="A queue that is there already: nothing is declared or bound, and all its messages must fit `topic`."
+    )
+
+
+class RedisSource(MessageSource):
+    """Entries of streams of a Redis server, which the stream service stores: `alerting stream`."""
+
+    form = TopicForm(":", "*")
+
+    kind: Literal["redis"]
+    url: Secret = Field(description="Where the address of the server is found, e.g. rediss://user:password@server:6379/0.")
+    topic: Text = Field(
+        description="Key of a stream; * stands for any one part between two colons, {asset} and {variable} for parts that name "
+        "these: line-3:{asset}."
+    )
+    field: Title | None = Field(
+        None, description="Field of an entry that holds the payload; all its fields are one row when left out."
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        if self.payload == "value" and self.field is None:
+            yield Fault("field", "is missing: one field of an entry holds the value", "field: value")
+        yield from super().faults()
+
+
+class NatsSource(MessageSource):
+    """Messages of a JetStream of a NATS server, which the stream service stores: `alerting stream`."""
+
+    form = TopicForm(".", "*", ">", is_below=True)
+
+    kind: Literal["nats"]
+    url: Secret = Field(description="Where the address of the server is found, e.g. tls://user:password@server:4222.")
+    topic: Text = Field(
+        description="Subject to subscribe, with * and > as in NATS, and with {asset} and {variable} for tokens that name these: "
+        "line-3.{asset}.{variable}."
+    )
+    stream: Title | None = Field(
+        None, description="Stream that stores the subject; the one of the server that has it when left out."
+    )

@@ -42,15 +42,17 @@ class Translatable(str):
     """An English text that keeps its template and values. What is cut from it or added to it is a plain text again."""
 
     template: str
-    values: Mapping[str, "str | Styled | Translatable"]
+    values: "Mapping[str, Value]"
 
-    def __new__(
-        cls, english: str, template: str = "", values: "Mapping[str, str | Styled | Translatable] | None" = None
-    ) -> "Translatable":
+    def __new__(cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None) -> "Translatable":
         """Return the text with this English wording."""
         made = super().__new__(cls, english)
         made.template, made.values = template, values or {}
         return made
+
+
+Value = str | int | Styled | Translatable
+"""A value of a template."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,26 @@ class Language:
     locale: Locale = field(repr=False, compare=False)
     texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
 
-    def say(self, template: str, /, **values: "str | int | Styled") -> str:
-        """Return the translation of a template with these values; a template that has none is said in English."""
-        found = self.texts.get(template, template)
-        return self._filled(found if isinstance(found, str) else found[0], values)
+    def say(self, template: str, /, **values: Value) -> str:
+        """Return the translation of a template with these values; a template that has none is said in English.
 
-    def say_count(self, singular: str, plural: str, number: float, /, **values: "str | int | Styled") -> str:
+        A template with two forms is said in the one that fits its value `number`.
+        """
+        found = self.texts.get(template, template)
+        if isinstance(found, str):
+            return self._filled(found, values)
+        number = values.get("number")
+        raw = number.raw if isinstance(number, Styled) else number
+        return self._filled(self._form(found, raw if isinstance(raw, int | float) else 1), values)
+
+    def say_count(self, singular: str, plural: str, number: float, /, **values: Value) -> str:
         """Return the translation of the form that fits a number, which is its value `number` unless that is given."""
-        first = self.locale.plural_form(abs(number)) == "one"
         found = self.texts.get(singular, (singular, plural))
-        forms = found if isinstance(found, tuple) else (singular, plural)
-        return self._filled(forms[0 if first else 1], {"number": self.digits(f"{number:g}"), **values})
+        form = self._form(found if isinstance(found, tuple) else (singular, plural), number)
+        return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
+
+    def _form(self, forms: tuple[str, ...], number: float) -> str:
+        return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
         """Return a text of the platform in this language; what people wrote, and text without a translation, as it is."""
@@ -80,7 +91,7 @@ class Language:
         found = self.texts.get(text, text)
         return found if isinstance(found, str) else text
 
-    def show(self, value: "str | float | Styled") -> str:
+    def show(self, value: Value | float) -> str:
         """Return one value of a template."""
         if isinstance(value, Styled):
             return self._styled(value.raw, value.style)
@@ -137,7 +148,7 @@ class Language:
         shown = self.digits(format(raw, number))
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
-    def _filled(self, template: str, values: Mapping[str, "str | float | Styled"]) -> str:
+    def _filled(self, template: str, values: Mapping[str, Value]) -> str:
         """Put values in. No format is interpreted: templates of stored texts come from the database."""
         return _PLACEHOLDER.sub(lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template)
 
@@ -155,8 +166,8 @@ def language(code: LanguageCode) -> Language:
     texts: dict[str, str | tuple[str, ...]] = {}
     for entry in catalog:
         if entry.id and entry.string and not entry.fuzzy:
-            key = entry.id if isinstance(entry.id, str) else entry.id[0]
-            texts[key] = entry.string if isinstance(entry.string, str) else tuple(entry.string)
+            string = entry.string if isinstance(entry.string, str) else tuple(entry.string)
+            texts |= dict.fromkeys([entry.id] if isinstance(entry.id, str) else entry.id, string)
     return Language(code, Locale(code), MappingProxyType(texts))
 
 
@@ -173,14 +184,24 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
     return cast(LanguageCode, found) if found else usual
 
 
-def translatable(template: str, /, **values: "str | Styled | Translatable") -> Translatable:
+def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text that can be said in every language. Values in braces: names as they are, numbers and titles as `Styled`."""
     return Translatable(ENGLISH.say(template, **values), template, values)
+
+
+def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
+    """Return the form of a text that fits a number, its value `number`; the forms of other languages fit it, too."""
+    return translatable(singular if number == 1 else plural, number=Styled(number, ".0f"), **values)
 
 
 def template(text: str) -> str:
     """Return a template as it is: a mark for the tool that collects texts, where templates stand in a table."""
     return text
+
+
+def templates(singular: str, plural: str) -> tuple[str, str]:
+    """Return the two forms of a template as they are: the same mark for a text that counts."""
+    return singular, plural
 
 
 def measured(value: float, style: str, unit: str | None) -> Styled:
@@ -215,7 +236,7 @@ def read_template(document: Mapping[str, Any], english: str | None = None) -> Tr
 
     Raises LookupError, TypeError, ValueError or AttributeError for another document.
     """
-    values: dict[str, str | Styled | Translatable] = {}
+    values: dict[str, Value] = {}
     for name, value in document["values"].items():
         if isinstance(value, Mapping):
             values[name] = read_template(value)

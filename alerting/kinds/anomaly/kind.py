@@ -13,12 +13,17 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
+from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD, evaluate_part
-from alerting.kinds.anomaly.model import from_files
+from alerting.kinds.anomaly.model import AnomalyModel, from_files
+from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.why import explain_instant
-from alerting.kinds.evaluation import Evidence, Raise
+from alerting.kinds.evaluation import Evidence, Raise, ScoredRows
 from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.kinds.scoring import ScoreDetails
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.cleaning import present
@@ -37,6 +42,19 @@ class AnomalyKind:
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
+
+    def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
+        fitted = cast("AnomalyModel", model).by_asset.get(asset)
+        return fitted.plan if fitted else None
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return how unlike normal each row is; its column `asset` names the detector, where the model has several."""
+        return pd.DataFrame({"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index)
+
+    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+        fitted = cast("AnomalyModel", scored.model).by_asset[asset.name]
+        matrix = shared.features(fitted.plan, history, scored.at[-1:]).matrix
+        return ScoreDetails(contributions(asset, responsible(fitted, matrix[0])))
 
     def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
         return Inputs()

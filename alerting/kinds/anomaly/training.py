@@ -14,8 +14,16 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, to_files
 from alerting.kinds.anomaly.normal_time import describe_plan, has_all, plan_of, rows_of, steady_variables
 from alerting.kinds.anomaly.selection import Tried, choose_setting
-from alerting.kinds.normal_comparison import no_readings, normal_time
-from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
+from alerting.kinds.training import (
+    Comparison,
+    Estimated,
+    Estimation,
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    no_readings,
+    normal_time,
+)
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import History, to_millis
 

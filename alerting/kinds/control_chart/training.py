@@ -24,15 +24,20 @@ from alerting.detection.control_charts.run_length import (
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.normal_comparison import (
+from alerting.kinds.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    Comparison,
+    Estimated,
+    Estimation,
+    LearningData,
+    NormalTime,
+    TrainingSource,
     compared_rows,
     is_too_many,
     no_readings,
     normal_time,
 )
-from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis

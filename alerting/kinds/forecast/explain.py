@@ -17,6 +17,7 @@ from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTI
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.prediction_evaluation import explain_raise
 from alerting.kinds.prediction_why import explain_instant
+from alerting.kinds.scoring import Predicted
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, to_millis
 from alerting.reporting.figures.episode_chart import Fan
@@ -37,6 +38,15 @@ def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
         for number, lead in enumerate(forecast.leads_ms)
         for side, position in _NUMBERS.items()
     }
+
+
+def predict_all(model: TrainedModel, row: Floats) -> tuple[Predicted, ...]:
+    """Return the forecast of one row of the model's matrix, one value for each time ahead."""
+    predicted = predict(model, row)
+    return tuple(
+        Predicted(timedelta(milliseconds=lead), *(predicted[_name(lead, side)] for side in ("low", "median", "high")))
+        for lead in forecast_of(model).leads_ms
+    )
 
 
 def explain_forecast(

@@ -6,11 +6,13 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.kinds.evaluation import ModelVerification, Served
+from alerting.kinds.evaluation import ModelVerification, ScoredRows, Served
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of
+from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of, predict_all
 from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
 from alerting.kinds.prediction_kind import PredictionKind
+from alerting.kinds.scoring import ScoreDetails
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History
@@ -23,6 +25,10 @@ class ForecastKind(PredictionKind):
 
     def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
         return explain_at(definition, question)
+
+    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+        matrix = shared.features(scored.model.plan, history, scored.at[-1:]).matrix
+        return super().details(asset, history, scored, shared)._replace(forecast=predict_all(scored.last_model, matrix))
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""

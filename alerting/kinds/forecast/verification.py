@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.stats import t
 
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.evaluation import ModelVerification, Served
@@ -202,11 +203,20 @@ def verify_intervals(
     found = coverage_of(np.concatenate([counts for _, counts in parts]), block)
     if found is None:
         return None
-    said = (
-        f"its 90 % intervals held {found.share:.1%} of {found.values} values that came from {served[0].start:%Y-%m-%d} to "
-        f"{as_of:%Y-%m-%d} (95 % confidence: {found.low:.1%} to {found.high:.1%})"
+    values = {
+        "share": measured(100 * found.share, ".3g", "%"),
+        "values": Styled(found.values, ".0f"),
+        "start": f"{served[0].start:%Y-%m-%d}",
+        "end": f"{as_of:%Y-%m-%d}",
+        "low": measured(100 * found.low, ".3g", "%"),
+        "high": measured(100 * found.high, ".3g", "%"),
+    }
+    sentence = translatable(
+        "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % confidence: {low} to {high})",
+        **values,
     )
-    return ModelVerification(said, f"{said}: too narrow beyond chance; train again" if found.is_too_low else None, found.share)
+    fault = translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence) if found.is_too_low else None
+    return ModelVerification(sentence, fault, found.share)
 
 
 def _matured(

@@ -8,13 +8,16 @@ from alerting.definitions.assets import TYPES, Asset
 from alerting.definitions.checks.against_assets import variable_faults
 from alerting.definitions.checks.cross_fields import order_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
 
 
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     """Return the faults across the fields of a condition."""
+    if not definition.variable:
+        yield Fault("variable", MISSING, "write variable: and a limit, or several conditions under any: or all:")
+        return
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)

@@ -4,18 +4,22 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities
-from alerting.definitions.model import Condition, Definition, Problem, Severity
+from alerting.definitions.model import Definition, Problem, Severity
 from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
+from alerting.kinds.threshold.combined_checks import combination_faults, combination_faults_on
 
 
-class ThresholdDefinition(Condition, Definition):
-    """A variable leaves its limits."""
+class ThresholdDefinition(Conditions, Definition):
+    """A variable leaves its limits, or any or all of several do."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]})
 
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
     problem: Problem | None = Field(
@@ -28,20 +32,21 @@ class ThresholdDefinition(Condition, Definition):
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset({self.variable})
+        combination = self.combination
+        return frozenset({self.variable} if combination is None else {leaf.variable for leaf in combination.leaves()})
 
     def delay(self, asset: Asset) -> timedelta:
-        variable = asset.variables.get(self.variable)
-        return variable.delay if variable else timedelta(0)
+        found = (asset.variables.get(name) for name in self.variables_evaluated(asset))
+        return max((variable.delay for variable in found if variable), default=timedelta(0))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)
 
     def faults(self) -> Iterable[Fault]:
-        return faults_across_fields(self)
+        return faults_across_fields(self) if self.combination is None else combination_faults(self)
 
     def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
-        return faults_on_assets(self, targets)
+        return faults_on_assets(self, targets) if self.combination is None else combination_faults_on(self, targets)
 
 
 DEFINITION = ThresholdDefinition

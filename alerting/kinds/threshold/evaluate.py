@@ -1,14 +1,33 @@
 """Evaluate a threshold over one interval of event time: from readings to steps of episodes, and what stands on a raise."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition
-from alerting.detection.messages import fact_message, limit_message
+from alerting.detection.carried import Carried
+from alerting.detection.conditions import (
+    ConditionAt,
+    all_series,
+    evaluate_combination,
+    longest_lookback,
+    of_variable,
+    severity_of_missing,
+    under_another_revision,
+)
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages import combined_message, fact_message, limit_message, unknown_message
 from alerting.detection.threshold import Series, evaluate_series
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.evaluation import Raise, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
+
+_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 
 
 def evaluate_threshold_interval(
@@ -18,7 +37,7 @@ def evaluate_threshold_interval(
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
-        carried = carried.under_another_revision()
+        carried = of_variable(carried, definition.variable).under_another_revision()
     evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
@@ -32,6 +51,56 @@ def evaluate_threshold_interval(
     reading = evaluated.reading_at(last.start)
     unknown = fact_message(definition, asset, last.fact, reading) if last.fact and last.status == "unknown" else None
     return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
+
+
+def evaluate_combined_interval(
+    definition: Conditions, combination: Combination, sources: Sources, result: TargetEvaluation, part: VersionInterval
+) -> TargetEvaluation:
+    """Evaluate one part under conditions of several variables. The first evaluation begins with the last known values."""
+    asset, before = sources.asset, result.state
+    history = sources.shared.load(
+        asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
+    )
+    carried = before.carried
+    if carried is None:
+        carried = _last_values(combination, sources, part.start)
+    elif part.is_new:
+        carried = under_another_revision(combination, carried)
+    series, severity = all_series(combination, history), severity_of_missing(definition)
+    evaluated = evaluate_combination(combination, asset, series, carried, part.start, part.end, severity)
+    after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
+    result.steps.extend((step, part) for step in steps)
+    for step in steps:
+        if step.kind == "raised":
+            result.raises[step.at] = Raise(None, content=_combined_evidence(definition, asset, step, evaluated.at(step.at)))
+    last = evaluated.intervals[-1]
+    unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
+    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
+
+
+def _last_values(combination: Combination, sources: Sources, at: datetime) -> Carried:
+    """Return the last value of each variable before the first evaluation, as long as it holds."""
+    since: dict[str, datetime] = {}
+    for leaf in combination.leaves():
+        start = at - (_LONGEST_SEARCH if leaf.no_data == "ignore" else leaf.stale_after)
+        since[leaf.variable] = min(start, since.get(leaf.variable, start))
+    found = sources.shared.newest(sources.asset, since, at)
+    parts = []
+    for leaf in combination.leaves():
+        values = found[leaf.variable].dropna() if leaf.variable in found else None
+        parts.append(None if values is None or values.empty else _carried_value(leaf.variable, values))
+    return Carried("", at, None, parts=tuple(parts))
+
+
+def _carried_value(variable: str, values: "pd.Series[Any]") -> Carried:
+    value = values.iloc[-1]
+    return Carried(variable, values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value))
+
+
+def _combined_evidence(definition: Conditions, asset: Asset, step: Step, found: Sequence[ConditionAt]) -> Evidence:
+    reason = combined_message(definition, asset, found)
+    inputs = {one.condition.variable: None if one.reading is None else one.reading.value for one in found}
+    return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 
 
 def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message
@@ -13,7 +14,7 @@ from alerting.episodes.lifecycle import Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.kind import Charted, Inputs, Kind
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.threshold.evaluate import evaluate_threshold_interval, note_revision
+from alerting.kinds.threshold.evaluate import evaluate_combined_interval, evaluate_threshold_interval, note_revision
 from alerting.kinds.threshold.why import explain_instant
 from alerting.readings.history import History
 from alerting.reporting.figures.episode_chart import condition_levels
@@ -26,13 +27,18 @@ class ThresholdKind:
     data_gaps = staticmethod(data_gaps)
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
+        if definition.combination is not None:
+            return Inputs()
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
 
     def evaluate(
         self, definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
     ) -> TargetEvaluation:
-        series = sources.read(definition, part.start - lookback(definition), part.end)
         note_revision(before, part)
+        combination = definition.combination
+        if combination is not None:
+            return evaluate_combined_interval(definition, combination, sources, before, part)
+        series = sources.read(definition, part.start - lookback(definition), part.end)
         return evaluate_threshold_interval(definition, sources.asset, series, before, part)
 
     def explain(
@@ -40,6 +46,8 @@ class ThresholdKind:
     ) -> Evidence:
         """Return the content of a new episode: the limit that was left, and the value."""
         reading = at_raise.reading
+        if at_raise.content is not None:
+            return at_raise.content
         if reading is None:
             return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
         reason, limit = limit_message(definition, asset, reading, step.severity)
@@ -50,8 +58,21 @@ class ThresholdKind:
         return "onset"
 
     def chart(self, definition: ThresholdDefinition, asset: Asset, episode: Episode) -> Charted:
-        hold = None if definition.no_data == "ignore" else definition.stale_after
-        return Charted(definition.variable, condition_levels(definition, asset), hold)
+        combination = definition.combination
+        if combination is None:
+            return _charted(definition, asset)
+        drawn: dict[str, Charted] = {}
+        for one in (_charted(leaf, asset) for leaf in combination.leaves()):
+            same = drawn.get(one.variable or "")
+            drawn[one.variable or ""] = one if same is None else same._replace(levels=(*same.levels, *one.levels))
+        first, *others = drawn.values()
+        return first._replace(others=tuple(others))
+
+
+def _charted(condition: Condition, asset: Asset) -> Charted:
+    """Return a variable with its limits."""
+    hold = None if condition.no_data == "ignore" else condition.stale_after
+    return Charted(condition.variable, condition_levels(condition, asset), hold)
 
 
 KIND: Kind[ThresholdDefinition] = ThresholdKind()

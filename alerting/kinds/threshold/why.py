@@ -1,13 +1,18 @@
 """Explain a threshold at an instant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.spoken import spoken_duration
+from alerting.detection.carried import Carried
+from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
+from alerting.detection.messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
@@ -16,22 +21,34 @@ from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
+_MOMENT = timedelta(milliseconds=1)
 _LIMITS = (
     *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
     *("clear_inside", "clear_outside", "for", "clear_for"),
 )
 
 
+class _Described(NamedTuple):
+    """Facts on the values at an instant, and how the condition is called where it is pending or normal."""
+
+    facts: tuple[str, ...]
+    pending: str
+    normal: str
+    value: float | None = None
+    limit: float | None = None
+
+
 def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> Why:
     """Explain the state of the condition at an instant, from the readings up to it."""
-    at, blank = question.at, question.blank
     evaluated = question.evaluate(_start(definition, question))
-    since = at - definition.stale_after - _LONGEST_LOOK_BACK
-    history = question.platform.readings.load(question.asset, since, at, [definition.variable])
-    state, last = evaluated.state, _last_reading(definition, history)
-    facts = [f"limits: {_limits(definition)}", *_describe_sample(definition.variable, last, history)]
-    value = last[1] if last is not None and isinstance(last[1], float) else None
-    found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
+    state, combination = evaluated.state, definition.combination
+    if combination is None:
+        described = _describe(definition, question)
+    else:
+        described = _describe_combination(combination, question, state.carried)
+    found = replace(
+        question.blank, value=described.value, limit=described.limit, unknown=evaluated.unknown, facts=described.facts
+    )
     if evaluated.unknown:
         text = f"cannot tell: {evaluated.unknown}"
         return replace(found, verdict="unknown", answer=text + ("; the open episode stays open" if state.raised_at else ""))
@@ -41,11 +58,44 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     if state.pending_since is not None:
         due = state.pending_since + definition.hold
         answer = (
-            f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
+            f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must hold for "
             f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
-    return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
+    return replace(found, verdict="normal", answer=f"not raised: {described.normal}")
+
+
+def _describe(definition: ThresholdDefinition, question: WhyQuestion) -> _Described:
+    since = question.at - definition.stale_after - _LONGEST_LOOK_BACK
+    history = question.platform.readings.load(question.asset, since, question.at, [definition.variable])
+    last = _last_reading(definition, history)
+    facts = f"limits: {_limits(definition_document(definition))}", *_describe_sample(definition.variable, last, history)
+    value = last[1] if last is not None and isinstance(last[1], float) else None
+    normal = f"{definition.variable} is within its limits"
+    return _Described(facts, "beyond its limit", normal, value, _limit(definition, value))
+
+
+def _describe_combination(combination: Combination, question: WhyQuestion, carried: Carried | None) -> _Described:
+    """Describe every condition by its last value; nothing is read again."""
+    series = all_series(combination, History(question.asset))
+    found = evaluate_combination(combination, question.asset, series, carried, question.at - _MOMENT, question.at)
+    how = "one of these conditions must hold" if combination.how == "any" else "all of these conditions must hold"
+    facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
+    held = "one of its conditions has held" if combination.how == "any" else "all of its conditions have held"
+    return _Described(tuple(facts), held, "no condition holds" if combination.how == "any" else "not all of its conditions hold")
+
+
+def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
+    condition, reading = one.condition, one.reading
+    written = condition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if one.status == "unknown" and one.fact is not None:
+        state = f"unknown: {fact_message(condition, question.asset, one.fact, reading)}"
+    else:
+        state = "holds" if one.status == "triggered" else "does not hold"
+    if reading is None or reading.value is None:
+        return f"{condition.variable}, {_limits(written)}: {state}"
+    value = f"{reading.value:g}" if isinstance(reading.value, float) else reading.value
+    return f"{condition.variable}, {_limits(written)}: {state}; it was {value} at {reading.at.isoformat()}"
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
@@ -95,9 +145,8 @@ def _limit(definition: ThresholdDefinition, value: float | None) -> float | None
     return below if value - below < above - value else above
 
 
-def _limits(definition: ThresholdDefinition) -> str:
+def _limits(document: Mapping[str, Any]) -> str:
     """Return the limits as the definition writes them."""
-    document = definition_document(definition)
     return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
 
 

@@ -1,11 +1,10 @@
 """Data and evaluation of a period: gaps, samples of doubtful quality, late readings, and how much was evaluated."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import length
 from alerting.readings.history import History
@@ -50,7 +49,9 @@ class DataMetrics:
     `variables`: only those with a sample of doubtful quality, the most bad ones first. `found_late`: episodes found only in
     readings that came late; `refuted`: episodes that late readings refuted. `detection_s`, `slowest_s`: median and most seconds
     from the raise of a live episode to the moment when the platform knew it; None without any. `late`: live episodes that it knew
-    more than two evaluations and the latency after their raise.
+    more than two evaluations and the latency after their raise. `reduced_to_s`: seconds of which the charts have the lowest and
+    highest reading, where there are too many; None where they have all. `late_times`, `late_s`: times, and seconds together, in
+    which the platform found evaluation late; `late_evaluations`: scheduled ones in them, which came later.
     """
 
     assets: tuple[AssetData, ...]
@@ -60,12 +61,16 @@ class DataMetrics:
     detection_s: float | None
     slowest_s: float | None = None
     late: int = 0
+    reduced_to_s: float | None = None
+    late_times: int = 0
+    late_s: float = 0.0
+    late_evaluations: int = 0
 
 
 def data_metrics(m: Material) -> DataMetrics:
     """Return the metrics of data and evaluation."""
     live = [(e.detected_at - e.raised_at).total_seconds() for e in m.raised if not e.backfilled and e.late_data_status is None]
-    doubtful = [q for history in m.histories.values() for q in _doubtful(history, to_millis(m.start), to_millis(m.end))]
+    doubtful = [q for asset in m.histories for q in _doubtful(m, asset)]
     return DataMetrics(
         assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
         variables=tuple(sorted(doubtful, key=lambda q: (-q.bad, -q.uncertain, q.asset, q.variable))),
@@ -74,6 +79,10 @@ def data_metrics(m: Material) -> DataMetrics:
         detection_s=median(live) if live else None,
         slowest_s=max(live, default=None),
         late=sum(seconds > _usual_detection_s(m) for seconds in live),
+        late_times=len(m.late),
+        late_s=length(m.late).total_seconds(),
+        late_evaluations=length(m.late) // m.definition.schedule.every,
+        reduced_to_s=max((r.every.total_seconds() for r in m.reduced.values()), default=None),
     )
 
 
@@ -96,21 +105,21 @@ def _asset_data(m: Material, asset: str) -> AssetData:
     )
 
 
-def _doubtful(history: History, start: int, end: int) -> list[VariableQuality]:
-    """Return the variables of an asset with samples of doubtful quality in [start, end) (ms)."""
-    found = []
+def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
+    """Return the variables of an asset with samples of doubtful quality in the period."""
+    history, start, end, found = m.histories[asset], to_millis(m.start), to_millis(m.end), []
+    counts = m.reduced[asset].counts if asset in m.reduced else _counts(history, m.start, m.end)
     for variable in sorted({*history.doubts.bad, *history.doubts.uncertain}):
         bad, uncertain = (
             int(np.sum((at >= start) & (at < end)))
             for at in (np.asarray(d.get(variable, ()), np.int64) for d in (history.doubts.bad, history.doubts.uncertain))
         )
         if bad or uncertain:
-            column = history.readings.get(variable)
-            inside = (history.readings.index >= _instant(start)) & (history.readings.index < _instant(end))
-            samples = int(column[inside].notna().sum()) if column is not None else 0
-            found.append(VariableQuality(history.asset.name, variable, samples, bad, uncertain))
+            found.append(VariableQuality(asset, variable, counts.get(variable, 0), bad, uncertain))
     return found
 
 
-def _instant(at: int) -> pd.Timestamp:
-    return pd.Timestamp(at, unit="ms", tz="UTC")
+def _counts(history: History, start: datetime, end: datetime) -> dict[str, int]:
+    """Return the number of samples of each variable in [start, end)."""
+    inside = history.readings[(history.readings.index >= start) & (history.readings.index < end)]
+    return {str(name): int(number) for name, number in inside.notna().sum().items()}

@@ -9,7 +9,9 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
-from alerting.definitions.model import Condition, Definition
+from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall
@@ -47,11 +49,13 @@ class MissedProblem:
     panel: Panel | None
 
 
-def episode_details(episodes: Sequence[Episode], histories: Mapping[str, History]) -> tuple[EpisodeDetail, ...]:
+def episode_details(
+    episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
+) -> tuple[EpisodeDetail, ...]:
     """Return the most important episodes of a period: the most severe ones, then those furthest beyond their threshold."""
     ranked = sorted(episodes, key=lambda e: (-SEVERITIES.index(e.severity_peak or e.severity), -_beyond(e), e.raised_at, e.id))
     chosen = sorted(ranked[:MOST_EPISODES], key=lambda e: (e.raised_at, e.id))
-    return tuple(_detail(e, histories[e.asset].asset if e.asset in histories else None) for e in chosen)
+    return tuple(_detail(e, histories[e.asset].asset if e.asset in histories else None, language) for e in chosen)
 
 
 def _beyond(episode: Episode) -> float:
@@ -59,7 +63,7 @@ def _beyond(episode: Episode) -> float:
     return abs(value - threshold) if value is not None and threshold is not None else 0.0
 
 
-def _detail(episode: Episode, asset: Asset | None) -> EpisodeDetail:
+def _detail(episode: Episode, asset: Asset | None, language: Language) -> EpisodeDetail:
     titles = {name: variable.title for name, variable in asset.variables.items() if variable.title} if asset else {}
     record = episode.outcome_record
     return EpisodeDetail(
@@ -68,8 +72,8 @@ def _detail(episode: Episode, asset: Asset | None) -> EpisodeDetail:
         raised_at=episode.raised_at,
         headline=episode.evaluation.reason,
         outcome=record.outcome if record else "undetermined",
-        reason=record.reason if record else "the outcome is not known yet",
-        waterfall=waterfall(episode.contributions, episode.evaluation.value, episode.evaluation.threshold, titles),
+        reason=record.reason if record else translatable("the outcome is not known yet"),
+        waterfall=waterfall(episode.contributions, episode.evaluation.value, episode.evaluation.threshold, titles, language),
         advice=episode.recommendation.message if episode.recommendation else None,
         taken=last_taken(episode),
     )
@@ -106,10 +110,12 @@ def variable_of(definition: Definition) -> str | None:
     """Return the variable that a problem or condition is about; None for events."""
     if definition.problem is not None:
         return definition.problem.variable
-    return definition.variable if isinstance(definition, Condition) else None
+    condition = single_condition(definition)
+    return None if condition is None else condition.variable
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
     if definition.problem is not None:
         return problem_levels(definition.problem)
-    return condition_levels(definition, asset) if isinstance(definition, Condition) else ()
+    condition = single_condition(definition)
+    return () if condition is None else condition_levels(condition, asset)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.learning.features.moments import Floats
 from alerting.reporting.definition.chance import measure_correlation, psi, psi_by_chance, wasserstein_by_chance
 
@@ -21,7 +22,7 @@ BINS = 10
 CLEAR = 0.25  # of the PSI (Siddiqi 2006): from here on the distribution is another one
 SLIGHT = 0.1  # from here on it has moved
 LEAST_VALUES = 100
-OTHER = "other"
+OTHER = translatable("other")
 Bins = npt.NDArray[np.int64]
 
 
@@ -157,8 +158,9 @@ def quantile_edges(reference: Floats) -> Floats:
 def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
     """Return the names of the bins, and the bin of each value on both sides."""
     edges = quantile_edges(reference)
-    texts = [f"{edge:.4g}" for edge in edges]
-    labels = (f"up to {texts[0]}", *(f"{a} to {b}" for a, b in pairwise(texts)), f"above {texts[-1]}")
+    texts = [Styled(float(edge), ".4g") for edge in edges]
+    between = (translatable("{low} to {high}", low=a, high=b) for a, b in pairwise(texts))
+    labels = (translatable("up to {value}", value=texts[0]), *between, translatable("above {value}", value=texts[-1]))
     old, new = (np.asarray(np.searchsorted(edges, side), np.int64) for side in (reference, current))
     return labels, (old, new)
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from alerting.definitions.wording.language import Styled, translatable, translatable_count
 from alerting.learning.features.moments import Floats
 
 LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
-CONDITIONS = (
+CONDITIONS = translatable(
     "It holds while scores are calibrated and inputs look as they did when the calibration was measured. It does not see a "
     "change of the process itself: the same inputs that now lead to the problem more often or less often."
 )
@@ -139,9 +140,14 @@ def _calibration_error(mature: pd.DataFrame) -> float | None:
 
 def _doubt(rows: int, mature: int, error: float | None) -> str:
     if rows < LEAST_SCORES:
-        return "only 1 score waits for its outcome" if rows == 1 else f"only {rows} scores wait for their outcome"
+        return translatable_count(
+            "only {number} score waits for its outcome", "only {number} scores wait for their outcome", rows
+        )
     if error is None or mature < LEAST_SCORES:
-        return "no calibration can be measured: too few scores of this period have an outcome"
+        return translatable("no calibration can be measured: too few scores of this period have an outcome")
     if error > WELL_CALIBRATED:
-        return f"the scores of this period are not calibrated: they are {100 * error:.1f} percentage points off on average"
+        return translatable(
+            "the scores of this period are not calibrated: they are {error} percentage points off on average",
+            error=Styled(100 * error, ".1f"),
+        )
     return ""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,23 +15,31 @@ from alerting.reporting.estimates import Estimate
 from alerting.reporting.material import Material
 
 SCORE_BINS = 20
+NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class CameTrue:
-    """A metric that was measured at the promotion, and what came true in the period."""
+    """A metric that was measured at the promotion, with its 95 % interval where it is known, and what came true in the period."""
 
     metric: str
     at_promotion: float
     now: Estimate
+    low: float | None = None
+    high: float | None = None
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the whole 95 % interval of the period lies on the worse side."""
+        """Return whether the whole 95 % interval of the period lies on the worse side of that of the promotion.
+
+        Where the promotion's interval is not known, of its value.
+        """
         low, high = self.now.low, self.now.high
         if self.now.doubt or low is None or high is None:
             return False
-        return low > self.at_promotion if self.metric == "false_alarms_per_week" else high < self.at_promotion
+        if self.metric == "false_alarms_per_week":
+            return low > (self.at_promotion if self.high is None else self.high)
+        return high < (self.at_promotion if self.low is None else self.low)
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,14 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
     serving = in_service_at_end(m.decisions)
     now = {"event_recall": recall, "episode_precision": precision, "false_alarms_per_week": false_alarms}
     inside = {
-        asset: history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
+        asset: m.reduced[asset].sample
+        if asset in m.reduced
+        else history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
         for asset, history in m.histories.items()
     }
     return ModelMetrics(
         decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
-        came_true=came_true(serving.expected, now) if serving else (),
+        came_true=came_true(serving.expected, now, serving.expected_intervals) if serving else (),
         score_shares=score_shares(m.scores),
         score_shares_before=score_shares(m.previous.scores) if m.previous else (),
         drift=drift_of_inputs(m.reference, inside),
@@ -85,9 +96,15 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
     )
 
 
-def came_true(expected: Mapping[str, float], now: Mapping[str, Estimate]) -> tuple[CameTrue, ...]:
+def came_true(
+    expected: Mapping[str, float], now: Mapping[str, Estimate], intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS
+) -> tuple[CameTrue, ...]:
     """Return the metrics that were measured at the promotion beside those of the period, where both are known."""
-    return tuple(CameTrue(name, expected[name], estimate) for name, estimate in now.items() if expected.get(name) is not None)
+    return tuple(
+        CameTrue(name, expected[name], estimate, *intervals.get(name, (None, None)))
+        for name, estimate in now.items()
+        if expected.get(name) is not None
+    )
 
 
 def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from statistics import median
 
 from alerting.definitions.model import Costs
+from alerting.definitions.wording.language import Styled, translatable
+from alerting.reporting.messages import number
 
 
 @dataclass(frozen=True)
@@ -108,31 +110,46 @@ def _usual_minutes(counted: CountedCosts) -> float | None:
 
 
 def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> list[str]:
-    each = f"{costs.currency} {costs.miss:,.0f} a problem and {costs.currency} {costs.miss_per_minute:,.0f} a minute of it"
-    lines = [
-        f"The definition states {each}, {costs.currency} {costs.false_alarm:,.0f} a false alarm and "
-        f"{costs.currency} {costs.intervention:,.0f} an intervention."
+    lines: list[str] = [
+        translatable(
+            "The definition states {problem} a problem and {minute} a minute of it, {alarm} a false alarm and {action} an "
+            "intervention.",
+            problem=_price(costs.miss, costs),
+            minute=_price(costs.miss_per_minute, costs),
+            alarm=_price(costs.false_alarm, costs),
+            action=_price(costs.intervention, costs),
+        )
     ]
     if counted.avoided or counted.undetermined_acted:
         lines.append(
-            "An operator acted and no problem came: the lower bound assumes that none would have come, the upper bound that one "
-            "would have come each time."
-        )
-        if costs.miss_per_minute:
-            lines.append(
-                f"An avoided problem counts with the median duration of the problems seen: {usual:.0f} min."
-                if usual is not None
-                else "No problem was seen to its end, so an avoided one counts without its minutes."
+            translatable(
+                "An operator acted and no problem came: the lower bound assumes that none would have come, the upper bound that "
+                "one would have come each time."
             )
+        )
+        if costs.miss_per_minute and usual is not None:
+            minutes = Styled(usual, ".0f min")
+            lines.append(
+                translatable("An avoided problem counts with the median duration of the problems seen: {usual}.", usual=minutes)
+            )
+        elif costs.miss_per_minute:
+            lines.append(translatable("No problem was seen to its end, so an avoided one counts without its minutes."))
     if counted.undetermined:
         lines.append(
-            f"Alerts without an outcome yet: {counted.undetermined}. The lower bound of false alarms counts none of them, "
-            "the upper bound all."
+            translatable(
+                "Alerts without an outcome yet: {number}. The lower bound of false alarms counts none of them, the upper bound "
+                "all.",
+                number=counted.undetermined,
+            )
         )
     if costs.miss_per_minute and any(end == start for start, end in (*counted.missed, *counted.announced)):
-        lines.append("A problem without a duration, as one that only an operator reported, counts without minutes.")
+        lines.append(translatable("A problem without a duration, as one that only an operator reported, counts without minutes."))
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
-        lines.append("A problem that is not over counts until the end of the period.")
+        lines.append(translatable("A problem that is not over counts until the end of the period."))
     if counted.announced:
-        lines.append("Minutes that an alert may have saved from a problem that came nevertheless are not counted.")
+        lines.append(translatable("Minutes that an alert may have saved from a problem that came nevertheless are not counted."))
     return lines
+
+
+def _price(amount: float, costs: Costs) -> str:
+    return f"{costs.currency} {number(round(amount))}"

@@ -6,12 +6,48 @@ from dataclasses import dataclass, field
 
 from alerting.alarm_kpis.kpis import spread
 from alerting.alarm_kpis.metrics import Spread
+from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode, RecommendationTaken
 from alerting.episodes.outcome import consensus
-from alerting.reporting.estimates import Estimate, share
+from alerting.reporting.estimates import Cases, Estimate, share
 from alerting.reporting.sentences import last_taken
 
 MOST_ACTIONS = 10
+_NOTIFIED = Cases(
+    templates("{number} episode with a notification", "{number} episodes with a notification"),
+    templates("{count} of {number} episode with a notification", "{count} of {number} episodes with a notification"),
+    template("no episodes with a notification"),
+)
+_CHECKABLE = Cases(
+    templates("{number} verdict that data can check", "{number} verdicts that data can check"),
+    templates("{count} of {number} verdict that data can check", "{count} of {number} verdicts that data can check"),
+    template("no verdicts that data can check"),
+)
+_FOLLOWED_KNOWN = Cases(
+    templates("{number} followed recommendation with an outcome", "{number} followed recommendations with an outcome"),
+    templates(
+        "{count} of {number} followed recommendation with an outcome",
+        "{count} of {number} followed recommendations with an outcome",
+    ),
+    template("no followed recommendations with an outcome"),
+)
+_UNFOLLOWED_KNOWN = Cases(
+    templates(
+        "{number} recommendation without a change, with an outcome", "{number} recommendations without a change, with an outcome"
+    ),
+    templates(
+        "{count} of {number} recommendation without a change, with an outcome",
+        "{count} of {number} recommendations without a change, with an outcome",
+    ),
+    template("no recommendations without a change, with an outcome"),
+)
+_SCORED_AGAIN = Cases(
+    templates("{number} followed recommendation scored again", "{number} followed recommendations scored again"),
+    templates(
+        "{count} of {number} followed recommendation scored again", "{count} of {number} followed recommendations scored again"
+    ),
+    template("no followed recommendations scored again"),
+)
 _FOLLOWED: tuple[RecommendationTaken, ...] = ("yes", "partly")
 
 
@@ -63,6 +99,11 @@ class VerdictMetrics:
     actions: tuple[Action, ...] = ()
     advice: Advice | None = None
 
+    @property
+    def answered(self) -> int:
+        """Return how many of the notified episodes an operator answered."""
+        return round((self.response.value or 0.0) * self.notified)
+
 
 def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
     """Return what operators did with these episodes. Backfilled ones were sent to no operator."""
@@ -74,13 +115,13 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
     against = sum((verdict == "true_alarm") != occurred_by_data(e) for e, verdict in checkable)
     return VerdictMetrics(
         notified=len(notified),
-        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes with a notification"),
+        response=share(sum(bool(e.feedback) for e in notified), len(notified), _NOTIFIED),
         counts=dict(Counter(verdict or "none" for _, verdict, _ in answered)),
         acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
-        against_data=share(against, len(checkable), "verdicts that data can check"),
+        against_data=share(against, len(checkable), _CHECKABLE),
         among_themselves=sum(disagree for _, _, disagree in answered),
         taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
-        agreement=share(len(checkable) - against, len(checkable), "verdicts that data can check"),
+        agreement=share(len(checkable) - against, len(checkable), _CHECKABLE),
         to_acknowledge=spread([e.acknowledged.at - e.detected_at if e.acknowledged else None for e in notified]),
         actions=frequent_actions(raised),
         advice=_advice(raised),
@@ -131,13 +172,13 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
     return Advice(
         given=len(advised),
         taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
-        prevented=_share_prevented(followed, "followed recommendations with an outcome"),
-        not_followed=_share_prevented(left, "recommendations without a change, with an outcome"),
-        took_effect=share(_count(measured, _is_under_threshold), len(measured), "followed recommendations scored again"),
+        prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
+        not_followed=_share_prevented(left, _UNFOLLOWED_KNOWN),
+        took_effect=share(_count(measured, _is_under_threshold), len(measured), _SCORED_AGAIN),
     )
 
 
-def _share_prevented(episodes: Sequence[Episode], of: str) -> Estimate:
+def _share_prevented(episodes: Sequence[Episode], of: Cases) -> Estimate:
     known = [e for e in episodes if _prevented(e) or _came(e)]
     return share(_count(known, _prevented), len(known), of)
 

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.alarm_kpis.load import replay
+from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
+from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.learning.data.point_in_time import point_in_time_view
@@ -41,9 +43,21 @@ class Retune:
     total: int
 
     @property
-    def change(self) -> str:
+    def change(self) -> Translatable:
         """Return the change as text: `above: 4.7`."""
-        return f"{self.field}: {self.value:.4g}"
+        return translatable("{field}: {value}", field=self.field, value=Styled(self.value, ".4g"))
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Return the values of a sentence on what the change does."""
+        return {
+            "change": self.change,
+            "present": Styled(self.present, ".4g"),
+            "false_then": self.false_alarms_then,
+            "false_alarms": self.false_alarms,
+            "right_then": self.right_then,
+            "right": self.right,
+        }
 
 
 def compute_retune(m: Material) -> Retune | None:
@@ -54,9 +68,15 @@ def compute_retune(m: Material) -> Retune | None:
         if not frames:
             return None
         return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
-    if isinstance(m.definition, Condition):
-        return retune_condition(m.definition, m.histories, m.raised, m.start, m.end)
+    condition = single_condition(m.definition)
+    if condition is not None and not (m.reduced and _needs_every_reading(condition)):
+        return retune_condition(condition, m.histories, m.raised, m.start, m.end)
     return None
+
+
+def _needs_every_reading(definition: Condition) -> bool:
+    """Return whether a condition counts readings, so that it cannot be tried on reduced ones."""
+    return definition.at_least is not None or definition.frozen_after is not None
 
 
 def retune_model(

@@ -121,7 +121,7 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:
-    reason = sentence(decision.reason)
+    reason = sentence(language.translate(decision.summary or decision.reason))
     if decision.verdict == "rollback":
         return language.say("The model was rolled back: {reason}", reason=reason)
     if decision.verdict == "refreshed":

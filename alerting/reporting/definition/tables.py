@@ -111,8 +111,8 @@ def _of_model(m: ReportMetrics) -> Iterator[Table]:
     )
     yield table(
         "since_promotion",
-        ["metric", "at_promotion", "now", "low", "high", "worse"],
-        [(c.metric, c.at_promotion, c.now.value, c.now.low, c.now.high, c.is_worse) for c in m.model.came_true],
+        ["metric", "at_promotion", "now", "low", "high", "worse", "at_promotion_low", "at_promotion_high"],
+        [(c.metric, c.at_promotion, c.now.value, c.now.low, c.now.high, c.is_worse, c.low, c.high) for c in m.model.came_true],
     )
     yield table(
         "drift",
@@ -147,6 +147,11 @@ def _data(m: ReportMetrics) -> Iterator[Table]:
         "data",
         ["asset", "evaluated_s", "not_evaluated_s", "gaps", "gaps_s", "longest_gap_s"],
         [(a.asset, a.evaluated_s, a.not_evaluated_s, a.gaps, a.gaps_s, a.longest_gap_s) for a in m.data.assets],
+    )
+    yield table(
+        "evaluations",
+        ["late_times", "late_s", "missed", "known_late"],
+        [(m.data.late_times, m.data.late_s, m.data.late_evaluations, m.data.late)],
     )
     yield table(
         "quality",

@@ -10,12 +10,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
-from alerting.definitions.wording.spoken import spoken_points
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
 from alerting.reporting import messages
 from alerting.reporting.figures.chart_style import chart_style
@@ -48,7 +49,13 @@ _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
 
-def timeline(metrics: ReportMetrics, scores: pd.DataFrame, variable: Panel | None = None, zone: tzinfo = UTC) -> str:
+def timeline(
+    metrics: ReportMetrics,
+    scores: pd.DataFrame,
+    variable: Panel | None = None,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+) -> str:
     """Draw variable and score (where there are any) over the lanes of all assets: problems shaded, episodes by outcome.
 
     `variable`: readings of the problem's or condition's variable.
@@ -63,14 +70,18 @@ def timeline(metrics: ReportMetrics, scores: pd.DataFrame, variable: Panel | Non
         if variable is not None:
             draw_panel(axes[0], variable)
         if scored:
-            _draw_score(axes[len(upper) - 1], metrics, scores)
+            _draw_score(axes[len(upper) - 1], metrics, scores, language)
         _draw_lanes(axes[-1], metrics, lanes)
         axes[-1].set_xlim(date_number(metrics.start), date_number(metrics.end))
-        time_axis(axes[-1], zone)
+        time_axis(axes[-1], zone, language)
 
-    unannounced = len(metrics.missed)
-    label = f"Time line: {len(metrics.episodes)} episodes, {len(metrics.problems)} problems, {unannounced} of them unannounced"
-    return inline_svg("timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw)
+    label = language.say(
+        "Time line: {episodes} episodes, {problems} problems, {missed} of them unannounced",
+        episodes=len(metrics.episodes),
+        problems=len(metrics.problems),
+        missed=len(metrics.missed),
+    )
+    return inline_svg("timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw, language)
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
@@ -84,7 +95,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.heading, color=COLOURS["muted"])
 
 
-def lead_times(metrics: ReportMetrics) -> str:
+def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     """Draw the number of problems by their lead time; empty without any."""
     if not metrics.lead_times:
         return ""
@@ -98,17 +109,18 @@ def lead_times(metrics: ReportMetrics) -> str:
         axes.hist(values, bins=12, range=(min(0.0, float(values.min())), longest), color=COLOURS["hit"], rwidth=0.92)
         if metrics.lead_time.value is not None:
             axes.axvline(metrics.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
-            axes.set_title(f"median {messages.seconds(metrics.lead_time.value)}", color=COLOURS["muted"])
+            middle = language.say("median {duration}", duration=messages.seconds(metrics.lead_time.value, language))
+            axes.set_title(middle, color=COLOURS["muted"])
         if metrics.gap_s:
             axes.axvline(metrics.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--")
-        axes.set(xlabel=f"lead time ({unit})", ylabel="problems")
+        axes.set(xlabel=language.say("lead time ({unit})", unit=language.say(unit)), ylabel=language.say("problems"))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
 
-    return inline_svg("lead", "Distribution of lead times", (WIDTH / 2, 3.1), draw)
+    return inline_svg("lead", language.say("Distribution of lead times"), (WIDTH / 2, 3.1), draw, language)
 
 
-def calibration(rows: RowMetrics) -> str:
+def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
     """Draw the observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
     if rows.ap is None:
         return ""
@@ -130,12 +142,13 @@ def calibration(rows: RowMetrics) -> str:
             linewidth=1.4,
             elinewidth=1,
         )
-        axes.set(xlabel="score (probability)", ylabel="share of rows the problem followed", xlim=(0, limit), ylim=(0, limit))
+        axes.set(xlabel=language.say("score (probability)"), ylabel=language.say("share of rows the problem followed"))
+        axes.set(xlim=(0, limit), ylim=(0, limit))
 
-    return inline_svg("calibration", "Calibration of the score", (WIDTH / 2, 3.4), draw)
+    return inline_svg("calibration", language.say("Calibration of the score"), (WIDTH / 2, 3.4), draw, language)
 
 
-def precision_recall(rows: RowMetrics) -> str:
+def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
     """Draw precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
     if not rows.curve:
         return ""
@@ -150,15 +163,15 @@ def precision_recall(rows: RowMetrics) -> str:
             point = (rows.operating["recall"], rows.operating["precision"])
             axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
             left = point[0] > 0.5
-            axes.annotate(
-                "in service", point, (-9 if left else 9, -12), textcoords="offset points", ha="right" if left else "left"
-            )
-        axes.set(xlabel="recall (share of risky rows found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+            text, side = language.say("in service"), "right" if left else "left"
+            axes.annotate(text, point, (-9 if left else 9, -12), textcoords="offset points", ha=side)
+        axes.set(xlabel=language.say("recall (share of risky rows found)"), ylabel=language.say("precision"))
+        axes.set(xlim=(0, 1), ylim=(0, 1.03))
 
-    return inline_svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
+    return inline_svg("curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language)
 
 
-def importance(shares: Mapping[str, float]) -> str:
+def importance(shares: Mapping[str, float], language: Language = ENGLISH) -> str:
     """Draw the mean size of each variable's share in a score, the largest on top; empty without any."""
     ranked = sorted(((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1])[-MOST_VARIABLES:]
     if not ranked:
@@ -167,16 +180,17 @@ def importance(shares: Mapping[str, float]) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         bars = axes.barh([name.replace("_", " ") for name, _ in ranked], [share for _, share in ranked], color=COLOURS["score"])
-        axes.bar_label(bars, [spoken_points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
+        axes.bar_label(bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
         axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
-    return inline_svg("importance", "Importance of each variable for the model", (WIDTH, 0.6 + 0.32 * len(ranked)), draw)
+    label = language.say("Importance of each variable for the model")
+    return inline_svg("importance", label, (WIDTH, 0.6 + 0.32 * len(ranked)), draw, language)
 
 
-def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> None:
+def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language) -> None:
     """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is averaged away."""
     width = (metrics.end - metrics.start) / _BINS
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
@@ -184,9 +198,11 @@ def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> Non
     at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
     axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
     axes.step(at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
-    one = scores["asset"].nunique() == 1
-    axes.set_title("score (solid) and threshold (dashed)" + ("" if one else ", highest of all assets"), color=COLOURS["muted"])
-    axes.set(ylim=(0, None), ylabel="probability")
+    title = language.say("score (solid) and threshold (dashed)")
+    if scores["asset"].nunique() > 1:
+        title = language.say("score (solid) and threshold (dashed), highest of all assets")
+    axes.set_title(title, color=COLOURS["muted"])
+    axes.set(ylim=(0, None), ylabel=language.say("probability"))
 
 
 def lanes_of(metrics: ReportMetrics) -> list[str]:
@@ -231,13 +247,18 @@ def _draw_episodes(axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, l
         axes.plot(starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none")
 
 
-def time_axis(axes: Axes, zone: tzinfo, most: int = 10) -> None:
+def time_axis(axes: Axes, zone: tzinfo, language: Language = ENGLISH, most: int = 10) -> None:
     """Label the axis with at most this many times of a zone: days, or hours with their day, or hours within a day."""
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone))
     days = float(np.ptp(axes.get_xlim()))
-    form = "%d %b" if days > 5 else "%d %b %H:%M" if days > 1 else "%H:%M"
-    axes.xaxis.set_major_formatter(DateFormatter(form, tz=zone))
-    axes.set_xlabel(f"time ({messages.zone_name(zone)})")
+    form = "%H:%M" if days <= 5 else ""
+
+    def show(at: float, _: int | None) -> str:
+        moment = num2date(at, zone)
+        return " ".join([*([language.month_day(moment)] if days > 1 else []), *([moment.strftime(form)] if form else [])])
+
+    axes.xaxis.set_major_formatter(FuncFormatter(show))
+    axes.set_xlabel(language.say("time ({zone})", zone=messages.zone_name(zone)))
 
 
 def date_number(instant: datetime) -> float:
@@ -245,7 +266,9 @@ def date_number(instant: datetime) -> float:
     return instant.timestamp() / 86_400
 
 
-def inline_svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
+def inline_svg(
+    name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None], language: Language = ENGLISH
+) -> str:
     """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page.
 
     `name`: for the ids; `label`: the text alternative.
@@ -256,9 +279,22 @@ def inline_svg(name: str, label: str, size: tuple[float, float], draw: Callable[
         draw(figure)
         for axes in figure.axes:
             axes.patch.set_alpha(0)
+            _say_numbers(axes, language)
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inline(buffer.getvalue(), name, label)
+
+
+def show_percent(axis: Axis, language: Language) -> None:
+    """Write the shares of an axis as percent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{language.digits(f'{100 * value:g}')} %"))
+
+
+def _say_numbers(axes: Axes, language: Language) -> None:
+    """Write the plain numbers of both axes as the language does."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if language.code != "en" and type(axis.get_major_formatter()) is ScalarFormatter:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
 
 
 def _inline(svg: str, name: str, label: str) -> str:

@@ -6,40 +6,40 @@ from html import escape
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from alerting.definitions.wording.spoken import spoken_points
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.reporting import messages
 from alerting.reporting.definition.details import MissedProblem
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
-from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, time_axis
+from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, show_percent, time_axis
 
-_ROW, _LABEL, _VALUE, _FULL = 22, 210, 110, 760  # pixels of a bar chart drawn as plain SVG
+_ROW = 32  # pixels of a bar drawn as plain SVG, with its label above it
+_DRAWN = 0.78  # of the width for the bars; the rest for their values
 _CLASSES = {"usual": "undetermined", "up": "false-alarm", "down": "hit", "risk": "score", "after": "hit"}
 
 
 def bars(chart: BarChart) -> str:
-    """Draw bars below each other as a small inline SVG with its text alternative."""
-    width, height = _FULL - _LABEL - _VALUE, _ROW * len(chart.bars) + 4
+    """Draw bars below each other, each under its label, as a small inline SVG of any width, with its text alternative."""
+    height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
-        x, y = _LABEL + width * chart.at(bar.start) / 100, i * _ROW
-        length = max(width * (chart.at(bar.end) - chart.at(bar.start)) / 100, 1)
+        y, start, end = i * _ROW, _DRAWN * chart.at(bar.start), _DRAWN * chart.at(bar.end)
+        width, fill = max(end - start, 0.3), f"var(--{_CLASSES[bar.kind]})"
         rows.append(
-            f'<text x="{_LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(bar.label[:34])}</text>'
-            f'<rect x="{x:.1f}" y="{y + 4}" width="{length:.1f}" height="14" fill="var(--{_CLASSES[bar.kind]})"/>'
-            f'<text x="{x + length + 6:.1f}" y="{y + 15}">{escape(bar.text)}</text>'
+            f'<text x="0" y="{y + 11}">{escape(bar.label)}</text>'
+            f'<rect x="{start:.2f}%" y="{y + 16}" width="{width:.2f}%" height="12" fill="{fill}"/>'
+            f'<text x="{start + width:.2f}%" dx="5" y="{y + 26}">{escape(bar.text)}</text>'
         )
     if chart.threshold is not None:
-        x = _LABEL + width * chart.at(chart.threshold) / 100
-        rows.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3"/>')
+        x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
+        rows.append(f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3"/>')
     label = escape(chart.description)
-    return f'<svg class="bars" role="img" aria-label="{label}" viewBox="0 0 {_FULL} {height}">{"".join(rows)}</svg>'
+    return f'<svg class="bars" role="img" aria-label="{label}" width="100%" height="{height}">{"".join(rows)}</svg>'
 
 
-def driver_bars(drivers: Sequence[Driver]) -> str:
+def driver_bars(drivers: Sequence[Driver], language: Language = ENGLISH) -> str:
     """Draw the mean contribution of each variable in this period, and in the one before; empty without any."""
     if not drivers:
         return ""
@@ -50,44 +50,51 @@ def driver_bars(drivers: Sequence[Driver]) -> str:
         shown = list(reversed(drivers))
         at = np.arange(len(shown))
         now = axes.barh(at + (0.2 if compared else 0), [d.share for d in shown], 0.4 if compared else 0.7, color=COLOURS["score"])
-        axes.bar_label(now, [spoken_points(d.share) for d in shown], padding=4, color=COLOURS["muted"])
+        axes.bar_label(now, [language.points(d.share) for d in shown], padding=4, color=COLOURS["muted"])
         if compared:
             before = [d.before or 0.0 for d in shown]
             axes.barh(at - 0.2, before, 0.34, color=COLOURS["undetermined"], alpha=0.6)
         axes.set_yticks(at, [d.variable.replace("_", " ") for d in shown])
         axes.set_xlim(0, 1.15 * max(max(d.share, d.before or 0.0) for d in drivers) or 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
-    label = "Mean contribution to the risk of the alerts: " + ", ".join(
-        f"{d.variable} {spoken_points(d.share)}" + (f" (before {spoken_points(d.before)})" if d.before is not None else "")
-        for d in drivers
-    )
-    return inline_svg("drivers", label, (WIDTH, 0.7 + (0.45 if compared else 0.32) * len(drivers)), draw)
+    parts = [f"{d.variable} {language.points(d.share)}{_before(d, language)}" for d in drivers]
+    label = language.say("Mean contribution to the risk of the alerts: {variables}", variables=", ".join(parts))
+    return inline_svg("drivers", label, (WIDTH, 0.7 + (0.45 if compared else 0.32) * len(drivers)), draw, language)
 
 
-def drift_bars(drift: Drift, name: str) -> str:
+def _before(driver: Driver, language: Language) -> str:
+    return "" if driver.before is None else " " + language.say("(before: {points})", points=language.points(driver.before))
+
+
+def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
     """Draw the share of values in each bin, in the training and in this period. `name`: for the ids of the chart."""
+
+    labels, variable = [language.translate(label) for label in drift.labels], drift.variable.replace("_", " ")
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        at = np.arange(len(drift.labels))
+        at = np.arange(len(labels))
         axes.bar(at - 0.2, drift.reference, 0.38, color=COLOURS["undetermined"], alpha=0.7)
         axes.bar(at + 0.2, drift.current, 0.38, color=COLOURS["score"])
-        axes.set_xticks(at, drift.labels, rotation=35, ha="right", fontsize=8)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set_title(f"{drift.variable.replace('_', ' ')}: PSI {drift.psi:.2f}", color=COLOURS["muted"])
+        axes.set_xticks(at, labels, rotation=35, ha="right", fontsize=8)
+        show_percent(axes.yaxis, language)
+        axes.set_title(f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=COLOURS["muted"])
         axes.grid(axis="x", visible=False)
 
-    pieces = ", ".join(
-        f"{label}: {messages.percent(old)} then {messages.percent(new)}"
-        for label, old, new in zip(drift.labels, drift.reference, drift.current, strict=True)
+    shares = [
+        f"{label}: {language.share(a)} → {language.share(b)}"
+        for label, a, b in zip(labels, drift.reference, drift.current, strict=True)
+    ]
+    label = language.say(
+        "{variable}, share of values in the training → in this period: {shares}", variable=variable, shares=", ".join(shares)
     )
-    return inline_svg(name, f"Values of {drift.variable} in the training and in this period: {pieces}", (WIDTH / 2, 3.2), draw)
+    return inline_svg(name, label, (WIDTH / 2, 3.2), draw, language)
 
 
-def score_bars(shares: Sequence[float], before: Sequence[float]) -> str:
+def score_bars(shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH) -> str:
     """Draw the share of scores by size, on a scale of roots so that rare high scores are visible; empty without scores."""
     if not shares:
         return ""
@@ -100,16 +107,15 @@ def score_bars(shares: Sequence[float], before: Sequence[float]) -> str:
         if before:
             axes.step(at, before, where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
         axes.set_yscale("function", functions=(np.sqrt, np.square))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set(xlabel="score (probability)", ylabel="share of scores", xlim=(0, 1), ylim=(0, None))
+        show_percent(axes.yaxis, language)
+        axes.set(xlabel=language.say("score (probability)"), ylabel=language.say("share of scores"), xlim=(0, 1), ylim=(0, None))
 
-    high = sum(shares[len(shares) // 2 :])
-    return inline_svg(
-        "scores", f"Distribution of the scores: {messages.percent(high)} of them are above one half", (WIDTH / 2, 3.4), draw
-    )
+    high = language.share(sum(shares[len(shares) // 2 :]))
+    label = language.say("Distribution of the scores: {share} of them are above one half", share=high)
+    return inline_svg("scores", label, (WIDTH / 2, 3.4), draw, language)
 
 
-def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC) -> str:
+def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
     panel = missed.panel
     if panel is None or not len(panel.at):
@@ -122,7 +128,12 @@ def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC) -> str:
         end = date_number(missed.end) if missed.end else right
         axes.axvspan(date_number(missed.start), min(end, right), color=COLOURS["problem"], alpha=0.3, linewidth=0)
         axes.set_xlim(left, right)
-        time_axis(axes, zone, most=6)
+        time_axis(axes, zone, language, most=6)
 
-    label = f"{panel.name} on {missed.asset} around the problem of {messages.instant(missed.start, zone)}"
-    return inline_svg(name, label, (WIDTH / 2, 2.5), draw)
+    label = language.say(
+        "{asset}, {variable}: around the problem of {when}",
+        asset=missed.asset,
+        variable=panel.name,
+        when=messages.instant(missed.start, zone),
+    )
+    return inline_svg(name, label, (WIDTH / 2, 2.5), draw, language)

@@ -4,10 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.definitions.wording.language import Language
+from alerting.definitions.wording.language import Language, joined, template, templates, translatable, translatable_count
 
 _VOLATILE = frozenset({"as_of"})
 _LISTED = 50
+_ANSWERS = templates("{number} answer late", "{number} answers late")
+_KNOWN = templates("{number} outcome became known", "{number} outcomes became known")
+_CHANGED = templates("{number} outcome changed", "{number} outcomes changed")
+_FOUND = templates("{number} episode found in late data", "{number} episodes found in late data")
+_WITHDRAWN = templates("{number} episode withdrawn after late data", "{number} episodes withdrawn after late data")
+_MISSES = templates("{number} miss reported", "{number} misses reported")
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,15 @@ class Difference:
 
 
 def describe_difference(difference: Difference, language: Language) -> str:
-    """Return a difference as a sentence in a language: names of figures and reasons are translated, values are as they are."""
+    """Return a difference as a sentence in a language."""
     none = language.say("none")
     change = language.say(
         "{metric}: {before} → {after}",
         metric=language.translate(difference.metric),
-        before=difference.before or none,
-        after=difference.after or none,
+        before=language.digits(language.translate(difference.before)) or none,
+        after=language.digits(language.translate(difference.after)) or none,
     )
-    return f"{change} ({difference.why})" if difference.why else change
+    return f"{change} ({language.translate(difference.why)})" if difference.why else change
 
 
 def without_view(metrics: Any) -> Any:
@@ -51,14 +57,15 @@ def list_differences(
 
     Where no key figure differs, details did, for which the reasons stand alone.
     """
-    why = "; ".join(reasons)
+    why = joined("; ", *reasons)
     names = [*after, *(name for name in before if name not in after)]
     found = [
         Difference(name, before.get(name, ""), after.get(name, ""), why)
         for name in names
         if before.get(name, "") != after.get(name, "")
     ]
-    return tuple(found[:limit]) or (Difference("details", "", "changed", why or "details of episodes changed"),)
+    details = Difference(template("details"), "", translatable("changed"), why or translatable("details of episodes changed"))
+    return tuple(found[:limit]) or (details,)
 
 
 def find_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
@@ -69,23 +76,22 @@ def find_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[s
 def _reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     old, new = ({e["id"]: e for e in m.get("episodes", ())} for m in (before, after))
     both = [(old[id], new[id]) for id in old if id in new]
-    yield from _counted(sum(a["verdict"] != b["verdict"] or a["comment"] != b["comment"] for a, b in both), "answer", "late")
+    yield from _counted(sum(a["verdict"] != b["verdict"] or a["comment"] != b["comment"] for a, b in both), _ANSWERS)
     known = sum(a["outcome"] == "undetermined" != b["outcome"] for a, b in both)
-    yield from _counted(known, "outcome", "became known")
+    yield from _counted(known, _KNOWN)
     changed = sum("undetermined" != a["outcome"] != b["outcome"] for a, b in both)
-    yield from _counted(changed, "outcome", "changed")
-    yield from _counted(len(new.keys() - old.keys()), "episode", "found in late data")
-    yield from _counted(len(old.keys() - new.keys()), "episode", "withdrawn after late data")
+    yield from _counted(changed, _CHANGED)
+    yield from _counted(len(new.keys() - old.keys()), _FOUND)
+    yield from _counted(len(old.keys() - new.keys()), _WITHDRAWN)
     told = len(after.get("reported_misses", ())) - len(before.get("reported_misses", ()))
-    yield from _counted(told, "miss", "reported")
+    yield from _counted(told, _MISSES)
     if _problems(before) != _problems(after) and told <= 0:
-        yield "late data changed the problems"
+        yield translatable("late data changed the problems")
 
 
-def _counted(count: int, noun: str, verb: str) -> Iterator[str]:
+def _counted(count: int, forms: tuple[str, str]) -> Iterator[str]:
     if count > 0:
-        plural = "es" if noun.endswith("s") else "s"
-        yield f"{count} {noun}{'' if count == 1 else plural} {verb}"
+        yield translatable_count(*forms, count)
 
 
 def _problems(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

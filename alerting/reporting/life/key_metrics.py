@@ -2,13 +2,16 @@
 
 from alerting.definitions.wording.language import template
 from alerting.reporting.estimates import Estimate
-from alerting.reporting.messages import amount, interval
+from alerting.reporting.messages import amount
 from alerting.reporting.metrics import ReportMetrics
 from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
-    """Return the key figures by their name, in the order of their importance. Every one is present in each report."""
+    """Return the key figures by their name, in the order of their importance. Every one is present in each report.
+
+    Their values have no words, so that they read the same in every language.
+    """
     m = metrics
     return {
         template("problems"): str(len(m.problems)),
@@ -21,14 +24,16 @@ def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
         template("undetermined"): str(m.outcomes["undetermined"]),
         template("share right"): _shown(m.precision.with_avoided),
         template("false alarms a week and asset"): _shown(m.false_alarms),
-        template("answered"): m.verdicts.response.basis,
-        template("models in service"): ", ".join(str(model.version) for model in m.models) or "none",
+        template("answered"): f"{m.verdicts.answered} / {m.verdicts.notified}",
+        template("models in service"): ", ".join(str(model.version) for model in m.models),
     }
 
 
 def _shown(estimate: Estimate) -> str:
     value = amount(estimate.value, estimate.unit)
-    return f"{value} ({interval(estimate)})" if estimate.value is not None and interval(estimate) else value
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({amount(estimate.low, estimate.unit)} \u2013 {amount(estimate.high, estimate.unit)})"
 
 
 def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:
@@ -42,5 +47,5 @@ def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:
         template("right"): str(totals.right),
         template("false alarms"): str(totals.false_alarms),
         template("undetermined"): str(totals.undetermined),
-        template("answered"): f"{totals.answered} of {totals.notified} episodes with a notification",
+        template("answered"): f"{totals.answered} / {totals.notified}",
     }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from alerting.definitions.wording.language import LanguageCode, language
 from alerting.reporting.life.differences import Difference
 from alerting.reporting.templates import render
 
@@ -12,16 +13,17 @@ _BEFORE = "</header>"
 class ReportLife:
     """`period`: name of the calendar period, None for an interval that a person chose. `unseen`: see `ReportHead`.
 
-    `differences`: from the revision before, empty for the first one.
+    `differences`: from the revision before, empty for the first one. `language`: of the page.
     """
 
     period: str | None = None
     revision: int = 1
     unseen: bool = False
     differences: tuple[Difference, ...] = field(default_factory=tuple)
+    language: LanguageCode = "en"
 
 
 def with_life(page: str, life: ReportLife) -> str:
     """Return the page of a report with what it says of its life at the end of its head."""
-    text = render("life/life.html", life=life).strip()
+    text = render("life/life.html", language(life.language), life=life).strip()
     return page.replace(_BEFORE, f"{text}\n{_BEFORE}", 1) if text else page

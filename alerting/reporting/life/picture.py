@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, date2num, num2date
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 from alerting.reporting.messages import OUTCOME_NAMES
@@ -28,16 +30,16 @@ class ReportPicture(NamedTuple):
     description: str
 
 
-def report_picture(metrics: Mapping[str, Any], zone: tzinfo) -> ReportPicture | None:
+def report_picture(metrics: Mapping[str, Any], zone: tzinfo, language: Language = ENGLISH) -> ReportPicture | None:
     """Draw the main picture of the stored metrics of a report; None if there is nothing to draw. Deterministic."""
     if "ranked" in metrics:
-        return _ranking([ranked["summary"] for ranked in metrics["ranked"]])
+        return _ranking([ranked["summary"] for ranked in metrics["ranked"]], language)
     if metrics.get("episodes") or metrics.get("problems"):
-        return _time_line(metrics, zone)
+        return _time_line(metrics, zone, language)
     return None
 
 
-def _time_line(metrics: Mapping[str, Any], zone: tzinfo) -> ReportPicture:
+def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> ReportPicture:
     lanes = [outcome for outcome in _COLOURS if any(e["outcome"] == outcome for e in metrics["episodes"])]
     problems = metrics.get("problems", ())
     names = [*(["problem"] if problems else []), *lanes]
@@ -48,20 +50,24 @@ def _time_line(metrics: Mapping[str, Any], zone: tzinfo) -> ReportPicture:
             colour = INK if name == "problem" else _COLOURS[name]
             days = [_day(start) for start in starts]
             axis.plot(days, [lane] * len(days), "|", color=colour, markersize=14, markeredgewidth=2)
-        axis.set_yticks(range(len(names)), [_lane_title(name) for name in names])
+        axis.set_yticks(range(len(names)), [_lane_title(name, language) for name in names])
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlim(_day(metrics["start"]), _day(metrics["end"]))
         axis.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
-        axis.xaxis.set_major_formatter(DateFormatter("%d %b", tz=zone))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda at, _: language.month_day(num2date(at, zone))))
         axis.set_title(str(metrics.get("title", "")))
         png = _png(figure)
-    counts = ", ".join(f"{len(_raised(metrics['episodes'], name))} {OUTCOME_NAMES[name]}" for name in lanes)
-    return ReportPicture(
-        png, f"Time line of {len(problems)} problems and {len(metrics['episodes'])} episodes: {counts or 'none'}"
+    counts = [f"{language.translate(OUTCOME_NAMES[name])}: {len(_raised(metrics['episodes'], name))}" for name in lanes]
+    description = language.say(
+        "Time line of {problems} problems and {episodes} episodes: {outcomes}",
+        problems=len(problems),
+        episodes=len(metrics["episodes"]),
+        outcomes=", ".join(counts) or language.say("none"),
     )
+    return ReportPicture(png, description)
 
 
-def _ranking(definitions: Sequence[Mapping[str, Any]]) -> ReportPicture | None:
+def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> ReportPicture | None:
     shown = definitions[:_DEFINITIONS]
     if not shown:
         return None
@@ -70,14 +76,16 @@ def _ranking(definitions: Sequence[Mapping[str, Any]]) -> ReportPicture | None:
         left = [0] * len(shown)
         for outcome, metric_name in (("hit", "hits"), ("avoided", "avoided"), ("false_alarm", "false_alarms")):
             widths = [int(row[metric_name]) for row in shown]
-            axis.barh(range(len(shown)), widths, left=left, color=_COLOURS[outcome], height=0.6, label=_lane_title(outcome))
+            axis.barh(
+                range(len(shown)), widths, left=left, color=_COLOURS[outcome], height=0.6, label=_lane_title(outcome, language)
+            )
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axis.set_yticks(range(len(shown)), [str(row["title"])[:24] for row in shown])
         axis.invert_yaxis()
         axis.legend(loc="lower right", fontsize=6, frameon=False)
-        axis.set_title("Episodes by outcome")
+        axis.set_title(language.say("Episodes by outcome"))
         png = _png(figure)
-    return ReportPicture(png, f"Episodes by outcome of {len(shown)} definitions")
+    return ReportPicture(png, language.say("Episodes by outcome of {number} definitions", number=len(shown)))
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
@@ -95,8 +103,9 @@ def _raised(episodes: Sequence[Mapping[str, Any]], outcome: str) -> list[Any]:
     return [episode["raised_at"] for episode in episodes if episode["outcome"] == outcome]
 
 
-def _lane_title(name: str) -> str:
-    return {"hit": "right"}.get(name, OUTCOME_NAMES.get(name, name))
+def _lane_title(name: str, language: Language) -> str:
+    named = {"hit": translatable("right"), "problem": translatable("problem")}
+    return language.translate(named.get(name, OUTCOME_NAMES.get(name, name)))
 
 
 def _day(at: str | datetime) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.alarm_kpis.groups import Group
+from alerting.alarm_kpis.intervals import Interval
 from alerting.alarm_kpis.metrics import Kpis
 from alerting.operators.shelves import Shelf
 from alerting.reporting.plant.summary import DefinitionSummary
@@ -38,7 +39,8 @@ class PlantMaterial:
 
     `summaries`: of the reports of all definitions on this period; `previous`: of those on the period before, empty if there are
     none. `kpis`: alarm metrics of all assets, with their targets; `previous_kpis`: of the period before, None without;
-    `positions`: of each operator position. `muted`: shelves in force at `as_of`. `changes`: oldest first.
+    `positions`: of each operator position. `muted`: shelves in force at `as_of`. `changes`: oldest first. `late`: sorted times
+    in which evaluations of any cadence came late.
     """
 
     start: datetime
@@ -52,3 +54,4 @@ class PlantMaterial:
     muted: Sequence[Shelf] = ()
     faults: Sequence[FaultSeen] = ()
     changes: Sequence[ChangeMade] = ()
+    late: Sequence[Interval] = ()

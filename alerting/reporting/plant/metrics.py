@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.alarm_kpis.groups import Group
+from alerting.alarm_kpis.intervals import length
 from alerting.alarm_kpis.metrics import Kpis
 from alerting.operators.shelves import Shelf
 from alerting.reporting.definition.money import Amount
@@ -25,7 +26,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all definitions with a report on the period."""
+    """Sums over all definitions with a report on the period. `with_problem`: those that state a problem."""
 
     definitions: int
     episodes: int
@@ -36,6 +37,7 @@ class Totals:
     announced: int
     notified: int
     answered: int
+    with_problem: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class PlantMoney:
 
 @dataclass(frozen=True)
 class PlantMetrics:
-    """All metrics of the plant's report. `ranked`: the most valuable definition first."""
+    """All metrics of the plant's report. `ranked`: the most valuable definition first.
+
+    `late_times`, `late_s`: times, and seconds together, in which the platform found evaluations late.
+    """
 
     start: datetime
     end: datetime
@@ -69,6 +74,8 @@ class PlantMetrics:
     muted: tuple[Shelf, ...]
     faults: tuple[FaultSeen, ...]
     changes: tuple[ChangeMade, ...]
+    late_times: int = 0
+    late_s: float = 0.0
 
     @property
     def proposed(self) -> tuple[Ranked, ...]:
@@ -99,6 +106,8 @@ def compute_plant(material: PlantMaterial) -> PlantMetrics:
         muted=tuple(m.muted),
         faults=tuple(sorted(m.faults, key=lambda f: (f.opened_at, f.kind, f.subject))),
         changes=tuple(m.changes),
+        late_times=len(m.late),
+        late_s=length(m.late).total_seconds(),
     )
 
 
@@ -124,6 +133,7 @@ def _totals(summaries: Sequence[DefinitionSummary]) -> Totals:
         announced=sum(s.announced for s in summaries),
         notified=sum(s.notified for s in summaries),
         answered=sum(s.answered for s in summaries),
+        with_problem=sum(s.has_problem for s in summaries),
     )
 
 

@@ -2,15 +2,19 @@
 
 from datetime import UTC, tzinfo
 
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.reporting import messages
 from alerting.reporting.plant.metrics import PlantMetrics
+from alerting.reporting.plant.proposals import KIND_NAMES, describe_retune
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.templates import render
 
 MOST_ROWS = 50
 
 
-def render_plant_page(metrics: PlantMetrics, zone: tzinfo = UTC, notes: tuple[str, ...] = ()) -> str:
+def render_plant_page(
+    metrics: PlantMetrics, zone: tzinfo = UTC, notes: tuple[str, ...] = (), language: Language = ENGLISH
+) -> str:
     """Render the page as HTML. All text from users is escaped.
 
     `zone`: of the times on the page. `notes`: sentences on the report itself, for its head.
@@ -18,8 +22,11 @@ def render_plant_page(metrics: PlantMetrics, zone: tzinfo = UTC, notes: tuple[st
     before = {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
     return render(
         "plant/plant.html",
+        language,
         p=metrics,
-        sentences=plant_sentences(metrics),
+        sentences=plant_sentences(metrics, language),
+        kinds=KIND_NAMES,
+        describe_retune=describe_retune,
         before=before,
         most=MOST_ROWS,
         zone=zone,

@@ -3,13 +3,24 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from alerting.reporting.messages import METRIC_TITLES, percent
+from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
+from alerting.reporting.definition.retune import Retune
+from alerting.reporting.messages import metric_title
 from alerting.reporting.plant.summary import DefinitionSummary
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
 LEAST_WEEKS = 4.0
 LEAST_OUTCOMES = 5
 RIGHT = 0.5  # share of right episodes under which an alert is a nuisance
+
+
+KIND_NAMES: dict[Kind, Translatable] = {
+    "retire": translatable("retire"),
+    "retune": translatable("retune"),
+    "retrain": translatable("retrain"),
+    "keep": translatable("keep"),
+    "wait": translatable("wait"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,30 +43,56 @@ def propose(summary: DefinitionSummary) -> Proposal:
     s = summary
     right, known = s.hits + s.avoided, s.hits + s.avoided + s.false_alarms
     if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
-        missed = f", and it announced none of {s.problems} problems" if s.problems else ""
-        return Proposal("retire", f"None of {known} alerts was right{missed}.")
+        return Proposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
-        r = s.retune
-        return Proposal(
-            "retune",
-            f"With {r.change} instead of {r.present:.4g}, {r.false_alarms_then} of the {r.false_alarms} false alarms would have "
-            f"remained, and {r.right_then} of the {r.right} {'announced problems' if s.trained else 'right alerts'}.",
-        )
+        return Proposal("retune", describe_retune(s.retune, s.trained))
     if s.trained and (s.worse_than_promotion or (s.drifted and (is_nuisance or _misses_most(s)))):
         return Proposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
-        return Proposal("wait", f"Too few cases for a proposal: alerts with an outcome {known}, problems {s.problems}.")
-    if is_nuisance:
-        return Proposal(
-            "retune",
-            f"Only {right} of {known} alerts were right ({percent(right / known)}); no single limit halves the false alarms "
-            "without losing the problems: narrow the condition, or add variables.",
+        few = translatable(
+            "Too few cases for a proposal: alerts with an outcome {known}, problems {problems}.", known=known, problems=s.problems
         )
-    return Proposal(
-        "keep",
-        f"{right} of {known} alerts were right" + (f"; {s.announced} of {s.problems} problems announced." if s.problems else "."),
+        return Proposal("wait", few)
+    counts: dict[str, Value] = {"right": right, "known": known, "announced": s.announced, "problems": s.problems}
+    if is_nuisance:
+        narrow = translatable(
+            "Only {right} of {known} alerts were right ({share}); no single limit halves the false alarms without losing the "
+            "problems: narrow the condition, or add variables.",
+            share=Styled(right / known, "share"),
+            **counts,
+        )
+        return Proposal("retune", narrow)
+    return Proposal("keep", _why_keep(s, counts))
+
+
+def describe_retune(retune: Retune, trained: bool) -> Translatable:
+    """Return what another limit would have done, as a sentence. `trained`: by a model, whose problems it announces."""
+    if trained:
+        return translatable(
+            "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would have remained, and "
+            "{right_then} of the {right} announced problems.",
+            **retune.values,
+        )
+    return translatable(
+        "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would have remained, and "
+        "{right_then} of the {right} right alerts.",
+        **retune.values,
     )
+
+
+def _why_retire(s: DefinitionSummary, known: int) -> Translatable:
+    if not s.problems:
+        return translatable("None of {known} alerts was right.", known=known)
+    return translatable(
+        "None of {known} alerts was right, and it announced none of {problems} problems.", known=known, problems=s.problems
+    )
+
+
+def _why_keep(s: DefinitionSummary, counts: dict[str, Value]) -> Translatable:
+    if s.problems:
+        return translatable("{right} of {known} alerts were right; {announced} of {problems} problems announced.", **counts)
+    return translatable("{right} of {known} alerts were right.", **counts)
 
 
 def _misses_most(s: DefinitionSummary) -> bool:
@@ -64,7 +101,9 @@ def _misses_most(s: DefinitionSummary) -> bool:
 
 def _why_retrain(s: DefinitionSummary) -> str:
     if s.worse_than_promotion:
-        title = METRIC_TITLES.get(s.worse_than_promotion, s.worse_than_promotion.replace("_", " "))
-        return f"The model does clearly worse than at its promotion: {title}."
-    named = ", ".join(s.drifted[:3])
-    return f"Its inputs are clearly not those of the training ({named}), and most of its problems or alarms are wrong."
+        title = metric_title(s.worse_than_promotion)
+        return translatable("The model does clearly worse than at its promotion: {metric}.", metric=translatable(title))
+    return translatable(
+        "Its inputs are clearly not those of the training ({names}), and most of its problems or alarms are wrong.",
+        names=", ".join(name.replace("_", " ") for name in s.drifted[:3]),
+    )

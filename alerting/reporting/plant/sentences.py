@@ -21,7 +21,10 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
         yield language.say("No alert had anything to report in this period.")
         return
     raised = _outcomes(t, _raised(t, language), language)
-    yield language.say("{problems}; {alerts}.", problems=_problems(t, language), alerts=raised)
+    if t.with_problem or t.problems:
+        yield language.say("{problems}; {alerts}.", problems=_problems(t, language), alerts=raised)
+    else:  # no definition states a problem, so none can be known
+        yield f"{raised}." if t.episodes else language.say("No alert was raised.")
     wanted = m.proposed
     if wanted:
         named = "; ".join(language.say(_PROPOSALS[r.proposal.kind], title=r.summary.title) for r in wanted[:_NAMED])
@@ -48,7 +51,13 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
 
 def _problems(t: Totals, language: Language) -> str:
     if not t.problems:
-        return language.say("No problem occurred")
+        if t.with_problem == t.definitions:
+            return language.say("No problem occurred")
+        return language.say_count(
+            "No problem occurred of the {number} alert that states one",
+            "No problem occurred of the {number} alerts that state one",
+            t.with_problem,
+        )
     return language.say_count(
         "{found} of {number} problem was announced", "{found} of {number} problems were announced", t.problems, found=t.announced
     )

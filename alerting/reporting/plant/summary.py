@@ -18,7 +18,8 @@ class DefinitionSummary:
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
     `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `answered`: of the `notified` episodes.
     `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric that is
-    clearly worse than at the promotion of the model, else empty.
+    clearly worse than at the promotion of the model, else empty. `has_problem`: the definition states a problem that data can
+    confirm.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DefinitionSummary:
     retune: Retune | None = None
     drifted: tuple[str, ...] = ()
     worse_than_promotion: str = ""
+    has_problem: bool = True
 
 
 _ADAPTER = TypeAdapter(DefinitionSummary)
@@ -72,12 +74,13 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         announced=len(m.problems) - len(m.missed),
         false_alarms_a_week=m.outcomes["false_alarm"] / weeks * len(m.evaluated) if weeks else None,
         lead_time_s=m.lead_time.value,
-        answered=round((m.verdicts.response.value or 0.0) * m.verdicts.notified),
+        answered=m.verdicts.answered,
         notified=m.verdicts.notified,
         money=m.money,
         retune=m.retune,
         drifted=m.model.drifted if m.model else (),
         worse_than_promotion=m.model.worse_than_promotion if m.model else "",
+        has_problem=m.horizon_s is not None,
     )
 
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import template
 from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 
-UNREADABLE = "champion unreadable"
-FAULTY = "definition faulty"
-DOCUMENT = "document faulty"
-WAITING = "approval waiting"
-MISCALIBRATED = "model miscalibrated"
-DATABASE = "database away"
+UNREADABLE = template("champion unreadable")
+FAULTY = template("definition faulty")
+DOCUMENT = template("document faulty")
+WAITING = template("approval waiting")
+MISCALIBRATED = template("model miscalibrated")
+DATABASE = template("database away")
 
 
 def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:

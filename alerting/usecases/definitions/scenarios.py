@@ -17,11 +17,12 @@ from alerting.alarm_kpis.load import notification_instants
 from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Condition, Definition, Severity
 from alerting.definitions.wording.fault_messages import model_faults
+from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
-from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.readings.history import INDEX_DTYPE, History, millis
 from alerting.readings.sample_quality import Doubts
@@ -121,19 +122,21 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
-    if not isinstance(definition, Condition):
+    if not isinstance(definition, Conditions):
         raise UserError(
             f"{definition.name!r} is evaluated by a trained model: evaluate a past period with `alerting evaluate --from` instead"
         )
     _refuse_too_long(scenario)
-    history = _history(definition, definition.variable, scenario)
-    for path, sentence in unknown_limits(definition, history.asset):
+    combination = definition.combination
+    conditions: list[Condition] = [definition] if combination is None else list(combination.leaves())
+    history = _history(definition, [one.variable for one in conditions], scenario)
+    for path, sentence in (fault for one in conditions for fault in unknown_limits(one, history.asset)):
         raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
     values = max((len(_spread(v)) for v in scenario.readings.values()), default=1)
     end = scenario.until if scenario.until is not None else (values - 1) * scenario.every
     before = scenario.start - _MOMENT
-    evaluated = evaluate_values(definition, history, None, before, scenario.start + end)
-    _, steps = advance(ConditionState(before), evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
+    intervals = status_intervals(definition, history, before, scenario.start + end)
+    _, steps = advance(ConditionState(before), intervals, definition.hold, definition.clear_for, severities(definition))
     last = end if scenario.before is None else scenario.before
     found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
@@ -189,8 +192,8 @@ def _clock(at: timedelta) -> str:
     return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
 
 
-def _history(definition: Definition, variable: str, scenario: Scenario) -> History:
-    asset = _asset(definition, variable, scenario)
+def _history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
+    asset = _asset(definition, variables, scenario)
     columns = {n: _column(n, _spread(v), asset.variables[n].type, scenario) for n, v in scenario.readings.items()}
     length = max((len(c) for c in columns.values()), default=0)
     index = pd.DatetimeIndex([scenario.start + i * scenario.every for i in range(length)], name="ts").tz_convert("UTC")
@@ -210,7 +213,7 @@ def _events(scenario: Scenario) -> pd.DataFrame:
     return pd.DataFrame({"type": pd.Series([e.type for e in events], dtype=object), **instants})
 
 
-def _asset(definition: Definition, variable: str, scenario: Scenario) -> Asset:
+def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario) -> Asset:
     """Return the asset as written. Variables that it does not describe get the type of their values."""
     document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
     try:
@@ -218,8 +221,9 @@ def _asset(definition: Definition, variable: str, scenario: Scenario) -> Asset:
     except ValidationError as error:
         raise UserError(f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}") from error
     found = {n: Variable(type=_type(_spread(v))) for n, v in scenario.readings.items() if n not in asset.variables}
-    if variable not in {*asset.variables, *found}:
-        raise UserError(f"scenario {scenario.title!r}: has no readings of {variable!r}, the variable of the definition")
+    for variable in variables:
+        if variable not in {*asset.variables, *found}:
+            raise UserError(f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the definition")
     return asset.model_copy(update={"variables": {**asset.variables, **found}})
 
 

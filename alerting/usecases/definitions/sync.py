@@ -10,6 +10,7 @@ from alerting.definitions.faults import DefinitionRefused, Fault, UserError, sho
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
+from alerting.definitions.wording.language import template
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Assets, DefinitionPorts, Definitions, Document
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
@@ -69,7 +70,9 @@ def _put(platform: DefinitionPorts, definition: Definition, author: str, at: dat
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
-    platform.audit.add(author, "definition applied", definition.name, at, before and before.number, revision.number, reason)
+    platform.audit.add(
+        author, template("definition applied"), definition.name, at, before and before.number, revision.number, reason
+    )
     return revision
 
 
@@ -138,7 +141,9 @@ def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earl
     # Before the mark: after an interruption between the two both are done again.
     record_definition_faults(platform.platform_alerts, name, faults, at)
     platform.definitions.mark_faulty(name, faults)
-    what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
+    what = template("definition is valid again")
+    if faults:
+        what = template("definition is faulty; its last valid revision stays in force")
     platform.audit.add("platform", what, name, at, earlier, faults)
 
 

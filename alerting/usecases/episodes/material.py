@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.alarm_kpis.intervals import Interval
+from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
@@ -23,10 +23,11 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Decisions, MaterialPorts
 from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.readings.instants import NO_TIME
-from alerting.reporting.material import Material, ModelInService
+from alerting.reporting.material import Material, ModelInService, Reduced
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
-from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference
+from alerting.usecases.episodes.bounded_readings import load_bounded
+from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference, summary_of
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
@@ -43,6 +44,7 @@ class _Sources:
     suppressed: IntervalsByAsset
     histories: Mapping[str, History]
     problems: pd.DataFrame
+    reduced: Mapping[str, Reduced]
     as_of: datetime
 
 
@@ -63,7 +65,10 @@ def gather_material(
         definition = with_stored_features(platform.derived_features, definition)
     assets, first = matching_assets(definition, platform.assets.all()), previous_start or start
     prediction_window = definition.gap + definition.horizon
-    histories = {a.name: platform.readings.load(a, first - _before(definition, a), as_of) for a in assets}
+    begins = {a.name: first - _before(definition, a) for a in assets}
+    loaded = {a.name: load_bounded(platform.readings, definition, a, begins[a.name], as_of, (start, end)) for a in assets}
+    histories = {name: history for name, (history, _) in loaded.items()}
+    reduced = {name: found for name, (_, found) in loaded.items() if found is not None}
     sources = _Sources(
         platform=platform,
         revision=revision,
@@ -72,6 +77,7 @@ def gather_material(
         suppressed=suppressed_intervals_by_asset(platform, definition, assets, first - prediction_window, as_of),
         histories=histories,
         problems=_problems(definition, histories, as_of),
+        reduced=reduced,
         as_of=as_of,
     )
     material = _gather_period(sources, start, end)
@@ -98,7 +104,7 @@ def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Materia
     suppression = definition.suppression
     episodes = [e for e in found if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)]
     scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
-    evaluated, gaps = _evaluated_intervals(platform, revision, histories, start, end)
+    evaluated, gaps = _evaluated_intervals(sources, start, end)
     return Material(
         definition=definition,
         revision=revision.number,
@@ -114,6 +120,7 @@ def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Materia
         predicts=predicts(definition, sources.assets[0]) if sources.assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
         histories=histories,
+        reduced=sources.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
     )
 
@@ -220,18 +227,29 @@ def _models(decisions: Decisions, name: str, start: datetime, end: datetime, sco
         served = decision.at < end and (until is None or until > start)
         if version is not None and (served or version in evaluated_versions):
             importance = decision.evidence.get("importance", {}).get("variables", {})
-            run, why = decision.run_id, decision.reason
-            models.append(ModelInService(version, decision.at, until, decision.provisional, run, why, importance))
+            models.append(
+                ModelInService(
+                    version=version,
+                    since=decision.at,
+                    until=until,
+                    provisional=decision.provisional,
+                    run_id=decision.run_id,
+                    reason=decision.reason,
+                    importance=importance,
+                    summary=summary_of(decision),
+                )
+            )
     return models
 
 
 def _evaluated_intervals(
-    platform: MaterialPorts, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
+    sources: _Sources, start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Return, by asset, the evaluated interval of the period and the data gaps in it.
 
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
+    platform, revision, histories = sources.platform, sources.revision, sources.histories
     intervals = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
     began = live_from(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name))
     if began is not None:
@@ -245,16 +263,23 @@ def _evaluated_intervals(
         if not mine or not len(history.readings):
             continue
         interval = min(a for a, _ in mine), max(b for _, b in mine)
-        interval, gaps[asset] = _trim_to_data(revision.definition, history, interval)
+        interval, gaps[asset] = _trim_to_data(revision.definition, history, sources.reduced.get(asset), interval)
         if interval[0] < interval[1]:
             evaluated[asset] = interval
     return evaluated, gaps
 
 
-def _trim_to_data(definition: Definition, history: History, interval: Interval) -> tuple[Interval, tuple[Interval, ...]]:
+def _trim_to_data(
+    definition: Definition, history: History, reduced: Reduced | None, interval: Interval
+) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and the data gaps in it."""
     first, last = interval
-    gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
+    if reduced is not None and reduced.gaps is not None:
+        newest = max(first, history.readings.index[-1].to_pydatetime())
+        after = kind_of(definition).data_gaps(definition, history, newest, last) if newest < last else ()
+        gaps = tuple(merge([*reduced.gaps, *after], first, last))
+    else:
+        gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
     return interval, gaps

@@ -9,7 +9,7 @@ from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.ports import DecisionRecord, MaterialPorts
-from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 
 SLICES = 20
 _LONGEST_SLICE = timedelta(hours=6)
@@ -22,16 +22,35 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     """Return the decisions before `end`, oldest first. A promotion without metrics of its own has those of the one before."""
     found: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
+    intervals: Mapping[str, tuple[float, float]] = {}
     for r in records:
         if r.at >= end:
             break
-        expected = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None} or (expected if r.promoted else {})
+        own = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None}
+        if own or not r.promoted:
+            expected = own
+            intervals = {k: (low, high) for k, (low, high) in r.evidence.get("expected_intervals", {}).items()}
         found.append(
             DecisionMade(
-                r.at, r.verdict, r.promoted, r.challenger_version, r.champion_version, r.reason, r.actor, r.run_id, expected
+                at=r.at,
+                verdict=r.verdict,
+                promoted=r.promoted,
+                version=r.challenger_version,
+                champion=r.champion_version,
+                reason=r.reason,
+                actor=r.actor,
+                run_id=r.run_id,
+                expected=expected,
+                summary=summary_of(r),
+                expected_intervals=intervals,
             )
         )
     return found
+
+
+def summary_of(record: DecisionRecord) -> str:
+    """Return why a decision was made, for people."""
+    return summarise_decision(record.verdict, record.champion_version, record.actor, record.reason, record.evidence)
 
 
 def learned_from(records: Sequence[DecisionRecord], end: datetime, version: int | None) -> Interval | None:

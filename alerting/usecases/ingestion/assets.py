@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Fault, UserError, nearest
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
+from alerting.definitions.wording.language import template
 from alerting.ports import IngestionPorts
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
@@ -69,7 +70,9 @@ def import_assets(
         plant.assets.put(changed)
         for asset in changed:
             before = existing.get(asset.name)
-            plant.audit.add(actor, "asset imported", asset.name, now, before and _document(before), _document(asset), source)
+            plant.audit.add(
+                actor, template("asset imported"), asset.name, now, before and _document(before), _document(asset), source
+            )
     return result
 
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import template
 from alerting.ports import IngestionPorts, Progress, silent
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -23,6 +24,7 @@ from alerting.usecases.ingestion.understood import Understood
 
 NONE = timedelta(0)
 What = Literal["readings", "events"]
+_IMPORTED: dict[What, str] = {"readings": template("readings imported"), "events": template("events imported")}
 Row = TypeVar("Row")
 
 
@@ -230,4 +232,4 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
 def _record(plant: IngestionPorts, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
     if changed:
         shortened = replace(result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None)
-        plant.audit.add(actor, f"{result.what} imported", result.source, now, after=asdict(shortened))
+        plant.audit.add(actor, _IMPORTED[result.what], result.source, now, after=asdict(shortened))

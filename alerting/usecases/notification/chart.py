@@ -37,12 +37,12 @@ def draw_episode(platform: ChartPorts, episode: Episode, now: datetime, language
     return Picture(episode_image(chart, platform.zone, bars, language), description)
 
 
-def draw_report(platform: DeliveryPorts, id: str) -> Picture | None:
+def draw_report(platform: DeliveryPorts, id: str, language: Language = ENGLISH) -> Picture | None:
     """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
     from alerting.reporting.life.picture import report_picture
 
     content = platform.reports.content(id)
-    drawn = report_picture(content.metrics, platform.zone) if content is not None else None
+    drawn = report_picture(content.metrics, platform.zone, language) if content is not None else None
     return None if drawn is None else Picture(drawn.png, drawn.description)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import Language
+from alerting.definitions.wording.language import Language, template
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import after_failure, retry_delay
@@ -196,7 +196,7 @@ def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Me
     """Return the message on a report with its link and its main picture."""
     id = str(plain.payload["report"])
     links = (platform.links.page(f"/reports/{id}", reads.say("Open the report")),) if platform.links else ()
-    return replace(plain, links=links, draw=lambda: draw_report(platform, id))
+    return replace(plain, links=links, draw=lambda: draw_report(platform, id, reads))
 
 
 def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
@@ -242,7 +242,7 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
         raise UserError(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
     platform.notifications.change([(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen])
     for n in chosen:
-        platform.audit.add(actor, "delivery tried again", n.key, now)
+        platform.audit.add(actor, template("delivery tried again"), n.key, now)
     return len(chosen)
 
 

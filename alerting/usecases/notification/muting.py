@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import Definition
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
@@ -127,7 +127,9 @@ def end_shelf(platform: MutingPorts, shelf: Shelf, at: datetime, actor: str, rea
     done = platform.shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
-        platform.audit.add(actor=actor, what="unshelved", subject=subject, at=at, before=shelf.kind, after=None, why=reason)
+        platform.audit.add(
+            actor=actor, what=template("unshelved"), subject=subject, at=at, before=shelf.kind, after=None, why=reason
+        )
     return done
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from alerting.definitions.faults import Fault, UserError, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
-from alerting.definitions.wording.language import Language, LanguageCode, language
+from alerting.definitions.wording.language import Language, LanguageCode, language, template
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
@@ -80,7 +80,7 @@ def apply_routes(platform: RoutePorts, documents: Sequence[Document], actor: str
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.put(dict(plan.document))
-            platform.audit.add(actor, "route applied", plan.name, at, existing.get(plan.name), plan.document)
+            platform.audit.add(actor, template("route applied"), plan.name, at, existing.get(plan.name), plan.document)
     return plans
 
 
@@ -88,7 +88,7 @@ def remove_route(platform: RoutePorts, name: str, actor: str, at: datetime) -> N
     """Remove a route. Raises UserError if there is none of that name."""
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
-    platform.audit.add(actor, "route removed", name, at)
+    platform.audit.add(actor, template("route removed"), name, at)
 
 
 def recipients_now(

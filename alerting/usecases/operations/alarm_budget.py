@@ -14,9 +14,11 @@ from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, Revision
+from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan
+from alerting.definitions.wording.language import template
 from alerting.episodes.extract import Alarm
 from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.definitions import sync
@@ -30,7 +32,7 @@ from alerting.usecases.operations.expected_load import (
     position_by_asset,
 )
 
-LOAD = "alarm load"
+LOAD = template("alarm load")
 _MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
 _NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
@@ -93,7 +95,9 @@ def apply_within_budget(
     plans = sync.apply(platform, documents, author, at, reason)
     for forecast in broken:
         why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
-        platform.audit.add(author, "alarm load accepted", forecast.definition, at, after=list(forecast.messages), why=why)
+        platform.audit.add(
+            author, template("alarm load accepted"), forecast.definition, at, after=list(forecast.messages), why=why
+        )
     return plans
 
 
@@ -222,10 +226,11 @@ def _forecast(
 def _remedies(platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
     """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
     broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
-    if broken is None or not isinstance(definition, Condition) or broken.now >= broken.budget:
+    condition = single_condition(definition)
+    if broken is None or condition is None or broken.now >= broken.budget:
         return ()
     positions = position_by_asset(platform.assets)
     assets = matching_assets(definition, platform.assets.all())
     asset = next(a for a in assets if positions[a.name] == broken.position)
     headroom = min((broken.budget - broken.now) / broken.expected, 1.0)
-    return LoadEstimate(platform, definition, None, now).remedies(definition, asset, headroom)
+    return LoadEstimate(platform, definition, None, now).remedies(condition, asset, headroom)

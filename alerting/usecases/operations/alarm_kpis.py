@@ -14,8 +14,8 @@ from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
 from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import EpisodePorts, Episodes, ReportPorts
@@ -168,10 +168,13 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
     revision, asset = platform.definitions.newest_revision(chatter.definition), platform.assets.get(chatter.asset)
-    if revision is None or asset is None or not isinstance(revision.definition, Condition):
-        return Advice(chatter.definition, chatter.asset, (), "only threshold definitions have limits and delays")
+    condition = single_condition(revision.definition) if revision is not None else None
+    if condition is None or asset is None:
+        return Advice(
+            chatter.definition, chatter.asset, (), "only threshold definitions of one variable have limits to advise on"
+        )
     start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
-    history = platform.readings.load(asset, start, end, [revision.definition.variable])
-    proposals = propose(revision.definition, history, start, end, targets.chatter_cycles, targets.chatter_within)
+    history = platform.readings.load(asset, start, end, [condition.variable])
+    proposals = propose(condition, history, start, end, targets.chatter_cycles, targets.chatter_within)
     why_not = None if proposals else "the present definition does not chatter on these readings, or no tried change helps"
     return Advice(chatter.definition, chatter.asset, proposals, why_not)

@@ -7,6 +7,7 @@ from alerting.ports import Audit, PlatformAlerts, ReportPorts
 from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
 from alerting.reporting.plant.summary import DefinitionSummary
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
+from alerting.usecases.operations.late_times import late_times
 
 _ROUTINE = frozenset({"acknowledge", "confirm", "comment", "assign", "feedback", "test message sent"})  # on single episodes
 
@@ -39,6 +40,7 @@ def gather_plant(
         positions=alarm_quality_by(platform, start, end, "position", past=None).groups,
         muted=quality.muted,
         faults=_faults(platform_alerts, start, end),
+        late=late_times(platform_alerts, start, end, as_of),
         changes=[
             ChangeMade(e.at, e.actor, e.what, e.subject, e.why) for e in audit.between(start, end) if e.what not in _ROUTINE
         ],

@@ -9,18 +9,19 @@ from typing import NamedTuple
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
 from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.wording.language import template
 from alerting.ports import DecisionRecord, Disk, NewestReading, Training
 from alerting.usecases.operations.platform_metrics import DefinitionLag
 from alerting.usecases.sources.status import SourceStatus
 from alerting.usecases.training.due import ABANDONED_AFTER
 
-LATE = "evaluation late"
-STALE = "source stale"
-STOPPED = "source stopped"
-FAILED = "training failed"
-REFUSED = "promotion refused"
-DISK = "disk filling"
-REGISTRY = "registry away"
+LATE = template("evaluation late")
+STALE = template("source stale")
+STOPPED = template("source stopped")
+FAILED = template("training failed")
+REFUSED = template("promotion refused")
+DISK = template("disk filling")
+REGISTRY = template("registry away")
 KINDS = (LATE, STALE, STOPPED, FAILED, REFUSED, DISK, REGISTRY)
 """The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
@@ -88,6 +89,11 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
     ]
 
 
+def late_subject(every: timedelta) -> str:
+    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that evaluates it."""
+    return f"evaluate__{format_duration(every)}"
+
+
 def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each cadence with late definitions, because one DAG evaluates all of them."""
     overdue = defaultdict[timedelta, list[str]](list)
@@ -98,7 +104,7 @@ def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> 
         since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
-            f"evaluate__{format_duration(every)}",
+            late_subject(every),
             f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see this DAG in Airflow",
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
 from alerting.notifications.links import Grant, LinkRefused, Purpose
 from alerting.ports import OperatorPorts
@@ -67,7 +67,7 @@ def revoke_links(
     chosen = find_episode(platform.episodes, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
-    platform.audit.add(actor, "feedback links revoked", what, at)
+    platform.audit.add(actor, template("feedback links revoked"), what, at)
 
 
 def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:

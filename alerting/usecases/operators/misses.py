@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
-from alerting.definitions.wording.language import Styled, joined, translatable
+from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
@@ -44,7 +44,9 @@ def report_miss(
         )
     stored = platform.misses.append(ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at))
     why = stored.comment
-    platform.audit.add(stored.actor, "miss reported", f"{name} on {asset}", stored.at, after=missed_at.isoformat(), why=why)
+    platform.audit.add(
+        stored.actor, template("miss reported"), f"{name} on {asset}", stored.at, after=missed_at.isoformat(), why=why
+    )
     return stored
 
 

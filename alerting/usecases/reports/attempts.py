@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from alerting.definitions.wording.language import template
 from alerting.ports import ReportPorts
 from alerting.usecases.reports.due import LOOK_BACK, DueReport
 
-FAILED = "report failed"
+FAILED = template("report failed")
 RUN_EVERY = timedelta(minutes=10)
 """Time from one run of the DAG to the next; the first wait after a failure."""
 _LONGEST_WAIT = timedelta(days=1)

@@ -65,7 +65,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
     """
     newest = due.newest
     number = newest.revision + 1 if newest is not None else 1
-    made = compose(platform, due.definition, due.period, as_of, ReportLife(due.period.name, number))
+    made = compose(platform, due.definition, due.period, as_of, ReportLife(due.period.name, number, language=platform.language))
     digest = digest_of(made)
     if newest is not None and (newest.digest == digest or not (made.has_content or newest.revision)):
         platform.reports.record(newest.id, inputs=due.inputs, checked_at=as_of)
@@ -73,7 +73,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
     differences: tuple[Difference, ...] = ()
     if newest is not None and newest.revision:
         differences = _differences(platform, newest, made)
-        life = ReportLife(due.period.name, number, differences=differences)
+        life = ReportLife(due.period.name, number, differences=differences, language=platform.language)
         made = compose(platform, due.definition, due.period, as_of, life)
     head = ReportHead(
         id=report_id(due.definition, due.period, number),
@@ -91,6 +91,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
         inputs=due.inputs,
         checked_at=as_of,
         announced=False,
+        language=platform.language,
     )
     if newest is None and not made.has_content:
         head = replace(head, id=report_id(due.definition, due.period, 0), revision=0, announced=True)
@@ -139,7 +140,7 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
     head = platform.reports.get(id)
     if head is None or not head.revision:
         raise UserError(f"there is no report {id!r}; see: alerting report --list")
-    life = ReportLife(head.period, head.revision, head.unseen, head.differences)
+    life = ReportLife(head.period, head.revision, head.unseen, head.differences, head.language)
     if head.definition is None:
         return head, compose_plant(platform, read_period(head.period or "", platform.zone), head.as_of, life)
     if head.period is not None:

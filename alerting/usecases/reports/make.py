@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import language, translatable
 from alerting.ports import Definitions, Document, ModelUnavailable, ReportContent, ReportHead, ReportPorts
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.sentences import head_sentences
@@ -22,6 +22,7 @@ from alerting.reporting.table import Table
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.episodes.outcomes import outcome_at
+from alerting.usecases.operations.late_times import late_times
 from alerting.usecases.operations.model_verification import verify_model
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.reports.misses import with_misses
@@ -60,10 +61,21 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform.definitions, name)
-    made = compose_report(platform, revision, start, end, max(at, end), ReportLife(unseen=unseen))
+    made = compose_report(platform, revision, start, end, max(at, end), ReportLife(unseen=unseen, language=platform.language))
     id = f"{name}:{start:%Y%m%dT%H%M%SZ}-{end:%Y%m%dT%H%M%SZ}"
     head = ReportHead(
-        id, name, start, end, max(at, end), None, 1, unseen, made.trust, made.sentences, key_metrics=made.key_metrics
+        id,
+        name,
+        start,
+        end,
+        max(at, end),
+        None,
+        1,
+        unseen,
+        made.trust,
+        made.sentences,
+        key_metrics=made.key_metrics,
+        language=platform.language,
     )
     platform.reports.put(head, made.content)
     return Report(id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page)
@@ -88,9 +100,10 @@ def compose_report(
     summary = summary_to_document(summarise(metrics, judgement))
     told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
     document = {**to_document(metrics), **told}
-    zone = platform.zone
-    page = with_life(render_page(metrics, judgement, draw(metrics, material, zone), zone=zone), life)
-    sentences = head_sentences(metrics, zone, language(platform.language))[:3]
+    zone, of_plant = platform.zone, language(life.language)
+    drawn = draw(metrics, material, zone, of_plant)
+    page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
+    sentences = head_sentences(metrics, zone, of_plant)[:3]
     content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
     has_content = has_something_to_say(platform, material, metrics)
     return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)
@@ -107,7 +120,9 @@ def material_at(
     """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
     material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
     previous = _as_known(platform, material.previous) if material.previous is not None else None
-    return replace(_as_known(platform, material), previous=previous, verification=_verification(platform, revision, start, end))
+    late = late_times(platform.platform_alerts, start, end, as_of, revision.definition.schedule.every)
+    verification = _verification(platform, revision, start, end)
+    return replace(_as_known(platform, material), previous=previous, late=late, verification=verification)
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
@@ -115,7 +130,7 @@ def _verification(platform: ReportPorts, revision: Revision, start: datetime, en
     try:
         found = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
-        return f"not measured: the model cannot be read: {unavailable}"
+        return translatable("not measured, because the model cannot be read: {reason}", reason=str(unavailable))
     return "" if found is None else found.fault or found.sentence
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.model import Revision
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import language, translatable
 from alerting.ports import ReportContent, ReportPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.life.key_metrics import plant_key_metrics
@@ -40,9 +40,10 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
     )
     faults = [_as_known(fault, as_of) for fault in material.faults if fault.opened_at <= as_of]
     metrics = compute_plant(replace(material, faults=faults))
-    page = with_life(render_plant_page(metrics, platform.zone, _notes(failed)), life)
+    of_plant = language(life.language)
+    page = with_life(render_plant_page(metrics, platform.zone, _notes(failed), of_plant), life)
     content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
-    sentences = plant_sentences(metrics, language(platform.language))
+    sentences = plant_sentences(metrics, of_plant)
     return ComposedReport(None, "cannot_tell", sentences[:3], plant_key_metrics(metrics), content)
 
 
@@ -52,7 +53,9 @@ def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:
 
 
 def _notes(failed: Sequence[str]) -> tuple[str, ...]:
-    return (f"Not counted, because their figures could not be computed: {', '.join(failed)}.",) if failed else ()
+    if not failed:
+        return ()
+    return (translatable("Not counted, because their figures could not be computed: {names}.", names=", ".join(failed)),)
 
 
 def _summaries(platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]) -> Iterator[DefinitionSummary]:

@@ -8,8 +8,15 @@ from typing import Any, Literal
 from alerting.definitions.faults import UserError, nearest, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
+from alerting.definitions.wording.language import template
 from alerting.ports import Document, SourcePorts, SourceRevision, Sources
 from alerting.usecases.episodes.store import NotFound
+
+_CHANGED: Mapping[SourceState, str] = {
+    "active": template("source active"),
+    "paused": template("source paused"),
+    "retired": template("source retired"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def apply_sources(plant: SourcePorts, documents: Sequence[Mapping[str, Any]], ac
     plans = plan_sources(plant.sources, documents)
     for plan in plans:
         if plan.action != "unchanged":
-            _put(plant, plan.source, "source applied", actor, at)
+            _put(plant, plan.source, template("source applied"), actor, at)
     return plans
 
 
@@ -63,7 +70,7 @@ def set_state(plant: SourcePorts, name: str, state: SourceState, actor: str, at:
     source = find_source(plant.sources, name)
     if source.state != state:
         source = source.model_copy(update={"state": state})
-        _put(plant, source, f"source {state}", actor, at)
+        _put(plant, source, _CHANGED[state], actor, at)
     return source
 
 

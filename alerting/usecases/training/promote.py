@@ -7,6 +7,7 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
@@ -20,7 +21,7 @@ from alerting.usecases.training.progress import unfinished_training
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
-_AUDITED = {"rollback": "rolled back", "gave_way": "refit gave way to its twin"}
+_AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
 
 def promote_run(
@@ -95,11 +96,13 @@ def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_
 
 
 def _of_training(proposal: Proposal) -> dict[str, Any]:
-    """Return what later reports compare with: the metrics of the test period, and the interval from which the model learned."""
+    """Return what later reports compare with: metrics of the test period with their intervals, and the time it learned from."""
     parts = [part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")]
     learned = {"start": min(p.start for p in parts).isoformat(), "end": max(p.end for p in parts).isoformat()} if parts else {}
     expected = {name: proposal.test.get(name) for name in MAIN_METRICS} if proposal.verdict != "refreshed" else {}
-    return {"expected": {name: value for name, value in expected.items() if value is not None}, "learned": learned}
+    known = {name: value for name, value in expected.items() if value is not None}
+    intervals = {name: list(bounds) for name, bounds in proposal.test.get("intervals", {}).items() if name in known}
+    return {"expected": known, "expected_intervals": intervals, "learned": learned}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
@@ -138,7 +141,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
-        what=_AUDITED.get(decision.verdict, "promotion decided"),
+        what=_AUDITED.get(decision.verdict, template("promotion decided")),
         subject=decision.definition,
         at=decision.at,
         before=decision.champion_version,

@@ -14,7 +14,7 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
-from alerting.definitions.sources.streamed import MqttSource
+from alerting.definitions.sources.streamed import AmqpSource, MqttSource, NatsSource, RedisSource
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
@@ -104,16 +104,22 @@ def of_sql(folder, **changes):
     return *contents(platform), pieces, platform.sources.progress("s").cursor, parse_source(document).every
 
 
-def of_mqtt(_, **changes):
-    platform = memory_platform()
-    document = {"name": "s", "kind": "mqtt", "url": {"env": "ONE"}, "topic": "line/{asset}", **changes}
-    source = parse_source(document)
-    received = datetime(2026, 1, 6, tzinfo=UTC)
-    bodies = [b'{"ts": "2026-01-05T12:00Z", "asset": "oven-1", "t": 1}', b"1.5"]
-    store_messages(platform, source, [Message("line/oven-2", body, received, lambda: None) for body in bodies], at(0))
-    environ = {"ONE": "mqtt://one", "TWO": "mqtt://two"}
-    secret = resolver(environ)(source.url) if source.url.file is None else source.url.file
-    return *contents(platform), subscription(source), secret
+def of_messages(kind, separator):
+    def run(_, **changes):
+        platform = memory_platform()
+        document = {"name": "s", "kind": kind, "url": {"env": "ONE"}, "topic": f"line{separator}{{asset}}", **changes}
+        document |= {"topic": document["topic"].replace("/", separator), **({"field": "row"} if kind == "redis" else {})}
+        source = parse_source(document)
+        received = datetime(2026, 1, 6, tzinfo=UTC)
+        bodies = [b'{"ts": "2026-01-05T12:00Z", "asset": "oven-1", "t": 1}', b"1.5"]
+        topic = f"line{separator}oven-2"
+        store_messages(platform, source, [Message(topic, body, received, lambda: None) for body in bodies], at(0))
+        environ = {"ONE": "mqtt://one", "TWO": "mqtt://two"}
+        secret = resolver(environ)(source.url) if source.url.file is None else source.url.file
+        return *contents(platform), subscription(source), secret
+
+    run.__name__ = f"of_{kind}"
+    return run
 
 
 SHARED = {
@@ -163,18 +169,23 @@ SQL = {
     "chunk": ({}, {"chunk": 4}),
     "every": ({}, {"every": "5m"}),
 }
-MQTT = {
+VALUE = {"topic": "{asset}/{variable}", "stamp": "receipt", "payload": "value"}
+MESSAGES = {
     "url.env": ({}, {"url": {"env": "TWO"}}),
     "url.file": ({}, {"url": {"file": "/run/secrets/broker"}}),
-    "topic": ({}, {"topic": "line/+"}),
-    "payload": ({"stamp": "receipt"}, {"topic": "{asset}/{variable}", "stamp": "receipt", "payload": "value"}),
+    "topic": ({}, {"topic": "{asset}/oven-2"}),
+    "payload": (VALUE | {"payload": "json"}, VALUE),
     "stamp": ({}, {"stamp": "receipt"}),
 }
 ELSEWHERE = {
     "overlap",  # test_sql_source.py, on a server with instants
     "url.airflow_connection",  # of a broker: refused, see test_mqtt_source.py
+    *("tls.ca", "tls.certificate", "tls.key"),  # test_broker_addresses.py, on an encrypted connection
+    *("interval", "history", "security", "nodes.asset", "nodes.variable"),  # test_opcua_source.py, on a server
+    *("exchange", "queue", "field", "stream"),  # test_message_sources.py, on the brokers
 }
-PROOFS = ((of_http, SHARED), (of_files, FILES), (of_sql, SQL), (of_mqtt, MQTT))
+BROKERS = (("mqtt", "/"), ("amqp", "."), ("redis", ":"), ("nats", "."))
+PROOFS = ((of_http, SHARED), (of_files, FILES), (of_sql, SQL), *((of_messages(*kind), MESSAGES) for kind in BROKERS))
 CASES = [(run, field, *pair) for run, fields in PROOFS for field, pair in fields.items()]
 
 
@@ -187,6 +198,7 @@ def test_a_field_of_a_source_changes_what_is_stored_or_said(run, field, before, 
 
 
 def test_no_field_of_a_source_is_without_a_proof():
-    for model, own in ((HttpSource, {}), (FilesSource, FILES), (SqlSource, SQL), (MqttSource, MQTT)):
+    brokers = [(model, MESSAGES) for model in (MqttSource, AmqpSource, RedisSource, NatsSource)]
+    for model, own in ((HttpSource, {}), (FilesSource, FILES), (SqlSource, SQL), *brokers):
         assert set(leaves(model)) - {"name", "kind"} - ELSEWHERE <= {*SHARED, *own}
         assert {*SHARED, *own} <= set(leaves(model))

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.threshold_in_chunks import BAD, expect_same_for_numbers, expect_same_for_states
+from tests.helpers.threshold_in_chunks import BAD, expect_same_for_numbers, expect_same_for_several, expect_same_for_states
 
 VALUES = [BAD, 200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
 GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])
@@ -55,3 +55,43 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, cond
 )
 def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, policy, counted):
     expect_same_for_states(readings, cuts, policy, counted)
+
+
+HOT = {"variable": "temperature", "above": 215, "clear_above_at": 205}
+MOIST = {"variable": "moisture", "above": 4.5, "stale_after": "20m"}
+RYE = {"variable": "recipe", "equals": "rye", "no_data": "ignore"}
+SEVERAL = st.sampled_from(
+    [
+        {"all": [HOT, MOIST]},
+        {"any": [HOT, MOIST, RYE]},
+        {"all": [RYE, {"any": [HOT, {"variable": "temperature", "below": 200}, {"variable": "moisture", "below": 1}]}]},
+        {"any": [{"all": [RYE, MOIST]}, {"variable": "temperature", "above": 5, "rate_per": "5m", "no_data": "hold"}]},
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            GAPS,
+            st.sampled_from([None, BAD, 190.0, 210.0, 220.0, 999.0]),
+            st.sampled_from([None, None, BAD, 0.0, 4.0, 5.0]),
+            st.sampled_from([None, None, BAD, "rye", "wheat"]),
+        ),
+        min_size=5,
+        max_size=25,
+    ),
+    CUTS,
+    SEVERAL,
+    st.fixed_dictionaries(
+        {
+            "for": st.sampled_from(["0s", "3m"]),
+            "clear_for": st.sampled_from(["0s", "4m"]),
+            "stale_after": st.sampled_from(["2m", "7m"]),
+            "no_data": st.sampled_from(["hold", "alert", "ignore"]),
+        }
+    ),
+)
+def test_conditions_of_several_variables_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, conditions, fields):
+    expect_same_for_several(readings, cuts, conditions, fields)

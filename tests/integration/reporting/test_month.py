@@ -223,7 +223,7 @@ def test_what_was_known_before_the_late_answer_differs_in_what_it_changed_alone(
     early = [replace(e, feedback=tuple(f for f in e.feedback if f.at <= END)) for e in month.episodes]
     first, second = (key_metrics(m) for m in (compute_metrics(replace(month, episodes=early)), metrics))
     changed = {d.metric: (d.before, d.after) for d in list_differences(first, second, ())}
-    assert changed == {"answered": ("5 of 11 episodes with a notification", "6 of 11 episodes with a notification")}
+    assert changed == {"answered": ("5 / 11", "6 / 11")}
 
 
 def test_the_period_before_stands_beside(metrics):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.drift import Drift
@@ -8,12 +9,14 @@ from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.tables import tables
 from alerting.reporting.figures.report_charts import drift_bars
 from alerting.reporting.metrics import compute_metrics
+from alerting.reporting.plant.material import PlantMaterial
+from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import summarise, summary_from_document, summary_to_document
 from alerting.reporting.plant.tables import tables as plant_tables
 from tests.helpers.plant_reports import plant, summary
-from tests.report_material import CLASSIFIER, END, good_material
+from tests.report_material import CLASSIFIER, END, START, good_material
 
 
 def test_a_summary_survives_its_storage():
@@ -45,7 +48,7 @@ def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_ar
     values = ("A\\1 $x_$", "<b>")
     drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100, 100, 0.1, None)
     svg = drift_bars(drift, "drift0")
-    assert "A\\1 $x_$: 50 % then 10 %, &lt;b&gt;: 50 % then 90 %" in svg
+    assert "A\\1 $x_$: 50 % → 10 %, &lt;b&gt;: 50 % → 90 %" in svg
     assert "<b>" not in svg
 
 
@@ -87,3 +90,20 @@ def test_pages_and_tables_of_the_plant_and_of_a_definition_are_the_same_each_tim
     assert plant_tables(found)["definitions"].to_records()[0]["announced"] == 7
     assert render_plant_page(found) == render_plant_page(plant(summary()))
     assert "7 of 9 problems were announced" in render_plant_page(found)
+
+
+def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occurred():
+    def first(*found):
+        return plant_sentences(plant(*found))[0]
+
+    hot, moist = summary("hot", problems=0, announced=0, has_problem=False), summary("moist", problems=0, announced=0)
+    assert first(hot) == "1 alert raised 10 episodes: 8 right, 2 false."
+    assert first(hot, moist).startswith("No problem occurred of the 1 alert that states one; 2 alerts raised 20 episodes")
+    assert first(moist).startswith("No problem occurred; ")
+
+
+def test_evaluations_that_were_late_are_stated():
+    late = [(START, START + timedelta(hours=2)), (END - timedelta(hours=1), END)]
+    material = PlantMaterial(START, END, END, (), kpis([], START, END), late=late)
+    assert "Evaluation was late 2 times, for 3 h in all" in render_plant_page(compute_plant(material))
+    assert "The platform found no evaluation late." in render_plant_page(compute_plant(replace(material, late=())))

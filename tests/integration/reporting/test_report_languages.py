@@ -1,21 +1,41 @@
-"""The first sentences of reports, and their mails, in the language of the plant."""
+"""Reports and their mails in the language of the plant: no word of the platform stays in English."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from alerting.definitions.wording.language import language
+from alerting.alarm_kpis.kpis import kpis
+from alerting.definitions.model import Costs
+from alerting.definitions.wording.language import language, translatable_count
+from alerting.episodes.episode import RecommendationResult
+from alerting.episodes.misses import ReportedMiss
+from alerting.operators.shelves import new_shelf
+from alerting.readings.history import History
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
+from alerting.reporting.definition.money import Amount, Money
+from alerting.reporting.definition.retune import Retune
 from alerting.reporting.definition.sentences import head_sentences
-from alerting.reporting.life.differences import Difference
-from alerting.reporting.metrics import compute_metrics
+from alerting.reporting.life.differences import Difference, find_reasons, list_differences
+from alerting.reporting.life.page import ReportLife, with_life
+from alerting.reporting.material import Reduced
+from alerting.reporting.metrics import compute_metrics, to_document
+from alerting.reporting.page import draw, render_page
+from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
+from alerting.reporting.plant.metrics import compute_plant
+from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.reports.announce import announce_reports
 from tests.builders import at, oven, too_hot
+from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.plant_reports import plant, summary
 from tests.helpers.reports import store_report
 from tests.pretended import Mailbox, pretended_platform
-from tests.report_material import good_material
+from tests.report_material import CLASSIFIER, END, START, THRESHOLD, H, episode, good_material, problems, threshold_material
 
 
 def test_the_sentences_of_a_definition():
@@ -44,17 +64,145 @@ def test_the_sentences_of_the_plant():
     ("code", "subject", "line"),
     [
         ("en", "Report 2026-W02: too-hot, revision 2", "- false alarms: 0 → 1 (1 answer late)"),
-        ("de", "Bericht 2026-W02: too-hot, Revision 2", "- Fehlalarme: 0 → 1 (1 answer late)"),
-        ("fr", "Rapport 2026-W02 : too-hot, révision 2", "- fausses alarmes : 0 → 1 (1 answer late)"),
+        ("de", "Bericht 2026-W02: too-hot, Revision 2", "- Fehlalarme: 0 → 1 (1 verspätete Antwort)"),
+        ("fr", "Rapport 2026-W02 : too-hot, révision 2", "- fausses alarmes : 0 → 1 (1 réponse tardive)"),
     ],
 )
 def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
     platform = replace(pretended_platform(Mailbox("mail")), language=code)
     platform.assets.put([oven()])
     apply(platform, [too_hot(schedule={"report_recipients": ["mail"]})], "engineer", at(0), "test")
-    difference = Difference("false alarms", "0", "1", "1 answer late")
+    difference = Difference("false alarms", "0", "1", translatable_count("{number} answer late", "{number} answers late", 1))
     store_report(platform, revision=2, differences=(difference,), announced=False)
     assert announce_reports(platform, at(9000)) == 1
     (notification,) = platform.notifications.due(at(9000), 9)
     assert notification.content.subject == subject
     assert line in notification.content.text.splitlines()
+
+
+@pytest.fixture(scope="module")
+def full_material():
+    """Return a period with everything that a page can show: model, decisions, drift, money, operators, misses, data, retuning."""
+    material = good_material()
+    rng = np.random.default_rng(0)
+    readings = pd.DataFrame(
+        {"moisture": rng.normal(4, 0.4, 4_000)}, index=pd.date_range(material.start, periods=4_000, freq="10min").as_unit("ms")
+    )
+    costs = Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)
+    advice = RecommendationResult((), 0.8, 0.2, helps=True, message="unten drehen")
+    decisions = [
+        DecisionMade(
+            at=material.start + n * H, verdict=verdict, promoted=verdict == "promote", version=n, champion=n - 1,
+            reason="English", actor="anna", run_id=None, expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
+            summary=summarise_decision(verdict, n - 1, "anna", "Rejected by anna: zu spät (x)", {"events": n}),
+        )
+        for n, verdict in enumerate(("promote", "keep", "cannot_tell", "stale", "rejected", "rollback", "gave_way"), 1)
+    ]  # fmt: skip
+    wrong = [episode(h, outcome="no", value=0.5 + h / 1_000, said=[("unsure", True, "anna")]) for h in range(61, 73, 2)]
+    return replace(
+        material,
+        definition=CLASSIFIER.model_copy(update={"costs": costs}),
+        episodes=[*(replace(e, recommendation=advice) for e in material.episodes), *wrong],
+        decisions=decisions,
+        histories={"oven-1": History(oven(), readings)},
+        reference={"oven-1": readings - 2},
+        reference_period=(material.start - 100 * H, material.start),
+        misses=[ReportedMiss("too-moist", "oven-1", material.start + H, "weich", "anna", material.end)],
+        gaps={"oven-1": ((material.start, material.start + H),)},
+        models=[replace(m, summary=summarise_decision("provisional", None, "", "", {})) for m in material.models],
+        previous=material,
+        withdrawn=2,
+        not_notified=3,
+        late=[(material.start, material.start + H)],
+        reduced={"oven-1": Reduced(H, readings, {}, None)},
+    )
+
+
+SAME_EVERYWHERE = {"SHAP", "PSI", "ROC", "AUC", "Wasserstein", "UTC", "EUR", "min", "oven", "zone", "Jan", "Feb", "Dez", "run"}
+NAMES = SAME_EVERYWHERE | {
+    "too",
+    "moist",
+    "hot",
+    "Biscuits",
+    "moisture",
+    "anna",
+    "weich",
+    "unten",
+    "drehen",
+    "threshold",
+    "zu",
+    "spät",
+}
+BY_PEOPLE = {"lowered", "steam", "valve"}
+OF_THE_EPISODE = {"risk", "is", "at", "or", "above", "temperature", "its", "usual", "the", "horizon", "not", "over"}
+
+
+def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material, monkeypatch):
+    metrics, of_plant = compute_metrics(full_material), marked_language()
+    metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
+    drawn = draw(metrics, full_material, language=of_plant)
+    judgement = conclude(metrics)
+    differences = list_differences({"right": "1"}, {"right": "2"}, find_reasons({}, {"episodes": [], "reported_misses": [1]}))
+    monkeypatch.setattr("alerting.reporting.life.page.language", lambda _: of_plant)
+    page = with_life(render_page(metrics, judgement, drawn, language=of_plant), ReportLife("2026-01", 2, True, differences))
+    assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
+    assert {"drift", "drivers"} <= {section for section, there in (("drift", drawn.drift), ("drivers", metrics.drivers)) if there}
+    assert metrics.money
+    assert metrics.model.decisions
+
+
+def test_a_page_of_a_threshold_has_no_word_outside_the_language_files():
+    material = threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])])
+    metrics, of_plant = compute_metrics(material), marked_language()
+    page = render_page(metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant)
+    assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
+
+
+def test_an_empty_page_has_no_word_outside_the_language_files():
+    material = replace(good_material(), episodes=[], problems=problems(), models=(), evaluated={})
+    material = replace(material, scores=material.scores.iloc[:0])
+    metrics, of_plant = compute_metrics(material), marked_language()
+    page = render_page(metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant)
+    assert words_left(page, NAMES) == []
+
+
+def test_the_page_of_the_plant_has_no_word_outside_the_language_files():
+    summaries = [
+        summary("moist", retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4), hits=1, avoided=0, false_alarms=8),
+        summary("moist-2", worse_than_promotion="event_recall"),
+        summary("moist-3", drifted=("zone_2",), problems=9, announced=1),
+        summary("moist-4", hits=0, avoided=0, false_alarms=9, announced=0),
+        summary("moist-5", hits=0, avoided=0, false_alarms=1, announced=0, problems=0),
+        summary("moist-6", hits=2, avoided=0, false_alarms=8, trained=False),
+        summary("moist-7", money=Money("EUR", *[Amount(1, 2)] * 6, problem=3, assumptions=())),
+    ]
+    known = kpis([], START, END)
+    shelf = new_shelf("moist", "oven-1", "out_of_service", START, None, "zu spät", "anna", 0)
+    found = compute_plant(
+        PlantMaterial(
+            START, END, END, summaries, known, summaries, known, (), [shelf],
+            [FaultSeen("evaluation late", "moist", "zu spät", START, None)],
+            [ChangeMade(START, "anna", "out_of_service", "moist on oven-1", "zu spät")],
+        )
+    )  # fmt: skip
+    page = render_plant_page(found, language=marked_language())
+    assert words_left(page, NAMES | BY_PEOPLE | {"ISA", "EEMUA"}) == []
+
+
+def test_a_word_outside_the_language_files_is_found():
+    assert words_left('<p aria-label="Save">¤ oven</p><b>it</b>', {"oven"}) == ["Save", "it"]
+
+
+@pytest.mark.parametrize(("code", "sentence"), [("de", "Nicht verlässlich"), ("fr", "À utiliser avec prudence")])
+def test_texts_are_stored_in_english_and_said_in_the_language_of_the_page(code, sentence):
+    metrics = compute_metrics(good_material())
+    judgement = conclude(metrics)
+    page = render_page(
+        metrics,
+        replace(judgement, trust="no" if code == "de" else "with_care"),
+        draw(metrics, good_material()),
+        language=language(code),
+    )
+    assert f'<html lang="{code}">' in page
+    assert sentence in page
+    assert json.loads(json.dumps(to_document(metrics)))["event_recall"]["basis"] == "7 of 9 problems"

@@ -25,8 +25,7 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     The file appears when all is written, and replaces one of that name. Raises UserError for another ending than .csv or
     .parquet, and if the file cannot be written.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise UserError(f"--out {path}: name a file that ends in .csv or .parquet")
+    require_score_table(path)
     part, counts = path.with_name(f"{path.name}.part"), Counter[str]()
     try:
         with csv.CSVWriter(part, _SCHEMA) if path.suffix == ".csv" else pq.ParquetWriter(part, _SCHEMA) as writer:
@@ -39,6 +38,14 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     finally:
         part.unlink(missing_ok=True)
     return counts
+
+
+def require_score_table(path: Path) -> None:
+    """Raise UserError if scores cannot be written to a file of this name."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out {path}: name a file that ends in .csv or .parquet")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: cannot be written (there is no such folder); name another file with --out")
 
 
 def _table(asset: str, rows: ScoredRows) -> Any:

@@ -87,7 +87,7 @@ class MongoSources:
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})
 
-    def set_fault(self, name: str, fault: str) -> None:
+    def set_fault(self, name: str, fault: str | None) -> None:
         self._change(name, {"$set": {"fault": fault}})
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:

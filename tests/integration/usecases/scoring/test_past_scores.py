@@ -13,11 +13,11 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation import past_scores
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.evaluation.past_scores import plan_scoring, score_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
+from alerting.usecases.scoring import past_scores
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from tests import small_models
 from tests.builders import too_hot
 from tests.pretended import pretended_platform
@@ -111,7 +111,7 @@ def test_the_newest_score_is_that_of_the_last_stride(platform):
 def test_faults_of_the_question_are_named(platform, tmp_path):
     apply(platform, [too_hot(variable="humidity")], "engineer", small_models.START, "test")
     for name, given, why in (
-        ("too-hot", {}, "is a threshold definition; only definitions whose model learns from problems have scores"),
+        ("too-hot", {}, "of kind threshold, which has no model"),
         ("too-moist", {"model": "seven"}, "write a version number"),
         ("too-moist", {"end": CUTOFF}, "has learned from times up to"),
         ("too-moist", {"start": END}, "must lie before"),

@@ -1,0 +1,1 @@
+"""Readings in Parquet files: by asset, found again by time."""

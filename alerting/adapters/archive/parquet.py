@@ -1,0 +1,174 @@
+"""Readings in Parquet files, one folder per asset: written in any order with bounded memory, and read by time as a port.
+
+The name of a file says which times it holds, so a search opens only the files that it needs; in a file rows are sorted, and the
+statistics of its row groups leave out the others. Columns are `time (UTC)`, `quality (JSON)` (of samples that are not good, by
+variable), and one per variable: number double, boolean double of 0 and 1, category string.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from alerting.adapters.samples.columns import frame_of, newest_frame, without_bad
+from alerting.definitions.assets import Asset, VariableType, types_of
+from alerting.definitions.faults import UserError
+from alerting.ports import NewestReading, ReadingBatch, ReadingColumns, ReadingRow, SampleColumn, Wanted
+from alerting.readings.history import History, no_events
+from alerting.readings.instants import from_millis, to_millis
+
+MOST_ROWS = 200_000  # of all assets together that wait to be written
+_ROW_GROUP = 20_000
+_TS = pa.timestamp("ms", "UTC")
+_TIME, _QUALITY = "time (UTC)", "quality (JSON)"  # no names of variables
+
+
+class ParquetStore:
+    """Writes readings into a folder, and reads them as the port `Readings`. It holds no events. For one process."""
+
+    def __init__(self, folder: Path, most_rows: int | None = None) -> None:
+        self._folder, self._most_rows = folder, most_rows or MOST_ROWS
+        self._waiting: dict[str, list[pa.Table]] = {}
+        self._rows = self._number = 0
+
+    def write(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+        """Write all batches; return the number of rows. Raises UserError if the disk refuses."""
+        written = 0
+        for batch in batches:
+            for asset, table in _tables(batch if isinstance(batch, ReadingBatch) else _batch(batch)):
+                self._waiting.setdefault(asset, []).append(table)
+            written, self._rows = written + len(batch), self._rows + len(batch)
+            if self._rows >= self._most_rows:
+                self._flush()
+        self._flush()
+        return written
+
+    def _flush(self) -> None:
+        try:
+            for asset, tables in self._waiting.items():
+                table = pa.concat_tables(tables, promote_options="default").sort_by(_TIME)
+                first, last = (to_millis(table[_TIME][i].as_py()) for i in (0, -1))
+                (self._folder / asset).mkdir(parents=True, exist_ok=True)
+                path = self._folder / asset / f"{first}_{last}_{self._number}.parquet"
+                pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
+                self._number += 1
+        except OSError as error:
+            raise UserError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
+        self._waiting, self._rows = {}, 0
+
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,  # noqa: ARG002 - there are no events
+    ) -> History:
+        found = self._columns(asset.name, start, end, types_of(asset, asset.variables if variables is None else variables))
+        return History(asset, frame_of(found), no_events(), (), found.doubts)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        return newest_frame(self.load, asset, since, until)
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Prepare nothing: every search looks at the files of its interval."""
+
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        """Return the last instant of each asset; its arrival is not known, and is that instant."""
+        folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        found = {asset: self._last(asset, until) for asset in folders}
+        return {asset: NewestReading(last, last) for asset, last in found.items() if last is not None}
+
+    def _last(self, asset: str, until: datetime | None) -> datetime | None:
+        ts = self._columns(asset, None, until, {}).ts
+        return from_millis(int(ts[-1])) if len(ts) else None
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        times = [times for times, _ in self._files(asset)]
+        return (from_millis(min(t[0] for t in times)), from_millis(max(t[1] for t in times))) if times else None
+
+    def _files(self, asset: str) -> Iterator[tuple[tuple[int, int], Path]]:
+        for path in sorted((self._folder / asset).glob("*.parquet")):
+            first, last, _ = path.stem.split("_")
+            yield (int(first), int(last)), path
+
+    def _columns(
+        self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
+    ) -> ReadingColumns:
+        """Return the readings with start < ts <= end; of two rows of one instant, the later one completes the earlier one."""
+        after, until = None if start is None else to_millis(start), None if end is None else to_millis(end)
+        files = [
+            str(path)
+            for (first, last), path in self._files(asset)
+            if (after is None or last > after) and (until is None or first <= until)
+        ]
+        arrow = {name: pa.string() if type_ == "category" else pa.float64() for name, type_ in types.items()}
+        schema = pa.schema([(_TIME, _TS), (_QUALITY, pa.string()), *arrow.items()])
+        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=_between(start, end)) if files else None
+        table = (schema.empty_table() if table is None else table).sort_by(_TIME)
+        ts = np.asarray(table[_TIME].cast(pa.int64()))
+        if len(ts) and (ts[1:] == ts[:-1]).any():
+            table = table.group_by(_TIME, use_threads=False).aggregate([(name, "last") for name in schema.names[1:]])
+            table = table.rename_columns([name.removesuffix("_last") for name in table.column_names]).sort_by(_TIME)
+            ts = np.asarray(table[_TIME].cast(pa.int64()))
+        columns = {name: _column(table[name], type_) for name, type_ in types.items()}
+        graded = np.flatnonzero(np.asarray(table[_QUALITY].is_valid()))
+        doubted = [{"ts": from_millis(int(ts[i])), "q": json.loads(table[_QUALITY][int(i)].as_py())} for i in graded]
+        return without_bad(ts, columns, {}, doubted)
+
+
+def _between(start: datetime | None, end: datetime | None) -> Any:
+    """Return the filter of rows with start < ts <= end; None without limits."""
+    after = None if start is None else pc.field(_TIME) > pa.scalar(start, _TS)
+    until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _TS)
+    return until if after is None else after if until is None else after & until
+
+
+def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
+    if type_ == "category":
+        return np.array(column.to_pylist(), dtype=object)
+    return np.array(column.to_numpy(), dtype=np.float64)
+
+
+def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the rows of each asset as a table, with a column for each variable of which it has a sample."""
+    for asset in dict.fromkeys(batch.assets.tolist()):
+        rows = np.flatnonzero(batch.assets == asset)
+        columns = {name: column.take(rows) for name, column in batch.columns.items() if column.present[rows].any()}
+        arrays = {name: _array(column) for name, column in columns.items()}
+        quality = [json.dumps(batch.quality[row]) if row in batch.quality else None for row in rows.tolist()]
+        yield asset, pa.table({_TIME: pa.array(batch.at[rows], _TS), _QUALITY: pa.array(quality, pa.string()), **arrays})
+
+
+def _array(column: SampleColumn) -> Any:
+    is_text = column.values.dtype == object
+    values = column.values if is_text else column.values.astype(np.float64)
+    return pa.array(values, pa.string() if is_text else pa.float64(), mask=~column.present)
+
+
+def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
+    """Return single rows by column."""
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    columns = {}
+    for name in names:
+        given = [row.values.get(name) for row in rows]
+        is_text = any(isinstance(value, str) for value in given)
+        values = np.array(
+            [value if value is not None else ("" if is_text else np.nan) for value in given], object if is_text else float
+        )
+        columns[name] = SampleColumn(values, np.array([value is not None for value in given]))
+    at = np.array([to_millis(row.ts) for row in rows], np.int64)
+    quality = {i: dict(row.quality) for i, row in enumerate(rows) if row.quality}
+    return ReadingBatch(np.array([row.asset for row in rows], object), at, columns, quality)

@@ -1,0 +1,98 @@
+"""A durable queue at an AMQP 0-9-1 broker, acknowledged by hand."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pika
+from pika.exceptions import AMQPError
+
+from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.streamed import AmqpSource
+from alerting.usecases.sources.stream import subscription
+
+_PORTS = {"amqp": 5672, "amqps": 5671}
+_UNUSED = timedelta(days=7)
+"""Time without a reader after which the broker deletes the queue of a source."""
+
+
+def open_amqp(source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
+    """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for no address."""
+    broker = read_address(source, address, _PORTS, has_path=True)
+    return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
+
+
+class AmqpClient:
+    """Port `Client`: the broker sends at most MOST_UNACKNOWLEDGED messages ahead."""
+
+    def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
+        """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the broker refuses."""
+        self._received: list[Received] = []
+        self._cancelled = False
+        try:
+            self._connection = pika.BlockingConnection(_parameters(source, broker))
+            try:
+                self._channel = self._connection.channel()
+                self._consume(source, earlier)
+            except BaseException:
+                self._connection.close()
+                raise
+        except AMQPError as error:
+            raise UserError(f"the broker refuses: {_reason(error)}") from error
+
+    def _consume(self, source: AmqpSource, earlier: Sequence[str]) -> None:
+        channel, queue = self._channel, source.queue
+        channel.basic_qos(prefetch_count=MOST_UNACKNOWLEDGED)
+        if queue is not None:
+            channel.queue_declare(queue, passive=True)
+        else:
+            queue = f"alerting.{source.name}.{source.exchange}"
+            channel.queue_declare(queue, durable=True, arguments={"x-expires": int(_UNUSED.total_seconds() * 1000)})
+            channel.queue_bind(queue, source.exchange, subscription(source))
+            for topic in earlier:
+                channel.queue_unbind(queue, source.exchange, topic)
+        channel.add_on_cancel_callback(self._cancel)
+        channel.basic_consume(queue, self._receive, consumer_tag=f"alerting-{source.name}")
+
+    def receive(self, most: int) -> Sequence[Received]:  # noqa: ARG002 - the broker counts what is not acknowledged
+        self._connection.process_data_events(WAIT_S)
+        if self._cancelled:
+            raise UserError("the broker has deleted the queue, or given it to another reader")
+        found, self._received = self._received, []
+        return found
+
+    def acknowledge(self, tokens: Sequence[Any]) -> None:
+        for token in tokens:
+            self._channel.basic_ack(token)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _receive(self, _: Any, method: Any, __: Any, body: bytes) -> None:
+        self._received.append(Received(method.routing_key, body, method.delivery_tag))
+
+    def _cancel(self, _: Any) -> None:
+        self._cancelled = True
+
+
+def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameters:
+    return pika.ConnectionParameters(
+        host=broker.host,
+        port=broker.port,
+        virtual_host=broker.path or "/",
+        credentials=pika.PlainCredentials(broker.user or "guest", broker.password or "guest"),
+        ssl_options=pika.SSLOptions(broker.tls, broker.host) if broker.tls else None,
+        heartbeat=30,
+        socket_timeout=CONNECT_S,
+        stack_timeout=CONNECT_S,
+        blocked_connection_timeout=CONNECT_S,
+        client_properties={"connection_name": f"alerting source {source.name}"},
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return the text of the broker; of a connection that cannot be made, that of the last attempt."""
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    return first_line(getattr(cause, "exception", None) or cause)

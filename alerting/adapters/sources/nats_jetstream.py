@@ -1,0 +1,151 @@
+"""A durable pull consumer of a JetStream of NATS, acknowledged message by message."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import nats
+from nats.errors import Error, NoServersError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.streamed import NatsSource
+from alerting.usecases.sources.stream import subscription
+
+_PORTS = {"nats": 4222, "tls": 4222}
+_AGAIN_S = 30.0
+"""Time after which the server sends a message again that was not acknowledged."""
+_UNUSED = timedelta(days=7)
+"""Time without a reader after which the server forgets how far a source has read."""
+
+
+def open_nats(source: NatsSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+    """Return the subscription of a source. Raises UserError for no address."""
+    server = read_address(source, address, _PORTS)
+    return ThreadedStream(source.name, lambda: NatsClient(source, server), now)
+
+
+class NatsClient:
+    """Port `Client`; its event loop runs only while it is called."""
+
+    def __init__(self, source: NatsSource, server: Address) -> None:
+        """Connect, and make the consumer where it is missing: it begins with all that the stream holds."""
+        self._source, self._topic = source, subscription(source)
+        self._faults: list[str] = []
+        self._unacknowledged: dict[int, Any] = {}
+        self._client: Any = None
+        self._pulled: Any = None
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._loop.run_until_complete(self._open(server))
+        except BaseException as error:
+            self.close()
+            if isinstance(error, NoServersError):
+                raise UserError(f"the broker does not answer: {self._faults[0] if self._faults else error}") from error
+            if isinstance(error, Error):
+                raise UserError(f"the broker refuses: {first_line(error)}") from error
+            raise
+
+    async def _open(self, server: Address) -> None:
+        has_password = server.password is not None
+        self._client = await nats.connect(
+            f"{'tls' if server.tls else 'nats'}://{server.host}:{server.port}",
+            user=server.user if has_password else None,
+            password=server.password,
+            token=None if has_password else server.user,
+            tls=server.tls,
+            name=f"alerting-{self._source.name}",
+            allow_reconnect=False,
+            connect_timeout=CONNECT_S,
+            max_reconnect_attempts=1,
+            error_cb=self._note,
+        )
+        jetstream = self._client.jetstream(timeout=CONNECT_S)
+        try:
+            stream = self._source.stream or await jetstream.find_stream_name_by_subject(self._topic)
+            await jetstream.stream_info(stream)
+        except NotFoundError:
+            what = self._source.stream or f"with the subject {self._topic}"
+            raise UserError(f"the server has no stream {what}: make it, or name another one in `stream`") from None
+        durable = _durable(self._source.name)
+        try:
+            found = await jetstream.consumer_info(stream, durable)
+            is_same = found.config.filter_subject == self._topic
+            if not is_same:
+                await jetstream.delete_consumer(stream, durable)
+        except NotFoundError:
+            is_same = False
+        if not is_same:
+            await jetstream.add_consumer(stream, _consumer(durable, self._topic))
+        self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
+
+    def receive(self, most: int) -> Sequence[Received]:
+        return self._loop.run_until_complete(self._receive(most))
+
+    async def _receive(self, most: int) -> list[Received]:
+        if self._client.is_closed or not self._client.is_connected:
+            raise UserError(f"the connection to the broker is lost: {self._faults[-1] if self._faults else 'it was closed'}")
+        if not most:
+            await asyncio.sleep(WAIT_S)
+            return []
+        try:
+            found = await self._pulled.fetch(min(most, BATCH), timeout=WAIT_S)
+        except TimeoutError:
+            return []
+        self._unacknowledged |= {id(one): one for one in found}
+        return [Received(one.subject, one.data, one, one.metadata.timestamp) for one in found]
+
+    def acknowledge(self, tokens: Sequence[Any]) -> None:
+        async def acknowledge() -> None:
+            for message in tokens:
+                await message.ack()
+                self._unacknowledged.pop(id(message), None)
+            await self._client.flush(CONNECT_S)
+
+        self._loop.run_until_complete(acknowledge())
+
+    def close(self) -> None:
+        """Disconnect, and give back what is not stored: the server sends it again at once."""
+        try:
+            if self._client is not None:
+                self._loop.run_until_complete(self._give_back(self._client))
+        finally:
+            self._loop.close()
+
+    async def _give_back(self, client: Any) -> None:
+        try:
+            if self._pulled is not None and client.is_connected:
+                await self._receive(BATCH)  # what has come and was not asked for yet
+                await self._pulled.unsubscribe()  # else they would be sent to the last request of this connection
+                await client.flush(CONNECT_S)
+                for message in self._unacknowledged.values():
+                    await message.nak()
+                await client.flush(CONNECT_S)
+        finally:
+            await client.close()
+
+    async def _note(self, error: Exception) -> None:
+        self._faults = [*self._faults[-4:], first_line(error)]
+
+
+def _durable(name: str) -> str:
+    """Return the name of the consumer of a source, which may hold no dot."""
+    plain = name.replace(".", "_")
+    return f"alerting-{plain}" if plain == name else f"alerting-{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _consumer(durable: str, topic: str) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=durable,
+        filter_subject=topic,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=_AGAIN_S,
+        max_ack_pending=MOST_UNACKNOWLEDGED,
+        inactive_threshold=_UNUSED.total_seconds(),
+    )

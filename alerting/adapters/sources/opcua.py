@@ -1,0 +1,165 @@
+"""A subscription of nodes of an OPC UA server, with their quality and the time stamps of their source."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from asyncua import Client, ua
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+
+from alerting.adapters.sources.addresses import CONNECT_S, tls_context
+from alerting.adapters.sources.threaded import WAIT_S, Received, ThreadedStream
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.opc_ua import OpcUaSource
+
+QUEUE = 1000
+"""Values of a node that the server keeps between two messages, and after a broken connection until the session ends."""
+MOST_WAITING = 10_000
+_SLICE = timedelta(hours=1)
+_OVERFLOW = 0x480
+_MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
+_log = logging.getLogger(__name__)
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it writes a traceback for every broken connection
+
+
+def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+    """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
+    try:
+        url = urlsplit(address)
+        is_one = url.scheme == "opc.tcp" and bool(url.hostname) and (url.port or 1) > 0 and not url.query + url.fragment
+    except ValueError:
+        is_one = False
+    if not is_one:
+        hint = "write for example opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F for ?"
+        raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}") from None
+    if source.tls is not None:
+        tls_context(source)
+    return ThreadedStream(source.name, lambda: OpcUaClient(source, address, now), now)
+
+
+class OpcUaClient:
+    """Port `Client`; its event loop runs only while it is called. Values need no acknowledgement."""
+
+    def __init__(self, source: OpcUaSource, address: str, now: Callable[[], datetime]) -> None:
+        """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses."""
+        self._source, self._now = source, now
+        self._values: deque[Received] = deque()
+        self._history: deque[tuple[str, datetime, datetime]] = deque()
+        self._lost: str | None = None
+        self._names: dict[Any, str] = {ua.NodeId.from_string(node): node for node in source.nodes}
+        self._loop = asyncio.new_event_loop()
+        self._client = _client(address)
+        try:
+            self._run(self._open())
+        except BaseException:
+            self.close()
+            raise
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._loop.run_until_complete(asyncio.wait_for(work, 6 * CONNECT_S))
+
+    async def _open(self) -> None:
+        client, source, tls = self._client, self._source, self._source.tls
+        client.connection_lost_callback = self._lose
+        if tls is not None:
+            await client.set_security(
+                SecurityPolicyBasic256Sha256,
+                str(tls.certificate),
+                str(tls.key),
+                server_certificate=str(tls.ca),
+                mode=_MODES[source.security],
+            )
+        await client.connect()
+        every = source.interval.total_seconds() * 1000
+        subscribed = await client.create_subscription(every, handler=self)
+        nodes = [client.get_node(id) for id in self._names]
+        results = await subscribed.subscribe_data_change(nodes, queuesize=QUEUE, sampling_interval=every)
+        for node, result in zip(source.nodes, results, strict=True):
+            if isinstance(result, ua.StatusCode):
+                raise UserError(f"the server refuses node {node!r}: {result.name}")
+        until = self._now()
+        start = until - source.history
+        while start < until:
+            end = min(start + _SLICE, until)
+            self._history += [(node, start, end) for node in source.nodes]
+            start = end
+
+    def datachange_notification(self, node: Any, _: Any, data: Any) -> None:
+        """Take a value that the server sends."""
+        found = data.monitored_item.Value
+        name = self._names.get(node.nodeid, str(node.nodeid))
+        if found.StatusCode is not None and found.StatusCode.value & _OVERFLOW == _OVERFLOW:
+            _log.warning(
+                "source %s: the server dropped values of node %s: more than %s came at once", self._source.name, name, QUEUE
+            )
+        self._values.append(self._received(name, found))
+
+    async def _lose(self, error: Exception) -> None:
+        self._lost = first_line(error)
+
+    def receive(self, most: int) -> Sequence[Received]:
+        if self._lost is not None:
+            raise UserError(f"the connection to the server is lost: {self._lost}")
+        self._run(asyncio.sleep(0 if self._values and most else WAIT_S))
+        if len(self._values) > MOST_WAITING:
+            raise UserError(f"more than {MOST_WAITING} values wait: they come faster than they are stored; sample less often")
+        if most and not self._values and self._history:
+            self._run(self._read_history(*self._history.popleft()))
+        return [self._values.popleft() for _ in range(min(most, len(self._values)))]
+
+    async def _read_history(self, node: str, start: datetime, end: datetime) -> None:
+        try:
+            found = await self._client.get_node(node).read_raw_history(start, end, return_bounds=False)
+        except ua.UaStatusCodeError as error:
+            _log.warning("source %s: the server gives no history of node %s: %s", self._source.name, node, first_line(error))
+            self._history = deque(one for one in self._history if one[0] != node)
+        else:
+            self._values += [self._received(node, value) for value in found]
+
+    def acknowledge(self, tokens: Sequence[Any]) -> None:
+        """Do nothing: the server keeps no values that were sent."""
+
+    def close(self) -> None:
+        try:
+            if self._lost is None:
+                self._run(self._client.disconnect())
+        finally:
+            self._loop.run_until_complete(_cancel_others())
+            self._loop.close()
+
+    def _received(self, node: str, found: Any) -> Received:
+        """Return a value as a row. A value of bad quality is none."""
+        source, spec = self._source, self._source.nodes[node]
+        code = found.StatusCode.value if found.StatusCode is not None else 0
+        quality = ("good", "uncertain")[code >> 30] if code >> 30 < 2 else "bad"
+        at = found.SourceTimestamp or found.ServerTimestamp or self._now()
+        row: dict[str, Any] = {
+            source.time: (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(),
+            **({source.asset_column: spec.asset} if spec.asset is not None else {}),
+            "values": {spec.variable: found.Value.Value if found.Value is not None else None},
+            str(source.quality): {spec.variable: quality},
+        }
+        return Received(node, json.dumps(row, default=str).encode(), None)
+
+
+async def _cancel_others() -> None:
+    """End the tasks that the client left."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _client(address: str) -> Client:
+    url = urlsplit(address)
+    host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+    client = Client(url._replace(netloc=f"{host}:{url.port or 4840}").geturl(), timeout=CONNECT_S)
+    if url.username:
+        client.set_user(unquote(url.username))
+        client.set_password(unquote(url.password or ""))
+    return client

@@ -1,0 +1,61 @@
+"""Connections by which recorded readings are sent to where a source reads: one small class for each kind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import httpx
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import Source
+from alerting.usecases.sources.replay import Outgoing, Sender
+
+_HERE = "alerting.adapters.sources"
+SENDERS: Mapping[str, tuple[str, str]] = {
+    "mqtt": (f"{_HERE}.mqtt_sender", "MqttSender"),
+}
+"""Module and class of the port `Sender` by kind: made of a source and the address of its server."""
+HTTP = "http"
+_ANSWER_S = 30.0
+
+
+def open_sender(source: Source, address: Callable[[], str], api: Callable[[], tuple[str, str]]) -> Sender:
+    """Return a connection to where a source reads.
+
+    `address`: of its broker; `api`: address of the console, and a token. Raises UserError for a kind that nothing is sent to.
+    """
+    if source.kind == HTTP:
+        return HttpSender(source.name, *api())
+    if source.kind not in SENDERS:
+        kinds = ", ".join([*SENDERS, HTTP])
+        raise UserError(f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds {kinds}")
+    module, name = SENDERS[source.kind]
+    made: Sender = getattr(import_module(module), name)(source, address())
+    return made
+
+
+class HttpSender:
+    """Port `Sender` for the API of the console: rows of a source as NDJSON."""
+
+    def __init__(self, name: str, url: str, token: str, transport: Any = None) -> None:
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
+        self._name, self._url = name, url
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False, transport=transport)
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Send rows. Raises UserError if one of them is refused, or the API does not answer."""
+        body = b"\n".join(message.payload for message in messages)
+        try:
+            answer = self._client.post("/api/v1/readings", params={"source": self._name}, content=body)
+        except httpx.HTTPError as fault:
+            raise UserError(f"{self._url} does not answer: {type(fault).__name__}; start it with alerting up") from fault
+        found = answer.json()
+        if not answer.is_success:
+            raise UserError(f"the API refuses the rows with {answer.status_code}: {found.get('detail')}")
+        if found["refused"]:
+            first = found["lines"][0]
+            raise UserError(f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: {first['reason']}")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()

@@ -1,0 +1,144 @@
+"""Conditions of several variables: `any` or `all` of them, of which each may be such a list once more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, StrictBool
+
+from alerting.definitions.assets import Closed, Line, VariableName
+from alerting.definitions.durations import Duration
+from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.limits import Band, FromAttribute, Limit
+
+How = Literal["any", "all"]
+MOST_MEMBERS = 20
+
+
+class MemberLimits(Closed):
+    """Limits of one variable among several, and how long its value holds."""
+
+    above: Limit | None = Field(None, description="It holds for a value above this limit: a number, or {attribute: name}.")
+    below: Limit | None = Field(
+        None,
+        description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+    )
+    clear_above_at: Limit | None = Field(
+        None, description="After `above` held it is over only at or below this value (hysteresis)."
+    )
+    clear_below_at: Limit | None = Field(
+        None, description="After `below` held it is over only at or above this value (hysteresis)."
+    )
+    outside: Band | None = Field(None, description="It holds for a value outside of this band.")
+    inside: Band | None = Field(None, description="It holds for a value inside this band.")
+    equals: StrictBool | float | Line | FromAttribute | None = Field(
+        None,
+        description="It holds for exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
+    )
+    clear_inside: Band | None = Field(None, description="After `outside` held it is over only inside this band (hysteresis).")
+    clear_outside: Band | None = Field(
+        None,
+        description="After `inside`, or `equals` with a number, held it is over only outside of this wider band (hysteresis).",
+    )
+    rate_per: Duration | None = Field(None, description="The limits are for the change of the value per this time.")
+    stale_after: Duration | None = Field(
+        None,
+        description="A value holds until the variable's next reading, at most this long; then this condition is unknown. That of "
+        "the definition when left out.",
+    )
+    no_data: Literal["hold", "ignore"] | None = Field(
+        None,
+        description="hold: without a value that holds, this condition is unknown; ignore: each value counts until the next one "
+        "comes, for variables that are sent only when they change. That of the definition when left out, hold for alert.",
+    )
+
+    def condition(self, variable: str, shared: Condition) -> Condition:
+        """Return it as the condition of one variable, with the severity and the staleness that all conditions share."""
+        own = {name: getattr(self, name) for name in MemberLimits.model_fields if name not in ("stale_after", "no_data")}
+        of_all: Literal["hold", "ignore"] = "ignore" if shared.no_data == "ignore" else "hold"
+        return Condition.model_construct(
+            variable=variable,
+            severity=shared.severity,
+            stale_after=shared.stale_after if self.stale_after is None else self.stale_after,
+            no_data=self.no_data or of_all,
+            **own,
+        )
+
+
+class MemberCondition(MemberLimits):
+    """A condition on one variable, in a list within a list."""
+
+    variable: VariableName = Field(description="Variable of this condition.")
+
+
+class Member(MemberLimits):
+    """A condition on one variable, or a list of them."""
+
+    variable: VariableName | None = Field(None, description="Variable of this condition.")
+    any: tuple[MemberCondition, ...] | None = Field(
+        None, max_length=MOST_MEMBERS, description="Instead of a variable: one of these conditions holds."
+    )
+    all: tuple[MemberCondition, ...] | None = Field(
+        None, max_length=MOST_MEMBERS, description="Instead of a variable: all of these conditions hold."
+    )
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Conditions of single variables, of which any or all must hold; one of them may be a combination once more."""
+
+    how: How
+    members: tuple["Condition | Combination", ...]
+
+    def leaves(self) -> Iterator[Condition]:
+        """Yield the conditions of single variables, in the order in which they are written."""
+        for member in self.members:
+            yield from member.leaves() if isinstance(member, Combination) else (member,)
+
+
+class Conditions(Condition):
+    """A condition of one variable, or several of them of which any or all must hold."""
+
+    variable: VariableName = Field(
+        "",
+        exclude_if=lambda variable: not variable,
+        description="Variable that is evaluated, reading by reading; left out with `any` and `all`.",
+    )
+    any: tuple[Member, ...] | None = Field(
+        None,
+        max_length=MOST_MEMBERS,
+        exclude_if=lambda members: members is None,
+        description="Instead of a variable and its limits: triggered while one of these conditions holds. Each is a variable "
+        "with limits, or once more any: or all: of such. Where none holds and one is unknown, the state is unknown.",
+    )
+    all: tuple[Member, ...] | None = Field(
+        None,
+        max_length=MOST_MEMBERS,
+        exclude_if=lambda members: members is None,
+        description="Instead of a variable and its limits: triggered while all of these conditions hold, each by the last value "
+        "of its variable. Where one does not hold it is clear; otherwise, where one is unknown, the state is unknown.",
+    )
+
+    @property
+    def combination(self) -> Combination | None:
+        """Return the conditions of several variables; None for a condition of one."""
+        return combination_of(self, self)
+
+
+def single_condition(definition: object) -> Condition | None:
+    """Return the condition of a definition on one variable; None without one, or with conditions of several variables."""
+    return definition if isinstance(definition, Condition) and definition.variable else None
+
+
+def combination_of(written: Conditions | Member, shared: Condition) -> Combination | None:
+    """Return the conditions of a definition that has several, with the fields that they share; None without any."""
+    how: How = "any" if written.any is not None else "all"
+    members: tuple[Member | MemberCondition, ...] | None = getattr(written, how)
+    if members is None:
+        return None
+    return Combination(how, tuple(_member(member, shared) for member in members))
+
+
+def _member(member: Member | MemberCondition, shared: Condition) -> Condition | Combination:
+    nested = combination_of(member, shared) if isinstance(member, Member) else None
+    return nested if nested is not None else member.condition(member.variable or "", shared)

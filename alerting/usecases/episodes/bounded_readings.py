@@ -1,0 +1,212 @@
+"""Readings of a report's periods within a bound of memory: few are held as they are, many are reduced while they are read.
+
+Of many, each minute keeps the first, last, lowest and highest value of the evaluated variable, and every change of the problem's
+condition. So charts look the same, and problems and labels are exact, as a minute, or the shorter time that is taken where it
+does not, divides the stride and is no longer than the prediction window. Gaps are found in all readings, part after part.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import gcd
+
+import numpy as np
+import pandas as pd
+
+from alerting.alarm_kpis.intervals import Interval
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
+from alerting.detection.problems import BoolArray, problem_samples
+from alerting.kinds.registry import kind_of
+from alerting.ports import Readings
+from alerting.readings.history import History, Millis, duration_millis, millis, no_readings
+from alerting.readings.sample_quality import Doubts, Instants
+from alerting.reporting.definition.details import variable_of
+from alerting.reporting.material import Reduced
+
+MOST_ROWS = 500_000
+"""Rows of one asset that are held as they are: a reading every 10 s over two months."""
+CHUNK_ROWS = 200_000
+"""Rows that one query should return; the time that it covers follows the rate of the readings before it."""
+_FIRST_CHUNK, _LONGEST_CHUNK, _GROWTH = timedelta(hours=6), timedelta(days=14), 8
+_WIDTH_MS, _SHORTEST_MS = 60_000, 1_000
+_SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
+
+
+def load_bounded(
+    readings: Readings,
+    definition: Definition,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+    period: Interval,
+    most: int = MOST_ROWS,
+    chunk: int = CHUNK_ROWS,
+) -> tuple[History, Reduced | None]:
+    """Return the history of an asset with start < ts <= end, and how it was reduced; None where it is whole.
+
+    `period`: the one that is reported: its values are counted and sampled. At most about `most` and `chunk` rows are held at
+    once, beside those that the reduction keeps.
+    """
+    whole: list[History] = []
+    reduction: _Reduction | None = None
+    for part in _parts(readings, asset, start, end, chunk):
+        if reduction is None:
+            whole.append(part)
+            if sum(len(p.readings) for p in whole) > most:
+                reduction = _Reduction(definition, period, _width_ms(definition, asset))
+                while whole:
+                    reduction.add(whole.pop(0))
+        else:
+            reduction.add(part)
+    if reduction is not None:
+        return reduction.history(part), reduction.reduced()
+    frames = [p.readings for p in whole if len(p.readings)]
+    doubts = Doubts(_join([p.doubts.bad for p in whole]), _join([p.doubts.uncertain for p in whole]))
+    return replace(part, readings=pd.concat(frames) if frames else part.readings, doubts=doubts), None
+
+
+def _parts(readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int) -> Iterator[History]:
+    """Yield the history in parts of about so many rows at the fastest rate so far, at least one. The last one has all events."""
+    first, last = readings.span(asset.name) or (end, end)
+    begin, length, per_second = start, _FIRST_CHUNK, 0.0
+    while True:
+        stop = max(begin, first) + length
+        is_last = stop >= min(last, end)
+        stop = end if is_last else stop
+        part = readings.load(asset, begin, stop, events_since=None if is_last else stop)
+        yield part
+        if is_last:
+            return
+        begin = stop
+        per_second = max(per_second, len(part.readings) / length.total_seconds())
+        at_rate = timedelta(seconds=chunk / per_second) if per_second else _LONGEST_CHUNK
+        length = min(at_rate, _GROWTH * length, _LONGEST_CHUNK)
+
+
+@dataclass
+class _Reduction:
+    """What is kept of the readings of one asset, as part after part is added in the order of time."""
+
+    definition: Definition
+    period: Interval
+    width_ms: int
+    frames: list[pd.DataFrame] = field(default_factory=list)
+    samples: list[pd.DataFrame] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    gaps: list[Interval] = field(default_factory=list)
+    bad: list[dict[str, Instants]] = field(default_factory=list)
+    uncertain: list[dict[str, Instants]] = field(default_factory=list)
+    before: pd.DataFrame = field(default_factory=no_readings)
+
+    def add(self, part: History) -> None:
+        """Reduce the next part."""
+        frame = part.readings
+        self.bad.append(dict(part.doubts.bad))
+        self.uncertain.append(dict(part.doubts.uncertain))
+        if frame.empty:
+            return
+        self._find_gaps(part)
+        inside = frame[(frame.index >= self.period[0]) & (frame.index < self.period[1])]
+        self.counts.update({str(name): int(column.notna().sum()) for name, column in inside.items()})
+        if len(inside):
+            bucket = millis(pd.DatetimeIndex(inside.index)) // (_SAMPLED * self.width_ms)
+            sample = inside.groupby(bucket).first()
+            begins = sample.index.to_numpy() * _SAMPLED * self.width_ms
+            sample.index = pd.DatetimeIndex(begins.astype("datetime64[ms]"), tz="UTC")
+            self.samples.append(sample)
+        own = [name for name in self._variables(part.asset) if name in frame] or [str(frame.columns[0])]
+        self.frames.append(frame.loc[self._kept(part, own), own])
+
+    def _variables(self, asset: Asset) -> list[str]:
+        """Return the variables whose readings matter one by one."""
+        named = {variable_of(self.definition), getattr(self.definition, "variable", None)}
+        if not isinstance(self.definition, ModelDefinition):
+            named |= self.definition.variables_evaluated(asset)
+        return sorted(name for name in named if name)
+
+    def _kept(self, part: History, names: list[str]) -> BoolArray:
+        at = millis(pd.DatetimeIndex(part.readings.index))
+        keep = _ends_of(-(-at // self.width_ms))
+        for name in names:
+            column = part.readings[name]
+            there = np.flatnonzero(column.notna().to_numpy())
+            bucket = -(-at[there] // self.width_ms)
+            keep[there[_ends_of(bucket)]] = True
+            if column.dtype == object:
+                keep[there[_ends_of(pd.factorize(column.to_numpy()[there])[0])]] = True
+            else:
+                keep[there[_extremes(bucket, column.to_numpy(np.float64)[there])]] = True
+        if self.definition.problem is not None:
+            ts, is_met = problem_samples(self.definition.problem, part)
+            keep[np.searchsorted(at, ts[_ends_of(is_met.astype(np.int64))])] = True
+        return keep
+
+    def _find_gaps(self, part: History) -> None:
+        """Find the gaps of a part, with the readings before it, whose last values are still in force."""
+        if isinstance(self.definition, TrainedDefinition):
+            return  # times that do not count follow from the problems
+        frame = part.readings
+        joined = replace(part, readings=pd.concat([self.before, frame]) if len(self.before) else frame)
+        first = (self.before if len(self.before) else frame).index[-1 if len(self.before) else 0].to_pydatetime()
+        last = frame.index[-1].to_pydatetime()
+        self.gaps += kind_of(self.definition).data_gaps(self.definition, joined, first, last) if first < last else ()
+        inputs = kind_of(self.definition).inputs(self.definition, part.asset)
+        since = last - max(inputs.lookback + inputs.stale_after, timedelta(hours=1))
+        self.before = joined.readings[joined.readings.index >= since]
+
+    def history(self, last: History) -> History:
+        """Return the reduced history. `last`: the part with all events."""
+        frame = pd.concat(self.frames) if self.frames else last.readings
+        return replace(last, readings=frame, doubts=Doubts(_join(self.bad), _join(self.uncertain)))
+
+    def reduced(self) -> Reduced:
+        """Return what was kept beside the history."""
+        sample = pd.concat(self.samples) if self.samples else no_readings()
+        is_own = not isinstance(self.definition, TrainedDefinition)
+        return Reduced(timedelta(milliseconds=self.width_ms), sample, dict(self.counts), _merged(self.gaps) if is_own else None)
+
+
+def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
+    """Return the gaps of all parts. One that goes on in the next part begins there a millisecond later."""
+    found: list[Interval] = []
+    for begin, end in gaps:
+        goes_on = bool(found) and begin - found[-1][1] <= timedelta(milliseconds=1)
+        found.append((found.pop()[0] if goes_on else begin, end))
+    return tuple(found)
+
+
+def _width_ms(definition: Definition, asset: Asset) -> int:
+    """Return the longest time up to a minute that divides all times that labels compare, at least a second.
+
+    Of a condition, one that is shorter than a value counts.
+    """
+    if isinstance(definition, TrainedDefinition):
+        own = asset.variables.get(definition.problem.variable or "")
+        edges = [definition.stride, definition.schedule.every, *map(abs, definition.window), own.delay if own else timedelta(0)]
+    else:
+        edges = [kind_of(definition).inputs(definition, asset).stale_after / 2]
+    return max(gcd(_WIDTH_MS, *(duration_millis(edge) for edge in edges)), _SHORTEST_MS)
+
+
+def _ends_of(groups: Millis) -> BoolArray:
+    """Return the first and the last one of each run of equal values."""
+    if not len(groups):
+        return np.zeros(0, np.bool_)
+    is_other = groups[1:] != groups[:-1]
+    return np.asarray(np.r_[True, is_other] | np.r_[is_other, True])
+
+
+def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
+    """Return the lowest and the highest value of each group; groups increase."""
+    order = np.lexsort((values, groups))
+    kept = np.zeros(len(values), np.bool_)
+    kept[order[_ends_of(groups[order])]] = True
+    return kept
+
+
+def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
+    """Return the instants of all parts by variable, each once."""
+    names = {name for part in parts for name in part}
+    return {name: np.unique(np.concatenate([part[name] for part in parts if name in part])) for name in sorted(names)}

@@ -1,0 +1,54 @@
+"""Readings that are given with a question, in place of the stored ones of the same assets."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.ports import NewestReading, ReadingColumns, Readings, Wanted
+from alerting.readings.history import History
+
+
+class GivenReadings:
+    """Port `Readings`: those that are given for these assets, the stored ones for all others. Events are the stored ones."""
+
+    def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
+        self._given, self._assets, self._stored = given, frozenset(assets), stored
+
+    def _of(self, asset: str) -> Readings:
+        return self._given if asset in self._assets else self._stored
+
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        if asset.name not in self._assets:
+            return self._stored.load(asset, start, end, variables, events_since)
+        found = self._given.load(asset, start, end, variables)
+        stored = self._stored.load(asset, end, end, (), events_since)  # of no reading, but of the events up to the end
+        return replace(found, events=stored.events, event_types=stored.event_types)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        by_given = [one for one in wanted if one.asset in self._assets]
+        others = [one for one in wanted if one.asset not in self._assets]
+        return {**self._given.load_many(by_given, end), **self._stored.load_many(others, end)}
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        return self._of(asset.name).newest(asset, since, until)
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Prepare nothing: no reading is stored."""
+
+    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+        stored = self._stored.newest_readings(until)
+        given = self._given.newest_readings(until)
+        return {name: found for name, found in stored.items() if name not in self._assets} | given
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        return self._of(asset).span(asset)

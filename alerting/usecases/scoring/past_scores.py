@@ -1,0 +1,137 @@
+"""Scores of the past by one model, as live evaluation gives them; nothing is stored."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Revision
+from alerting.definitions.wording.spoken import latency_note
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.evaluation import ScoredRows, VersionInterval
+from alerting.ports import EvaluationPorts, Progress, silent
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import serves_twin
+from alerting.usecases.evaluation.evaluate import check_unseen, named_version
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.scoring.predict import scoring_kind
+
+_LEAST_STEP = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """Assets and interval (start, end] to score with one version; `step`: scored at once, which bounds the memory.
+
+    `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the version has learned nothing;
+    they have no score. `variables`: those that its features read.
+    """
+
+    revision: Revision
+    version: int
+    by_twin: bool
+    assets: Sequence[Asset]
+    start: datetime
+    end: datetime
+    step: timedelta
+    stride: timedelta
+    models: ModelCache
+    not_learned: Sequence[str]
+    variables: frozenset[str]
+
+
+def plan_scoring(
+    platform: EvaluationPorts, name: str, start: datetime | None, end: datetime | None, model: str | None, newest: bool = False
+) -> ScoringPlan:
+    """Return what to score. `model`: a version number; the champion when left out.
+
+    `start`: the training cutoff of the model when left out; instants up to it are unknown. `end`: the last reading of all assets
+    when left out, at most now less the latency. `newest`: only the last stride. Raises UserError for a definition without a
+    model, a model that cannot be read, and an empty interval.
+    """
+    revision = require_revision(platform.definitions, name)
+    scoring_kind(revision.definition)
+    version = champion(platform, revision, model)
+    now, models = platform.clock.now(), ModelCache(platform)
+    assets = matching_assets(revision.definition, platform.assets.all())
+    latency = max((revision.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
+    until = min(end or (now if newest else _last_reading(platform, assets, now)), now - latency)
+    check_unseen(models, revision.definition, version, until)
+    whole = plan_assets(platform, revision, version, assets, models)
+    begin = until - whole.stride if newest else start or models.get(revision.definition, version).training_cutoff
+    if begin >= until:
+        raise UserError(f"--from {begin.isoformat()} must lie before --to {until.isoformat()}{latency_note(latency)}")
+    return replace(whole, start=begin, end=until)
+
+
+def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
+    """Return the version that a person names, or the champion. Raises UserError for other text, and without a champion."""
+    version = named_version(platform.decisions, revision, model)
+    if version is None:
+        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition, which has no model")
+    return version
+
+
+def plan_assets(
+    platform: EvaluationPorts, revision: Revision, version: int, assets: Sequence[Asset], models: ModelCache
+) -> ScoringPlan:
+    """Return a plan without an interval for those assets of which a version has learned. Raises UserError if there is none."""
+    kind, trained = scoring_kind(revision.definition), models.get(revision.definition, version)
+    plans = {asset.name: kind.plan_of(trained, asset.name) for asset in assets}
+    learned = {name: plan for name, plan in plans.items() if plan is not None}
+    if assets and not learned:
+        raise UserError(f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: train it again")
+    now = platform.clock.now()
+    return ScoringPlan(
+        revision,
+        version,
+        serves_twin(platform.decisions.of(revision.name), version, now),
+        [asset for asset in assets if asset.name in learned],
+        now,
+        now,
+        max([_LEAST_STEP, *(plan.lookback for plan in learned.values())]),
+        timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
+        models,
+        sorted(plans.keys() - learned.keys()),
+        frozenset(variable for plan in learned.values() for variable in plan.variables),
+    )
+
+
+def _last_reading(platform: EvaluationPorts, assets: Sequence[Asset], now: datetime) -> datetime:
+    spans = (platform.readings.span(asset.name) for asset in assets)
+    return max((span[1] for span in spans if span is not None), default=now)
+
+
+def score_past(platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
+    """Yield asset and scores, asset by asset and step by step, evaluated as `evaluate_past` does.
+
+    Raises UserError if the model fails.
+    """
+    for number, asset in enumerate(plan.assets):
+
+        def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
+            progress(f"scoring {name}", number * of + done, len(plan.assets) * of)
+
+        yield from ((asset.name, scored) for scored in score_asset(platform, plan, asset, plan.start, plan.end, passed))
+
+
+def score_asset(
+    platform: EvaluationPorts, plan: ScoringPlan, asset: Asset, start: datetime, end: datetime, passed: Callable[[int, int], None]
+) -> Iterator[ScoredRows]:
+    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the steps done, and of how many.
+
+    Raises UserError if the model fails.
+    """
+    state, steps = ConditionState(watermark=start), -(-(end - start) // plan.step)
+    for step in range(steps):
+        passed(step, steps)
+        until = min(state.watermark + plan.step, end)
+        part = VersionInterval(state.watermark, until, plan.revision, plan.version, plan.by_twin)
+        evaluated = evaluate_parts(platform, plan.models, asset, state, [part], named=True)
+        if evaluated.unreadable:
+            raise UserError(evaluated.unreadable)
+        state = evaluated.state
+        yield from (scored for scored in evaluated.scores if len(scored.at))

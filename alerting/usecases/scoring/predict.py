@@ -1,0 +1,176 @@
+"""The score of one asset at one instant, by the functions of live evaluation. Nothing is stored and nothing is sent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.episodes.episode import Contribution
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.evaluation import Models, ScoredRows, TargetEvaluation, VersionInterval
+from alerting.kinds.registry import kind_of
+from alerting.kinds.scoring import Predicted, ScoreDetails, ScoringKind
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.ports import EvaluationPorts, ModelUnavailable, PlanPorts, Readings
+from alerting.readings.history import from_millis
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
+from alerting.usecases.episodes.store import NotFound
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.scoring.given import GivenReadings
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to a question about one asset. `at`: the instant that was scored; None if there is none.
+
+    `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is at or above the threshold.
+    `revision`, `model_version`: the versions that answer; None where there is none.
+    """
+
+    definition: str
+    asset: str
+    at: datetime | None
+    score: float | None
+    threshold: float | None
+    would_raise: bool | None
+    unknown: str | None
+    revision: int | None
+    model_version: int | None
+    contributions: tuple[Contribution, ...] = ()
+    forecast: tuple[Predicted, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A question with the platform that has its readings, and the versions that answer in an interval."""
+
+    platform: EvaluationPorts
+    models: Models
+    asset: Asset
+    until: datetime
+    versions: Callable[[datetime, datetime], Sequence[VersionInterval]]
+    named: bool
+
+    def evaluate(self, start: datetime, end: datetime, shared: SharedInputs) -> TargetEvaluation:
+        """Evaluate (start, end] as the next live evaluation would. Writes nothing."""
+        state, parts = ConditionState(watermark=start), self.versions(start, end)
+        return evaluate_parts(self.platform, self.models, self.asset, state, parts, named=self.named, shared=shared)
+
+
+def predict(
+    platform: EvaluationPorts,
+    models: Models,
+    name: str,
+    asset_name: str,
+    at: datetime | None = None,
+    given: Readings | None = None,
+) -> Prediction:
+    """Return the score of an asset at the last evaluated instant up to `at`, as live evaluation computes and stores it.
+
+    Without `given` the stored readings are scored, by the revision and champion in force at `at`; `at` is now less the latency
+    when left out, and at most that. With `given` these readings are scored instead, by the present champion, up to the last one
+    when `at` is left out. Events and times of suppression are the stored ones in both cases. Raises UserError for an unknown
+    name, for a definition whose model gives no score to a single instant, and for an asset to which it does not apply.
+    """
+    latest = require_revision(platform.definitions, name)
+    kind, asset = scoring_kind(latest.definition), _require_match(platform, latest, asset_name)
+    question = _question(platform, models, latest, asset, at, given)
+    [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
+    number = in_force.revision.number if in_force.revision else None
+    blank = Prediction(name, asset.name, None, None, None, None, None, number, in_force.model_version)
+    shared = SharedInputs(question.platform.readings)
+    start = question.until - _stride(kind, models, in_force, asset)
+    evaluated = question.evaluate(start, question.until, shared)
+    scored = _last(evaluated)
+    if scored is not None and len(question.versions(start, question.until)) > 1:  # the result has the last version's readings
+        instant = from_millis(int(scored.at[-1]))
+        evaluated = question.evaluate(instant - _MOMENT, instant, shared)
+        scored = _last(evaluated)
+    if scored is None:
+        return replace(blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated")
+    return _answer(blank, asset, kind, evaluated, scored, shared)
+
+
+def scoring_kind(definition: Definition) -> ScoringKind:
+    """Return the kind of a definition. Raises UserError if its scores do not follow from one window of readings."""
+    kind = kind_of(definition)
+    if isinstance(kind, ScoringKind):
+        return kind
+    why = "has no model" if not isinstance(definition, ModelDefinition) else "follows the whole course of its variable"
+    raise UserError(
+        f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has no score; "
+        f"see its values with: alerting why {definition.name} ASSET"
+    )
+
+
+def require_asset(platform: PlanPorts, name: str) -> Asset:
+    """Return an asset. Raises NotFound for an unknown name."""
+    asset = platform.assets.get(name)
+    if asset is None:
+        raise NotFound(f"there is no asset {name!r}")
+    return asset
+
+
+def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> Asset:
+    asset = require_asset(platform, name)
+    if not matching_assets(latest.definition, [asset]):
+        raise UserError(f"{latest.name!r} does not apply to {name}; it applies to {', '.join(latest.definition.assets)}")
+    return asset
+
+
+def _question(
+    platform: EvaluationPorts, models: Models, latest: Revision, asset: Asset, at: datetime | None, given: Readings | None
+) -> _Question:
+    revisions, decisions = platform.definitions.revisions(latest.name), platform.decisions.of(latest.name)
+    now = platform.clock.now()
+    if given is None:
+        known = now - latest.definition.latency(asset, platform.latency)
+        until = known if at is None else min(at, known)
+        return _Question(platform, models, asset, until, partial(segments, revisions, decisions), named=False)
+    answer, span = present_answer(revisions, decisions), given.span(asset.name)
+    by_twin = serves_twin(decisions, answer.version, now)
+
+    def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:
+        return [VersionInterval(start, end, answer.revision, answer.version, by_twin, awaited=answer.awaited)]
+
+    platform = replace(platform, readings=GivenReadings(given, [asset.name], platform.readings))
+    return _Question(platform, models, asset, at or (span[1] if span else now), present, named=True)
+
+
+def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Asset) -> timedelta:
+    """Return the time between two evaluated instants; a moment where no model can say, and the answer is unknown anyway."""
+    if part.model_version is None or part.revision is None:
+        return _MOMENT
+    try:
+        plan = kind.plan_of(models.get(part.revision.definition, part.model_version), asset.name)
+    except ModelUnavailable:
+        return _MOMENT
+    return _MOMENT if plan is None else timedelta(milliseconds=plan.stride_ms)
+
+
+def _last(evaluated: TargetEvaluation) -> ScoredRows | None:
+    return next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
+
+
+def _answer(
+    blank: Prediction, asset: Asset, kind: ScoringKind, evaluated: TargetEvaluation, scored: ScoredRows, shared: SharedInputs
+) -> Prediction:
+    found = replace(blank, at=from_millis(int(scored.at[-1])), threshold=scored.threshold, model_version=scored.model_version)
+    if scored.unknown[-1]:
+        return replace(found, unknown=str(scored.unknown[-1]))
+    score = float(scored.score[-1])
+    details = ScoreDetails() if evaluated.history is None else kind.details(asset, evaluated.history, scored, shared)
+    return replace(
+        found,
+        score=score,
+        would_raise=score >= scored.threshold,
+        contributions=details.contributions,
+        forecast=details.forecast,
+    )

@@ -1,0 +1,38 @@
+"""Readings that a program sends with a question: checked as a whole against the variables of their asset."""
+
+from collections.abc import Iterator, Sequence
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError, nearest, shown
+from alerting.definitions.sources.source import HttpSource
+from alerting.ports import Readings, Record, UpkeepPorts
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.scoring.predict import require_asset
+from alerting.usecases.sources.declare import fit_readings
+from alerting.usecases.sources.records import map_readings
+
+_SHOWN = 20
+
+
+def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Record]) -> Readings:
+    """Return rows of `ts`, `values` and perhaps `quality` as readings of an asset, in memory.
+
+    Raises UserError that names every fault: a row that cannot be read, and a variable that the asset does not have.
+    """
+    asset = require_asset(platform, asset_name)
+    source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
+    found = fit_readings(platform.assets, source, map_readings(source, records, platform.zone), None)
+    faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]
+    faults += [f for changed in found.assets for f in _unknown(asset, changed)]
+    if faults:
+        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+        raise UserError("; ".join([*faults[:_SHOWN], *more]))
+    memory = platform.in_memory()
+    add_readings(memory, found.readings, platform.clock.now())
+    return memory.readings
+
+
+def _unknown(asset: Asset, changed: Asset) -> Iterator[str]:
+    """Yield a fault for each variable that the asset would have to get first."""
+    for name in sorted(changed.variables.keys() - asset.variables.keys()):
+        yield f"{asset.name} has no variable {shown(name)}; {nearest(name, asset.variables, 'its variables')}"

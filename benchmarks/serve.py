@@ -1,0 +1,172 @@
+"""Time of an answer of `POST …/predict`, at one client and at fifty, beside `mlflow models serve` of the same model.
+
+The champion is LightGBM with its refit on 20 variables (three windows, all aggregations). Both servers are processes of their
+own, as they are started, with the model loaded before the first measured request. Ours reads the window of readings from
+MongoDB, builds the features, scores and explains; the peer gets the finished row of features and scores it alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.platform import Platform
+from alerting.definitions.assets import Asset, Variable
+from alerting.learning.data.files import dataset_from_files
+from alerting.ports import ReadingRow
+from alerting.settings.environment import read_settings
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.train import train
+from alerting.wiring import open_platform, prepare_database
+from benchmarks.import_rate import _free_port
+
+NAME, ASSET, VARIABLES, DAYS = "served", "line-1", 20, 5
+TOKEN = "viewer-of-the-benchmark-0123"  # noqa: S105 - of a server that lives for a minute
+ALONE, TOGETHER, CLIENTS = 200, 400, 50
+GOAL_MS = 50.0
+_START_S = 120.0
+
+
+def run() -> dict[str, Any]:
+    """Return milliseconds (p50, p99) of both servers at one client and at fifty."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod:
+        home = Path(folder) / "home"
+        home.mkdir(mode=0o700)
+        environ = {**os.environ, "ALERTING_HOME": str(home), "ALERTING_MONGODB_URI": mongod.uri, "OMP_NUM_THREADS": "1"}
+        settings = read_settings(environ)
+        prepare_database(settings)
+        with open_platform(settings, channels=False) as platform:
+            rows = _train(platform)
+        ours = _ours(environ, home)
+        peer = _peer({**environ, "MLFLOW_TRACKING_URI": settings.mlflow_database}, rows)
+    figure, beside = ours["1 client"]["p99_ms"], peer["1 client"]["p99_ms"]
+    return {
+        "benchmark": "serve",
+        "figure": figure,
+        "unit": f"ms, p99 of {ALONE} predictions of one asset with {VARIABLES} variables, one client",
+        "peer": "mlflow models serve of the same model, on the finished row of features, without an explanation",
+        "peer_figure": beside,
+        "ratio": round(beside / figure, 3),
+        "goal": f"< {GOAL_MS:g} ms",
+        "met": figure < GOAL_MS,
+        "predict": ours,
+        "mlflow": peer,
+    }
+
+
+def _train(platform: Platform) -> Any:
+    """Train the champion; return a row of its features as MLflow takes it."""
+    names = [f"v{number}" for number in range(VARIABLES)]
+    platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
+    random, minutes = np.random.default_rng(1), np.arange(0, DAYS * 24 * 60)
+    values = random.normal(50, 5, (len(minutes), VARIABLES)).cumsum(axis=0) * 0.001 + random.normal(
+        50, 1, (len(minutes), VARIABLES)
+    )
+    values[:, 1] += 20 * ((minutes + 30) % 240 < 30)
+    values[:, 0] = 50 + 20 * (minutes % 240 < 30) + random.normal(0, 1, len(minutes))
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    begin = now - timedelta(days=DAYS)
+    rows = [
+        ReadingRow(ASSET, begin + timedelta(minutes=int(minute)), dict(zip(names, row.tolist(), strict=True)))
+        for minute, row in zip(minutes, values, strict=True)
+    ]
+    add_readings(platform, rows, now)
+    document = {
+        "name": NAME,
+        "kind": "classifier",
+        "assets": [ASSET],
+        "problem": {"variable": "v0", "above": 60},
+        "horizon": "30m",
+    }
+    features = {"stride": "1m", "windows": ["5m", "15m", "1h"]}
+    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    apply(platform, [document | {"features": features, "learning": learning}], "benchmark", begin, "benchmark")
+    result = train(platform, NAME, now - timedelta(hours=6))
+    return dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-1:]
+
+
+def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
+    tokens = home / "tokens.json"
+    tokens.write_text(json.dumps({TOKEN: {"name": "bench", "role": "viewer"}}), encoding="utf-8")
+    tokens.chmod(0o600)
+    port = _free_port()
+    own = {"ALERTING_API_TOKENS_FILE": str(tokens), "ALERTING_API_PORT": str(port)}
+    with _server([sys.executable, "-m", "alerting.console.serve"], {**environ, **own}, f"http://127.0.0.1:{port}/api/v1/health"):
+        path = f"http://127.0.0.1:{port}/api/v1/definitions/{NAME}/predict"
+        return _measure(path, {"asset": ASSET}, {"authorization": f"Bearer {TOKEN}"}, "score")
+
+
+def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
+    port = _free_port()
+    command = [str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    body = json.loads(rows.to_json(orient="split", index=False))
+    with _server(command, environ, f"http://127.0.0.1:{port}/health"):
+        return _measure(f"http://127.0.0.1:{port}/invocations", {"dataframe_split": body}, {}, "predictions")
+
+
+@contextmanager
+def _server(command: list[str], environ: Mapping[str, str], health: str) -> Iterator[None]:
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + _START_S
+        while not _answers(health):
+            assert process.poll() is None, f"{command} has ended"
+            assert time.monotonic() < until, f"{command} does not answer"
+            time.sleep(0.2)
+        yield
+    finally:
+        os.killpg(process.pid, 15)  # MLflow's server is a child of the command
+        process.wait(30)
+
+
+def _answers(health: str) -> bool:
+    try:
+        return httpx.get(health, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _measure(path: str, body: Any, headers: Mapping[str, str], field: str) -> dict[str, Any]:
+    """Return the time to load the model, and times of answers at one client and at fifty."""
+    limits = httpx.Limits(max_connections=CLIENTS)
+    with httpx.Client(headers=dict(headers), trust_env=False, timeout=300, limits=limits) as client:
+
+        def ask(_: int = 0) -> float:
+            begin = time.perf_counter()
+            answer = client.post(path, json=body)
+            took = 1000 * (time.perf_counter() - begin)
+            assert answer.is_success, answer.text
+            assert answer.json()[field] is not None, answer.text
+            return took
+
+        first = ask()
+        for _ in range(20):
+            ask()
+        alone = [ask() for _ in range(ALONE)]
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            begin = time.perf_counter()
+            together = list(pool.map(ask, range(TOGETHER)))
+            rate = TOGETHER / (time.perf_counter() - begin)
+    return {
+        "first_ms": round(first, 1),
+        "1 client": _percentiles(alone),
+        f"{CLIENTS} clients": {**_percentiles(together), "per_second": round(rate, 1)},
+    }
+
+
+def _percentiles(times: list[float]) -> dict[str, float]:
+    return {f"p{level}_ms": round(float(np.percentile(times, level)), 1) for level in (50, 99)}

@@ -1,0 +1,124 @@
+"""Addresses and certificates of brokers: a fault never shows a part of the address, and a wrong certificate is refused."""
+
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.adapters.sources.addresses import read_address
+from alerting.adapters.sources.brokers import STREAMS, open_stream
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import SourceRefused, parse_source
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SCHEMES = {
+    "mqtt": ("mqtt", "mqtts"),
+    "amqp": ("amqp", "amqps"),
+    "redis": ("redis", "rediss"),
+    "nats": ("nats", "tls"),
+    "opcua": ("opc.tcp", ""),
+}
+NODES = {"ns=2;s=x": {"variable": "x"}}
+
+
+def source(kind, **changes):
+    what = {"nodes": NODES} if kind == "opcua" else {"topic": "line-3"}
+    return parse_source({"name": "line", "kind": kind, "url": {"env": "BROKER"}, "asset": "o", **what, **changes})
+
+
+@pytest.mark.parametrize("address", ["me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(kind, address):
+    with pytest.raises(UserError, match="not the address of a broker") as fault:
+        open_stream(kind, source(kind), f"{SCHEMES[kind][0]}://{address}", lambda: NOON, ())
+    assert not any(part in str(fault.value) for part in ("sec", "ret@", "me:"))
+    assert fault.value.__suppress_context__ or fault.value.__context__ is None
+
+
+def test_the_parts_of_an_address_are_decoded():
+    found = read_address(source("amqp"), "amqp://me:a%2Fb@host/line%203", {"amqp": 5672, "amqps": 5671}, has_path=True)
+    assert (found.host, found.port, found.user, found.password, found.path) == ("host", 5672, "me", "a/b", "line 3")
+
+
+def test_certificates_without_encryption_and_a_key_without_certificate_are_faults():
+    with pytest.raises(UserError, match="its url is not encrypted: write amqps://"):
+        read_address(source("amqp", tls={"ca": "/x.pem"}), "amqp://host", {"amqp": 5672, "amqps": 5671})
+    with pytest.raises(UserError, match=r"tls: /nothing\.pem cannot be read: No such file"):
+        read_address(source("amqp", tls={"ca": "/nothing.pem"}), "amqps://host", {"amqp": 5672, "amqps": 5671})
+    with pytest.raises(SourceRefused, match="is the key of no certificate"):
+        source("nats", tls={"key": "/x.pem"})
+
+
+def test_a_server_is_trusted_by_its_authority_alone_and_knows_the_platform_by_its_certificate(tmp_path):
+    ca, _ = certify(tmp_path, "ca")
+    other, _ = certify(tmp_path, "other")
+    certificate, key = certify(tmp_path, "127.0.0.1", "ca")
+    own, own_key = certify(tmp_path, "platform", "ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    known = {"certificate": str(own), "key": str(own_key)}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, args=(listener, context), daemon=True).start()
+        address = f"amqps://127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer(**tls):
+            found = read_address(source("amqp", tls=tls), address, {"amqp": 5672, "amqps": 5671})
+            plain = socket.create_connection((found.host, found.port))
+            with found.tls.wrap_socket(plain, server_hostname=found.host) as connection:
+                return connection.recv(100)
+
+        assert answer(ca=str(ca), **known) == b"platform"
+        with pytest.raises(ssl.SSLError):
+            answer(ca=str(ca))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            answer(ca=str(other), **known)
+    own_key.chmod(0o644)
+    with pytest.raises(UserError, match="may be read by others"):
+        answer(ca=str(ca), **known)
+
+
+def greet(listener, context):
+    """Answer each client with the name in its certificate, until the listener is closed."""
+    while True:
+        try:
+            plain, _ = listener.accept()
+        except OSError:
+            return
+        try:
+            with context.wrap_socket(plain, server_side=True) as connection:
+                subject = dict(part[0] for part in connection.getpeercert()["subject"])
+                connection.sendall(subject["commonName"].encode())
+        except ssl.SSLError:
+            plain.close()
+
+
+def certify(folder, name, authority=None):
+    """Write a certificate and its key, signed by that of an authority or by itself; return their paths."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    issuer, signing = subject, key
+    if authority:
+        issuer = x509.load_pem_x509_certificate((folder / f"{authority}.pem").read_bytes()).subject
+        signing = serialization.load_pem_private_key((folder / f"{authority}.key").read_bytes(), None)
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), 1 + hash(name) % 1000, now, now + timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+    if name[0].isdigit():
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
+        builder = builder.add_extension(names, critical=False)
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    paths[0].write_bytes(builder.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    plain = serialization.PrivateFormat.TraditionalOpenSSL
+    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, plain, serialization.NoEncryption()))
+    paths[1].chmod(0o600)
+    return paths
