@@ -203,17 +203,14 @@ def verify_intervals(
     found = coverage_of(np.concatenate([counts for _, counts in parts]), block)
     if found is None:
         return None
-    values = {
-        "share": measured(100 * found.share, ".3g", "%"),
-        "values": Styled(found.values, ".0f"),
-        "start": f"{served[0].start:%Y-%m-%d}",
-        "end": f"{as_of:%Y-%m-%d}",
-        "low": measured(100 * found.low, ".3g", "%"),
-        "high": measured(100 * found.high, ".3g", "%"),
-    }
     sentence = translatable(
         "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % confidence: {low} to {high})",
-        **values,
+        share=measured(100 * found.share, ".3g", "%"),
+        values=Styled(found.values, ".0f"),
+        start=f"{served[0].start:%Y-%m-%d}",
+        end=f"{as_of:%Y-%m-%d}",
+        low=measured(100 * found.low, ".3g", "%"),
+        high=measured(100 * found.high, ".3g", "%"),
     )
     fault = translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence) if found.is_too_low else None
     return ModelVerification(sentence, fault, found.share)
