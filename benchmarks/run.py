@@ -28,6 +28,7 @@ HEAVY = (
     "scheduler",
     "serve",
     "steps",
+    "stream",
     "training_scale",
 )  # they take minutes and run only by name
 GROUPS = ("advice", "kinds", "reports")

@@ -21,10 +21,10 @@ def up(
     """Start the whole platform on this machine, and restart parts that stop, until Ctrl-C.
 
     Starts MongoDB (unless ALERTING_MONGODB_URI names one), MLflow (unless ALERTING_MLFLOW_URI does), Airflow, the API with its
-    pages, and the demo line. All listen on this machine alone. Data, logs and generated secrets are kept in ALERTING_HOME,
-    else in the nearest .alerting at or above this folder, which is made here if there is none; a second start finds everything
-    as it was. Commands find it from there, and from anywhere else as the last one started. A part that stops is started again,
-    with a growing delay.
+    pages, the service that stores and evaluates messages of brokers, and the demo line. All listen on this machine alone. Data,
+    logs and generated secrets are kept in ALERTING_HOME, else in the nearest .alerting at or above this folder, which is made
+    here if there is none; a second start finds everything as it was. Commands find it from there, and from anywhere else as the
+    last one started. A part that stops is started again, with a growing delay.
 
     Ports: ALERTING_MONGODB_PORT (27027), ALERTING_MLFLOW_PORT (5050), ALERTING_AIRFLOW_PORT (8080), ALERTING_API_PORT (8000).
     """

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from alerting.definitions.assets import TYPES, Asset, Closed, EventType, Line, Tag, VariableName, upwards
+from alerting.definitions.assets import TYPES, Asset, Closed, EventType, Line, Name, Tag, VariableName, upwards
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, nearest
 from alerting.definitions.hours import Hours, TimeZone, time_zone
@@ -39,6 +39,12 @@ class LineState(Closed):
     )
 
 
+class OtherAlert(Closed):
+    """Another alert on the same asset, whose open episodes inhibit this one."""
+
+    definition: Name = Field(description="Name of the other definition.")
+
+
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
@@ -48,6 +54,13 @@ class Suppression(Closed):
 
     when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
         (), max_length=50, description="States of the line, of which one is enough."
+    )
+    inhibited: Annotated[tuple[OtherAlert, ...], BeforeValidator(_one_or_more)] = Field(
+        (),
+        alias="while",
+        max_length=20,
+        exclude_if=lambda others: not others,
+        description="Other alerts, of which one is enough: no notification while an episode of it is open on the same asset.",
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
     timezone: TimeZone = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
@@ -63,11 +76,16 @@ class Suppression(Closed):
         """Return the time zone of the windows."""
         return time_zone(self.timezone)
 
+    @property
+    def of_plant(self) -> "Suppression":
+        """Return it by states and calendar alone, without other alerts."""
+        return self.model_copy(update={"inhibited": ()}) if self.inhibited else self
+
 
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
     """Return the faults that show without knowledge of the assets."""
-    if not suppression.when and not suppression.windows:
-        yield Fault("suppression", "is empty", "add when: {variable: line_state, equals: stopped}, or windows:")
+    if not suppression.when and not suppression.windows and not suppression.inhibited:
+        yield Fault("suppression", "is empty", "add when: {variable: line_state, equals: stopped}, while: or windows:")
     for i, state in enumerate(suppression.when):
         yield from _state_faults(f"suppression.when.{i}", state)
 

@@ -48,20 +48,28 @@ def lookback(suppression: Suppression) -> timedelta:
 
 
 def suppressed_intervals(
-    suppression: Suppression, chain: Sequence[History], start: datetime, end: datetime
+    suppression: Suppression,
+    chain: Sequence[History],
+    start: datetime,
+    end: datetime,
+    inhibited: Sequence[SuppressedInterval] = (),
 ) -> list[SuppressedInterval]:
     """Return the suppressed intervals that meet [start, end], sorted by start; they may overlap.
 
     `chain`: histories of the asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
+    `inhibited`: intervals in which other alerts on the asset inhibit this one.
     """
-    found = [interval for state in suppression.when for interval in _state_intervals(state, chain, start, end)]
+    found = list(inhibited)
+    found += [interval for state in suppression.when for interval in _state_intervals(state, chain, start, end)]
     found += _windows(suppression, start, end)
     return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
 
 
-def line_condition_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineCondition:
-    """Return the suppression at an instant; `chain` as for `suppressed_intervals`."""
-    in_force = [s for s in suppressed_intervals(suppression, chain, now, now) if s.start <= now < s.end]
+def line_condition_at(
+    suppression: Suppression, chain: Sequence[History], now: datetime, inhibited: Sequence[SuppressedInterval] = ()
+) -> LineCondition:
+    """Return the suppression at an instant; `chain` and `inhibited` as for `suppressed_intervals`."""
+    in_force = [s for s in suppressed_intervals(suppression, chain, now, now, inhibited) if s.start <= now < s.end]
     unknown = tuple(reason for state in suppression.when if (reason := _unknown(state, chain, now)))
     return LineCondition(bool(in_force), "; ".join(dict.fromkeys(s.reason for s in in_force)), unknown)
 
@@ -92,6 +100,11 @@ def touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, windo
         for start, end in intervals
     ]
     return is_covered(widened, at)
+
+
+def inhibited_interval(definition: str, asset: str, raised_at: datetime, closed_at: datetime | None) -> SuppressedInterval:
+    """Return the interval in which an episode of another alert inhibits; it has no end while the episode is open."""
+    return SuppressedInterval(raised_at, closed_at or _FOR_EVER, f"{definition} is open on {asset}")
 
 
 def _state_intervals(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[SuppressedInterval]:

@@ -24,7 +24,8 @@ class EvaluationTarget:
     before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
     back late data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`:
     number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`;
-    `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation.
+    `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation. `needs_model`: whether a
+    trained model evaluates it.
     """
 
     definition: str
@@ -44,6 +45,7 @@ class EvaluationTarget:
     above: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     type: VariableType = "number"
+    needs_model: bool = False
 
     @property
     def key(self) -> TargetKey:

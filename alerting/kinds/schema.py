@@ -29,7 +29,7 @@ _BSON_TYPES: dict[str, Schema] = {
 }
 _RETAINED = (
     *("description", "required", "enum", "pattern", "minLength", "maxLength"),
-    *("minItems", "maxItems", "maxProperties", "minimum", "maximum"),
+    *("minItems", "maxItems", "minProperties", "maxProperties", "minimum", "maximum"),
 )
 _CHOICES = ("anyOf", "oneOf")
 _TRANSLATED = (

@@ -111,10 +111,11 @@ class RegistryPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodePorts(PlantPorts):
-    """Read episodes, and what suppressed them."""
+    """Read episodes, and what suppressed them. `inhibiting`: episodes of other alerts, if they are not among `episodes`."""
 
     definitions: Definitions
     episodes: Episodes
+    inhibiting: Episodes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from alerting.settings.machine import free_port
 
 
 class Mosquitto:
-    """A broker that queues any number of messages and keeps its sessions over a restart."""
+    """A broker that queues any number of messages, sends 1,000 ahead and keeps its sessions over a restart."""
 
     def __init__(self, folder: Path) -> None:
         """Write its settings into a folder. Raises FileNotFoundError if it is not installed."""
@@ -23,7 +23,7 @@ class Mosquitto:
         user = "user root\n" if os.getuid() == 0 else ""
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-            f"max_queued_messages 0\n{user}"
+            f"max_queued_messages 0\nmax_inflight_messages 1000\n{user}"
         )
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -5,16 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.definitions.faults import UserError
 from alerting.operators.actions import isa_state
 from alerting.ports import EventRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.muting import silence_now
 from alerting.usecases.operations.alarm_kpis import alarm_quality
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
-from tests.builders import at
+from tests.builders import at, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
 from tests.pretended import Mailbox
 
@@ -288,3 +290,61 @@ def test_episodes_are_the_same_with_and_without_suppression():
 
     assert spells(STOPPED) == spells(None)
     assert spells(STOPPED)[0][1] - at(0) > timedelta(minutes=60)
+
+
+FIRE = {"name": "fire", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 260, "stale_after": "10h"}
+INHIBITED = too_hot(suppression={"while": {"definition": "fire"}}, stale_after="10h")
+
+
+def with_fire(*channels):
+    platform = plant(*channels)
+    apply(platform, [FIRE, INHIBITED], "engineer", at(-1), "test")
+    return platform
+
+
+def test_no_notification_while_an_episode_of_another_alert_is_open_and_one_when_that_is_over():
+    mail = Mailbox("mail")
+    platform = with_fire(mail)
+    feed(platform, 1, 280)
+    run(platform, 2, 3)
+    assert [m.subject for m in mail.messages] == ["MEDIUM: fire on oven-1"]
+    assert "fire is open on oven-1" in platform.episodes.find("too-hot")[0].transitions[-1].reason
+    assert "suppressed by design: fire is open on oven-1" in " ".join(why(platform, "too-hot", "oven-1", at(3)).facts)
+    feed(platform, 4, 230)
+    run(platform, 5, 6)
+    assert {m.subject for m in mail.messages[1:]} == {
+        "No longer muted, still open: MEDIUM: too-hot on oven-1",
+        "Over: fire on oven-1",
+    }
+
+
+def test_without_an_open_episode_of_the_other_alert_it_is_announced():
+    mail = Mailbox("mail")
+    platform = with_fire(mail)
+    feed(platform, 1, 230)
+    run(platform, 2)
+    assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1"]
+
+
+def test_a_backtest_inhibits_by_the_episodes_of_the_other_alert():
+    platform = with_fire()
+    for minute, value in ((1, 200), (2, 280), (4, 200), (6, 230), (8, 200)):
+        feed(platform, minute, value)
+        run(platform, minute + 1)
+    result = backtest(platform, named_subject(platform, "too-hot"), at(0), at(9))
+    assert [e.raised_at for e in result.episodes] == [at(2), at(6)]
+    assert result.metrics["not_notified"] == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        (too_hot(suppression={"while": {"definition": "too-hot"}}), "is this definition itself"),
+        (too_hot(suppression={"while": {"definition": "fier"}}), "there is no definition 'fier' (did you mean fire?)"),
+        ({**FIRE, "suppression": {"while": [{"definition": "too-hot"}]}}, "inhibits in a circle: fire → too-hot → fire"),
+    ],
+)
+def test_an_unknown_alert_and_a_circle_are_refused(document, fault):
+    with pytest.raises(UserError) as refused:
+        apply(with_fire(), [document], "engineer", at(0), "test")
+    assert f"suppression.while.0.definition: {fault}" in str(refused.value)

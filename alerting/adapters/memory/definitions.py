@@ -75,6 +75,9 @@ class MemoryAssets:
         found = self._assets.get(name)
         return found and found.with_latencies(self._sources.latencies())
 
+    def get_many(self, names: Collection[str]) -> dict[str, Asset]:
+        return {name: self._assets[name] for name in names if name in self._assets}
+
     def faulty(self) -> dict[str, list[str]]:
         return {}
 

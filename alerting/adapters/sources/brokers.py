@@ -14,6 +14,7 @@ STREAMS: Mapping[str, tuple[str, str]] = {
     "amqp": (f"{_HERE}.amqp", "open_amqp"),
     "redis": (f"{_HERE}.redis_streams", "open_redis"),
     "nats": (f"{_HERE}.nats_jetstream", "open_nats"),
+    "kafka": (f"{_HERE}.kafka_topics", "open_kafka"),
     "opcua": (f"{_HERE}.opcua", "open_opcua"),
 }
 """Module and maker of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind."""

@@ -58,9 +58,11 @@ class _Connection:
         self.done: queue.SimpleQueue[tuple[Any, int]] = queue.SimpleQueue()
         self.unacknowledged = 0
         self.bytes = 0
+        self._largest = 0
 
     def add(self, received: Received, now: datetime) -> None:
         payload, size, fault = received.payload, len(received.payload), None
+        self._largest = max(self._largest, size)
         if size > LARGEST_MESSAGE:
             payload = payload[:_BEGINNING]
             fault = f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are kept"
@@ -80,7 +82,9 @@ class _Connection:
 
     @property
     def headroom(self) -> int:
-        return max(MOST_UNACKNOWLEDGED - self.unacknowledged, 0) if self.bytes < MOST_BYTES else 0
+        """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE before the first."""
+        left = MOST_BYTES - self.bytes
+        return max(min(MOST_UNACKNOWLEDGED - self.unacknowledged, max(left // (self._largest or LARGEST_MESSAGE), left > 0)), 0)
 
 
 class ThreadedStream:

@@ -6,6 +6,7 @@ So a slow evaluation or a slow channel does not hold up the storing of messages.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class Evaluator:
         self._arrived, self._lock = ArrivedReadings(), Lock()
         self._stopped, self._changed = Event(), Event()
         self._faults: dict[str, str] = {}
+        self.stored_until: datetime | None = None
+        """Instant before which all received messages are stored: evaluating later ones would make them late."""
         self._threads = [Thread(target=self._repeat, args=(one,), daemon=True) for one in (self.evaluate, self.deliver)]
 
     def start(self) -> None:
@@ -64,7 +67,7 @@ class Evaluator:
             with self._lock:
                 arrived, self._arrived = self._arrived, ArrivedReadings()
             try:
-                counts = self._evaluation.evaluate(arrived, self._platform.clock.now())
+                counts = self._evaluation.evaluate(arrived, self.stored_until or self._platform.clock.now())
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)

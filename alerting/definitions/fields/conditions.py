@@ -100,7 +100,7 @@ class Conditions(Condition):
     """A condition of one variable, or several of them of which any or all must hold."""
 
     variable: VariableName = Field(
-        "",
+        default_factory=str,
         exclude_if=lambda variable: not variable,
         description="Variable that is evaluated, reading by reading; left out with `any` and `all`.",
     )

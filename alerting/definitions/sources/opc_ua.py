@@ -1,18 +1,19 @@
 """Sources that subscribe nodes of an OPC UA server."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from alerting.definitions.assets import Closed, LongerThanZero, Name
 from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault
-from alerting.definitions.sources.mapping import Secret, Title
+from alerting.definitions.faults import Fault, shown
+from alerting.definitions.sources.mapping import Secret, Text, Title
 from alerting.definitions.sources.streamed import StreamedSource
 
-NodeId = Annotated[str, StringConstraints(pattern=r"^(ns=[0-9]{1,5};)?[isgb]=.+$", max_length=500)]
+_NODE = re.compile(r"(ns=[0-9]{1,5};)?(i=[0-9]{1,10}|[sgb]=.+)")
 _LONGEST_HISTORY = timedelta(days=31)
 
 
@@ -31,9 +32,7 @@ class OpcUaSource(StreamedSource):
     quality: Title | None = Field(
         "quality", description="Field of a row with the quality of its values: that of the server, good, uncertain or bad."
     )
-    nodes: dict[NodeId, OpcUaNode] = Field(
-        min_length=1, max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2."
-    )
+    nodes: dict[Text, OpcUaNode] = Field(max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2.")
     interval: LongerThanZero = Field(
         timedelta(seconds=1), description="Interval at which the server samples the nodes; it sends values that changed."
     )
@@ -51,6 +50,10 @@ class OpcUaSource(StreamedSource):
         """Yield the faults of several fields together."""
         if self.quality is None:
             yield Fault("quality", "is needed for the quality of values", "leave it out")
+        if not self.nodes:
+            yield Fault("nodes", "names no node", "nodes: {ns=2;s=Oven1.Zone2: {variable: zone_2, asset: oven-1}}")
+        if unreadable := [node for node in self.nodes if not _NODE.fullmatch(node)]:
+            yield Fault("nodes", f"{shown(unreadable[0])} is no identifier of a node", "write for example ns=2;s=Oven1.Zone2")
         without = [node for node, value in self.nodes.items() if value.asset is None]
         if self.asset is None and without:
             yield Fault("nodes", f"{without[0]!r} names no asset", "asset: oven-1, of the node or of the source")

@@ -13,7 +13,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
-from alerting.definitions.sources.streamed import AmqpSource, MqttSource, NatsSource, RedisSource, StreamedSource
+from alerting.definitions.sources.streamed import AmqpSource, KafkaSource, MqttSource, NatsSource, RedisSource, StreamedSource
 from alerting.definitions.wording.fault_messages import message_of
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
@@ -91,7 +91,7 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Source = HttpSource | FilesSource | SqlSource | MqttSource | AmqpSource | RedisSource | NatsSource | OpcUaSource
+Source = HttpSource | FilesSource | SqlSource | MqttSource | AmqpSource | RedisSource | NatsSource | KafkaSource | OpcUaSource
 PolledSource = FilesSource | SqlSource
 KINDS: Mapping[str, type[SourceFields]] = {
     "http": HttpSource,
@@ -101,6 +101,7 @@ KINDS: Mapping[str, type[SourceFields]] = {
     "amqp": AmqpSource,
     "redis": RedisSource,
     "nats": NatsSource,
+    "kafka": KafkaSource,
     "opcua": OpcUaSource,
 }
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))

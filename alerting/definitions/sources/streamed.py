@@ -189,3 +189,21 @@ class NatsSource(MessageSource):
     stream: Title | None = Field(
         None, description="Stream that stores the subject; the one of the server that has it when left out."
     )
+
+
+class KafkaSource(MessageSource):
+    """Messages of topics of Kafka, which the stream service stores: `alerting stream`. Not tested against a server."""
+
+    form = TopicForm(".", "*")
+
+    kind: Literal["kafka"]
+    url: Secret = Field(
+        description="Where the address of a broker is found: kafka://broker:9092, or kafkas://user:password@broker:9093 with TLS."
+    )
+    topic: Text = Field(
+        description="Topic; * stands for any one part between two dots, {asset} and {variable} for parts that name these: "
+        "line-3.{asset}."
+    )
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How the user of the address signs in (SASL)."
+    )

@@ -58,7 +58,7 @@ class Sandbox:
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live, self._revision = live, revision
-        self.memory = live.in_memory(backfilled=True)
+        self.memory = replace(live.in_memory(backfilled=True), inhibiting=live.episodes)
         self.memory.definitions.add_revision(revision)
         self.memory.assets.put(live.assets.all())
         self.memory.assets.put_event_types(live.assets.event_types())

@@ -141,6 +141,9 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:
+        if definition.suppression and definition.suppression.inhibited:
+            others = ", ".join(other.definition for other in definition.suppression.inhibited)
+            raise UserError(f"scenario {scenario.title!r}: notified cannot be compared: it also depends on episodes of {others}")
         notified = [at - scenario.start for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)]
         found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]

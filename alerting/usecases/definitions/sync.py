@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.checks.against_assets import faults_against_assets
+from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
@@ -43,11 +44,21 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
         if faults:
             messages.append(str(DefinitionRefused(definition.name, faults)))
         definitions.append(definition)
+    messages += _inhibition_messages(platform, definitions, assets)
     names = [d.name for d in definitions]
     messages += [f"definition {n!r} occurs twice in these documents" for n in sorted({n for n in names if names.count(n) > 1})]
     if messages:
         raise UserError("\n".join(messages))
     return definitions
+
+
+def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex) -> list[str]:
+    """Return the faults of definitions that others inhibit, beside all definitions as they would then be in force."""
+    if not any(d.suppression and d.suppression.inhibited for d in definitions):
+        return []
+    others = {r.name: r.definition for r in platform.definitions.latest()} | {d.name: d for d in definitions}
+    found = [(d.name, list(inhibition_faults(d, others, assets))) for d in definitions if d.state != "retired"]
+    return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
 
 
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
@@ -120,6 +131,9 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         try:
             definition = parse_definition(document)
             faults = faults_against_assets(definition, assets, types) if definition.state == "active" else []
+            if definition.state == "active" and definition.suppression and definition.suppression.inhibited:
+                others = {r.name: r.definition for r in (*latest.values(), *new)}
+                faults += inhibition_faults(definition, others, assets)
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
         except Exception as error:  # any content of a document: no document stops the others

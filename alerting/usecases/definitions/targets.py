@@ -93,6 +93,7 @@ def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIn
         variable=inputs.variable,
         limits=inputs.limits,
         severities=definition.severities(),
+        needs_model=isinstance(definition, ModelDefinition),
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
     )

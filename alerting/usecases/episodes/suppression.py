@@ -12,12 +12,13 @@ from alerting.detection.suppression import (
     LineCondition,
     SuppressedInterval,
     first_free,
+    inhibited_interval,
     line_condition_at,
     lookback,
     suppressed_intervals,
 )
 from alerting.episodes.episode import Episode
-from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, PlantPorts
+from alerting.ports import Assets, Definitions, EpisodePorts, Episodes
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import require_revision
 
@@ -46,15 +47,15 @@ class SuppressionList:
     not_notified: tuple[Episode, ...]
 
 
-def line_condition(platform: PlantPorts, definition: Definition, asset: str, now: datetime) -> LineCondition:
+def line_condition(platform: EpisodePorts, definition: Definition, asset: str, now: datetime) -> LineCondition:
     """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
     chain = _chain(platform, definition.suppression, asset, now, now)
-    return line_condition_at(definition.suppression, chain, now)
+    return line_condition_at(definition.suppression, chain, now, _inhibited(platform, definition.suppression, asset, now, now))
 
 
-def suppression_now(platform: PlantPorts, definition: Definition, episode: Episode, now: datetime) -> str | None:
+def suppression_now(platform: EpisodePorts, definition: Definition, episode: Episode, now: datetime) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
     if definition.suppression is None or episode.severity in definition.suppression.still_notify:
         return None
@@ -62,14 +63,13 @@ def suppression_now(platform: PlantPorts, definition: Definition, episode: Episo
     return condition.reason if condition.suppressed else None
 
 
-def suppressed_all_along(platform: PlantPorts, definition: Definition, episode: Episode, until: datetime) -> str | None:
+def suppressed_all_along(platform: EpisodePorts, definition: Definition, episode: Episode, until: datetime) -> str | None:
     """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
     suppression = definition.suppression
     if suppression is None:
         return None
     end = episode.closed_at or until
-    chain = _chain(platform, suppression, episode.asset, episode.raised_at, end)
-    intervals = suppressed_intervals(suppression, chain, episode.raised_at, end)
+    intervals = suppressed_between(platform, suppression, episode.asset, episode.raised_at, end)
     return never_notified(suppression, intervals, episode, end)
 
 
@@ -86,7 +86,7 @@ def never_notified(
 
 
 def suppressed_intervals_by_asset(
-    platform: PlantPorts, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
+    platform: EpisodePorts, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
     suppression = definition.suppression
@@ -96,16 +96,16 @@ def suppressed_intervals_by_asset(
     for asset in assets:
         stored_range = platform.readings.span(asset.name)
         begin = start or (stored_range[0] if stored_range else end)
-        chain = _chain(platform, suppression, asset.name, begin, end)
-        found[asset.name] = suppressed_intervals(suppression, chain, begin, end)
+        found[asset.name] = suppressed_between(platform, suppression, asset.name, begin, end)
     return found
 
 
 def suppressed_between(
-    platform: PlantPorts, suppression: Suppression, asset: str, start: datetime, end: datetime
+    platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
-    return suppressed_intervals(suppression, _chain(platform, suppression, asset, start, end), start, end)
+    chain = _chain(platform, suppression, asset, start, end)
+    return suppressed_intervals(suppression, chain, start, end, _inhibited(platform, suppression, asset, start, end))
 
 
 def list_suppressed(platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
@@ -147,13 +147,26 @@ def _not_notified(episodes: Episodes, names: Collection[str], since: datetime, n
     return [found[id] for id in reversed(ids) if id in found]
 
 
-def _chain(platform: PlantPorts, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
+def _chain(platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
     """Load the histories that a suppression needs, of an asset and of its ancestors."""
     found = platform.assets.get(asset)
     if found is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
     return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform.assets, found)]
+
+
+def _inhibited(
+    platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
+) -> list[SuppressedInterval]:
+    """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an asset."""
+    episodes, until = platform.inhibiting or platform.episodes, end + timedelta(milliseconds=1)
+    return [
+        inhibited_interval(other.definition, asset, episode.raised_at, episode.closed_at)
+        for other in suppression.inhibited
+        for episode in episodes.find(other.definition, asset, end=until)
+        if episode.closed_at is None or episode.closed_at > start
+    ]
 
 
 def _upwards(assets: Assets, asset: Asset) -> list[Asset]:

@@ -121,8 +121,8 @@ class PromptEvaluation:
 
 
 def is_prompt(target: EvaluationTarget) -> bool:
-    """Return whether a target is evaluated reading by reading without a model, so that doing it often is cheap."""
-    return target.variable is not None
+    """Return whether a target is evaluated without a model, so that doing it often is cheap."""
+    return not target.needs_model
 
 
 def _is_due(target: EvaluationTarget, waiting: Mapping[TargetKey, Stamps], as_of: datetime) -> bool:

@@ -132,7 +132,7 @@ def evaluate_targets(
         while part is not None:
             part = evaluate_batch(run, part)
         done += len(rows)
-    with_model = sorted({target.definition for target in targets if target.variable is None})
+    with_model = sorted({target.definition for target in targets if target.needs_model})
     record_model_faults(platform.platform_alerts, with_model, run.counts.unreadable, as_of)
     progress("evaluated", len(targets), len(targets))
     return run.counts

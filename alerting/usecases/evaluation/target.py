@@ -45,7 +45,7 @@ def evaluate_parts(
 
     def suppressed(definition: Definition, start: datetime, end: datetime) -> list[SuppressedInterval]:
         rule = definition.suppression
-        return [] if rule is None else suppressed_between(platform, rule, asset.name, start, end)
+        return [] if rule is None else suppressed_between(platform, rule.of_plant, asset.name, start, end)
 
     sources = Sources(platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed)
     result = TargetEvaluation(state)

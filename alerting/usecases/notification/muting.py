@@ -15,7 +15,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
-from alerting.ports import Episodes, MutingPorts, OutcomePorts, PlantPorts, Shelves
+from alerting.ports import EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
@@ -63,7 +63,7 @@ def silence_now(platform: MutingPorts, definition: Definition | None, episode: E
 
 
 def _silence(
-    platform: PlantPorts, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
+    platform: EpisodePorts, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
 ) -> MuteReason | None:
     if shelf is not None:
         return _shelf_silence(shelf)

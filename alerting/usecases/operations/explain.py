@@ -14,7 +14,7 @@ from alerting.kinds.evaluation import TargetEvaluation
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
-from alerting.ports import Episodes, EvaluationPorts, OutcomePorts, PlantPorts, Shelves
+from alerting.ports import EpisodePorts, Episodes, EvaluationPorts, OutcomePorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import answer_at, first_instant, segments
 from alerting.usecases.episodes.store import NotFound
@@ -38,7 +38,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
 
 
-def _describe_suppression(platform: PlantPorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+def _describe_suppression(platform: EpisodePorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
     reasons = [f"no notification is sent: suppressed by design: {condition.reason}"] if condition.suppressed else []

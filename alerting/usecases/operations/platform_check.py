@@ -80,7 +80,7 @@ def _at_rest(
     for suppression in suppressions:
         if suppression is None:
             return ()
-        of_one = [(s.start, s.end) for s in suppressed_between(platform, suppression, asset, start, end)]
+        of_one = [(s.start, s.end) for s in suppressed_between(platform, suppression.of_plant, asset, start, end)]
         found = intersection(found, merge(of_one, start, end))
     return tuple(found)
 

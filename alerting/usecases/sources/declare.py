@@ -48,8 +48,9 @@ def fit_readings(assets: Assets, source: SourceFields, mapped: MappedRows[Readin
 
 
 def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str, Asset | None]:
-    names = {row.asset for _, row in rows}  # type: ignore[attr-defined]
-    return {name: assets.get(name) for name in sorted(names)}
+    names = sorted({row.asset for _, row in rows})  # type: ignore[attr-defined]
+    found = assets.get_many(names)
+    return {name: found.get(name) for name in names}
 
 
 class _Fit:

@@ -15,7 +15,7 @@ from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
-from alerting.ports import Episodes, PlantPorts, TrainingPorts
+from alerting.ports import EpisodePorts, Episodes, TrainingPorts
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -54,7 +54,7 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
     end = min(as_of, definition.periods.last or as_of)
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)

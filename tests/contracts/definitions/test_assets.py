@@ -23,6 +23,14 @@ def test_putting_an_asset_again_replaces_it(stores):
     assert stores.assets.all() == [Asset(name="mixer"), Asset(name="oven-1", title="Oven")]
 
 
+def test_several_assets_are_found_at_once_as_they_are_now(stores):
+    stores.assets.put([oven(), Asset(name="mixer")])
+    assert stores.assets.get_many(["mixer", "oven-1", "oven-2"]) == {"mixer": Asset(name="mixer"), "oven-1": oven()}
+    stores.assets.put([Asset(name="mixer", title="Mixer")])
+    assert stores.assets.get_many(["mixer"]) == {"mixer": Asset(name="mixer", title="Mixer")}
+    assert stores.assets.get_many([]) == {}
+
+
 def test_event_types_are_kept_by_name(stores):
     stores.assets.put_event_types([EventType(name="stop", duration="instant"), EventType(name="failure", duration="instant")])
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])

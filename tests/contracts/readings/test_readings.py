@@ -82,6 +82,15 @@ def test_assets_do_not_mix(stores):
     assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("stored", [1, 1500])
+def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
+    """Few and many stored readings are found in different ways."""
+    add_readings(stores, [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)], LATER)
+    rows = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
+    assert add_readings(stores, [*rows, row(stored, asset="oven-3", temperature=2.0)], LATER) == 5
+    assert add_readings(stores, rows, LATER) == 0
+
+
 def test_a_history_has_the_conventions_of_the_core(stores):
     asset = oven(recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable())
     values = [{"temperature": 7, "recipe": "rye", "running": True}, {"temperature": 8.5, "running": False}, {"recipe": "oat"}]

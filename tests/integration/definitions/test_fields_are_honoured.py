@@ -206,6 +206,11 @@ THRESHOLD = {
 }  # fmt: skip
 THRESHOLD_ELSEWHERE = {
     "kind": "it chooses the model",
+    **dict.fromkeys(
+        (field for field in leaves(ThresholdDefinition) if field.startswith(("any.", "all."))),
+        "each does what it does alone: tests/unit/detection/test_conditions.py",
+    ),
+    "suppression.while.definition": "it takes two definitions: tests/scenarios/test_suppression.py",
     "problem.recovery": "a matter of learning: see the classifier's",
     "problem.predict": "a matter of models: see the classifier's",
     "schedule.report": "see the classifier's",
@@ -441,7 +446,9 @@ CLASSIFIER_ELSEWHERE = {
         for name in ("controllable", "min", "max", "step", "max_change", "direction", "rate", "tolerance", "values", "cost")
     },
     **{
-        field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
+        field: "the same code as for thresholds"
+        for field in (*THRESHOLD, *THRESHOLD_ELSEWHERE)
+        if field.startswith(("guidance", "notify", "suppression"))
     },
     **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
     "allowed_lateness": "the same code as for thresholds; with a model: tests/integration/usecases/evaluation/test_late_model.py",

@@ -14,7 +14,7 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
-from alerting.definitions.sources.streamed import AmqpSource, MqttSource, NatsSource, RedisSource
+from alerting.definitions.sources.streamed import AmqpSource, KafkaSource, MqttSource, NatsSource, RedisSource
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
@@ -182,9 +182,10 @@ ELSEWHERE = {
     "url.airflow_connection",  # of a broker: refused, see test_mqtt_source.py
     *("tls.ca", "tls.certificate", "tls.key"),  # test_broker_addresses.py, on an encrypted connection
     *("interval", "history", "security", "nodes.asset", "nodes.variable"),  # test_opcua_source.py, on a server
+    "mechanism",  # test_kafka_client.py
     *("exchange", "queue", "field", "stream"),  # test_message_sources.py, on the brokers
 }
-BROKERS = (("mqtt", "/"), ("amqp", "."), ("redis", ":"), ("nats", "."))
+BROKERS = (("mqtt", "/"), ("amqp", "."), ("redis", ":"), ("nats", "."), ("kafka", "."))
 PROOFS = ((of_http, SHARED), (of_files, FILES), (of_sql, SQL), *((of_messages(*kind), MESSAGES) for kind in BROKERS))
 CASES = [(run, field, *pair) for run, fields in PROOFS for field, pair in fields.items()]
 
@@ -198,7 +199,7 @@ def test_a_field_of_a_source_changes_what_is_stored_or_said(run, field, before, 
 
 
 def test_no_field_of_a_source_is_without_a_proof():
-    brokers = [(model, MESSAGES) for model in (MqttSource, AmqpSource, RedisSource, NatsSource)]
+    brokers = [(model, MESSAGES) for model in (MqttSource, AmqpSource, RedisSource, NatsSource, KafkaSource)]
     for model, own in ((HttpSource, {}), (FilesSource, FILES), (SqlSource, SQL), *brokers):
         assert set(leaves(model)) - {"name", "kind"} - ELSEWHERE <= {*SHARED, *own}
         assert {*SHARED, *own} <= set(leaves(model))

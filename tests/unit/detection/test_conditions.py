@@ -4,7 +4,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.detection.conditions import all_series, evaluate_combination, status_intervals
 from alerting.detection.messages import combined_message, unknown_message
-from tests.builders import at, history, oven, several
+from tests.builders import at, history, oven, several, threshold
 
 HOT, MOIST = {"variable": "temperature", "above": 215}, {"variable": "moisture", "above": 4.5}
 
@@ -95,3 +95,36 @@ def test_a_category_that_is_sent_when_it_changes_counts_until_then():
     data = history([1, 100], asset=asset, recipe=np.array(["rye", None], object), temperature=np.array([NAN, 220.0]))
     definition = several(all=[{"variable": "recipe", "equals": "rye", "no_data": "ignore"}, HOT])
     assert status_intervals(definition, data, at(0), at(101))[-1].status == "triggered"
+
+
+BAND, WIDE = {"low": 210, "high": 220}, {"low": 205, "high": 225}
+FIELDS = [
+    ({}, {"above": 218}),
+    ({}, {"below": 209}),
+    ({}, {"clear_above_at": 209}),
+    ({"below": 209}, {"below": 209, "clear_below_at": 213}),
+    ({}, {"above": None, "outside": BAND}),
+    ({}, {"above": None, "inside": BAND}),
+    ({}, {"above": None, "equals": 222}),
+    ({"above": None, "outside": BAND}, {"above": None, "outside": BAND, "clear_inside": {"low": 215, "high": 216}}),
+    ({"above": None, "inside": BAND}, {"above": None, "inside": BAND, "clear_outside": WIDE}),
+    ({"above": 9}, {"above": 9, "rate_per": "1m"}),
+    ({}, {"stale_after": "90s"}),
+    ({}, {"no_data": "ignore"}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), FIELDS)
+def test_a_field_of_one_among_several_does_what_it_does_alone(before, after):
+    data = history([1, 2, 3, 4, 5, 6, 9], temperature=np.array([211.0, 216, 210, 222, 219, 204, 212]))
+
+    def found(**fields):
+        return [(s.status, s.start, s.fact) for s in status_intervals(several(**fields), data, at(0), at(30))]
+
+    def alone(fields):
+        return [(s.status, s.start, s.fact) for s in status_intervals(threshold(**fields), data, at(0), at(30))]
+
+    member = {key: value for key, value in {**HOT, **after}.items() if value is not None}
+    never, always = {**HOT, "above": 900, "no_data": "ignore"}, {**HOT, "above": -900, "no_data": "ignore"}
+    assert alone(before) != alone(after)
+    assert found(any=[member, never])[1:] == found(all=[always, {"any": [never, member]}])[1:] == alone(after)[1:]

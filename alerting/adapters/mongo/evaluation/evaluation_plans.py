@@ -21,7 +21,7 @@ from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVAL
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 10  # increase it with every change of a plan's sources or layout
+_FORMAT = 11  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]

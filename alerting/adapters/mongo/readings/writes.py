@@ -3,7 +3,7 @@
 A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,8 @@ from alerting.adapters.samples.columns import sample_fields
 from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis, to_millis, whole_millis
 
-_SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
+_SMALL_BATCH = 1000
+_SAMPLES: Document = {"_id": False, "asset": True, "ts": True, "v": True, "q": True}
 
 
 class MongoReadingWrites:
@@ -34,19 +35,31 @@ class MongoReadingWrites:
         self._events = database[EVENTS]
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
-        """Return all samples that are stored at these instants: one short query per asset with all of them new."""
+        """Return all samples that are stored at these instants: of a small batch by one query.
+
+        Of a large one by one short query per asset with all of them new.
+        """
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
+        if sum(map(len, by_asset.values())) <= _SMALL_BATCH:
+            return self._stored(by_asset)
         found: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
-            if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is None:
-                continue
-            query = {"asset": asset, "ts": {"$in": [from_millis(at) for at in instants]}}
-            for document in self._readings.find(query, _SAMPLES):
-                ts = utc(document["ts"])
-                found[asset, to_millis(ts)] = ReadingRow(asset, ts, document["v"], document.get("q", {}))
+            if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is not None:
+                found |= self._stored({asset: instants})
+        return found
+
+    def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
+        """Return the samples at these instants of each asset: the index is searched once for every asset and instant."""
+        instants = set[int]().union(*by_asset.values())
+        query = {"asset": {"$in": list(by_asset)}, "ts": {"$in": [from_millis(at) for at in instants]}}
+        found: dict[ReadingKey, ReadingRow] = {}
+        for document in self._readings.find(query, _SAMPLES):
+            asset, ts = document["asset"], utc(document["ts"])
+            if (at := to_millis(ts)) in by_asset[asset]:
+                found[asset, at] = ReadingRow(asset, ts, document["v"], document.get("q", {}))
         return found
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:

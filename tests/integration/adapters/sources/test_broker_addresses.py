@@ -18,6 +18,7 @@ SCHEMES = {
     "amqp": ("amqp", "amqps"),
     "redis": ("redis", "rediss"),
     "nats": ("nats", "tls"),
+    "kafka": ("kafka", "kafkas"),
     "opcua": ("opc.tcp", ""),
 }
 NODES = {"ns=2;s=x": {"variable": "x"}}

@@ -143,6 +143,8 @@ def test_faults_of_a_document_are_named():
     node = {"variable": "x"}
     for path, changes in (
         ("nodes", {"nodes": {ZONE: node}}),
+        ("nodes", {"nodes": {}}),
+        ("nodes", {"nodes": {"Oven1.Zone2": {**node, "asset": "oven-1"}}}),
         ("asset", {"asset": "oven-2"}),
         ("delivers", {"delivers": "events"}),
         ("history", {"history": "60d"}),

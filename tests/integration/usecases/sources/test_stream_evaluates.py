@@ -86,15 +86,22 @@ def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_ta
             wait(lambda: platform.sources.progress("line").fault is not None or "storing" in log.read_text(), log)
             wait(lambda: _subscribed(broker, platform), log)
             publish(broker, 230)
-            wait(lambda: episodes(True) and sent.exists() and sent.read_text().count("too-hot"), log, 20)
+            wait(lambda: episodes(True) and sent.exists() and sent.read_text().count(":raised:"), log, 20)
 
-        later = datetime.now(UTC) + timedelta(seconds=30)  # the service is dead: the scheduler's task goes on
+        later = datetime.now(UTC) + timedelta(seconds=2)  # the service is dead: the scheduler's task goes on
         add_readings(platform, [ReadingRow("oven-1", later, {"temperature": 200.0})], later)
         round_plan = plan_round(platform, MINUTE, 1, later)
         closed = evaluate_shard(platform, MINUTE, 0, 1, later, round_plan.source_hash, round_plan.late.has_requests)
         assert (closed.closed, len(episodes(False)), episodes(True)) == (1, 1, [])
-        keys = [n.key for n in platform.notifications.sent_since(now - MINUTE)]
-        assert len(keys) == len(set(keys)) == 1
+        with service(environ, alive) as process:  # it goes on where the scheduler has stopped, and stops in order
+            wait(lambda: log.read_text().count("storing") == 2, log)
+            wait(lambda: datetime.now(UTC) > later, log)
+            publish(broker, 240)
+            wait(lambda: episodes(True) and sent.read_text().count(":raised:") == 2, log, 20)
+            process.terminate()
+            assert process.wait(30) == 0
+        keys = [n.key for n in platform.notifications.sent_since(now - MINUTE) if ":raised" in n.key]
+        assert len(keys) == len(set(keys)) == 2
         stores.database.client.drop_database(DATABASE)
     broker.stop()
 
