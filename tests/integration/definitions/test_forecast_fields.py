@@ -134,7 +134,7 @@ SEARCH = {
 }
 MODEL = {
     "periods.refit": [{}, {"periods": {"refit": "none"}}],
-    "operating_point.false_alarms_per_week": [{}, {"operating_point": {"false_alarms_per_week": 0.01}}],
+    "operating_point.max_time_in_alarm": [{}, {"operating_point": {"max_time_in_alarm": 0.001}}],
     "promotion.mode": [{}, {"promotion": {"mode": "approval"}}],
 }
 ELSEWHERE = {
@@ -142,10 +142,9 @@ ELSEWHERE = {
     "feedback.weight": "has no effect without avoided: weight, which a forecast refuses",
     **dict.fromkeys((f"costs.{field}" for field in leaves(Costs)), "sums of a report: see its test_month and test_money"),
     **dict.fromkeys(
-        ("operating_point.cost_of_miss", "operating_point.cost_of_false_alarm", "operating_point.least_precision"),
+        (f"operating_point.{way}" for way in ("false_alarms_per_week", "cost_of_miss", "cost_of_false_alarm", "least_precision")),
         "the threshold is put by the function of classifiers: see theirs",
     ),
-    "operating_point.max_time_in_alarm": "the same",
     "promotion.least_events": "the first comparison is that of classifiers: see theirs",
 }
 
