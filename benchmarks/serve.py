@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ def run() -> dict[str, Any]:
         with open_platform(settings, channels=False) as platform:
             rows = _train(platform)
         ours = _ours(environ, home)
+        print(json.dumps(ours), file=sys.stderr, flush=True)
         peer = _peer({**environ, "MLFLOW_TRACKING_URI": settings.mlflow_database}, rows)
     figure, beside = ours["1 client"]["p99_ms"], peer["1 client"]["p99_ms"]
     return {
@@ -110,8 +111,9 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
 
 
 def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
-    port = _free_port()
-    command = [str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
+    port, programs = _free_port(), Path(sys.executable).parent
+    environ = {**environ, "PATH": f"{programs}:{environ['PATH']}"}  # MLflow starts uvicorn by its name
+    command = [str(programs / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     body = json.loads(rows.to_json(orient="split", index=False))
     with _server(command, environ, f"http://127.0.0.1:{port}/health"):
@@ -129,7 +131,8 @@ def _server(command: list[str], environ: Mapping[str, str], health: str) -> Iter
             time.sleep(0.2)
         yield
     finally:
-        os.killpg(process.pid, 15)  # MLflow's server is a child of the command
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)  # MLflow's server is a child of the command
         process.wait(30)
 
 

@@ -5,8 +5,8 @@ for `stale_after` at most. `any` is true if one is true, else unknown if one is 
 unknown if one is unknown (the strong logic of S. C. Kleene, Introduction to Metamathematics, 1952, section 64).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from alerting.readings.history import History, from_millis, to_millis
 
 Truths = npt.NDArray[np.int8]
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")  # by truth: 0 false, 1 unknown, 2 true
+_UNKNOWN = _STATUSES.index("unknown")
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 
@@ -33,6 +34,13 @@ class ConditionAt(NamedTuple):
     status: Status
     fact: Fact | None
     reading: ReadingInForce | None
+
+
+class _Result(NamedTuple):
+    """Truth from each of several instants on, and, where it is unknown, the fault of the data that it depends on."""
+
+    truth: Truths
+    facts: Sequence[Fact | None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,10 @@ class CombinedEvaluation:
             for own in evaluated.intervals
             if own.start <= instant < own.end
         ]
+
+    def is_missing(self, instant: datetime) -> bool:
+        """Return whether data are missing on which the truth depends at an instant of the intervals."""
+        return any(one.fact in MISSING for one in self.intervals if one.start <= instant < one.end)
 
 
 def status_intervals(definition: Conditions, history: History, after: datetime, until: datetime) -> list[StatusInterval]:
@@ -97,23 +109,32 @@ def evaluate_combination(
         for condition, own, part in zip(conditions, series, parts, strict=True)
     ]
     starts = np.unique(np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found]))
-    truths, facts = zip(*(_truths(own.intervals, starts) for own in found), strict=True)
-    combined = _combine(combination, iter(truths))
-    end = found[0].intervals[-1].end
-    intervals = list(_intervals(starts, combined, [list(column) for column in zip(*facts, strict=True)], end, alert_severity))
-    kept = Carried(_COMBINED, until, None, parts=tuple(own.carried for own in found))
+    combined = _combine(combination, (_result(own.intervals, starts) for own in found))
+    intervals = list(_intervals(starts, combined, found[0].intervals[-1].end, alert_severity))
+    kept = together((own.carried for own in found), until)
     return CombinedEvaluation(intervals, kept, tuple(zip(conditions, found, strict=True)))
 
 
-def of_variable(carried: Carried, variable: str) -> Carried:
-    """Return the carried reading of one variable among several; what is carried if it is not among them."""
-    return next((part for part in carried.parts if part is not None and part.variable == variable), carried)
+def under_another_revision(conditions: Sequence[Condition], carried: Carried) -> list[Carried | None]:
+    """Return the carried readings for each condition of another revision; None where its variable was not among them.
+
+    The side of a limit is retained where as many conditions as before are on the variable, in the order as written.
+    """
+    found: list[Carried | None] = []
+    for position, condition in enumerate(conditions):
+        name = condition.variable
+        same = [part for part in carried.parts or (carried,) if part is not None and part.variable == name]
+        others = [one.variable for one in conditions].count(name)
+        own = replace(same[0], beyond=()) if same else None
+        if len(same) == others:
+            own = same[[one.variable for one in conditions[:position]].count(name)]
+        found.append(None if own is None else own.under_another_revision())
+    return found
 
 
-def under_another_revision(combination: Combination, carried: Carried) -> Carried:
-    """Return the carried readings for the conditions of another revision: the last value of each variable that is known."""
-    found = [of_variable(carried, condition.variable) for condition in combination.leaves()]
-    return Carried(_COMBINED, carried.at, None, parts=tuple(part.under_another_revision() for part in found))
+def together(parts: Iterable[Carried | None], at: datetime) -> Carried:
+    """Return the carried readings of several conditions as one."""
+    return Carried(_COMBINED, at, None, parts=tuple(parts))
 
 
 def _parts(conditions: Sequence[Condition], carried: Carried | None) -> list[Carried | None]:
@@ -122,36 +143,34 @@ def _parts(conditions: Sequence[Condition], carried: Carried | None) -> list[Car
     return list(carried.parts)
 
 
-def _truths(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> tuple[Truths, list[Fact | None]]:
-    """Return truth and fault of the data of one condition from each of the starts on."""
+def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> _Result:
+    """Return the result of one condition from each of the starts on."""
     own = np.searchsorted([to_millis(one.start) for one in intervals], starts, side="right") - 1
     truth = np.array([_STATUSES.index(one.status) for one in intervals], np.int8)
-    return truth[own], [intervals[i].fact for i in own.tolist()]
+    return _Result(truth[own], [intervals[i].fact for i in own.tolist()])
 
 
-def _combine(combination: Combination, truths: Iterator[Truths]) -> Truths:
-    """Return the truth of a combination from those of its conditions, in the order in which they are written."""
-    members = [_combine(m, truths) if isinstance(m, Combination) else next(truths) for m in combination.members]
-    found: Truths = np.max(members, axis=0) if combination.how == "any" else np.min(members, axis=0)
-    return found
+def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
+    """Return the result of a combination from those of its conditions, in the order in which they are written."""
+    members = [_combine(m, results) if isinstance(m, Combination) else next(results) for m in combination.members]
+    truths = [member.truth for member in members]
+    truth: Truths = np.max(truths, axis=0) if combination.how == "any" else np.min(truths, axis=0)
+    facts: list[Fact | None] = [None] * len(truth)
+    for i in np.flatnonzero(truth == _UNKNOWN).tolist():
+        causes = [member.facts[i] for member in members if member.truth[i] == _UNKNOWN]
+        facts[i] = next((fact for fact in causes if fact in MISSING), causes[0])
+    return _Result(truth, facts)
 
 
 def _intervals(
-    starts: npt.NDArray[np.int64],
-    truths: Truths,
-    facts: Sequence[Sequence[Fact | None]],
-    end: datetime,
-    alert_severity: Severity | None,
+    starts: npt.NDArray[np.int64], combined: _Result, end: datetime, alert_severity: Severity | None
 ) -> Iterator[StatusInterval]:
     """Yield the intervals of the combined truth; equal neighbours are one."""
     found: list[tuple[int, Status, Severity | None, Fact | None]] = []
-    for start, truth, own in zip(starts.tolist(), truths.tolist(), facts, strict=True):
-        status, severity, fact = _STATUSES[truth], None, None
-        if status == "unknown":
-            fact = next(f for f in own if f is not None)
-            missing = next((f for f in own if f in MISSING), None)
-            if missing is not None and alert_severity is not None:
-                status, severity, fact = "triggered", alert_severity, missing
+    for start, truth, fact in zip(starts.tolist(), combined.truth.tolist(), combined.facts, strict=True):
+        status, severity = _STATUSES[truth], None
+        if fact in MISSING and alert_severity is not None:
+            status, severity = "triggered", alert_severity
         if not found or found[-1][1:] != (status, severity, fact):
             found.append((start, status, severity, fact))
     stops = [*(from_millis(start) for start, *_ in found[1:]), end]

@@ -61,12 +61,13 @@ def _beyond_message(definition: Condition, asset: Asset, level: Level, number: f
     return translatable(", below {limit}", limit=beyond) if low else translatable(", above {limit}", limit=beyond), limit
 
 
-def combined_message(definition: Condition, asset: Asset, found: "Sequence[ConditionAt]") -> str:
-    """Return which of several conditions hold, with their values; where none does, whose data are missing."""
+def combined_message(definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False) -> str:
+    """Return which of several conditions hold, with their values; where data are missing, also which."""
     met = [
         limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
     ]
-    return joined("", both(*met), *_duration(definition)) if met else unknown_message(asset, found)
+    said = [joined("", both(*met), *(() if is_missing else _duration(definition)))] if met else []
+    return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
 
 
 def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:

@@ -16,7 +16,7 @@ from alerting.usecases.notification.muting import silence_now
 from alerting.usecases.operations.alarm_kpis import alarm_quality
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
-from tests.builders import at, too_hot
+from tests.builders import at, oven, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
 from tests.pretended import Mailbox
 
@@ -324,6 +324,20 @@ def test_without_an_open_episode_of_the_other_alert_it_is_announced():
     feed(platform, 1, 230)
     run(platform, 2)
     assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1"]
+
+
+@pytest.mark.parametrize("change", [{"state": "retired"}, {"assets": ["oven-2"]}])
+def test_an_alert_that_is_no_longer_evaluated_inhibits_nothing_though_its_episode_stays_open(change):
+    mail = Mailbox("mail")
+    platform = with_fire(mail)
+    platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
+    feed(platform, 1, 280)
+    run(platform, 2)
+    apply(platform, [{**FIRE, **change}], "engineer", at(3), "test")
+    run(platform, 4)
+    assert platform.episodes.find("fire")[0].closed_at is None
+    assert mail.messages[-1].subject == "No longer muted, still open: MEDIUM: too-hot on oven-1"
+    assert "suppressed" not in " ".join(why(platform, "too-hot", "oven-1", at(4)).facts)
 
 
 def test_a_backtest_inhibits_by_the_episodes_of_the_other_alert():

@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",
 }
+_JSON = "application/json"
 _HEADERS = {
     401: {"WWW-Authenticate": {"description": "The authentication scheme.", "schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
@@ -93,7 +94,9 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
     if method not in READING:
         yield from (411, 413)
     if "requestBody" in operation:
-        yield from (400, 408)
+        yield 408
+        if _JSON in operation["requestBody"]["content"]:
+            yield 400
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:

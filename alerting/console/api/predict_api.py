@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer
+from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id, Instant, NameText
 from alerting.console.api.views import View
 from alerting.definitions.model import Definition
@@ -123,7 +123,7 @@ def _predictor(request: Request) -> Predictor:
 Predicting = Annotated[Predictor, Depends(_predictor)]
 
 
-@router.post("/definitions/{name}/predict", tags=["predictions"], openapi_extra=MAY_NAME_NOTHING)
+@router.post("/definitions/{name}/predict", tags=["predictions"])
 async def predict_one(name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting) -> PredictionView:
     """Score an asset at one instant: of the stored readings, or of raw readings that are sent. Stores nothing. Role: viewer."""
     return await predictor.run(lambda: _predict(platform, predictor, name, body))

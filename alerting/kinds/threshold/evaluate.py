@@ -1,11 +1,7 @@
 """Evaluate a threshold over one interval of event time: from readings to steps of episodes, and what stands on a raise."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Conditions
@@ -13,20 +9,21 @@ from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
-    ConditionAt,
+    CombinedEvaluation,
     all_series,
     evaluate_combination,
     longest_lookback,
-    of_variable,
     severity_of_missing,
+    together,
     under_another_revision,
 )
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import combined_message, fact_message, limit_message, unknown_message
-from alerting.detection.threshold import Series, evaluate_series
+from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
 from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 
+_MOMENT = timedelta(milliseconds=1)
 _LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 
 
@@ -37,7 +34,7 @@ def evaluate_threshold_interval(
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
-        carried = of_variable(carried, definition.variable).under_another_revision()
+        [carried] = under_another_revision([definition], carried)
     evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
@@ -62,43 +59,43 @@ def evaluate_combined_interval(
         asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
     )
     carried = before.carried
-    if carried is None:
-        carried = _last_values(combination, sources, part.start)
-    elif part.is_new:
-        carried = under_another_revision(combination, carried)
+    if carried is None or part.is_new:
+        leaves = list(combination.leaves())
+        known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
+        carried = together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
     series, severity = all_series(combination, history), severity_of_missing(definition)
     evaluated = evaluate_combination(combination, asset, series, carried, part.start, part.end, severity)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            result.raises[step.at] = Raise(None, content=_combined_evidence(definition, asset, step, evaluated.at(step.at)))
+            result.raises[step.at] = Raise(None, content=_combined_evidence(definition, asset, step, evaluated))
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
     return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
 
 
-def _last_values(combination: Combination, sources: Sources, at: datetime) -> Carried:
-    """Return the last value of each variable before the first evaluation, as long as it holds."""
-    since: dict[str, datetime] = {}
-    for leaf in combination.leaves():
-        start = at - (_LONGEST_SEARCH if leaf.no_data == "ignore" else leaf.stale_after)
-        since[leaf.variable] = min(start, since.get(leaf.variable, start))
-    found = sources.shared.newest(sources.asset, since, at)
-    parts = []
-    for leaf in combination.leaves():
-        values = found[leaf.variable].dropna() if leaf.variable in found else None
-        parts.append(None if values is None or values.empty else _carried_value(leaf.variable, values))
-    return Carried("", at, None, parts=tuple(parts))
+def _last_value(condition: Condition, carried: Carried | None, sources: Sources, at: datetime) -> Carried | None:
+    """Return what is carried if it is a value, else the last reading before `at`, if one with a value is recent enough.
+
+    It may be a later one that says nothing, of bad quality or out of range.
+    """
+    if carried is not None and (carried.value is not None or carried.bad):
+        return carried
+    asset, name = sources.asset, condition.variable
+    since = at - (_LONGEST_SEARCH if condition.no_data == "ignore" else condition.stale_after)
+    newest = sources.shared.newest(asset, {name: since}, at)
+    if newest.empty:
+        return carried
+    before = newest.index[-1].to_pydatetime() - _MOMENT
+    history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
+    series = series_of(condition, history)
+    return evaluate_series(condition, asset, series.ts, series.values, None, before, at, series.bad).carried
 
 
-def _carried_value(variable: str, values: "pd.Series[Any]") -> Carried:
-    value = values.iloc[-1]
-    return Carried(variable, values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value))
-
-
-def _combined_evidence(definition: Conditions, asset: Asset, step: Step, found: Sequence[ConditionAt]) -> Evidence:
-    reason = combined_message(definition, asset, found)
+def _combined_evidence(definition: Conditions, asset: Asset, step: Step, evaluated: CombinedEvaluation) -> Evidence:
+    found = evaluated.at(step.at)
+    reason = combined_message(definition, asset, found, evaluated.is_missing(step.at))
     inputs = {one.condition.variable: None if one.reading is None else one.reading.value for one in found}
     return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 

@@ -161,12 +161,25 @@ def _inhibited(
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an asset."""
     episodes, until = platform.inhibiting or platform.episodes, end + timedelta(milliseconds=1)
-    return [
-        inhibited_interval(other.definition, asset, episode.raised_at, episode.closed_at)
-        for other in suppression.inhibited
-        for episode in episodes.find(other.definition, asset, end=until)
-        if episode.closed_at is None or episode.closed_at > start
-    ]
+    found = []
+    for other in suppression.inhibited:
+        for episode in episodes.find(other.definition, asset, end=until):
+            over = episode.closed_at or _out_of_force_since(platform, episode)
+            if over is None or over > start:
+                found.append(inhibited_interval(other.definition, asset, episode.raised_at, over))
+    return found
+
+
+def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | None:
+    """Return since when the definition of an open episode is no longer evaluated on its asset; None where it is.
+
+    Its episode then stays open, and means nothing any more.
+    """
+    revision, asset = platform.definitions.newest_revision(episode.definition), platform.assets.get(episode.asset)
+    if revision is None or asset is None:
+        return None
+    is_evaluated = revision.definition.state == "active" and matching_assets(revision.definition, [asset])
+    return None if is_evaluated else revision.at
 
 
 def _upwards(assets: Assets, asset: Asset) -> list[Asset]:

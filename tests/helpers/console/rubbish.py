@@ -24,6 +24,7 @@ VALID = {
     "RetryBody": {"id": "all"},
     "ReadingBody": {"ts": "2026-01-05T02:00:00Z", "asset": "oven-1", "values": {"temperature": 1.5}, "quality": "good"},
     "EventBody": {"ts": "2026-01-05T02:00:00Z", "asset": "oven-1", "type": "stop", "end": "2026-01-05T02:10:00Z"},
+    "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
     "MissBody": {"definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T02:00:00Z", "comment": "c"},
 }
 

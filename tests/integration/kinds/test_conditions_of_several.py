@@ -120,6 +120,34 @@ def test_another_revision_goes_on_with_the_values_that_are_known(platform):
     assert episode.closed_at == at(40)
 
 
+@pytest.mark.parametrize(
+    "before", [{**DOCUMENT, "all": [HOT, {**MOIST, "above": 9}]}, {**too_hot(above=230), "name": "hot-and-moist"}]
+)
+def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(mailbox, before):
+    platform = pretended_platform(mailbox)
+    platform.assets.put([oven(recipe=Variable(type="category"))])
+    apply(platform, [before], "engineer", at(0), "test")
+    add_readings(platform, ROWS, at(0))
+    evaluated(platform, 15)
+    apply(platform, [DOCUMENT], "engineer", at(15), "with the recipe")
+    (episode,) = evaluated(platform, 16, 60)
+    assert episode.inputs["recipe"] == "rye"
+
+
+@pytest.mark.parametrize("last", [{"temperature": 9999.0}, {"temperature": 220.0, "moisture": 999.0}])
+def test_a_reading_out_of_range_before_the_first_evaluation_hides_no_older_value(mailbox, last):
+    platform = pretended_platform(mailbox)
+    platform.assets.put([oven(temperature=Variable(high=400), moisture=Variable(high=100))])
+    apply(platform, [{**DOCUMENT, "all": [HOT, MOIST], "for": "0m"}], "engineer", at(0), "test")
+    add_readings(
+        platform,
+        [ReadingRow("oven-1", at(-3), {"temperature": 220.0, "moisture": 5.0}), ReadingRow("oven-1", at(-2), last)],
+        at(0),
+    )
+    assert not evaluated(platform, 1)
+    assert why(platform, "hot-and-moist", "oven-1", at(1)).verdict == "unknown"
+
+
 def test_faults_beside_the_assets_name_the_condition(platform):
     with pytest.raises(UserError) as refused:
         check(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.detection.conditions import all_series, evaluate_combination, status_intervals
+from alerting.detection.conditions import all_series, evaluate_combination, status_intervals, under_another_revision
 from alerting.detection.messages import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
@@ -88,6 +88,35 @@ def test_the_reason_names_the_conditions_that_hold_with_their_values():
     expected = "Zone 2 temperature is 221 °C, above 215 °C and moisture is 5 %, above 4.5 % for 5 min"
     assert combined_message(definition, oven(), found.at(at(2))) == expected
     assert unknown_message(oven(), found.at(at(1))) == "no reading of moisture yet"
+
+
+def test_missing_data_of_a_condition_that_decides_nothing_raise_nothing():
+    """Temperature is above its limit, so that its list holds though moisture is stale; what is unknown is the rate."""
+    rising = {"variable": "speed", "above": 1, "rate_per": "5m"}
+    definition = several(all=[rising, {"any": [HOT, MOIST]}], stale_after="2m", no_data="alert")
+    asset = oven(speed=Variable())
+    data = history([1, 2, 3, 4], asset=asset, temperature=[220.0] * 4, moisture=[5, NAN, NAN, NAN], speed=[1.0] * 4)
+    found = [(s.start, s.status, s.fact) for s in status_intervals(definition, data, at(0), at(4))]
+    assert found[-1] == (at(1), "unknown", "no_rate")
+
+
+def test_the_reason_of_missing_data_names_them_beside_what_holds():
+    definition = several(all=[HOT, MOIST], stale_after="2m", no_data="alert")
+    data = series_of([1, 2, 3, 4], temperature=[220] * 4, moisture=[NAN, 5, NAN, NAN])
+    combination = definition.combination
+    found = evaluate_combination(combination, oven(), all_series(combination, data), None, at(0), at(5), "medium")
+    assert (found.is_missing(at(3)), found.is_missing(at(4))) == (False, True)
+    reason = combined_message(definition, oven(), found.at(at(4)), found.is_missing(at(4)))
+    assert reason == "Zone 2 temperature is 220 °C, above 215 °C; no reading of moisture within 2 min"
+
+
+def test_another_revision_keeps_the_side_of_each_limit_apart():
+    very_hot = {"variable": "temperature", "above": 300, "clear_above_at": 210}
+    combination, data = several(all=[HOT, very_hot]).combination, series_of([1], temperature=[220])
+    leaves = list(combination.leaves())
+    carried = evaluate_combination(combination, oven(), all_series(combination, data), None, at(0), at(1)).carried
+    assert [part.beyond for part in under_another_revision(leaves, carried)] == [("medium.above",), ()]
+    assert [part.beyond for part in under_another_revision(leaves[1:], carried)] == [()], "of which of both is not known"
 
 
 def test_a_category_that_is_sent_when_it_changes_counts_until_then():

@@ -11,6 +11,7 @@ import uuid
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.console.app import create_app
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN, ADMIN_TOKEN, VALID, body_of, filled, operations, path_of, required
@@ -62,8 +63,9 @@ def platform(request):
 
 
 @pytest.fixture
-def client(platform):
-    return TestClient(create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False)
+def client(platform, tmp_path):
+    jobs = PredictJobs(tmp_path / "predictions")
+    return TestClient(create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False, follow_redirects=False)
 
 
 class Walk:

@@ -8,10 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
+from alerting.adapters.archive.predict_jobs import PredictJobs, write_outcome
 from alerting.adapters.channels.log import LogChannel
+from alerting.console.api.predict_jobs_api import PARQUET
 from alerting.console.app import create_app
-from alerting.console.gate import DELIVERIES, LARGEST_BODY, LARGEST_DELIVERY
+from alerting.console.gate import largest_body
 from alerting.episodes.episode import episode_id
+from alerting.ports import DecisionRecord
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
@@ -50,7 +53,7 @@ def everywhere(stub):
         "feedback",
         "misses",
     )
-    return client_of(replace(made, **dict.fromkeys(stores, stub)))
+    return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_jobs=stub)
 
 
 def come_true():
@@ -60,11 +63,13 @@ def come_true():
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(tmp_path_factory):
     made = filled(pretended_platform())
     made.episodes.insert(come_true())
+    made.decisions.add(DecisionRecord("too-moist", at(0), 1, 1, None, True, True, "promote", "first", {}, "run-1", "platform"))
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
-    return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}))
+    jobs = PredictJobs(tmp_path_factory.mktemp("predictions"))
+    return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}), predict_jobs=jobs)
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +79,15 @@ def clients(client):
 
 
 def bodied(operation, schemas):
+    if PARQUET in operation.get("requestBody", {}).get("content", {}):
+        return {"content": b"PAR1 readings PAR1"}
     body = body_of(operation, schemas)
     return {"json": VALID[body[0]]} if body is not None else {}
 
 
 def wrong_path(path):
-    return path.replace("{id}", "nothing-of-this-id").replace("{name}", "nothing-of-this-name")
+    id = "0" * 12 if "/predict-jobs/" in path else "nothing-of-this-id"
+    return path.replace("{id}", id).replace("{name}", "nothing-of-this-name")
 
 
 def named(client, path):
@@ -90,6 +98,17 @@ def named(client, path):
         return {"id": come_true().id}
     if path.startswith("/api/v1/reports/"):
         return {"id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"], "table": "episodes"}
+    if "/predict-jobs/" in path:
+        jobs = client.app.state.predict_jobs
+        folder = jobs.begin(10)
+        (folder / "readings.parquet").write_bytes(b"PAR1 readings PAR1")
+        id = jobs.submit(folder, "too-moist", "ada", {}).order.id
+        if path.endswith("/scores"):
+            (folder.parent / id / "scores.parquet").write_bytes(b"scores")
+            write_outcome(folder.parent / id, at=at(0), result={"version": 1, "rows": 1, "scores": 1, "unknown": {}, "notes": []})
+        return {"id": id}
+    if path.startswith("/api/v1/definitions/{name}/predict"):
+        return {"name": "too-moist"}
     return {"name": "all"} if path.startswith("/api/v1/routes/") else {}
 
 
@@ -118,16 +137,13 @@ def provoke(clients, path, method, operation, schemas):
             yield send(params=query | {parameter["name"]: "nothing-of-this-name"})
     if method == "POST":
         kind = {**ADMIN, "content-type": "application/json"}
-        for content in (b"{", b"[" * 50_000, b"9" * 60_000, too_large(path), b"[]"):
+        for content in (b"{", b"[" * 50_000, b"9" * 60_000, b"[]"):
             yield send(headers=kind, content=content)
+        yield send(headers={**kind, "content-length": str(largest_body(where) + 1)}, content=b"")
         yield send(headers=kind, content=iter([b"{}"]))
         if "definition" in body.get("json", ()):
             for field in ("definition", "asset"):
                 yield send(json={**body["json"], field: "nothing-of-this-name"})
-
-
-def too_large(path):
-    return b"x" * ((LARGEST_DELIVERY if path in DELIVERIES else LARGEST_BODY) + 1)
 
 
 def not_provoked_here(status):

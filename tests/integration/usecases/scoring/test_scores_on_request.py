@@ -146,14 +146,20 @@ def test_questions_without_an_answer_are_refused():
         sent_readings(platform, ASSET, rows)
 
 
-def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def mlflow_store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    return uri, MlflowModels(uri, artifacts=folder / "artifacts")
+
+
+def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, mlflow_store, monkeypatch):
     import mlflow
 
     kind, platform, name, asset, _ = served
     version = 1
     files, tags = platform.models.model_files(name, version), platform.models.version_tags(name, version)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    registry = MlflowModels(uri, artifacts=tmp_path / "artifacts")
+    uri, registry = mlflow_store
     number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
     registry.set_alias(name, "champion", number)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
