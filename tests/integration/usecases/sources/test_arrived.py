@@ -132,13 +132,13 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
     line = Streamed(**LEVELS)
     evaluator = Evaluator(line.platform)
     evaluator._stopped.set()  # no pauses
-    for minute, value in enumerate([200, 220, 240]):
+    for minute, value in {1: 200, 2: 220, 3: 240}.items():
         line.feed({minute: value}, minute)
         line.platform.clock.instant = at(minute)
         evaluator.add([ReadingRow("oven-1", at(minute), {"temperature": float(value)})])
         evaluator.evaluate()
         evaluator.deliver()
-    assert told(line) == ["raised", "severity_rose"]
+    assert told(line) == ["raised", "severity_rose-critical"]
 
 
 def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
