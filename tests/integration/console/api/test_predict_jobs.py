@@ -180,6 +180,14 @@ def test_a_worker_that_crashes_or_takes_too_long_fails_its_job_with_the_reason(j
     assert "took longer than" in slow.get(late).fault
 
 
+def test_an_outage_of_the_database_fails_no_job_however_long_it_lasts(jobs, working):
+    job = submit(jobs)
+    fail = 'file = folder / "tries"; file.open("a").write("x")\nif file.stat().st_size < 6: sys.exit(69)'
+    working(worker(jobs, f"{fail}\n{DONE}"))
+    assert until(lambda: jobs.get(job).state in ("done", "failed"))
+    assert jobs.get(job).state == "done"
+
+
 class Clock:
     """An event loop that notes the time limits."""
 
