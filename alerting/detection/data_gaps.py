@@ -1,12 +1,13 @@
 """Intervals in which a threshold could not be evaluated, because its variable had no known value."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.fields.conditions import Conditions
 from alerting.detection.conditions import status_intervals
 from alerting.readings.history import History
 
 Gap = tuple[datetime, datetime]
+_MOMENT = timedelta(milliseconds=1)
 
 
 def data_gaps(definition: Conditions, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
@@ -14,7 +15,7 @@ def data_gaps(definition: Conditions, history: History, start: datetime, end: da
 
     `history` begins before `start`, so that the value in force there is known.
     """
-    first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
+    first = min(start, history.readings.index[0].to_pydatetime() - _MOMENT) if len(history.readings) else start
     gaps: list[Gap] = []
     for interval in status_intervals(definition, history, first, end):
         begin, stop = max(interval.start, start), min(interval.end, end)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
+from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message
@@ -27,8 +28,10 @@ class ThresholdKind:
     data_gaps = staticmethod(data_gaps)
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
-        if definition.combination is not None:
-            return Inputs()
+        combination = definition.combination
+        if combination is not None:
+            longest = max(leaf.stale_after for leaf in combination.leaves())
+            return Inputs(lookback=longest_lookback(combination), stale_after=longest)
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
 
     def evaluate(
