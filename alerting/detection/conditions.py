@@ -24,6 +24,7 @@ from alerting.readings.history import History, from_millis, to_millis
 Truths = npt.NDArray[np.int8]
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")  # by truth: 0 false, 1 unknown, 2 true
 _UNKNOWN = _STATUSES.index("unknown")
+_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 
@@ -82,6 +83,11 @@ def severity_of_missing(definition: Condition) -> Severity | None:
 def longest_lookback(combination: Combination) -> timedelta:
     """Return how far before the watermark an evaluation needs readings, as `threshold.lookback` does of one condition."""
     return max(lookback(condition) for condition in combination.leaves())
+
+
+def search_from(condition: Condition, at: datetime) -> datetime:
+    """Return the instant after which the last value of a condition's variable before `at` still counts."""
+    return at - (_LONGEST_SEARCH if condition.no_data == "ignore" else condition.stale_after)
 
 
 def all_series(combination: Combination, history: History) -> list[Series]:

@@ -6,6 +6,7 @@ from alerting.definitions.fields.conditions import Conditions
 from alerting.detection.conditions import status_intervals
 from alerting.readings.history import History
 
+_MOMENT = timedelta(milliseconds=1)
 Gap = tuple[datetime, datetime]
 _MOMENT = timedelta(milliseconds=1)
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, both, joined, measured, template, translatable
 from alerting.detection.carried import ReadingInForce
-from alerting.detection.conditions import ConditionAt
 from alerting.detection.evaluation import Fact
+
+if TYPE_CHECKING:  # it loads the library of frames
+    from alerting.detection.conditions import ConditionAt
 
 _PROBABLE = 0.5
 _EQUALS = template("{name} may be {value}"), template("{name} will probably be {value}")
@@ -58,7 +61,7 @@ def _beyond_message(definition: Condition, asset: Asset, level: Level, number: f
     return translatable(", below {limit}", limit=beyond) if low else translatable(", above {limit}", limit=beyond), limit
 
 
-def combined_message(definition: Condition, asset: Asset, found: Sequence[ConditionAt], is_missing: bool = False) -> str:
+def combined_message(definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False) -> str:
     """Return which of several conditions hold, with their values; where data are missing, also which."""
     met = [
         limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
@@ -67,7 +70,7 @@ def combined_message(definition: Condition, asset: Asset, found: Sequence[Condit
     return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
 
 
-def unknown_message(asset: Asset, found: Sequence[ConditionAt]) -> str:
+def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
     """Return why conditions are unknown."""
     return joined("; ", *(fact_message(one.condition, asset, one.fact, one.reading) for one in found if one.fact is not None))
 

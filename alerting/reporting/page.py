@@ -41,6 +41,9 @@ class Charts:
 def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH) -> Charts:
     """Draw all charts of a report. `zone`: of the time axes."""
     rows, model, scores = metrics.rows, metrics.model, material.scores
+    declared = [item for history in material.histories.values() for item in history.asset.variables.items()]
+    titles = {name: variable.title for name, variable in declared if variable.title}
+    importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = charts.lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     drawn = {
@@ -48,8 +51,8 @@ def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, languag
         "lead_times": charts.lead_times(metrics, language),
         "calibration": charts.calibration(rows, language) if rows else "",
         "precision_recall": charts.precision_recall(rows, language) if rows else "",
-        "importance": charts.importance(next((m.importance for m in reversed(metrics.models) if m.importance), {}), language),
-        "drivers": report_charts.driver_bars(metrics.drivers, language),
+        "importance": charts.importance(importance, titles, language),
+        "drivers": report_charts.driver_bars(metrics.drivers, titles, language),
         "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language) if model else "",
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])

@@ -17,7 +17,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
-from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES
+from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
 
 REASONS_SHOWN = 3
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
@@ -120,6 +120,17 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
             return clock_time(start, now, zone, language) if end is None else time_range(start, end, now, zone, language)
         except (ValueError, OverflowError):
             return found[0]
+
+    return _STAMPS.sub(format_stamp, language.translate(text))
+
+
+def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for documents that are kept."""
+
+    def format_stamp(found: re.Match[str]) -> str:
+        stamps = [datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp]
+        shown = [instant(stamp, zone) for stamp in stamps]
+        return shown[0] if len(shown) == 1 else language.say("{start} to {end}", start=shown[0], end=shown[1])
 
     return _STAMPS.sub(format_stamp, language.translate(text))
 

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.reporting import messages
+from alerting.reporting import messages, sentences
 
 
 def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
@@ -73,6 +73,7 @@ def _environment() -> Environment:
         seconds=worded(messages.seconds),
         false_alarms=in_language(lambda language, rate, assets: language.translate(messages.false_alarms(rate, assets))),
         instant=messages.instant,
+        dated=pass_context(lambda page, text: sentences.dated_times(text, page["zone"], page["language"])),
         digits=in_language(lambda language, text: language.digits(text)),
         interval=worded(messages.interval),
         amount=worded(lambda e, language: messages.amount(e.value, e.unit, language)),

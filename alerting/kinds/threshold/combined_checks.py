@@ -46,7 +46,7 @@ def _list_faults(path: str, group: Conditions | Member) -> Iterable[Fault]:
         for i, member in enumerate(members):
             if isinstance(member, Member) and (member.any is not None or member.all is not None):
                 inner = f"{path}{how}.{i}."
-                given = sorted(member.model_fields_set - {"any", "all"})
+                given = [n for n in Member.model_fields if n not in ("any", "all") and getattr(member, n) is not None]
                 yield from (
                     Fault(f"{inner}{name}", "cannot stand beside any or all", "write another condition") for name in given
                 )

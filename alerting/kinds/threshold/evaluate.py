@@ -13,6 +13,7 @@ from alerting.detection.conditions import (
     all_series,
     evaluate_combination,
     longest_lookback,
+    search_from,
     severity_of_missing,
     together,
     under_another_revision,
@@ -24,7 +25,6 @@ from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 
 _MOMENT = timedelta(milliseconds=1)
-_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
 
 
 def evaluate_threshold_interval(
@@ -59,7 +59,7 @@ def evaluate_combined_interval(
         asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
     )
     carried = before.carried
-    if carried is None or part.is_new:
+    if carried is None or not carried.parts or part.is_new:
         leaves = list(combination.leaves())
         known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
         carried = together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
@@ -83,8 +83,7 @@ def _last_value(condition: Condition, carried: Carried | None, sources: Sources,
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
     asset, name = sources.asset, condition.variable
-    since = at - (_LONGEST_SEARCH if condition.no_data == "ignore" else condition.stale_after)
-    newest = sources.shared.newest(asset, {name: since}, at)
+    newest = sources.shared.newest(asset, {name: search_from(condition, at)}, at)
     if newest.empty:
         return carried
     before = newest.index[-1].to_pydatetime() - _MOMENT

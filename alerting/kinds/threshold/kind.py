@@ -30,8 +30,8 @@ class ThresholdKind:
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
         if combination is not None:
-            longest = max(leaf.stale_after for leaf in combination.leaves())
-            return Inputs(lookback=longest_lookback(combination), stale_after=longest)
+            leaves = list(combination.leaves())
+            return Inputs(leaves[0].variable, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
 
     def evaluate(

@@ -107,11 +107,11 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable that a problem or condition is about; None for events."""
+    """Return the variable that a problem, condition or control chart is about; None for events and several variables."""
     if definition.problem is not None:
         return definition.problem.variable
     condition = single_condition(definition)
-    return None if condition is None else condition.variable
+    return getattr(definition, "variable", None) if condition is None else condition.variable
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:

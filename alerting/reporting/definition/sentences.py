@@ -77,6 +77,12 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
     if not total:
         return language.say("No alert was raised.")
+    if undetermined == total and m.horizon_s is None:
+        return language.say_count(
+            "{number} alert was raised; no operator has said whether it was right.",
+            "{number} alerts were raised; no operator has said whether they were right.",
+            total,
+        )
     if undetermined == total:
         return language.say_count(
             "{number} alert was raised; it has no outcome yet.", "{number} alerts were raised; none has an outcome yet.", total

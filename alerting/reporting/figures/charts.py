@@ -171,15 +171,19 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
     return inline_svg("curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language)
 
 
-def importance(shares: Mapping[str, float], language: Language = ENGLISH) -> str:
-    """Draw the mean size of each variable's share in a score, the largest on top; empty without any."""
+def importance(shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH) -> str:
+    """Draw the mean size of each variable's share in a score, the largest on top; empty without any. `titles`: by name."""
     ranked = sorted(((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1])[-MOST_VARIABLES:]
     if not ranked:
         return ""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        bars = axes.barh([name.replace("_", " ") for name, _ in ranked], [share for _, share in ranked], color=COLOURS["score"])
+        bars = axes.barh(
+            [titles.get(name, name.replace("_", " ")) for name, _ in ranked],
+            [share for _, share in ranked],
+            color=COLOURS["score"],
+        )
         axes.bar_label(bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
         axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
         show_percent(axes.xaxis, language)

@@ -1,6 +1,6 @@
 """Charts of a report's sections: drivers, drift, scores, missed problems, and the bars of single episodes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from html import escape
 
@@ -15,7 +15,7 @@ from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, show_percent, time_axis
 
-_ROW = 32  # pixels of a bar drawn as plain SVG, with its label above it
+_ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values
 _CLASSES = {"usual": "undetermined", "up": "false-alarm", "down": "hit", "risk": "score", "after": "hit"}
 
@@ -34,13 +34,16 @@ def bars(chart: BarChart) -> str:
         )
     if chart.threshold is not None:
         x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
-        rows.append(f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3"/>')
+        rows.insert(0, f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3" opacity=".6"/>')
     label = escape(chart.description)
     return f'<svg class="bars" role="img" aria-label="{label}" width="100%" height="{height}">{"".join(rows)}</svg>'
 
 
-def driver_bars(drivers: Sequence[Driver], language: Language = ENGLISH) -> str:
-    """Draw the mean contribution of each variable in this period, and in the one before; empty without any."""
+def driver_bars(drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH) -> str:
+    """Draw the mean contribution of each variable in this period, and in the one before; empty without any.
+
+    `titles`: of variables, by name.
+    """
     if not drivers:
         return ""
     compared = any(d.before is not None for d in drivers)
@@ -54,7 +57,7 @@ def driver_bars(drivers: Sequence[Driver], language: Language = ENGLISH) -> str:
         if compared:
             before = [d.before or 0.0 for d in shown]
             axes.barh(at - 0.2, before, 0.34, color=COLOURS["undetermined"], alpha=0.6)
-        axes.set_yticks(at, [d.variable.replace("_", " ") for d in shown])
+        axes.set_yticks(at, [titles.get(d.variable, d.variable.replace("_", " ")) for d in shown])
         axes.set_xlim(0, 1.15 * max(max(d.share, d.before or 0.0) for d in drivers) or 1)
         show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)

@@ -81,11 +81,11 @@ def describe_retune(retune: Retune, trained: bool) -> Translatable:
     )
 
 
-def _why_retire(s: DefinitionSummary, known: int) -> Translatable:
+def _why_retire(s: DefinitionSummary, outcomes: int) -> Translatable:
     if not s.problems:
-        return translatable("None of {known} alerts was right.", known=known)
+        return translatable("None of {known} alerts was right.", known=outcomes)
     return translatable(
-        "None of {known} alerts was right, and it announced none of {problems} problems.", known=known, problems=s.problems
+        "None of {known} alerts was right, and it announced none of {problems} problems.", known=outcomes, problems=s.problems
     )
 
 

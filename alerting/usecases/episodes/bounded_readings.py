@@ -118,7 +118,7 @@ class _Reduction:
             sample.index = pd.DatetimeIndex(begins.astype("datetime64[ms]"), tz="UTC")
             self.samples.append(sample)
         own = [name for name in self._variables(part.asset) if name in frame] or [str(frame.columns[0])]
-        self.frames.append(frame.loc[self._kept(part, own), own])
+        self.frames.append(frame.loc[self._needed_rows(part, own), own])
 
     def _variables(self, asset: Asset) -> list[str]:
         """Return the variables whose readings matter one by one."""
@@ -127,7 +127,7 @@ class _Reduction:
             named |= self.definition.variables_evaluated(asset)
         return sorted(name for name in named if name)
 
-    def _kept(self, part: History, names: list[str]) -> BoolArray:
+    def _needed_rows(self, part: History, names: list[str]) -> BoolArray:
         at = millis(pd.DatetimeIndex(part.readings.index))
         keep = _ends_of(-(-at // self.width_ms))
         for name in names:

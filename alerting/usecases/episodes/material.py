@@ -11,8 +11,10 @@ import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.detection.conditions import search_from
 from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts
 from alerting.detection.suppression import first_free, is_covered
 from alerting.kinds.registry import kind_of
@@ -20,8 +22,8 @@ from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import Decisions, MaterialPorts
-from alerting.readings.history import History, from_millis, millis, to_millis
+from alerting.ports import Decisions, MaterialPorts, Readings
+from alerting.readings.history import History, from_millis, millis, to_millis, with_older
 from alerting.readings.instants import NO_TIME
 from alerting.reporting.material import Material, ModelInService, Reduced
 from alerting.usecases.definitions.derived import with_stored_features
@@ -263,10 +265,23 @@ def _evaluated_intervals(
         if not mine or not len(history.readings):
             continue
         interval = min(a for a, _ in mine), max(b for _, b in mine)
-        interval, gaps[asset] = _trim_to_data(revision.definition, history, sources.reduced.get(asset), interval)
+        known = _with_last_values(platform.readings, revision.definition, history)
+        interval, gaps[asset] = _trim_to_data(revision.definition, known, sources.reduced.get(asset), interval)
         if interval[0] < interval[1]:
             evaluated[asset] = interval
     return evaluated, gaps
+
+
+def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
+    """Return the history with the last values before it that still count, for conditions of several variables."""
+    combination = definition.combination if isinstance(definition, Conditions) else None
+    if combination is None:
+        return history
+    begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
+    since: dict[str, datetime] = {}
+    for condition in combination.leaves():
+        since[condition.variable] = min(search_from(condition, begin), since.get(condition.variable, begin))
+    return with_older(history, readings.newest(history.asset, since, begin))
 
 
 def _trim_to_data(

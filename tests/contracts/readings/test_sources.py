@@ -14,6 +14,28 @@ HTTP = {"name": "gate", "kind": "http"}
 SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id", "every": "5m"}
 
 
+URL = {"env": "BROKER"}
+TLS = {"ca": "/etc/ssl/plant.pem", "certificate": "/etc/ssl/own.pem", "key": "/run/secrets/own.key"}
+STREAMED = [
+    {"name": "amqp", "kind": "amqp", "url": URL, "tls": TLS, "topic": "line.{asset}", "exchange": "plant"},
+    {"name": "kafka", "kind": "kafka", "url": URL, "topic": "line.{asset}", "mechanism": "SCRAM-SHA-512"},
+    {"name": "mqtt", "kind": "mqtt", "url": URL, "topic": "line/{asset}/#"},
+    {"name": "nats", "kind": "nats", "url": URL, "topic": "line.{asset}", "stream": "lines"},
+    {"name": "opcua", "kind": "opcua", "url": URL, "nodes": {"ns=2;s=A.$B": {"variable": "z", "asset": "o"}}, "history": "8h"},
+    {"name": "redis", "kind": "redis", "url": URL, "topic": "line:{asset}", "field": "row", "payload": "json"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", STREAMED, ids=[document["kind"] for document in STREAMED])
+def test_a_document_of_each_kind_of_stream_is_taken_with_its_revision(stores, document):
+    stores.sources.put(document)
+    assert stores.sources.documents() == [document]
+    assert stores.sources.get(document["name"]) == parse_source(document)
+    revision = SourceRevision(document["name"], 1, at(0), "ada", document)
+    stores.sources.add_revision(revision)
+    assert stores.sources.revisions(document["name"]) == [revision]
+
+
 def test_documents_come_back_by_name_and_are_replaced(stores):
     for document in (SQL, {**HTTP, "title": "Old"}, HTTP):
         stores.sources.put(document)
@@ -34,6 +56,8 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     assert stores.sources.progress("gate") == SourceProgress()
     stores.sources.set_fault("gate", "the server does not answer")
     assert stores.sources.progress("gate").fault == "the server does not answer"
+    stores.sources.set_fault("gate", None)
+    assert stores.sources.progress("gate") == SourceProgress()
     stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
     stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
     stores.sources.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))

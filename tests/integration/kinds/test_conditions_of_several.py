@@ -4,6 +4,7 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
@@ -14,7 +15,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, revision, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
 HOT = {"variable": "temperature", "above": 215}
@@ -107,7 +108,9 @@ def test_backtest_report_and_expected_load_agree_with_live(platform):
     live = [(e.raised_at, e.closed_at) for e in evaluated(platform, 90)]
     run = backtest(platform, named_subject(platform, "hot-and-moist"), at(0), at(60))
     assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
-    assert make_report(platform, "hot-and-moist", at(0), at(60), at(90)).metrics["outcomes"]["undetermined"] == 1
+    metrics = make_report(platform, "hot-and-moist", at(0), at(60), at(90)).metrics
+    assert metrics["outcomes"]["undetermined"] == 1
+    assert metrics["data"]["assets"][0]["gaps_s"] < 61, "only before the first reading: a recipe of ten hours ago is known"
     assert expected_load(platform, named_subject(platform, "hot-and-moist").definition, at(90)).notes
 
 
@@ -118,6 +121,11 @@ def test_another_revision_goes_on_with_the_values_that_are_known(platform):
     (episode,) = evaluated(platform, 31, 60)
     assert [t.kind for t in episode.transitions] == ["raised", "revised", "revised", "closed"]
     assert episode.closed_at == at(40)
+
+
+def test_a_stored_revision_with_all_its_fields_is_read_again():
+    made = revision(parse_definition(DOCUMENT))
+    assert parse_revision(made.model_dump(by_alias=True)) == made
 
 
 @pytest.mark.parametrize(

@@ -54,4 +54,4 @@ def test_the_risk_before_now_and_after_the_change():
 def test_names_with_signs_of_formulas_are_drawn_as_they_are_written():
     from alerting.reporting.figures.charts import importance  # loads a library of drawings
 
-    assert "cost $a{$" in importance({"cost $a{$": 0.2})
+    assert "cost $a{$" in importance({"x": 0.2}, {"x": "cost $a{$"})

@@ -90,7 +90,7 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     define(platform, too_hot())
     week_of_readings(platform, hot=range(DAY + 600, DAY + 720))
     heads = issued(platform)
-    assert heads["too-hot"].sentences == ("1 alert was raised; it has no outcome yet.",)
+    assert heads["too-hot"].sentences == ("1 alert was raised; no operator has said whether it was right.",)
     assert heads[None].sentences[0] == "1 alert raised 1 episode, without an outcome yet."
     made, text = report(platform, "too-hot")
     assert "ask operators for verdicts: without either no episode gets an outcome" in text
