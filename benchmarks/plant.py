@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,11 @@ from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
 from alerting.wiring import assemble, open_stores, prepare_database
 from benchmarks.evaluate import ASSETS, write_definitions
+from benchmarks.helpers.champions import copy_champion
 from benchmarks.scheduler import LATENCY, MINUTE, deliver, evaluated_to, running_airflow, whole_minute
 
 CLASSIFIERS, THRESHOLDS, MODELS, DAYS = 1_000, 10_000, 10, 14
@@ -97,23 +97,8 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
     apply(platform, [_definition(n) for n in range(classifiers) if _name(n) not in known], "benchmark", now, "benchmark")
     for number in range(MODELS, classifiers):
         if not platform.decisions.of(_name(number)):
-            _copy_model(platform, _name(number % MODELS), _name(number))
+            copy_champion(platform, _name(number % MODELS), _name(number))
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
-
-
-def _copy_model(platform: Platform, source: str, name: str) -> None:
-    """Register the champion of one definition as that of another one."""
-    decision = next(decision for decision in platform.decisions.of(source) if decision.promoted)
-    version, run_id = decision.challenger_version, decision.run_id
-    if version is None or run_id is None:
-        raise LookupError(f"the training of {source} has no champion")
-    tags = {key: value for key, value in platform.models.tags(run_id).items() if not key.startswith("mlflow.")}
-    run = platform.models.start_run(name, "copy", {**tags, "definition": name})
-    files, described = platform.models.model_files(source, version), platform.models.version_tags(source, version)
-    copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
-    platform.models.finish(run)
-    platform.decisions.add(replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1)
-    platform.models.set_alias(name, "champion", copy)
 
 
 def _definition(number: int, **changes: Any) -> Document:

@@ -1,6 +1,7 @@
 """`python -m benchmarks.run [NAME]`: one JSON line per benchmark.
 
-A benchmark is a module of this package with `run() -> dict`, named as the module; a ratio above 1 is better than the peer.
+A benchmark is a module of this package, or of a group of it, with `run() -> dict`, named as the module; a ratio above 1 is
+better than the peer.
 Each runs in its own process, so that the memory of one does not affect another.
 """
 
@@ -9,6 +10,8 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import benchmarks
 
@@ -18,6 +21,7 @@ HEAVY = (
     "chance",
     "evaluate",
     "forecast",
+    "kinds",
     "plant",
     "report",
     "reports_due",
@@ -27,12 +31,28 @@ HEAVY = (
     "stream",
     "training_scale",
 )  # they take minutes and run only by name
-HELPERS = ("run", "__main__", "helpers", "peers")
+GROUPS = ("advice", "kinds", "reports")
+HELPERS = ("run", "__main__", "helpers", "peers", *GROUPS)
 
 
 def names() -> list[str]:
     """Return the names of all benchmarks."""
-    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in HELPERS)
+    return sorted(_modules())
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a benchmark."""
+    return import_module(_modules()[name])
+
+
+def _modules() -> dict[str, str]:
+    """Return the modules of all benchmarks by their name."""
+    folder = Path(benchmarks.__path__[0])
+    found = {one.name: f"benchmarks.{one.name}" for one in pkgutil.iter_modules([str(folder)]) if one.name not in HELPERS}
+    for group in GROUPS:
+        inside = pkgutil.iter_modules([str(folder / group)])
+        found |= {one.name: f"benchmarks.{group}.{one.name}" for one in inside}
+    return found
 
 
 def _full_name(name: str, known: list[str]) -> str:
@@ -50,7 +70,7 @@ def main(arguments: list[str]) -> int:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     if len(arguments) == 1:
-        result = import_module(f"benchmarks.{arguments[0]}").run()
+        result = load(arguments[0]).run()
         print(json.dumps(result), flush=True)
         return 1 if result["met"] is False else 0  # None: the benchmark could not measure
     if not arguments:

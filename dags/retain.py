@@ -1,4 +1,4 @@
-"""Nightly deletion of what is older than its retention and needed by nothing in use."""
+"""Nightly: delete what is older than its retention and needed by nothing in use, and measure models in service."""
 
 from datetime import timedelta
 
@@ -18,10 +18,22 @@ def delete() -> dict[str, int]:
     return {swept.what: swept.documents for swept in found}
 
 
+@task(execution_timeout=timedelta(hours=3), **BACKGROUND)
+def verify() -> dict[str, str]:
+    """Compare the models in service with the values that came, and return a sentence on each."""
+    from alerting.usecases.operations.model_verification import verify_models
+
+    with background_platform() as platform:
+        found = verify_models(platform, read_instant(run_as_of(platform)))
+    for name, sentence in found.items():
+        say(f"{name}: {sentence}")
+    return found
+
+
 @dag(
     schedule="20 2 * * *",
     tags=["maintain"],
-    description="Deletes what is older than its retention",
+    description="Deletes what is older than its retention, and measures models in service",
     doc_md=__doc__,
     dagrun_timeout=timedelta(hours=20),
     default_args=TASK_OPTIONS,
@@ -29,6 +41,7 @@ def delete() -> dict[str, int]:
 )
 def retain() -> None:
     delete()
+    verify()
 
 
 retain()

@@ -1,14 +1,16 @@
-"""Names of model families: those of the platform, and those that installed packages add.
+"""Names of model families: those of the platform, optional ones among them, and those that installed packages add.
 
 A package adds a family by an entry point in the group `alerting.families`: name of the family = `module:object`.
 """
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 
 from alerting.definitions.faults import nearest, shown
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
+OPTIONAL = ("xgboost",)  # of the platform, each with the library of its name, which need not be installed
 PERSISTENCE = "persistence"  # tried for every problem whose variable the model may see, without being asked for
 GROUP = "alerting.families"
 
@@ -19,10 +21,17 @@ def find_added(name: str) -> EntryPoint | None:
     return next(iter(entry_points(group=GROUP, name=name)), None)
 
 
+def is_installed(name: str) -> bool:
+    """Return whether a family is an optional one whose library is installed."""
+    return name in OPTIONAL and find_spec(name) is not None
+
+
 def require_family(name: str) -> str:
     """Return the name of a family that is installed here. Raises ValueError with the families that are for any other name."""
-    if name in BUILT_IN or find_added(name):
+    if name in BUILT_IN or is_installed(name) or find_added(name):
         return name
-    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    if name in OPTIONAL:
+        raise ValueError(f"{name} is not installed here; install it wherever models are trained: pip install alerting[{name}]")
+    names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
     hint = nearest(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else ""))

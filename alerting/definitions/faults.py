@@ -1,15 +1,16 @@
 """Faults in documents that people write: all of them at once, each with its path and a hint."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 MOST_FAULTS = 50
 _LONGEST_VALUE = 80
 _LONGEST_TEXT = 400
+T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 
 
@@ -82,6 +83,21 @@ class DefinitionRefused(DocumentRefused):
     """Refusal of a whole definition because of its faults."""
 
     what = "definition"
+
+
+def read_each(
+    documents: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], T]
+) -> tuple[list[T], dict[str, list[str]]]:
+    """Return what `parse` makes of the valid documents, and the faults of the others by name. A faulty one stops no other."""
+    good, faults = list[T](), dict[str, list[str]]()
+    for document in documents:
+        try:
+            good.append(parse(document))
+        except DocumentRefused as refusal:
+            faults[refusal.name] = [str(fault) for fault in refusal.faults]
+        except Exception as error:  # any content of a document
+            faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
+    return good, faults
 
 
 def nearest(word: str, names: Iterable[str], what: str) -> str:

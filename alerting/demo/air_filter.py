@@ -8,12 +8,9 @@ from functools import lru_cache
 from math import pi, sin
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
-from alerting.demo.chance import DAY, Stream, generator
+from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 AIR_FILTER = "air-filter-1"
@@ -50,12 +47,11 @@ def air_filter() -> Asset:
 
 def pressure_drops(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield every tenth minute of [first, last) with pressure drop and flow; none while the line stands."""
-    for minute in range(-(-first // EVERY) * EVERY, last, EVERY):
-        if schedule.stop(minute) is None:
-            noise = _noise(schedule.seed, minute // DAY)[minute % DAY // EVERY]
-            flow = USUAL_FLOW + _FLOW_DAILY * sin(2 * pi * minute / DAY) + _FLOW_NOISE * float(noise[0])
-            drop = _drop(schedule.seed, minute) * (flow / USUAL_FLOW) ** 2 + _NOISE * float(noise[1])
-            yield minute, {PRESSURE_DROP: round(drop, 1), AIR_FLOW: round(flow, 1)}
+    for minute in schedule.running(first, last, EVERY):
+        noise = normal_of_day(schedule.seed, Stream.FLOW, minute // DAY, DAY // EVERY, 2)[minute % DAY // EVERY]
+        flow = USUAL_FLOW + _FLOW_DAILY * sin(2 * pi * minute / DAY) + _FLOW_NOISE * float(noise[0])
+        drop = _drop(schedule.seed, minute) * (flow / USUAL_FLOW) ** 2 + _NOISE * float(noise[1])
+        yield minute, {PRESSURE_DROP: round(drop, 1), AIR_FLOW: round(flow, 1)}
 
 
 def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
@@ -85,8 +81,3 @@ def _life(seed: int, slot: int) -> _Life:
 
 def _changed(seed: int, slot: int) -> int:
     return slot * SLOT + int(SLOT * (0.55 + 0.4 * float(generator(seed, Stream.FILTER, slot).random())))
-
-
-@lru_cache(maxsize=4)
-def _noise(seed: int, day: int) -> npt.NDArray[np.float64]:
-    return generator(seed, Stream.FLOW, day).standard_normal((DAY // EVERY, 2))

@@ -42,6 +42,12 @@ class Stream(IntEnum):
     FAN = 16
 
 
+@lru_cache(maxsize=16)
+def normal_of_day(seed: int, stream: Stream, day: int, *shape: int) -> npt.NDArray[np.float64]:
+    """Return standard normal draws of one day."""
+    return generator(seed, stream, day).standard_normal(shape)
+
+
 @dataclass(frozen=True)
 class DayOfChance:
     """One day of draws: `walks` (1440, 7) and `errors` (1440, 15) standard normal, `gaps` (1440, 15) uniform in [0, 1)."""

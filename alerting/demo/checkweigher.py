@@ -7,12 +7,9 @@ All of it is a function of the seed and the minute.
 from collections.abc import Iterator
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
-from alerting.demo.chance import DAY, Stream, generator
+from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 CHECKWEIGHER = "checkweigher-1"
@@ -35,17 +32,16 @@ def checkweigher() -> Asset:
 
 def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, float]]:
     """Yield the minutes of [first, last) with the weight that the scale shows; none while the line stands."""
-    for minute in range(first, last):
-        if schedule.stop(minute) is None:
-            step = calibration_step(schedule, minute // SLOT)
-            off = step.size if step is not None and step.start <= minute < step.end else 0.0
-            yield minute, round(USUAL + SPREAD * float(_noise(schedule.seed, minute // DAY)[minute % DAY]) + off, 3)
+    for minute in schedule.running(first, last):
+        step = calibration_step(schedule, minute // SLOT)
+        off = step.size if step is not None and step.start <= minute < step.end else 0.0
+        noise = normal_of_day(schedule.seed, Stream.SCALE, minute // DAY, DAY)[minute % DAY]
+        yield minute, round(USUAL + SPREAD * float(noise) + off, 3)
 
 
 def calibration_steps(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
     """Return the steps that begin in [first, last), in order."""
-    slots = (calibration_step(schedule, slot) for slot in range(first // SLOT, last // SLOT + 1))
-    return [step for step in slots if step is not None and first <= step.start < last]
+    return schedule.one_in_slots(calibration_step, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
@@ -58,8 +54,3 @@ def calibration_step(schedule: Schedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(start):
         return None
     return Disturbance("calibration-step", start, ramp=0, hold=lasts, fade=0, size=size)
-
-
-@lru_cache(maxsize=4)
-def _noise(seed: int, day: int) -> npt.NDArray[np.float64]:
-    return generator(seed, Stream.SCALE, day).standard_normal(DAY)

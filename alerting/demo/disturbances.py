@@ -3,7 +3,7 @@
 All of it is a function of the seed and the minute (counted from the line's first), so this module has no state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -102,15 +102,14 @@ class Schedule:
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
         """Return the disturbances of this minute, at most one of the product and one stuck valve."""
-        found = (_of_slot(self, minute // SLOT), _stuck_valve(self.seed, minute // VALVE_SLOT))
+        found = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
         return tuple(d for d in found if d is not None and d.start <= minute < d.end)
 
     def disturbances(self, first: int, last: int) -> list[Disturbance]:
         """Return all disturbances that begin in [first, last), in order."""
-        slots = (_of_slot(self, s) for s in range(first // SLOT, last // SLOT + 1))
-        valves = (_stuck_valve(self.seed, s) for s in range(first // VALVE_SLOT, last // VALVE_SLOT + 1))
-        found = [d for d in (*slots, *valves) if d is not None and first <= d.start < last]
-        return sorted(found, key=lambda d: d.start)
+        of_product = self.one_in_slots(_of_slot, SLOT, first, last)
+        valves = self.one_in_slots(_stuck_valve, VALVE_SLOT, first, last)
+        return sorted([*of_product, *valves], key=lambda d: d.start)
 
     def in_showcase(self, minute: int) -> bool:
         """Return whether the minute lies in the slot with which the live line begins."""
@@ -120,6 +119,17 @@ class Schedule:
         """Return the stop [start, end) of the line that includes this minute, maintenance included."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
         return stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
+
+    def running(self, first: int, last: int, every: int = 1) -> Iterator[int]:
+        """Yield every so many minutes of [first, last), without those in which the line stands."""
+        return (minute for minute in range(-(-first // every) * every, last, every) if self.stop(minute) is None)
+
+    def one_in_slots(
+        self, of_slot: "Callable[[Schedule, int], Disturbance | None]", slot: int, first: int, last: int
+    ) -> list[Disturbance]:
+        """Return the disturbances that begin in [first, last), in order, of which each slot of this length has at most one."""
+        found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
+        return [one for one in found if one is not None and first <= one.start < last]
 
     def maintenance(self, minute: int) -> tuple[int, int] | None:
         """Return the maintenance [start, end) that includes this minute: burners are cleaned."""
@@ -172,8 +182,8 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
 
 
 @lru_cache(maxsize=64)
-def _stuck_valve(seed: int, slot: int) -> Disturbance | None:
-    chance = generator(seed, Stream.VALVES, slot)
+def _stuck_valve(schedule: Schedule, slot: int) -> Disturbance | None:
+    chance = generator(schedule.seed, Stream.VALVES, slot)
     low, high = SIZES["stuck-valve"]
     start = slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT))
     return Disturbance(

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from math import pi, sin
 
-import numpy as np
-import numpy.typing as npt
-
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
-from alerting.demo.chance import DAY, Stream, generator
+from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 EXHAUST_FAN = "exhaust-fan-1"
@@ -44,23 +41,22 @@ def exhaust_fan() -> Asset:
 
 def fan_values(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield every fifth minute of [first, last) with the values of the sensors; none while the line stands."""
-    for minute in range(-(-first // EVERY) * EVERY, last, EVERY):
-        if schedule.stop(minute) is None:
-            load, noise = _load(schedule.seed, minute), _noise(schedule.seed, minute // DAY)[minute % DAY // EVERY]
-            values = {
-                name: usual + by * load + spread * float(error)
-                for (name, (usual, by, spread)), error in zip(FOLLOWS.items(), noise, strict=True)
-            }
-            slip = belt_slip(schedule, minute // SLOT)
-            if slip is not None:
-                values[EXHAUST_FLOW] *= 1 - slip.level(minute)
-            yield minute, {name: round(value, 2) for name, value in values.items()}
+    for minute in schedule.running(first, last, EVERY):
+        load, of_day = _load(schedule.seed, minute), (DAY // EVERY, len(FOLLOWS))
+        noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[minute % DAY // EVERY]
+        values = {
+            name: usual + by * load + spread * float(error)
+            for (name, (usual, by, spread)), error in zip(FOLLOWS.items(), noise, strict=True)
+        }
+        slip = belt_slip(schedule, minute // SLOT)
+        if slip is not None:
+            values[EXHAUST_FLOW] *= 1 - slip.level(minute)
+        yield minute, {name: round(value, 2) for name, value in values.items()}
 
 
 def belt_slips(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
     """Return the slips that begin in [first, last), in order; their size is the share of the flow that is lost."""
-    found = (belt_slip(schedule, slot) for slot in range(first // SLOT, last // SLOT + 1))
-    return [slip for slip in found if slip is not None and first <= slip.start < last]
+    return schedule.one_in_slots(belt_slip, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
@@ -82,14 +78,4 @@ def _load(seed: int, minute: int) -> float:
 
 
 def _of_hour(seed: int, hour: int) -> float:
-    return float(_hours(seed, hour // 24)[hour % 24])
-
-
-@lru_cache(maxsize=4)
-def _hours(seed: int, day: int) -> npt.NDArray[np.float64]:
-    return generator(seed, Stream.LOAD, day).standard_normal(24)
-
-
-@lru_cache(maxsize=4)
-def _noise(seed: int, day: int) -> npt.NDArray[np.float64]:
-    return generator(seed, Stream.FAN, day).standard_normal((DAY // EVERY, len(FOLLOWS)))
+    return float(normal_of_day(seed, Stream.LOAD, hour // 24, 24)[hour % 24])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,22 @@ class Raise:
     shared: SharedInputs | None = None
     content: Evidence | None = None
     evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Served(NamedTuple):
+    """An interval (start, end] with one model in service."""
+
+    start: datetime
+    end: datetime
+    model: TrainedModel
+
+
+class ModelVerification(NamedTuple):
+    """A sentence on how a model did in service, and what is wrong with it, None if nothing is. `share`: the figure alone."""
+
+    sentence: str
+    fault: str | None
+    share: float
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,18 @@ validator and reference page are made; it states the variables that it reads and
 (`alerting.kinds.training`), with libraries that no evaluation needs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
+from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, ModelVerification, Raise, Served, Sources, TargetEvaluation, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
@@ -24,6 +25,7 @@ from alerting.reporting.figures.episode_chart import Fan, Level
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
+IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 
 
@@ -133,6 +135,21 @@ class Kind(Protocol[D_contra]):
 
     def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
         """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
+
+
+@runtime_checkable
+class VerifyingKind(Protocol[D_contra]):
+    """Behaviour of a kind whose model states something that later values confirm or refute."""
+
+    def verify(
+        self,
+        definition: D_contra,
+        served: Sequence[Served],
+        histories: Iterable[History],
+        as_of: datetime,
+        suppressed: IntervalsByAsset,
+    ) -> ModelVerification | None:
+        """Compare what the models in service stated with what had come by `as_of`; None if that cannot be told yet."""
 
 
 class TrainedKind(Kind[D_contra], Protocol[D_contra]):

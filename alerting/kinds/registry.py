@@ -15,7 +15,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.kind import Kind, TrainedKind
+    from alerting.kinds.kind import Kind, TrainedKind, VerifyingKind
     from alerting.kinds.training import Estimation, Training
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
@@ -53,6 +53,14 @@ def kind_of(definition: Definition) -> "Kind[Any]":
 def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
     """Return the kind of a definition with a model."""
     return cast("TrainedKind[Any]", kind_of(definition))
+
+
+def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
+    """Return the kind of a definition if later values confirm or refute what its model states."""
+    from alerting.kinds.kind import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
+
+    kind = kind_of(definition)
+    return kind if isinstance(kind, VerifyingKind) else None
 
 
 def trained_kind_named(name: str) -> "TrainedKind[Any]":

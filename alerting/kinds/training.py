@@ -1,15 +1,19 @@
-"""The training of a kind with a model: the steps that differ from kind to kind.
+"""The training of a kind with a model: the steps that differ from kind to kind, and rules of those that learn normal operation.
 
 Dataset, runs, registration and promotion are the same for all kinds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import exp, lgamma, log
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.kinds.normal_definition import NormalDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -18,8 +22,15 @@ from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
 from alerting.ports import Files, Progress, Readings
-from alerting.readings.history import History
+from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
+LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
+MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
+_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
+_SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_MOMENT = timedelta(milliseconds=1)
+_NONE = "-"
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 
 
@@ -68,7 +79,7 @@ class Training(Protocol[T_contra]):
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """What a training may read: the assets of its definition, and what was known of them at `as_of`."""
+    """The assets of a definition, and the readings of them that were known at `as_of`."""
 
     assets: Sequence[Asset]
     readings: Readings
@@ -99,7 +110,7 @@ class VerdictInterval(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningData:
-    """What a training has read, once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+    """Data of a training, read once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
 
     histories: Sequence[History]
     suppressed: IntervalsByAsset
@@ -155,3 +166,36 @@ class Estimation(Protocol[M_contra]):
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""
+
+
+def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
+    """Return the times to read, of readings from `first` to `last`: the period as written, and unseen time after it."""
+    if isinstance(definition.normal, Dates):
+        cutoff = min(definition.normal.end or last, last)
+        return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
+    start = max(first - _MOMENT, last - definition.normal)
+    return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+
+
+def no_readings(definition: NormalDefinition, source: TrainingSource, of: str = "", fields: str = "assets") -> UserError:
+    """Return the refusal of a training without any reading `of` a variable."""
+    names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
+    return UserError(f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}")
+
+
+def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
+    """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long (share of normal time)."""
+    return in_alarm > MOST_IN_ALARM or (false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY)
+
+
+def _chance_of(count: int, expected: float) -> float:
+    """Return the probability of at least so many (Poisson)."""
+    if expected <= 0:
+        return 0.0
+    return 1.0 - sum(exp(number * log(expected) - expected - lgamma(number + 1)) for number in range(count))
+
+
+def compared_rows(titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None) -> Iterator[dict[str, str]]:
+    """Yield the rows of the comparison that people see; a dash where there is no champion."""
+    for title, old, new in zip(titles, champion or (_NONE,) * len(titles), challenger, strict=True):
+        yield {"title": title, "champion": old, "challenger": new}

@@ -29,7 +29,7 @@ AUTHOR = "demo"
 
 
 class FilledUp(NamedTuple):
-    """What is new after a line was filled: its past, None for one that existed, and definitions."""
+    """The result of filling a line: its past, None for one that existed, and new definitions."""
 
     past: Filled | None
     definitions: Sequence[str]

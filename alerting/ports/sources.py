@@ -30,7 +30,7 @@ class DeliveryCount:
 
 @dataclass(frozen=True)
 class SourceProgress:
-    """What a source has delivered so far.
+    """Deliveries of a source so far.
 
     `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
     `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:

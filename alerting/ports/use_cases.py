@@ -259,7 +259,7 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportPorts(OutcomePorts, MaterialPorts):
+class ReportPorts(RegistryPorts, OutcomePorts, MaterialPorts):
     """Make and announce reports, and measure the quality of alarms.
 
     `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are said.

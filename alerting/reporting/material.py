@@ -66,7 +66,7 @@ class Material:
     `histories`: readings by asset, from before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings
     refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
-    that the data do not show are among the problems too.
+    that the data do not show are among the problems too. `verification`: how the model did by the values that came.
     `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
     came late, as the platform recorded them.
     """
@@ -91,6 +91,7 @@ class Material:
     reference_period: Interval | None = None
     withdrawn: int = 0
     previous: "Material | None" = None
+    verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
 from alerting.adapters.sources.threaded import WAIT_S, Received, ThreadedStream
@@ -144,6 +146,7 @@ def _connect(source: RedisSource, server: Address) -> "redis.Redis":
         socket_timeout=CONNECT_S,
         socket_connect_timeout=CONNECT_S,
         client_name=f"alerting-{source.name}",
+        retry=Retry(NoBackoff(), 0),  # a broken connection is said at once, and opened again by the stream
         ssl=server.tls is not None,
         **files,
     )

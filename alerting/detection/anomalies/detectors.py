@@ -6,7 +6,7 @@ A row has the same bits whatever the other rows are. No library of models is nee
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,13 @@ from alerting.detection.anomalies.normal_space import Arrays, Floats, product, s
 
 AT_ONCE = 2_000_000  # distances that are computed together
 _TINY = 1e-12
+
+
+class Nearest(NamedTuple):
+    """Positions of the nearest normal rows of each row, the nearest first, and their distances."""
+
+    which: npt.NDArray[np.int64]
+    distance: Floats
 
 
 class Detector(Protocol):
@@ -63,16 +70,10 @@ class Neighbours:
     family: ClassVar[str] = "nearest_neighbours"
 
     def score(self, rows: Floats) -> Floats:
-        def mean_distance(some: Floats) -> Floats:
-            return np.asarray(_nearest(some, self.normal, int(self.nearest[0]))[1].mean(axis=1))
-
-        return _in_parts(rows, len(self.normal), mean_distance)
+        return _by_neighbours(rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1))
 
     def restore(self, rows: Floats) -> Floats:
-        def mean_row(some: Floats) -> Floats:
-            return np.asarray(self.normal[_nearest(some, self.normal, int(self.nearest[0]))[0]].mean(axis=1))
-
-        return _in_parts(rows, len(self.normal), mean_row)
+        return _by_neighbours(rows, self.normal, self.nearest, lambda found: self.normal[found.which].mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,11 @@ class LocalOutliers:
     family: ClassVar[str] = "local_outliers"
 
     def score(self, rows: Floats) -> Floats:
-        def factor(some: Floats) -> Floats:
-            which, distance = _nearest(some, self.normal, int(self.nearest[0]))
-            own = np.maximum(distance, self.radius[which]).mean(axis=1)
-            return np.asarray(self.density[which].mean(axis=1) * own)
+        def factor(found: Nearest) -> Floats:
+            own = np.maximum(found.distance, self.radius[found.which]).mean(axis=1)
+            return np.asarray(self.density[found.which].mean(axis=1) * own)
 
-        return _in_parts(rows, len(self.normal), factor)
+        return _by_neighbours(rows, self.normal, self.nearest, factor)
 
     def restore(self, rows: Floats) -> None:
         del rows
@@ -195,18 +195,20 @@ def detector_of(family: str, arrays: Arrays) -> Detector:
     return DETECTORS[family](**arrays)
 
 
-def _in_parts(rows: Floats, references: int, compute: Callable[[Floats], Floats]) -> Floats:
-    size = max(1, AT_ONCE // max(references, 1))
-    return np.concatenate([compute(rows[first : first + size]) for first in range(0, max(len(rows), 1), size)])
+def _by_neighbours(rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]) -> Floats:
+    """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at once."""
+    size, count = max(1, AT_ONCE // max(len(normal), 1)), int(nearest[0])
+    parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
+    return np.concatenate([compute(_nearest(part, normal, count)) for part in parts])
 
 
-def _nearest(rows: Floats, normal: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
     """Return the positions of the nearest normal rows of each row, the nearest first, and their distances."""
     squared = np.zeros((len(rows), len(normal)))
     for column in range(rows.shape[1]):
         squared += (rows[:, column, None] - normal[:, column]) ** 2
     which = np.argsort(squared, axis=1, kind="stable")[:, :count]
-    return which, np.sqrt(np.take_along_axis(squared, which, axis=1))
+    return Nearest(which, np.sqrt(np.take_along_axis(squared, which, axis=1)))
 
 
 def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:

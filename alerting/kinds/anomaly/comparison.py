@@ -1,12 +1,11 @@
-"""Challenger or champion: problems where there are some, false alarms on unseen normal time, and synthetic anomalies there."""
+"""Compare challenger and champion: problems, false alarms on unseen normal time, and synthetic anomalies there."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import poisson
 
 from alerting.detection.anomalies.injection import TYPES, inject
 from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
@@ -14,21 +13,29 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
-from alerting.kinds.training import Comparison, LearningData
+from alerting.kinds.training import LEAST_ALLOWED, MOST_IN_ALARM, Comparison, LearningData, compared_rows, is_too_many
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
-_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
-_LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen normal time, even a useless detector mostly raises none
 _WEEK_MS = 7 * 86_400_000
 _ANOMALIES = 10  # of each type and asset
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
+_TITLES = (
+    "false alarms on unseen time",
+    "false alarms allowed there",
+    "normal time in alarm",
+    "problems found",
+    "synthetic anomalies found",
+)
 
 
 class Evidence(NamedTuple):
-    """What one model does on unseen time: false alarms in normal rows (`weeks`), problems found, synthetic anomalies found."""
+    """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found, synthetic anomalies found.
+
+    `alarm_weeks`: normal time beyond the threshold.
+    """
 
     false_alarms: int
     weeks: float
@@ -37,11 +44,17 @@ class Evidence(NamedTuple):
     problems: int
     synthetic: int
     injected: int
+    alarm_weeks: float = 0.0
+
+    @property
+    def in_alarm(self) -> float:
+        """Return the share of normal time beyond the threshold."""
+        return self.alarm_weeks / self.weeks if self.weeks else 0.0
 
     @property
     def is_too_many(self) -> bool:
-        """Return whether so many false alarms are unlikely (5 %) at the rate that is allowed."""
-        return self.false_alarms > 0 and float(poisson.sf(self.false_alarms - 1, self.allowed)) < _TOO_MANY
+        """Return whether so many false alarms are unlikely (5 %) at the rate that is allowed, or last too long."""
+        return is_too_many(self.false_alarms, self.allowed, self.in_alarm)
 
     @property
     def share(self) -> float:
@@ -59,16 +72,17 @@ def compare_models(
     period = data.period
     start = max([period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])])
     kept, lost = ({}, []) if champion is None else _only_in_champion(definition, data, challenger, champion)
-    both = {*challenger.detectors} & {*(champion or challenger).detectors}
+    both = {*challenger.by_asset} & {*(champion or challenger).by_asset}
     new = _evidence(definition, challenger, data, start, both)
     old = None if champion is None else _evidence(definition, champion, data, start, both)
-    added = _evidence(definition, challenger, data, start, {*challenger.detectors} - both)
-    compared = [*_rows(new, old)]
+    added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - both)
+    compared = [*compared_rows(_TITLES, _texts(new), None if old is None else _texts(old))]
     evidence = {"compared": compared, **new._asdict()}
     metrics = {"unseen normal weeks": new.weeks, "false alarms": float(new.false_alarms), "false alarms allowed": new.allowed}
+    metrics["share of unseen normal time in alarm"] = new.in_alarm
     if champion is not None and champion.hash == challenger.hash:
         return Comparison(family, PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
-    model = replace(challenger, detectors={**challenger.detectors, **kept}) if kept else None
+    model = replace(challenger, by_asset={**challenger.by_asset, **kept}) if kept else None
     counted = _sentence(new, old) + "".join(f" {name} has too little normal history now: it keeps its detector." for name in kept)
     verdict = f"It no longer watches {', '.join(lost)}." if lost else objection(new, old)
     if not verdict and added.is_too_many:
@@ -86,8 +100,8 @@ def _only_in_champion(
     """Return the detectors of assets that only the champion watches, and the assets whose detector cannot be kept."""
     kept, lost = dict[str, FittedDetector](), list[str]()
     for asset in (history.asset for history in data.histories):
-        fitted = champion.detectors.get(asset.name)
-        if fitted is None or asset.name in challenger.detectors:
+        fitted = champion.by_asset.get(asset.name)
+        if fitted is None or asset.name in challenger.by_asset:
             continue
         if {number.name for number in fitted.plan.numbers} <= definition.variables_evaluated(asset):
             kept[asset.name] = fitted
@@ -105,10 +119,14 @@ def objection(new: Evidence, old: Evidence | None) -> str:
             old is not None and old.is_too_many,
             "Those of the one in service are too many: normal operation has moved, or a fault goes on.",
         ),
+        (
+            new.in_alarm > MOST_IN_ALARM,
+            f"It is in alarm for {new.in_alarm:.0%} of unseen normal time, and at most {MOST_IN_ALARM:.0%} are allowed.",
+        ),
         (new.is_too_many, "These false alarms are too many."),
         (
-            new.allowed < _LEAST_ALLOWED,
-            f"This is too little unseen normal time: {_LEAST_ALLOWED:g} false alarms must be allowed in it.{alone}",
+            new.allowed < LEAST_ALLOWED,
+            f"This is too little unseen normal time: {LEAST_ALLOWED:g} false alarms must be allowed in it.{alone}",
         ),
         (old is not None and new.found < old.found, "It finds fewer of the problems than the one in service."),
         (not new.injected, "There is no unseen time for synthetic anomalies."),
@@ -129,16 +147,10 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
     )
 
 
-def _rows(new: Evidence, old: Evidence | None) -> Iterator[dict[str, str]]:
-    titles = ("false alarms on unseen time", "false alarms allowed there", "problems found", "synthetic anomalies found")
-    of_new, of_old = _texts(new), ("-",) * len(titles) if old is None else _texts(old)
-    for title, champion, challenger in zip(titles, of_old, of_new, strict=True):
-        yield {"title": title, "champion": champion, "challenger": challenger}
-
-
-def _texts(one: Evidence) -> tuple[str, str, str, str]:
+def _texts(one: Evidence) -> tuple[str, ...]:
     problems = f"{one.found} of {one.problems}" if one.problems else "none there"
-    return str(one.false_alarms), f"{one.allowed:.2g}", problems, f"{one.synthetic} of {one.injected}"
+    found = f"{one.synthetic} of {one.injected}"
+    return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
 
 
 def _evidence(
@@ -146,7 +158,7 @@ def _evidence(
 ) -> Evidence:
     parts = []
     for history in data.histories:
-        fitted = model.detectors.get(history.asset.name)
+        fitted = model.by_asset.get(history.asset.name)
         if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
             parts.append(_of_asset(definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)))
@@ -171,7 +183,9 @@ def _of_asset(
     around = duration_millis(definition.window.until)
     found = sum(bool(((every > a - around) & (every <= b)).any()) for a, b in problems)
     hits, injected = _synthetic(definition, fitted, history, rows)
-    return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected)
+    lasting = lasting_scores(rows.at[normal], scores[normal], stride, duration_millis(definition.hold))
+    alarm_weeks = int((lasting >= THRESHOLD).sum()) * stride / _WEEK_MS
+    return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected, alarm_weeks)
 
 
 def _allowed_by_share(definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats) -> float:

@@ -1,18 +1,19 @@
 """The definition of kind `anomaly`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
 from alerting.definitions.assets import Asset, Closed, EventType, Tag
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, Severity
-from alerting.definitions.fields.learning import Between, Dates, Length, PromotionMode, way
-from alerting.definitions.model import ModelDefinition, Problem
+from alerting.definitions.fields.learning import PromotionMode
+from alerting.definitions.model import Problem
+from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
 Statistic = Literal["mean", "std", "min", "max", "slope"]
@@ -49,14 +50,14 @@ class AnomalyThreshold(Closed):
     )
 
 
-class AnomalyDefinition(ModelDefinition):
+class AnomalyDefinition(NormalDefinition):
     """Something is unlike normal: a detector, learned from unlabelled history of normal operation."""
 
     kind: Literal["anomaly"] = Field(description="anomaly: the readings together are unlike normal operation.")
     include: tuple[Tag, ...] = Field(("*",), min_length=1, max_length=1000, description="Variables the model may see (with *).")
     exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
-    normal: Annotated[Length | Between, Discriminator(way)] = Field(
-        timedelta(days=28),
+    normal: NormalPeriod = Field(
+        USUAL_PERIOD,
         description="History of normal operation: the last days before a training, e.g. 28d, of which the newest fifth only "
         "counts false alarms, or {from, to}. Problems, suppressed times and episodes with the verdict true_alarm do not count.",
     )
@@ -119,26 +120,14 @@ class AnomalyDefinition(ModelDefinition):
         description="The problem behind the anomalies, if data can confirm it. It is never learned: its times do not count as "
         "normal, a new model is compared by it, and it determines the outcome.",
     )
-    horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
-    )
-    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     @property
     def families(self) -> tuple[str, ...]:
         return (DETECTOR,)
 
     @property
-    def learns_from(self) -> datetime | None:
-        return self.normal.start if isinstance(self.normal, Dates) else None
-
-    @property
     def training_text(self) -> str:
         return "Learns normal operation, and warns of what is unlike it"
-
-    @property
-    def longest_search(self) -> timedelta:
-        return timedelta(0)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -161,15 +150,6 @@ class AnomalyDefinition(ModelDefinition):
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(name for name, one in asset.variables.items() if one.type != "category" and self.may_see(name))
-
-    def variables_read(self, asset: Asset) -> frozenset[str]:
-        """Return the same, and those of the suppression, whose times are not scored."""
-        when = self.suppression.when if self.suppression else ()
-        return super().variables_read(asset) | {one.variable for one in when if one.variable in asset.variables}
-
-    def events_read(self) -> tuple[str, ...]:
-        when = self.suppression.when if self.suppression else ()
-        return (*super().events_read(), *(one.event for one in when if one.event is not None))
 
     def severities(self) -> tuple[Severity, ...]:
         reached = {self.severity, *(one.severity for one in self.escalation)}
@@ -199,15 +179,8 @@ class AnomalyDefinition(ModelDefinition):
                 yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
 
     def _time_faults(self) -> Iterable[Fault]:
-        if isinstance(self.normal, Dates):
-            if self.normal.end is None:
-                yield Fault("normal", "has no end", "write {from: …, to: …}")
-            elif self.normal.end <= self.normal.start:
-                yield Fault("normal", "ends before it begins")
-        for field in ("surroundings", "hold", "clear_for"):
-            value = getattr(self, field)
-            if value is not None and value < timedelta(0):
-                yield Fault("for" if field == "hold" else field, "must not be negative")
+        yield from self.period_faults()
+        yield from self.negative_faults("surroundings", "for", "clear_for")
         for field, values in (("windows", self.windows or ()), ("stride", () if self.stride is None else (self.stride,))):
             if any(value < timedelta(milliseconds=1) for value in values):
                 yield Fault(field, "must be longer than 0s")

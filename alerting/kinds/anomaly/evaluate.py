@@ -18,15 +18,14 @@ from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import touches
-from alerting.episodes.lifecycle import advance
 from alerting.kinds.anomaly.contributions import contributions, number, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.messages import anomaly_message
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.normal_model import Rule, advance_part, evaluate_fitted, stopped
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel
-from alerting.ports import ModelUnavailable
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
 NO_MODEL = "no model is in service yet; train one"
@@ -47,62 +46,49 @@ def evaluate_part(
     definition: AnomalyDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
     """Score every stride of a part with the model in force there; a model that cannot be read ends the evaluation."""
-    try:
-        found = None if part.model_version is None else sources.models.get(definition, part.model_version)
-    except ModelUnavailable as unavailable:
-        why = f"the model cannot be read: {unavailable}"
-        return replace(before, unknown=why, unreadable=why)
-    model = cast("AnomalyModel | None", found)
-    fitted = None if model is None else model.detectors.get(sources.asset.name)
-    if model is None or fitted is None or part.model_version is None:
-        none = f"no model of {sources.asset.name}: it had too little normal history; train again" if model else NO_MODEL
-        state = replace(before.state, watermark=part.end, pending_since=None, clearing_since=None)
-        return replace(before, state=state, unknown=none)
-    try:
-        history, scored = _score(definition, sources, fitted, to_millis(model.training_cutoff), part)
-    except Exception as fault:  # of one target, which is then unknown; the round continues
-        why = f"the model cannot score: {first_line(fault)}"
-        return replace(before, unknown=why, unreadable=why)
-    intervals = _intervals(definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1)
-    if not intervals:  # shorter than a millisecond
-        return replace(before, state=replace(before.state, watermark=part.end))
-    clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
-    state, steps = advance(before.state, intervals, definition.hold, clear_for, definition.severities())
-    raises = dict(before.raises)
-    for step in steps:
-        if step.kind == "raised":
-            row = int(np.searchsorted(scored.at, to_millis(step.at), side="right")) - 1
-            evidence = _evidence(sources.asset, fitted, scored, row, step.at, part.model_version)
-            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
-    return replace(
-        before,
-        state=replace(state, watermark=part.end, carried=None),
-        steps=[*before.steps, *((step, part) for step in steps)],
-        raises=raises,
-        scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
-        unknown=str(scored.unknown[-1]) or None if len(scored.at) else "no instant of the stride lies in the interval",
-        history=history,
-    )
+
+    def evaluate(model: AnomalyModel, fitted: FittedDetector, version: int) -> TargetEvaluation:
+        at, history, muted = _read(definition, sources, fitted, part)
+        try:
+            matrix = sources.shared.features(fitted.plan, history, at).matrix
+            scored = _score(fitted, at, matrix, muted, to_millis(model.training_cutoff))
+        except Exception as fault:  # of one target, which is then unknown; the round continues
+            return stopped(before, f"the model cannot score: {first_line(fault)}")
+        intervals = _intervals(definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1)
+        clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+        rule = Rule(definition.hold, clear_for, definition.severities())
+        after = advance_part(before, part, intervals, rule, lambda at: _evidence(sources.asset, fitted, scored, at, version))
+        return replace(
+            after,
+            scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
+            unknown=str(scored.unknown[-1]) or None if len(scored.at) else "no instant of the stride lies in the interval",
+            history=history,
+        )
+
+    too_little = f"no model of {sources.asset.name}: it had too little normal history"
+    return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
 
 
-def _score(
-    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, cutoff: int, part: VersionInterval
-) -> tuple[History, Scored]:
-    """Score the instants of a part, and those before it whose state still counts in it."""
+def _read(
+    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, part: VersionInterval
+) -> tuple[Millis, History, BoolArray]:
+    """Return the instants of a part, and those before it whose state still counts in it, their readings, which are muted."""
     stride, start = fitted.plan.stride_ms, to_millis(part.start)
     back = max([stride, *(duration_millis(one.over) + stride for one in definition.escalation if one.over is not None)])
     at = grid(max(start - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
     history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.plan.variables)
-    matrix = sources.shared.features(fitted.plan, history, at).matrix
+    return at, history, _suppressed(definition, sources, fitted, at)
+
+
+def _score(fitted: FittedDetector, at: Millis, matrix: Floats, muted: BoolArray, cutoff: int) -> Scored:
     score, unknown = fitted.score(matrix), np.full(len(at), "", object)
     for row in np.flatnonzero(np.isnan(score)):
         unknown[row] = _missing(fitted, matrix[row], int(at[row]))
-    muted = _suppressed(definition, sources, fitted, at)
     score[muted], unknown[muted] = np.nan, "suppressed, or its windows reach into a suppressed time"
     learned = at <= cutoff
     score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
-    return history, Scored(at, matrix, score, unknown)
+    return Scored(at, matrix, score, unknown)
 
 
 def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
@@ -171,7 +157,8 @@ def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -
     return np.asarray((sums[count:] - sums[:-count]) / count)
 
 
-def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, row: int, at: datetime, version: int) -> Evidence:
+def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime, version: int) -> Evidence:
+    row = int(np.searchsorted(scored.at, to_millis(at), side="right")) - 1
     if row < 0:
         return Evidence(Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version))
     found = responsible(fitted, scored.matrix[row])

@@ -10,6 +10,7 @@ from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.anomaly.contributions import contributions, responsible
@@ -43,7 +44,7 @@ class AnomalyKind:
         return cast("TrainedModel", from_files(files))
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
-        fitted = cast("AnomalyModel", model).detectors.get(asset)
+        fitted = cast("AnomalyModel", model).by_asset.get(asset)
         return fitted.plan if fitted else None
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +52,7 @@ class AnomalyKind:
         return pd.DataFrame({"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index)
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
-        fitted = cast("AnomalyModel", scored.model).detectors[asset.name]
+        fitted = cast("AnomalyModel", scored.model).by_asset[asset.name]
         matrix = shared.features(fitted.plan, history, scored.at[-1:]).matrix
         return ScoreDetails(contributions(asset, responsible(fitted, matrix[0])))
 
@@ -64,7 +65,7 @@ class AnomalyKind:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def outcome(self, definition: AnomalyDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return "onset"
+        return predicts(definition, asset)
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.detection.anomalies.normal_space import Floats, NormalSpace
+from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.models.trained import ModelRefused
@@ -96,21 +97,14 @@ def known_variables(matrix: Floats, groups: Iterable[list[int]]) -> Any:
 
 
 @dataclass(frozen=True)
-class AnomalyModel:
-    """The detectors by asset. `training_cutoff`: last instant of the normal history; no instant up to it is evaluated."""
-
-    family: str
-    revision: int
-    training_cutoff: datetime
-    detectors: Mapping[str, FittedDetector]
-
-    refit = None
+class AnomalyModel(NormalModel[FittedDetector]):
+    """The detectors by asset."""
 
     @cached_property
     def hash(self) -> str:
         """Return the hash of all numbers that decide a score."""
         digest = hashlib.sha256(self.training_cutoff.isoformat().encode())
-        for asset, fitted in sorted(self.detectors.items()):
+        for asset, fitted in sorted(self.by_asset.items()):
             digest.update(json.dumps([asset, _settings(fitted)], sort_keys=True).encode())
             for name, values in sorted(_arrays(fitted).items()):
                 digest.update(f"{name}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
@@ -134,21 +128,14 @@ def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
 def to_files(model: AnomalyModel) -> Files:
     """Return the files of a model: all numbers in one array, and where each array of each asset lies in it."""
     parts, detectors, begin = list[Floats](), dict[str, Any](), 0
-    for asset, fitted in sorted(model.detectors.items()):
+    for asset, fitted in sorted(model.by_asset.items()):
         layout = {}
         for name, values in _arrays(fitted).items():
             layout[name] = [begin, *values.shape]
             parts.append(np.ascontiguousarray(values).ravel())
             begin += values.size
         detectors[asset] = {**_settings(fitted), "account": list(fitted.account), "arrays": layout}
-    document = {
-        "format": FORMAT,
-        "family": model.family,
-        "revision": model.revision,
-        "training_cutoff": model.training_cutoff.isoformat(),
-        "hash": model.hash,
-        "detectors": detectors,
-    }
+    document = {**model.header, "format": FORMAT, "hash": model.hash, "detectors": detectors}
     numbers = io.BytesIO()
     np.save(numbers, np.concatenate([np.empty(0), *parts]), allow_pickle=False)
     return {FILE: json.dumps(document, sort_keys=True, indent=1).encode(), NUMBERS: numbers.getvalue()}
@@ -163,8 +150,7 @@ def from_files(files: Files) -> AnomalyModel:
         if document["format"] != FORMAT or numbers.dtype != np.float64 or numbers.ndim != 1:
             raise ValueError("it is of another format")
         detectors = {asset: _fitted(one, numbers) for asset, one in document["detectors"].items()}
-        cutoff = datetime.fromisoformat(document["training_cutoff"])
-        model = AnomalyModel(document["family"], document["revision"], cutoff, detectors)
+        model = AnomalyModel(**read_header(document), by_asset=detectors)
     except (ValueError, KeyError, TypeError, IndexError) as fault:
         raise ModelRefused(f"{FILE} is damaged and was not loaded: {fault}") from fault
     if model.hash != document["hash"]:

@@ -17,7 +17,7 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
     The column `asset` names the asset of each row; it may be left out where the model has one. Raises UserError if columns are
     missing, or an asset is not one of the model's.
     """
-    names = sorted(model.detectors)
+    names = sorted(model.by_asset)
     if _ASSET not in rows and len(names) > 1:
         raise UserError(f"the rows have no column {_ASSET!r}, and the model has learned of several: {', '.join(names)}")
     assets = rows[_ASSET].to_numpy(object) if _ASSET in rows else np.full(len(rows), names[0], dtype=object)
@@ -25,6 +25,6 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
         raise UserError(f"the model has learned nothing of {', '.join(unknown)}, only of {', '.join(names)}")
     scores = np.full(len(rows), np.nan)
     for name in dict.fromkeys(assets.tolist()):
-        fitted, of_asset = model.detectors[name], assets == name
+        fitted, of_asset = model.by_asset[name], assets == name
         scores[of_asset] = fitted.score(Columns.from_plan(fitted.plan).matrix(rows[of_asset]))
     return scores

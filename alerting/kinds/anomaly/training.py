@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import Dates
 from alerting.detection.anomalies.fitting import fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
 from alerting.kinds.anomaly.comparison import compare_models
@@ -16,16 +14,22 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, to_files
 from alerting.kinds.anomaly.normal_time import describe_plan, has_all, plan_of, rows_of, steady_variables
 from alerting.kinds.anomaly.selection import Tried, choose_setting
-from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
+from alerting.kinds.training import (
+    Comparison,
+    Estimated,
+    Estimation,
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    no_readings,
+    normal_time,
+)
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.history import History, to_millis
 
 LEAST_ROWS = 100
 _MOST_ROWS = 20_000  # from which a detector is chosen
-_SEEN = 0.8  # of a normal history without dates; the rest counts false alarms
 _SHOWN = 5
-_UNSEEN = timedelta(days=28)  # after a history with dates: the newest time that counts false alarms
-_MOMENT = timedelta(milliseconds=1)
 
 
 class AnomalyTraining:
@@ -34,15 +38,10 @@ class AnomalyTraining:
     def period(self, definition: AnomalyDefinition, source: TrainingSource) -> NormalTime:
         spans = [span for asset in source.assets if (span := source.readings.span(asset.name)) is not None]
         last = min(max((span[1] for span in spans), default=source.as_of), source.as_of)
-        first = min((span[0] for span in spans), default=last) - _MOMENT
-        if not spans or first >= last:
-            names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
-            raise UserError(f"{definition.name}: no readings of {names}; import readings, or check assets and include")
-        if isinstance(definition.normal, Dates):
-            cutoff = min(definition.normal.end or last, last)
-            return NormalTime(definition.normal.start, cutoff, max(last, cutoff), max(cutoff, last - _UNSEEN))
-        start = max(first, last - definition.normal)
-        return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+        first = min((span[0] for span in spans), default=last)
+        if not spans or first > last:
+            raise no_readings(definition, source, fields="assets and include")
+        return normal_time(definition, first, last)
 
     def estimate(self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData) -> Estimated:
         period = data.period

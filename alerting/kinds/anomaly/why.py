@@ -24,7 +24,7 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
     blank, state = question.blank, evaluated.state
     facts: list[str] = []
     if scored is not None and scored.score[-1] == scored.score[-1]:
-        fitted = cast("AnomalyModel", scored.model).detectors[question.asset.name]
+        fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]
         score = float(scored.score[-1])
         facts.append(f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is usual, alarm at 1")
         facts += [*scored.facts, *fitted.account]

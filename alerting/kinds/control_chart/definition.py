@@ -1,25 +1,26 @@
 """The definition of kind `control_chart`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from datetime import timedelta
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.against_assets import variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.learning import Between, Dates, Length, PromotionMode, way
-from alerting.definitions.model import Definition, ModelDefinition, Problem
+from alerting.definitions.fields.learning import Dates, PromotionMode
+from alerting.definitions.model import Definition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
+from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
 LEAST_RUN_LENGTH = 370.0  # where the definition states none
 _DAY = timedelta(days=1)
 
 
-class ControlChartDefinition(ModelDefinition):
+class ControlChartDefinition(NormalDefinition):
     """The process has shifted: a control chart, whose limits are estimated from a normal period (phase I)."""
 
     kind: Literal["control_chart"] = Field(description="control_chart: the process has shifted.")
@@ -62,8 +63,8 @@ class ControlChartDefinition(ModelDefinition):
         description="Points between two false alarms on average while the process is unchanged, of all rules together: limits "
         "and zones are set so. The points of a week when left out, at least 370.",
     )
-    normal: Annotated[Length | Between, Discriminator(way)] = Field(
-        timedelta(days=28),
+    normal: NormalPeriod = Field(
+        USUAL_PERIOD,
         description="The normal period from which limits are estimated (phase I): the last days before a training, e.g. 28d, of "
         "which the newest fifth counts false alarms, or {from, to}. Stretches out of control are left out.",
     )
@@ -92,26 +93,14 @@ class ControlChartDefinition(ModelDefinition):
         None,
         description="The problem of which the alert warns, if data can confirm it; they then determine the outcome.",
     )
-    horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
-    )
-    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     @property
     def families(self) -> tuple[str, ...]:
         return (self.chart,)
 
     @property
-    def learns_from(self) -> datetime | None:
-        return self.normal.start if isinstance(self.normal, Dates) else None
-
-    @property
     def training_text(self) -> str:
         return f"Estimates centre line and limits of a control chart ({self.chart}) of {self.variable}"
-
-    @property
-    def longest_search(self) -> timedelta:
-        return timedelta(0)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -130,17 +119,6 @@ class ControlChartDefinition(ModelDefinition):
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset({self.variable})
-
-    def variables_read(self, asset: Asset) -> frozenset[str]:
-        """Return the same, and those of the suppression, of the asset or its ancestors, whose times are not charted."""
-        when = self.suppression.when if self.suppression else ()
-        return super().variables_read(asset) | {one.variable for one in when if one.variable is not None}
-
-    evaluates_suppressed: ClassVar[bool] = False
-
-    def events_read(self) -> tuple[str, ...]:
-        when = self.suppression.when if self.suppression else ()
-        return (*super().events_read(), *(one.event for one in when if one.event is not None))
 
     def delay(self, asset: Asset) -> timedelta:
         variable = asset.variables.get(self.variable)
@@ -168,17 +146,10 @@ class ControlChartDefinition(ModelDefinition):
                 yield Fault("rules", message, f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less")
 
     def _time_faults(self) -> Iterable[Fault]:
-        if isinstance(self.normal, Dates):
-            if self.normal.end is None:
-                yield Fault("normal", "has no end", "write {from: …, to: …}")
-            elif self.normal.end <= self.normal.start:
-                yield Fault("normal", "ends before it begins")
-        elif self.normal < _DAY:
+        yield from self.period_faults()
+        if not isinstance(self.normal, Dates) and self.normal < _DAY:
             yield Fault("normal", "is too short", "the shortest is 1d")
-        for field in ("stale_after", "clear_for"):
-            value = getattr(self, field)
-            if value is not None and value < timedelta(0):
-                yield Fault(field, "must not be negative")
+        yield from self.negative_faults("stale_after", "clear_for")
 
     def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
         types = {name: v.type for a in targets for name, v in a.variables.items()}

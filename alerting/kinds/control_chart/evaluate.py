@@ -16,13 +16,12 @@ from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.messages import bad_quality_message, stale_message, waiting_message
 from alerting.detection.suppression import is_covered
-from alerting.episodes.lifecycle import advance
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
-from alerting.kinds.evaluation import Evidence, Raise, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.evaluation import Evidence, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.normal_model import Rule, advance_part, evaluate_fitted, stopped
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import ModelUnavailable
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
@@ -57,45 +56,36 @@ def evaluate_part(
     definition: ControlChartDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
     """Chart every reading of a part with the model in force there; a model that cannot be read ends the evaluation."""
-    try:
-        found = None if part.model_version is None else sources.models.get(definition, part.model_version)
-    except ModelUnavailable as unavailable:
-        why = f"the model cannot be read: {unavailable}"
-        return replace(before, unknown=why, unreadable=why)
-    model = cast("ControlChartModel | None", found)
-    fitted = None if model is None else model.charts.get(sources.asset.name)
-    if model is None or fitted is None or part.model_version is None:
-        none = f"no limits for {sources.asset.name}: it had too few readings in phase I; train again" if model else NO_MODEL
-        return _without_model(before, part, none)
-    samples = _samples_between(definition, sources, part.start, part.end)
-    earlier, carried = list[Sample](), before.state.carried
-    if not _is_of(carried, definition, part.model_version):
-        earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
-    try:
-        run = _ChartRun(definition, fitted, part.model_version, to_millis(model.training_cutoff), carried)
-        if earlier:
-            run.warm_up(earlier)
-        intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
-    except Exception as fault:  # of one target, which is then unknown; the round continues
-        why = f"{definition.variable} cannot be charted: {first_line(fault)}"
-        return replace(before, unknown=why, unreadable=why)
-    if not intervals:  # shorter than a millisecond
-        return replace(before, state=replace(before.state, watermark=part.end))
-    clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
-    state, steps = advance(before.state, intervals, _NONE, clear_for, definition.severities())
-    raises = dict(before.raises)
-    for step in steps:
-        if step.kind == "raised":
-            evidence = _evidence(definition, sources.asset, fitted.chart, run.point_at(step.at), step.at, part.model_version)
-            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
-    return replace(
-        before,
-        state=replace(state, watermark=part.end, carried=run.carried()),
-        steps=[*before.steps, *((step, part) for step in steps)],
-        raises=raises,
-        scores=[*before.scores, _scored(run.points, fitted.chart, model, part.model_version)],
-        unknown=run.reason if intervals[-1].status == "unknown" else None,
-    )
+
+    def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
+        samples = _samples_between(definition, sources, part.start, part.end)
+        earlier, carried = list[Sample](), before.state.carried
+        if not _is_of(carried, definition, version):
+            earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
+        try:
+            run = _ChartRun(definition, fitted, version, to_millis(model.training_cutoff), carried)
+            if earlier:
+                run.warm_up(earlier)
+            intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
+        except Exception as fault:  # of one target, which is then unknown; the round continues
+            return stopped(before, f"{definition.variable} cannot be charted: {first_line(fault)}")
+        clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+        after = advance_part(
+            before,
+            part,
+            intervals,
+            Rule(_NONE, clear_for, definition.severities()),
+            lambda at: _evidence(definition, sources.asset, fitted.chart, run.point_at(at), at, version),
+        )
+        return replace(
+            after,
+            state=replace(after.state, carried=run.carried()),
+            scores=[*before.scores, _scored(run.points, fitted.chart, model, version)],
+            unknown=run.reason if intervals[-1].status == "unknown" else None,
+        )
+
+    too_little = f"no limits for {sources.asset.name}: it had too few readings in phase I"
+    return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
 
 
 def _samples_between(definition: ControlChartDefinition, sources: Sources, start: datetime, end: datetime) -> list[Sample]:
@@ -103,12 +93,6 @@ def _samples_between(definition: ControlChartDefinition, sources: Sources, start
     samples = samples_of(definition, sources.platform.readings.load(sources.asset, start, end, [definition.variable]))
     covered = is_covered(sources.suppressed(definition, start, end), np.array([sample.at for sample in samples], np.int64))
     return [sample for sample, is_left_out in zip(samples, covered, strict=True) if not is_left_out]
-
-
-def _without_model(before: TargetEvaluation, part: VersionInterval, reason: str) -> TargetEvaluation:
-    """Return the result of a part in which nothing is known; an open episode stays open."""
-    state = replace(before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None)
-    return replace(before, state=state, unknown=reason)
 
 
 def _evidence(

@@ -6,6 +6,7 @@ from typing import Literal, cast
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
@@ -38,7 +39,7 @@ class ControlChartKind:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def outcome(self, definition: ControlChartDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return "onset"
+        return predicts(definition, asset)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the charted statistic with its limits, as they were at the raise, and the readings."""

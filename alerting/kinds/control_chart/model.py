@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.control_charts.phase_one import LeftOut
+from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import from_millis
 
@@ -76,20 +77,13 @@ class FittedChart:
 
 
 @dataclass(frozen=True)
-class ControlChartModel:
-    """The charts by asset. `training_cutoff`: last instant of phase I; no instant up to it is evaluated."""
-
-    family: str
-    revision: int
-    training_cutoff: datetime
-    charts: Mapping[str, FittedChart]
-
-    refit = None
+class ControlChartModel(NormalModel[FittedChart]):
+    """The charts by asset."""
 
     @property
     def hash(self) -> str:
         """Return the hash of all numbers that decide a signal."""
-        charts = {asset: (asdict(fitted.chart), fitted.interval_ms) for asset, fitted in sorted(self.charts.items())}
+        charts = {asset: (asdict(fitted.chart), fitted.interval_ms) for asset, fitted in sorted(self.by_asset.items())}
         settings = [self.family, self.training_cutoff.isoformat(), charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -98,23 +92,16 @@ def to_files(model: ControlChartModel) -> Files:
     """Return the file of a model."""
     charts = {
         asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
-        for asset, fitted in sorted(model.charts.items())
+        for asset, fitted in sorted(model.by_asset.items())
     }
-    document = {
-        "family": model.family,
-        "revision": model.revision,
-        "training_cutoff": model.training_cutoff.isoformat(),
-        "charts": charts,
-    }
-    return {FILE: json.dumps(document, sort_keys=True, indent=1).encode()}
+    return {FILE: json.dumps({**model.header, "charts": charts}, sort_keys=True, indent=1).encode()}
 
 
 def from_files(files: Files) -> ControlChartModel:
     """Return the model of its file."""
     document: dict[str, Any] = json.loads(files[FILE])
     charts = {asset: _fitted(of_asset) for asset, of_asset in document["charts"].items()}
-    cutoff = datetime.fromisoformat(document["training_cutoff"])
-    return ControlChartModel(document["family"], document["revision"], cutoff, charts)
+    return ControlChartModel(**read_header(document), by_asset=charts)
 
 
 def _fitted(document: dict[str, Any]) -> FittedChart:

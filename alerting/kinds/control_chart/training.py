@@ -1,7 +1,7 @@
 """Phase I of a control chart: limits estimated from a normal period, and compared with those in service on unseen time."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import poisson
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import Dates
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
 from alerting.detection.control_charts.run_length import (
@@ -26,18 +24,27 @@ from alerting.detection.control_charts.run_length import (
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.training import Comparison, Estimated, Estimation, LearningData, NormalTime, TrainingSource
+from alerting.kinds.training import (
+    LEAST_ALLOWED,
+    MOST_IN_ALARM,
+    Comparison,
+    Estimated,
+    Estimation,
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    compared_rows,
+    is_too_many,
+    no_readings,
+    normal_time,
+)
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
-_SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
-_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _EVER = datetime.min.replace(tzinfo=UTC)
-_MOMENT = timedelta(milliseconds=1)
-_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
-_LEAST_EXPECTED = 0.5  # false alarms allowed on unseen time, below which their count says next to nothing
+_TITLES = ("signals on unseen time", "false alarms allowed there", "unseen points in alarm", "unseen points")
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING, _SHIFT = 0.1, 1.0
@@ -56,17 +63,9 @@ class ControlChartTraining:
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
         last = max(_newest(definition, source), default=None)
         if last is None:
-            names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
-            raise UserError(
-                f"{definition.name}: no readings of {definition.variable} on {names}; import readings, or check assets"
-            )
-        if isinstance(definition.normal, Dates):
-            cutoff = min(definition.normal.end or last, last)
-            return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
+            raise no_readings(definition, source, definition.variable)
         spans = (source.readings.span(asset.name) for asset in source.assets)
-        first = min(span[0] for span in spans if span is not None) - _MOMENT
-        start = max(first, last - definition.normal)
-        return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+        return normal_time(definition, min(span[0] for span in spans if span is not None), last)
 
     def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData) -> Estimated:
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
@@ -104,17 +103,18 @@ class ControlChartTraining:
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
         moved = {} if champion is None else dict(_moved(challenger, champion))
-        all_moved = bool(moved) and len(moved) == len(challenger.charts)
-        watched = {} if champion is None else champion.charts
-        lost = sorted(watched.keys() - challenger.charts.keys())
+        all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
+        watched = {} if champion is None else champion.by_asset
+        lost = sorted(watched.keys() - challenger.by_asset.keys())
         kept = {name: watched[name] for name in (*(() if all_moved else moved), *lost)}  # the others need not wait for a person
-        estimated = _only(challenger, challenger.charts.keys() - kept.keys())
-        challenger = replace(challenger, charts={**challenger.charts, **kept})
+        estimated = challenger.only(challenger.by_asset.keys() - kept.keys())
+        challenger = replace(challenger, by_asset={**challenger.by_asset, **kept})
         new = _count_signals(definition, estimated, data)
-        compared = list(_compared(new, None))
+        compared = [*compared_rows(_TITLES, _texts(new), None)]
         if champion is not None:
-            both = estimated.charts.keys() & watched.keys()
-            compared = list(_compared(*(_count_signals(definition, _only(one, both), data) for one in (estimated, champion))))
+            both = estimated.by_asset.keys() & watched.keys()
+            texts = [_texts(_count_signals(definition, one.only(both), data)) for one in (estimated, champion)]
+            compared = [*compared_rows(_TITLES, *texts)]
         evidence = {"compared": compared, "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
         found = (
@@ -129,7 +129,9 @@ class ControlChartTraining:
             reason = f"{'; '.join(moved.values())}. The newly estimated limits go into service only if a person approves. {found}"
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         elif new.is_too_many:
-            reason = f"{found} These are too many, so it goes into service only if a person approves."
+            many = f"They last for {new.in_alarm:.0%} of these points, of which at most {MOST_IN_ALARM:.0%} are allowed"
+            too_many = many if new.in_alarm > MOST_IN_ALARM else "These are too many"
+            reason = f"{found} {too_many}, so it goes into service only if a person approves."
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         else:
             stays = [f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values()]
@@ -228,42 +230,50 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
 
 
 class _Signals(NamedTuple):
-    """Signals on unseen time: how often they began, over how many points, and how many false ones are allowed on average."""
+    """Signals on unseen time: how often they began, over how many points, and how many false ones are allowed on average.
+
+    `lasting`: points from the first to the last of each.
+    """
 
     signals: int
     points: int
     expected: float
+    lasting: int
 
     @property
     def is_enough(self) -> bool:
-        return self.expected >= _LEAST_EXPECTED
+        return self.expected >= LEAST_ALLOWED
+
+    @property
+    def in_alarm(self) -> float:
+        return self.lasting / self.points if self.points else 0.0
 
     @property
     def is_too_many(self) -> bool:
-        return self.points > 0 and float(poisson.sf(self.signals - 1, self.expected)) < _TOO_MANY
+        return is_too_many(self.signals, self.expected, self.in_alarm)
 
 
 def _count_signals(definition: ControlChartDefinition, model: ControlChartModel, data: LearningData) -> _Signals:
     """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
-    signals, points, expected = 0, 0, 0.0
+    signals, points, expected, lasting = 0, 0, 0.0, 0
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.histories:
-        fitted = model.charts.get(history.asset.name)
+        fitted = model.by_asset.get(history.asset.name)
         if fitted is None:
             continue
         charted = [*_charted(definition, fitted, _readings(definition, history, data, start, data.period.end))]
         clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
+        since = 0
         for point in charted:
+            since += 1
             if point.signals:
-                signals += last is None or point.at - last > clear_for
-                last = point.at
+                begins = last is None or point.at - last > clear_for
+                signals += begins
+                lasting += 1 if begins else since
+                last, since = point.at, 0
         points += len(charted)
         expected += len(charted) / fitted.run_length
-    return _Signals(signals, points, expected)
-
-
-def _only(model: ControlChartModel, names: Collection[str]) -> ControlChartModel:
-    return replace(model, charts={name: fitted for name, fitted in model.charts.items() if name in names})
+    return _Signals(signals, points, expected, lasting)
 
 
 def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Series) -> Iterator[Point]:
@@ -280,8 +290,8 @@ def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Se
 
 def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[tuple[str, str]]:
     """Yield the assets whose level has moved, each with a sentence."""
-    for name, new in sorted(challenger.charts.items()):
-        old = champion.charts.get(name)
+    for name, new in sorted(challenger.by_asset.items()):
+        old = champion.by_asset.get(name)
         if old is None:
             continue
         by = (new.chart.centre - old.chart.centre) / old.deviation
@@ -293,15 +303,8 @@ def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterat
             )
 
 
-def _compared(new: _Signals, old: _Signals | None) -> Iterator[dict[str, str]]:
-    titles = ("signals on unseen time", "false alarms allowed there", "unseen points")
-    of_new, of_old = _texts(new), ("-",) * len(titles) if old is None else _texts(old)
-    for title, champion, challenger in zip(titles, of_old, of_new, strict=True):
-        yield {"title": title, "champion": champion, "challenger": challenger}
-
-
-def _texts(one: _Signals) -> tuple[str, str, str]:
-    return str(one.signals), f"{one.expected:.2g}", str(one.points)
+def _texts(one: _Signals) -> tuple[str, ...]:
+    return str(one.signals), f"{one.expected:.2g}", f"{one.in_alarm:.1%}", str(one.points)
 
 
 TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()

@@ -23,7 +23,7 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
     state, blank = evaluated.state, question.blank
     facts: list[str] = []
     if scored is not None:
-        fitted = cast("ControlChartModel", scored.model).charts[question.asset.name]
+        fitted = cast("ControlChartModel", scored.model).by_asset[question.asset.name]
         limits, value = fitted.chart.limits, float(scored.score[-1])
         facts.append(
             f"{fitted.chart.statistic} was {value:.6g} at {from_millis(int(scored.at[-1])).isoformat()}; centre line "

@@ -1,4 +1,4 @@
-"""What was predicted: the quantiles of the values ahead, as numbers of an episode, as a fan of its chart, and in sentences."""
+"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ _NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
     """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s median`, and low and high."""
-    forecast = _forecast(model)
+    forecast = forecast_of(model)
     quantiles = forecast.quantiles(row)[0]
     return {
         _name(lead, side): float(quantiles[number, position])
@@ -45,7 +45,7 @@ def predict_all(model: TrainedModel, row: Floats) -> tuple[Predicted, ...]:
     predicted = predict(model, row)
     return tuple(
         Predicted(timedelta(milliseconds=lead), *(predicted[_name(lead, side)] for side in ("low", "median", "high")))
-        for lead in _forecast(model).leads_ms
+        for lead in forecast_of(model).leads_ms
     )
 
 
@@ -83,7 +83,7 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
         predicted = predict(model, model.estimator.columns.matrix(row))
-        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), _forecast(model).leads_ms, predicted)
+        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), forecast_of(model).leads_ms, predicted)
 
     return explain_instant(definition, question, describe)
 
@@ -99,7 +99,8 @@ def describe_forecast(
     return found
 
 
-def _forecast(model: TrainedModel) -> "Forecast":
+def forecast_of(model: TrainedModel) -> "Forecast":
+    """Return the forecaster of a model."""
     return cast("Forecast", model.estimator.members[0].model)
 
 

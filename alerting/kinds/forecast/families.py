@@ -29,7 +29,7 @@ _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """What is forecast, from rows of a feature plan.
+    """Columns and leads of a forecast, from rows of a feature plan.
 
     `last`: position of the last known value; `lags`: positions of the values before it, the oldest first, `step_ms` apart.
     `seasonal`: by lead, position of the value one season before; empty without season.

@@ -1,12 +1,15 @@
 """Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what is predicted is the value."""
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.kinds.evaluation import ScoredRows
+from alerting.kinds.evaluation import ModelVerification, ScoredRows, Served
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of, predict_all
-from alerting.kinds.kind import Charted, TrainedKind, Why, WhyQuestion
+from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
 from alerting.kinds.prediction_kind import PredictionKind
 from alerting.kinds.scoring import ScoreDetails
 from alerting.kinds.shared_inputs import SharedInputs
@@ -31,6 +34,18 @@ class ForecastKind(PredictionKind):
         """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""
         drawn = super().chart(definition, asset, episode)
         return drawn._replace(fan=fan_of(definition, episode)) if drawn.variable == definition.problem.variable else drawn
+
+    def verify(
+        self,
+        definition: ForecastDefinition,
+        served: Sequence[Served],
+        histories: Iterable[History],
+        as_of: datetime,
+        suppressed: IntervalsByAsset,
+    ) -> ModelVerification | None:
+        from alerting.kinds.forecast.verification import verify_intervals  # noqa: PLC0415 - loads learning: seconds
+
+        return verify_intervals(definition, served, histories, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds

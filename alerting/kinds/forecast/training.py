@@ -13,8 +13,10 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
+from alerting.kinds.forecast.explain import forecast_of
 from alerting.kinds.forecast.families import Family, Task, get_family
 from alerting.kinds.forecast.model import Forecast
+from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.training import Challenger, Training
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.future import leads_of
@@ -31,21 +33,19 @@ from alerting.learning.search.search import SearchProgress
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.choice import QUANTILE, ChanceTest
 from alerting.learning.selection.importance import sample_shares
-from alerting.learning.selection.promotion import compare
 from alerting.learning.selection.refit import refit
 from alerting.ports import Files
 from alerting.readings.history import duration_millis
 
 _BASELINES = (PERSISTENCE, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
-_SAMPLES = 1000
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 
 
 class ForecastTraining:
     """Models of the values ahead."""
 
-    compare = staticmethod(compare)
+    compare = staticmethod(compare_forecasts)
 
     def train(
         self,
@@ -111,11 +111,6 @@ class ForecastTraining:
         packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
         requirements = "".join(f"{package}=={version(package)}\n" for package in packages)
         return model_files(model) | {"requirements.txt": requirements.encode()}
-
-
-def forecast_of(model: TrainedModel) -> Forecast:
-    """Return the forecaster of a model."""
-    return cast(Forecast, model.estimator.members[0].model)
 
 
 def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
@@ -255,13 +250,8 @@ def share_worse(dataset: Dataset, one: Candidate, best: Candidate) -> float:
     """Return the share of samples of paired time blocks in which a candidate has the larger CRPS (Künsch 1989)."""
     lead = one.loss - best.loss
     known = np.flatnonzero(~np.isnan(lead))
-    if not len(known):
-        return 0.0
     block = time_blocks(dataset.at[known], dataset.asset[known], dataset.gap_ms, dataset.horizon_ms)
-    _, block = np.unique(block, return_inverse=True)
-    sums = np.bincount(block, weights=lead[known])
-    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_SAMPLES)
-    return float(np.mean((drawn * sums).sum(axis=1) > 0))
+    return share_of_samples(lead[known], block) or 0.0
 
 
 def _title(candidate: Candidate) -> str:

@@ -44,7 +44,10 @@ class CameTrue:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of this period and before."""
+    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of this period and before.
+
+    `verification`: how it did by the values that came; empty if its kind states none.
+    """
 
     decisions: tuple[DecisionMade, ...]
     came_true: tuple[CameTrue, ...]
@@ -53,6 +56,7 @@ class ModelMetrics:
     drift: tuple[Drift, ...]
     estimated: EstimatedPerformance | None
     reference: tuple[datetime, datetime] | None = None
+    verification: str = ""
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -88,6 +92,7 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
         drift=drift_of_inputs(m.reference, inside),
         estimated=estimate_performance(m.scores) if len(m.scores) else None,
         reference=m.reference_period,
+        verification=m.verification,
     )
 
 

@@ -14,6 +14,7 @@ UNREADABLE = template("champion unreadable")
 FAULTY = template("definition faulty")
 DOCUMENT = template("document faulty")
 WAITING = template("approval waiting")
+MISCALIBRATED = template("model miscalibrated")
 DATABASE = template("database away")
 
 

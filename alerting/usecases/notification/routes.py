@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal
 
-from alerting.definitions.faults import Fault, UserError, shown
+from alerting.definitions.faults import Fault, UserError, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
 from alerting.definitions.wording.language import Language, LanguageCode, language, template
@@ -30,15 +30,7 @@ class RoutePlan:
 
 def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
     """Return the valid routes, and the faults of the others by name. A faulty route does not stop the others."""
-    routes, faults = [], {}
-    for document in stored.documents():
-        try:
-            routes.append(parse_route(document))
-        except RouteRefused as refusal:
-            faults[refusal.name] = [str(fault) for fault in refusal.faults]
-        except Exception as error:  # any content of a document: no route stops the others
-            faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
-    return routes, faults
+    return read_each(stored.documents(), parse_route)
 
 
 def language_of(route: Route | None, usual: LanguageCode) -> Language:

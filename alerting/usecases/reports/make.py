@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
-from alerting.definitions.wording.language import language
-from alerting.ports import Definitions, Document, ReportContent, ReportHead, ReportPorts
+from alerting.definitions.wording.language import language, translatable
+from alerting.ports import Definitions, Document, ModelUnavailable, ReportContent, ReportHead, ReportPorts
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.definition.tables import tables
@@ -23,6 +23,8 @@ from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.operations.late_times import late_times
+from alerting.usecases.operations.model_verification import verify_model
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.reports.misses import with_misses
 
 LEAST_GAP = timedelta(hours=1)
@@ -119,7 +121,17 @@ def material_at(
     material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
     previous = _as_known(platform, material.previous) if material.previous is not None else None
     late = late_times(platform.platform_alerts, start, end, as_of, revision.definition.schedule.every)
-    return replace(_as_known(platform, material), previous=previous, late=late)
+    verification = _verification(platform, revision, start, end)
+    return replace(_as_known(platform, material), previous=previous, late=late, verification=verification)
+
+
+def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
+    """Return how the model in service did in the period by the values that came; empty if that cannot be told."""
+    try:
+        found = verify_model(platform, ModelCache(platform), revision, start, end)
+    except ModelUnavailable as unavailable:
+        return translatable("not measured, because the model cannot be read: {reason}", reason=str(unavailable))
+    return "" if found is None else found.fault or found.sentence
 
 
 def _as_known(platform: ReportPorts, material: Material) -> Material:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.faults import UserError, nearest, shown
+from alerting.definitions.faults import UserError, nearest, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
 from alerting.definitions.wording.language import template
@@ -87,15 +87,7 @@ def find_source(sources: Sources, name: str) -> Source:
 
 def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
     """Return the valid sources, and the faults of the others by name. A faulty source does not stop the others."""
-    good, faults = [], {}
-    for document in sources.documents():
-        try:
-            good.append(parse_source(document))
-        except SourceRefused as refusal:
-            faults[refusal.name] = [str(fault) for fault in refusal.faults]
-        except Exception as error:  # any content of a document: no source stops the others
-            faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
-    return good, faults
+    return read_each(sources.documents(), parse_source)
 
 
 def record_edits(plant: SourcePorts, at: datetime) -> list[str]:

@@ -1,4 +1,4 @@
-"""What each source has delivered, and whether it is stale."""
+"""Deliveries of each source, and whether it is stale."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

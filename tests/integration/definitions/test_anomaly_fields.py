@@ -8,13 +8,9 @@ from alerting.definitions.fields.common import CommonFields
 from alerting.definitions.model import Problem
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.fields import leaves
-from tests.pretended import pretended_platform
+from tests.helpers.kind_life import described, life_of
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
@@ -43,29 +39,10 @@ def rows():
 
 
 def life(**changes):
-    """Return what a definition did: decision, notes, and episodes with their outcome."""
-    platform = pretended_platform()
-    platform.assets.put(
-        [Asset(name="press-1", variables={name: Variable(low=0, high=200) for name in ("heat", "flow", "force")})]
-    )
-    add_readings(platform, rows(), at(0))
+    """Return the results of a definition: decision, notes, and episodes with their outcome."""
+    press = Asset(name="press-1", variables={name: Variable(low=0, high=200) for name in ("heat", "flow", "force")})
     document = {"name": "unlike", "kind": "anomaly", "assets": ["press-1"], **SHORT, **changes}
-    apply(platform, [document], "engineer", at(0), "test")
-    platform.clock.instant = at(TRAINED)
-    try:
-        decided = train(platform, "unlike", at(TRAINED))
-    except Exception as refusal:
-        return str(refusal)
-    if decided.waiting:
-        return "waiting", decided.reason, decided.evidence["notes"]
-    for m in range(TRAINED, END + 300, 97):
-        platform.clock.instant = at(m)
-        evaluate(platform, None, at(m))
-    episodes = [
-        (e.raised_at, e.closed_at, e.severity_peak, e.valid_until, e.outcome_record, e.evaluation.value, e.title, e.guidance)
-        for e in platform.episodes.find()
-    ]
-    return decided.reason, decided.evidence["notes"], episodes
+    return life_of(press, rows(), document, TRAINED, END + 300, described)
 
 
 def escalation(severity="high", **how):

@@ -7,14 +7,10 @@ from alerting.definitions.fields.common import CommonFields
 from alerting.definitions.model import Problem
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.fields import leaves
+from tests.helpers.kind_life import described, life_of
 from tests.helpers.press_line import press
-from tests.pretended import pretended_platform
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
@@ -34,28 +30,10 @@ def rows():
 
 
 def life(**changes):
-    """Return what a definition did: decision, model, and episodes with their outcome."""
-    platform = pretended_platform()
-    heat = press().variables["force"]
-    platform.assets.put([press().model_copy(update={"variables": press().variables | {"heat": heat}})])
-    add_readings(platform, rows(), at(0))
+    """Return the results of a definition: decision, notes, and episodes with their outcome."""
+    asset = press().model_copy(update={"variables": press().variables | {"heat": press().variables["force"]}})
     document = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force", **SHORT, **changes}
-    apply(platform, [document], "engineer", at(0), "test")
-    platform.clock.instant = at(TRAINED)
-    try:
-        decided = train(platform, "shifted", at(TRAINED))
-    except Exception as refusal:
-        return str(refusal)
-    if decided.waiting:
-        return "waiting", decided.reason
-    for m in range(TRAINED, END + 300, 97):
-        platform.clock.instant = at(m)
-        evaluate(platform, None, at(m))
-    episodes = [
-        (e.raised_at, e.closed_at, e.severity, e.valid_until, e.outcome_record, e.evaluation.reason, e.title, e.guidance)
-        for e in platform.episodes.find()
-    ]
-    return decided.reason, episodes
+    return life_of(asset, rows(), document, TRAINED, END + 300, described)
 
 
 SHEWHART = {"chart": "shewhart"}

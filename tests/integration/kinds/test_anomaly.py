@@ -10,20 +10,14 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
 from alerting.learning.models.trained import ModelRefused
-from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.registry.registration import load_model
-from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows
-from tests.pretended import pretended_platform
+from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, in_service, platform_with, trained_at
 
 NAME = "fan-unlike-normal"
 DOCUMENT = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"], "schedule": {"retrain": None}}
@@ -31,20 +25,8 @@ FAST = DOCUMENT | {"candidates": ["pca"]}
 
 
 def trained_platform(document=DOCUMENT, readings=None, trained=TRAINED):
-    made = pretended_platform()
-    made.assets.put([fan()])
-    add_readings(made, rows() if readings is None else readings, at(0))
-    check(made, [document])
-    apply(made, [document], "engineer", at(0), "test")
-    made.clock.instant = at(trained)
-    return made, train(made, document["name"], at(trained))
-
-
-def evaluated(platform, instants):
-    for minute in instants:
-        platform.clock.instant = at(minute)
-        counts = evaluate(platform, None, at(minute))
-    return counts
+    made = platform_with(fan(), rows() if readings is None else readings, document)
+    return made, trained_at(made, document["name"], trained)
 
 
 def model_of(platform, version=1):
@@ -57,15 +39,11 @@ def verdict_on(platform, episode, verdict):
 
 @pytest.fixture(scope="module")
 def platform():
-    made, decided = trained_platform()
-    assert (decided.promote, decided.waiting, decided.verdict) == (True, False, "promote")
-    counts = evaluated(made, (*range(TRAINED, END, 95), END))
-    assert (counts.unknown, counts.unreadable) == ({}, {})
-    return made
+    return in_service(*trained_platform(), (*range(TRAINED, END, 95), END))
 
 
 def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform):
-    account = model_of(platform).detectors[ASSET].account
+    account = model_of(platform).by_asset[ASSET].account
     assert "of 9 settings, chosen without labels; 4 variables every 10m" in account[0]
     assert account[1].startswith("threshold by peaks over a threshold: generalized Pareto")
     assert "F1 of synthetic anomalies spike" in account[2]
@@ -112,17 +90,12 @@ def test_the_page_draws_the_score_with_its_threshold_and_the_first_sensors(platf
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
-    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME))
-    run = backtest(platform, named_subject(platform, NAME), at(TRAINED), at(END))
-    assert sorted((e.raised_at, e.closed_at) for e in run.episodes) == live
-    assert evaluate_past(platform, NAME, at(TRAINED), at(END)).raised == 0
-    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
-    assert sum(report.metrics["outcomes"].values()) == len(live)
+    assert_past_agrees_with_live(platform, NAME, TRAINED, END)
 
 
 def test_the_same_training_again_gives_the_same_bits_and_keeps_the_champion(platform):
     before = model_of(platform).hash
-    again = train(platform, NAME, at(TRAINED))
+    again = trained_at(platform, NAME, TRAINED)
     assert (again.verdict, again.promote) == ("keep", False)
     assert model_of(platform, again.challenger_version).hash == before
 
@@ -131,9 +104,9 @@ def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
     model = model_of(platform)
     files = to_files(model)
     copy = from_files(files)
-    matrix = np.random.default_rng(0).normal(50, 20, (20, len(model.detectors[ASSET].plan.columns)))
+    matrix = np.random.default_rng(0).normal(50, 20, (20, len(model.by_asset[ASSET].plan.columns)))
     assert copy.hash == model.hash
-    assert copy.detectors[ASSET].score(matrix).tobytes() == model.detectors[ASSET].score(matrix).tobytes()
+    assert copy.by_asset[ASSET].score(matrix).tobytes() == model.by_asset[ASSET].score(matrix).tobytes()
     changed = json.loads(files[FILE])
     changed["detectors"][ASSET]["limit"] *= 2
     with pytest.raises(ModelRefused, match="were changed"):
@@ -159,8 +132,7 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
     episode = next(e for e in made.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
     before = model_of(made).hash
     verdict_on(made, episode, "true_alarm")
-    made.clock.instant = at(END)
-    again = train(made, NAME, at(END))
+    again = trained_at(made, NAME, END)
     assert again.evidence["problems"] == 1
     assert again.evidence["found"] == 1
     assert "1 of 1 problems found" in again.reason
@@ -173,7 +145,7 @@ def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
         for i, row in enumerate(rows())
     ]
     made, _ = trained_platform(FAST, readings=silent)
-    fitted = model_of(made).detectors[ASSET]
+    fitted = model_of(made).by_asset[ASSET]
     assert fitted.steady == ("current", "flow", "speed", "temperature")
     assert "37 without a variable that is nearly always there" in fitted.account[0]
 
@@ -181,6 +153,6 @@ def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
 def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch):
     monkeypatch.setattr("alerting.kinds.anomaly.training._MOST_ROWS", 800)
     made, _ = trained_platform(FAST)
-    fitted = model_of(made).detectors[ASSET]
+    fitted = model_of(made).by_asset[ASSET]
     assert "rows of normal operation, one in 3 so that they are at most 800" in fitted.account[0]
     assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)

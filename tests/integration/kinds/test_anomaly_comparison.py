@@ -80,7 +80,7 @@ def compared(challenger, champion, include=("*",)):
 
 def test_an_asset_that_a_challenger_lost_keeps_its_detector():
     found = compared({"press-1": 9.0}, {"press-1": 8.0, "press-2": 8.0})
-    assert {name: one.limit for name, one in found.model.detectors.items()} == {"press-1": 9.0, "press-2": 8.0}
+    assert {name: one.limit for name, one in found.model.by_asset.items()} == {"press-1": 9.0, "press-2": 8.0}
     assert "press-2 has too little normal history now: it keeps its detector." in found.decision.reason
 
 

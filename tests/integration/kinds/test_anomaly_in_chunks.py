@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,24 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.revisions import next_revision
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.detection.suppression import SuppressedInterval
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
-from alerting.kinds.anomaly.kind import KIND
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files, to_files
-from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.shared_inputs import SharedInputs
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
 from alerting.readings.history import to_millis
-from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 
 ASSET = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in "abc"})
 PLAN = FeaturePlan(60_000, (180_000,), ("mean", "std"), tuple(NumberSource(name, 60_000) for name in "abc"))
@@ -67,39 +59,16 @@ def model_with(family):
 
 def evaluated(family, readings, cuts, steady=(), suppressed=()):
     """Evaluate to each cut; the state goes through the table that is stored."""
-    platform = pretended_platform()
-    platform.assets.put([ASSET])
     minutes = np.cumsum([gap for gap, _ in readings]).tolist()
     values = [dict(zip("abc", row, strict=True)) for _, row in readings]
     rows = [
         ReadingRow("fan-1", at(m), {name: value for name, value in row.items() if value is not None})
         for m, row in zip(minutes, values, strict=True)
     ]
-    add_readings(platform, [row for row in rows if row.values], at(0))
-    definition = parse_definition(DOCUMENT)
     model = model_with(family)
-    model = replace(model, detectors={"fan-1": replace(model.detectors["fan-1"], steady=steady)})
-    revision, state = next_revision(definition, None, "a", at(0), "r"), ConditionState(watermark=at(0))
-    steps, scores, raises, unknown = [], [], {}, None
-    for until in cuts:
-        if at(until) <= state.watermark:
-            continue
-        sources = Sources(
-            platform, SimpleNamespace(get=lambda *_: model), ASSET, None, SharedInputs(platform.readings), lambda *_: suppressed
-        )
-        part = VersionInterval(state.watermark, at(until), revision, 1)
-        found = KIND.evaluate(definition, sources, part, TargetEvaluation(state))
-        assert found.unreadable is None
-        table = ConditionTable([("x", "fan-1")])
-        table.put(0, found.state)
-        state, unknown = table.state(0), found.unknown
-        steps += [step for step, _ in found.steps]
-        for part_scores in found.scores:
-            scores += [
-                (instant, score.hex()) for instant, score in zip(part_scores.at.tolist(), part_scores.score.tolist(), strict=True)
-            ]
-        raises |= {t: r.content for t, r in found.raises.items()}
-    return steps, scores, raises, state, unknown
+    model = replace(model, by_asset={"fan-1": replace(model.by_asset["fan-1"], steady=steady)})
+    sources = sources_of(ASSET, [row for row in rows if row.values], model, suppressed)
+    return evaluated_to(parse_definition(DOCUMENT), sources, cuts)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -150,12 +119,12 @@ def test_scores_whose_windows_touch_a_suppressed_time_are_unknown():
 )
 def test_trees_whose_paths_never_end_or_leave_their_tables_are_refused(table, value):
     model = model_with("isolation_forest")
-    fitted = model.detectors["fan-1"]
+    fitted = model.by_asset["fan-1"]
     values = getattr(fitted.detector, table).copy()
     values[0] = 0.0 if value is None else value
     changed = replace(fitted, detector=replace(fitted.detector, **{table: values[:-1] if value is None else values}))
     with pytest.raises(ModelRefused, match="tree"):
-        from_files(to_files(replace(model, detectors={"fan-1": changed})))
+        from_files(to_files(replace(model, by_asset={"fan-1": changed})))
 
 
 def test_what_its_suppression_reads_is_read():

@@ -4,53 +4,32 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
-from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import load_model
-from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.train import train
 from tests.builders import at
+from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, in_service, kept, platform_with, trained_at
 from tests.helpers.press_line import ASSET, BACK, DAY, END, EVERY, SHIFTED, TRAINED, press, rows
-from tests.pretended import pretended_platform
 
 NAME = "press-shifted"
 DOCUMENT = {"name": NAME, "kind": "control_chart", "assets": [ASSET], "variable": "force"}
 
 
 def trained_platform(document=DOCUMENT, readings=None):
-    made = pretended_platform()
-    made.assets.put([press()])
-    add_readings(made, rows() if readings is None else readings, at(0))
-    check(made, [document])
-    apply(made, [document], "engineer", at(0), "test")
-    made.clock.instant = at(TRAINED)
-    return made, train(made, document["name"], at(TRAINED))
-
-
-def evaluated(platform, instants):
-    for minute in instants:
-        platform.clock.instant = at(minute)
-        counts = evaluate(platform, None, at(minute))
-    return counts
+    made = platform_with(press(), rows() if readings is None else readings, document)
+    return made, trained_at(made, document["name"], TRAINED)
 
 
 @pytest.fixture(scope="module")
 def platform():
-    made, decided = trained_platform()
-    assert (decided.promote, decided.waiting, decided.verdict) == (True, False, "promote")
-    counts = evaluated(made, (*range(TRAINED, END, 95), END))
-    assert (counts.unknown, counts.unreadable) == ({}, {})
-    return made
+    return in_service(*trained_platform(), (*range(TRAINED, END, 95), END))
 
 
 def test_its_limits_are_a_registered_model_with_an_account_of_phase_one(platform):
     model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
-    fitted = model.charts[ASSET]
+    fitted = model.by_asset[ASSET]
     assert fitted.chart.coefficients == pytest.approx((0.5,), abs=0.05)
     assert (fitted.chart.centre, fitted.chart.sigma) == (pytest.approx(200, abs=0.3), pytest.approx(1, abs=0.05))
     assert fitted.run_length == 7 * DAY / EVERY
@@ -87,31 +66,21 @@ def test_the_page_draws_the_statistic_with_its_limits(platform):
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
-    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME))
-    run = backtest(platform, named_subject(platform, NAME), at(TRAINED), at(END))
-    assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
-    assert evaluate_past(platform, NAME, at(TRAINED), at(END)).raised == 0
-    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
-    assert sum(report.metrics["outcomes"].values()) == len(live)
+    assert_past_agrees_with_live(platform, NAME, TRAINED, END)
 
 
 def test_the_same_training_again_keeps_the_champion(platform):
-    again = train(platform, NAME, at(TRAINED))
+    again = trained_at(platform, NAME, TRAINED)
     assert (again.verdict, again.promote) == ("keep", False)
 
 
 def test_a_level_that_has_moved_waits_for_a_person():
     moved = [r if r.ts < at(14 * DAY) else ReadingRow(ASSET, r.ts, {"force": r.values["force"] + 5}) for r in rows(shift=0)]
     document = DOCUMENT | {"normal": "10d"}
-    made = pretended_platform()
-    made.assets.put([press()])
-    add_readings(made, moved, at(0))
-    apply(made, [document], "engineer", at(0), "test")
-    made.clock.instant = at(12 * DAY)
-    first = train(made, NAME, at(12 * DAY))
+    made = platform_with(press(), moved, document)
+    first = trained_at(made, NAME, 12 * DAY)
     assert (first.promote, first.waiting) == (True, False), first.reason
-    made.clock.instant = at(END)
-    decided = train(made, NAME, at(END))
+    decided = trained_at(made, NAME, END)
     assert (decided.promote, decided.waiting) == (True, True)
     assert "the level has moved from 200" in decided.reason
 
@@ -123,11 +92,7 @@ def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform)
     assert made.episodes.find(NAME) == []
     add_readings(made, late, at(SHIFTED + 200))
     evaluated(made, (*range(SHIFTED + 200, END, 95), END))
-
-    def kept(one):
-        return sorted((e.raised_at, e.closed_at) for e in one.episodes.find(NAME) if not e.withdrawn)
-
-    assert kept(made) == kept(platform)
+    assert kept(made, NAME) == kept(platform, NAME)
 
 
 def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):

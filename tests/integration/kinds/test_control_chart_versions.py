@@ -1,19 +1,15 @@
 """A new version of a control chart: what it begins with, what it leaves out, and what one moved asset means for the others."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.revisions import next_revision
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.control_chart.kind import KIND
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
 from alerting.kinds.control_chart.training import TRAINING
-from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
@@ -23,6 +19,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.late_routing import route_arrivals
 from tests.builders import at, history
+from tests.helpers.kind_in_chunks import evaluate_part, sources_of
 from tests.pretended import pretended_platform
 
 ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100)})
@@ -40,15 +37,9 @@ DEFINITION = parse_definition(
 
 def charted(values, start, end, version=1, before=None, suppressed=()):
     """Chart one reading a minute, from minute 1 on, in one part."""
-    platform = pretended_platform()
-    platform.assets.put([ASSET])
-    add_readings(platform, [ReadingRow("press-1", at(m), {"force": v}) for m, v in enumerate(values, 1)], at(0))
-    model = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
-    models = SimpleNamespace(get=lambda *_: model)
-    sources = Sources(platform, models, ASSET, None, None, lambda *_: list(suppressed))
-    part = VersionInterval(at(start), at(end), next_revision(DEFINITION, None, "a", at(0), "r"), version)
-    state = before or ConditionState(watermark=at(start))
-    return KIND.evaluate(DEFINITION, sources, part, TargetEvaluation(state))
+    rows = [ReadingRow("press-1", at(m), {"force": v}) for m, v in enumerate(values, 1)]
+    sources = sources_of(ASSET, rows, ControlChartModel("ewma", 1, at(0), {"press-1": FITTED}), suppressed)
+    return evaluate_part(DEFINITION, sources(), before or ConditionState(watermark=at(start)), end, version)
 
 
 VALUES = [10 + 0.05 * (m % 7) for m in range(200)]
@@ -84,7 +75,7 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
     champion = ControlChartModel("ewma", 1, at(0), {"press-1": restless, "press-2": FITTED})
     challenger = ControlChartModel("ewma", 2, at(60), {"press-2": narrower, "press-3": narrower})
     compared = TRAINING.compare(DEFINITION, unseen(200, "press-1", "press-2", "press-3"), {"ewma": challenger}, champion)
-    assert compared.model.charts == {"press-1": restless, "press-2": narrower, "press-3": narrower}
+    assert compared.model.by_asset == {"press-1": restless, "press-2": narrower, "press-3": narrower}
     assert "press-1: too few readings for new limits" in compared.decision.reason
     assert (compared.decision.verdict, compared.by_person) == ("promote", False)
     rows = {row["title"]: (row["champion"], row["challenger"]) for row in compared.decision.evidence["compared"]}
@@ -114,7 +105,7 @@ def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
     assert (compared.decision.promote, compared.by_person) == (True, False)
     assert "On press-1 the level has moved from 10 to 15" in compared.decision.reason
     assert "its limits stay" in compared.decision.reason
-    assert compared.model.charts == {"press-1": FITTED, "press-2": narrower}
+    assert compared.model.by_asset == {"press-1": FITTED, "press-2": narrower}
 
 
 def test_where_all_assets_have_moved_a_person_decides():

@@ -12,25 +12,16 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.readings.history import to_millis
-from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.versions import segments
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import load_model
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.filter_line import AIR_FILTER, END, NAME, TRAINED, filter_platform, readings, trained_platform
-
-
-def evaluated(platform, instants):
-    for minute in instants:
-        platform.clock.instant = at(minute)
-        counts = evaluate(platform, None, at(minute))
-    return counts
+from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, kept, trained_at
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +64,11 @@ def test_why_and_the_page_show_risk_and_limit(platform):
 
 
 def test_past_backtest_and_report_agree_with_live(platform):
-    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME))
-    run = backtest(platform, named_subject(platform, NAME), at(TRAINED), at(END))
-    assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
-    assert evaluate_past(platform, NAME, at(TRAINED), at(END)).raised == 0
-    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
-    assert sum(report.metrics["outcomes"].values()) == len(live)
+    assert_past_agrees_with_live(platform, NAME, TRAINED, END)
 
 
 def test_the_same_training_again_keeps_the_champion(platform):
-    again = train(platform, NAME, at(TRAINED))
+    again = trained_at(platform, NAME, TRAINED)
     assert (again.verdict, again.promote) == ("keep", False)
 
 
@@ -129,8 +115,21 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(platform, cuts):
 
 def test_nothing_known_later_is_used(platform):
     known, later = platform, filter_platform([row for row in readings() if row.ts <= at(TRAINED)])
-    later.clock.instant = at(TRAINED)
-    train(later, NAME, at(TRAINED))
+    trained_at(later, NAME, TRAINED)
     models = [load_model(one, one.definitions.newest_revision(NAME).definition, 1) for one in (known, later)]
     assert models[0].hash == models[1].hash
     assert models[0].refit.hash == models[1].refit.hash
+
+
+def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
+    raised = next(e.raised_at for e in platform.episodes.find(NAME) if e.happening_at is not None)
+    late = [row for row in readings() if raised - timedelta(hours=2) < row.ts <= raised + timedelta(hours=1)]
+    made = filter_platform([row for row in readings() if row not in late])
+    trained_at(made, NAME, TRAINED)
+    minutes = [*range(TRAINED, END, 2 * 470), END]
+    delivered = next(minute for minute in minutes if at(minute) > raised + timedelta(hours=1))
+    evaluated(made, [minute for minute in minutes if minute <= delivered])
+    assert raised not in {e.raised_at for e in made.episodes.find(NAME)}
+    add_readings(made, late, at(delivered))
+    evaluated(made, [minute for minute in minutes if minute > delivered])
+    assert [e[0] for e in kept(made, NAME)] == [e[0] for e in kept(platform, NAME)]

@@ -137,9 +137,7 @@ class LightGbm(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster, each checked before LightGBM reads it."""
-        if len(files) > AVERAGED:
-            raise ModelRefused(f"the LightGBM model has more than {AVERAGED} boosters; train the model again")
-        return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
+        return read_boosters(files, width)
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
         """Return the files themselves: each is the text of a booster's trees, so another text has another hash."""
@@ -147,6 +145,13 @@ class LightGbm(ModelFamily):
 
     def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs) -> Estimator:
         return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
+
+
+def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
+    """Read every booster, each checked before LightGBM reads it. Raises ModelRefused."""
+    if len(files) > AVERAGED:
+        raise ModelRefused(f"the LightGBM model has more than {AVERAGED} boosters; train the model again")
+    return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
 
 
 def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> ColumnPairs:

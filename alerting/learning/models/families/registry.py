@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import import_module
 
-from alerting.definitions.families import BUILT_IN, PERSISTENCE, find_added, require_family
+from alerting.definitions.families import BUILT_IN, PERSISTENCE, find_added, is_installed, require_family
 from alerting.definitions.faults import UserError
 from alerting.learning.models.families.contract import ModelFamily
 
@@ -14,7 +14,7 @@ def get_family(name: str) -> ModelFamily:
 
     Raises UserError if there is none, or if that of the package is not a family of this name.
     """
-    if name in (*BUILT_IN, PERSISTENCE):
+    if name in (*BUILT_IN, PERSISTENCE) or is_installed(name):
         return import_module(f"{__package__}.{name}").FAMILY  # type: ignore[no-any-return]
     try:
         entry = find_added(require_family(name))

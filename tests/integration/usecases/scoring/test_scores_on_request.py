@@ -179,7 +179,7 @@ def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, mlflow
     said = loaded.predict(rows)
     if isinstance(model, AnomalyModel):
         matrix = rows.to_numpy(np.float64)
-        assert np.array_equal(said["score"], model.detectors[asset].score(matrix), equal_nan=True)
+        assert np.array_equal(said["score"], model.by_asset[asset].score(matrix), equal_nan=True)
         assert np.array_equal(loaded.predict(rows.assign(asset=asset))["score"], said["score"], equal_nan=True)
         with pytest.raises(UserError, match="learned nothing of pump-1"):
             loaded.predict(rows.assign(asset="pump-1"))

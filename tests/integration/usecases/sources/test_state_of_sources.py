@@ -1,4 +1,4 @@
-"""What is said of a source after a refusal, and of one that was edited in the database."""
+"""Messages about a source after a refusal, and about one that was edited in the database."""
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import parse_source

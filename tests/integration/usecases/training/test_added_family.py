@@ -73,8 +73,8 @@ def test_a_family_that_is_not_installed_is_refused_with_those_that_are(installed
         DefinitionRefused, match="'mean_diference' is not a family that can be trained here; did you mean mean_diff"
     ):
         parse_definition(document("mean_diference"))
-    with pytest.raises(UserError, match="'xgboost' is not a family that can be trained here; families of this platform: "):
-        get_family("xgboost")
+    with pytest.raises(UserError, match="'svm' is not a family that can be trained here; families of this platform: "):
+        get_family("svm")
 
 
 def test_an_object_of_another_name_is_refused_and_names_its_package(installed):

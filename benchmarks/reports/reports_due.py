@@ -3,7 +3,7 @@
 Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded database, with all DAGs of the
 project. The definitions are thresholds (classifiers would start their trainings); each has three episodes in the last closed
 week, on 50 assets with a reading every ten minutes. The minutes begin with the start of Airflow.
-A small try: `python -m benchmarks.reports_due 100`.
+A small try: `python -m benchmarks.reports.reports_due 100`.
 """
 
 import json
@@ -31,7 +31,7 @@ from alerting.reporting.life.periods import Period, periods_within
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.wiring import open_stores, prepare_database
-from benchmarks.report import ASSETS, READING, asset_of, definition_of, episode_of, stored
+from benchmarks.reports.report import ASSETS, READING, asset_of, definition_of, episode_of, stored
 from benchmarks.scheduler import running_airflow
 
 DEFINITIONS, EPISODES_EACH, VARIABLES = 2_000, 3, 2

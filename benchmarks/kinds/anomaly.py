@@ -1,9 +1,9 @@
 """Does the detector that is chosen without labels find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings.
 
 Each recording's first 400 rows are normal operation, without their labels; every later row is called normal or not. Window and
-threshold were fixed on the 16 recordings of `valve1` (`python -m benchmarks.anomaly valve1` prints the trials); the others were
-scored once. F1 is pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29, T² + Q 0.76,
-local outlier factor 0.774, convolutional autoencoder 0.78.
+threshold were fixed on the 16 recordings of `valve1` (`python -m benchmarks.kinds.anomaly valve1` prints the trials); the
+others were scored once. F1 is pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29,
+T² + Q 0.76, local outlier factor 0.774, convolutional autoencoder 0.78.
 """
 
 import json

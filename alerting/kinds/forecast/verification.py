@@ -1,0 +1,250 @@
+"""Forecasts beside the values that came: their score in a comparison, and how many values their intervals hold in service."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t
+
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import Styled, measured, translatable
+from alerting.detection.problems import predicts
+from alerting.detection.suppression import SuppressedInterval
+from alerting.kinds.evaluation import ModelVerification, Served
+from alerting.kinds.forecast.distribution import Floats, covered, crps
+from alerting.kinds.forecast.explain import forecast_of
+from alerting.learning.data.future import future_values
+from alerting.learning.data.labels import label_instants
+from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
+from alerting.learning.features.build import build_features
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.selection.promotion import (
+    DAY_MS,
+    ActedWindow,
+    IntervalsByAsset,
+    PromotionDecision,
+    common_window,
+    compare,
+    comparison_start,
+)
+from alerting.readings.history import History, Millis, duration_millis, to_millis
+
+NOMINAL, LEAST = 0.9, 0.88
+"""Share of values that an interval should hold, and below which, beyond chance, it is too narrow."""
+_CHANCE = 0.01
+_LEAST_BLOCKS = 8
+_MOST_INSTANTS = 2_000  # of one asset, evenly spread
+_SAMPLES = 1_000
+
+
+class ForecastsAndValues(NamedTuple):
+    """Forecasts (rows x leads x QUANTILES) and the values that came (rows x leads), NaN without one."""
+
+    quantiles: Floats
+    values: Floats
+
+
+def forecast_at(definition: TrainedDefinition, model: TrainedModel, view: History, at: Millis) -> ForecastsAndValues:
+    """Forecast at these instants (ms) and look up the values ahead of them in the view."""
+    matrix = model.estimator.columns.matrix(build_features(model.plan, view, at))
+    return ForecastsAndValues(forecast_of(model).quantiles(matrix), future_values(definition, model.plan, view, at))
+
+
+def time_block_ms(definition: TrainedDefinition) -> int:
+    """Return the length of blocks of time (ms) that count as independent: a day, or twice the prediction."""
+    return max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
+
+
+def share_of_samples(differences: Floats, block: npt.NDArray[np.int64], seed: int = 0) -> float | None:
+    """Return the share of samples of whole blocks in which the differences add up to more than 0 (Künsch 1989).
+
+    NaN does not count. None where fewer than two blocks have a difference.
+    """
+    known = ~np.isnan(differences)
+    _, number = np.unique(block[known], return_inverse=True)
+    sums = np.bincount(number, weights=differences[known])
+    if len(sums) < 2:
+        return None
+    drawn = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_SAMPLES)
+    return float(np.mean((drawn * sums).sum(axis=1) > 0))
+
+
+def compare_forecasts(
+    definition: TrainedDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel | None,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    as_of: datetime,
+    seed: int,
+    suppressed: IntervalsByAsset,
+) -> PromotionDecision:
+    """Decide as for any model of a problem, and by CRPS on the same unseen rows.
+
+    A challenger with better warnings must not forecast worse beyond chance; one that forecasts better must not warn worse.
+    """
+    decision = compare(definition, challenger, champion, histories, excluded, as_of, seed, suppressed)
+    is_told = decision.verdict in ("promote", "keep") and "acted_left_out" in decision.evidence
+    if champion is None or not is_told:
+        return decision
+    found = _crps_of_both(definition, challenger, champion, histories, excluded, as_of, seed, suppressed)
+    if found is None:
+        return decision
+    confidence = definition.promotion.confidence
+    worse, better = found["share_better"] <= 1 - confidence, found["share_better"] >= confidence
+    said = (
+        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's {found['champion']:.4g}; it is less in "
+        f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
+    )
+    decision = replace(decision, evidence={**decision.evidence, "crps": found})
+    if decision.promote and worse:
+        reason = f"The champion stays: the challenger warns better, but forecasts worse: {said}."
+        return replace(decision, verdict="keep", promote=False, provisional=False, reason=reason)
+    if not decision.promote and better and not _warns_worse(decision.evidence, confidence):
+        warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
+        reason = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
+        return replace(decision, verdict="promote", promote=True, reason=reason)
+    return replace(decision, reason=f"{decision.reason} Forecasts: {said}.")
+
+
+def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:
+    """Return whether warnings are worse beyond chance, in any of the ways to count rows on which operators acted."""
+    ways = [evidence.get(f"acted_{way}") for way in ("left_out", "as_positive", "as_negative")]
+    shares = [way["share_better"] for way in ways if way]
+    return any(share is None or share <= 1 - confidence for share in shares)
+
+
+def _crps_of_both(
+    definition: TrainedDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    as_of: datetime,
+    seed: int,
+    suppressed: IntervalsByAsset,
+) -> dict[str, float] | None:
+    """Return the mean CRPS of both and the share of samples in which the challenger's is less; None if it cannot be told."""
+    if forecast_of(challenger).leads_ms != forecast_of(champion).leads_ms:
+        return None
+    start = comparison_start(definition, challenger, champion)
+    window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
+    if window is None:
+        return None
+    losses, instants = [], []
+    for history in histories:
+        at = window.observed.at[window.observed.asset == history.asset.name]
+        view = point_in_time_view(history, to_millis(as_of))
+        losses.append([crps(*forecast_at(definition, model, view, at)) for model in (challenger, champion)])
+        instants.append(at)
+    new, old = (np.concatenate([pair[side] for pair in losses]) for side in (0, 1))
+    known = ~np.isnan(new) & ~np.isnan(old)
+    share = share_of_samples(old - new, np.concatenate(instants) // time_block_ms(definition), seed)
+    if share is None:
+        return None
+    return {"challenger": float(new[known].mean()), "champion": float(old[known].mean()), "share_better": share}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of values that 90 % intervals held, with its 95 % confidence interval, and the bound below which chance explains it.
+
+    `values`: how many came; `blocks`: independent stretches of time; `highest`: the share that is exceeded with 1 % probability.
+    """
+
+    share: float
+    low: float
+    high: float
+    highest: float
+    values: int
+    blocks: int
+
+    @property
+    def is_too_low(self) -> bool:
+        """Return whether the intervals are too narrow, beyond chance."""
+        return self.highest < LEAST
+
+
+def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None:
+    """Return the coverage of rows (values that their intervals held, values that came); None with fewer than eight blocks.
+
+    Values that follow each other are alike, so blocks of time are the sample: a ratio of sums over blocks with its jackknife
+    variance (Cochran 1977, section 6.3), and Student's t.
+    """
+    came = counts[:, 1] > 0
+    _, number = np.unique(block[came], return_inverse=True)
+    held, values = (np.bincount(number, weights=counts[came, column]) for column in (0, 1))
+    blocks = len(values)
+    if blocks < _LEAST_BLOCKS:
+        return None
+    share = float(held.sum() / values.sum())
+    residuals = held - share * values
+    error = float(np.sqrt(blocks / (blocks - 1) * np.sum(residuals**2)) / values.sum())
+    wide, far = float(t.ppf(0.975, blocks - 1)), float(t.ppf(1 - _CHANCE, blocks - 1))
+    low, high = max(0.0, share - wide * error), min(1.0, share + wide * error)
+    return Coverage(share, low, high, share + far * error, int(values.sum()), blocks)
+
+
+def verify_intervals(
+    definition: TrainedDefinition,
+    served: Sequence[Served],
+    histories: Iterable[History],
+    as_of: datetime,
+    suppressed: IntervalsByAsset,
+) -> ModelVerification | None:
+    """Compare the forecasts of the models in service, each after its training cutoff, with the values that have come."""
+    parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
+    if not parts:
+        return None
+    block = np.concatenate([at for at, _ in parts]) // time_block_ms(definition)
+    found = coverage_of(np.concatenate([counts for _, counts in parts]), block)
+    if found is None:
+        return None
+    sentence = translatable(
+        "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % confidence: {low} to {high})",
+        share=measured(100 * found.share, ".3g", "%"),
+        values=Styled(found.values, ".0f"),
+        start=f"{served[0].start:%Y-%m-%d}",
+        end=f"{as_of:%Y-%m-%d}",
+        low=measured(100 * found.low, ".3g", "%"),
+        high=measured(100 * found.high, ".3g", "%"),
+    )
+    fault = translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence) if found.is_too_low else None
+    return ModelVerification(sentence, fault, found.share)
+
+
+def _matured(
+    definition: TrainedDefinition,
+    served: Sequence[Served],
+    histories: Iterable[History],
+    end: int,
+    suppressed: IntervalsByAsset,
+) -> Iterator[tuple[Millis, Floats]]:
+    """Yield instants that were evaluated and whose windows are over, with the values held and those that came (rows x 2)."""
+    last = end - duration_millis(definition.gap) - duration_millis(definition.horizon)
+    for history in histories:
+        view = point_in_time_view(history, end)
+        for part in served:
+            at = _evaluated(definition, part, view, last, end, suppressed.get(history.asset.name, ()))
+            refit = part.model.refit
+            is_later = np.zeros(len(at), np.bool_) if refit is None else at > to_millis(refit.training_cutoff)
+            for model, own in ((part.model, at[~is_later]), (refit, at[is_later])):
+                if model is not None and len(own):
+                    held = covered(*forecast_at(definition, model, view, own))
+                    known = ~np.isnan(held)
+                    yield own, np.column_stack([np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)])
+
+
+def _evaluated(
+    definition: TrainedDefinition, part: Served, view: History, last: int, end: int, quiet: Sequence[SuppressedInterval]
+) -> Millis:
+    """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly spread."""
+    plan = part.model.plan
+    begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
+    at = evaluated_instants(definition, plan, view, begin, max(min(last, to_millis(part.end)), begin))
+    counted = label_instants(definition, predicts(definition, view.asset), view, at, end, quiet).counted
+    at = at[counted & is_known(definition, plan, view, at)]
+    return at[:: max(1, -(-len(at) // _MOST_INSTANTS))]

@@ -1,0 +1,63 @@
+"""Fields of the kinds whose model learns normal operation: its period, and the problem that may lie behind an alarm."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Discriminator, Field
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Fault
+from alerting.definitions.fields.learning import Between, Dates, Length, way
+from alerting.definitions.model import ModelDefinition
+
+NormalPeriod = Annotated[Length | Between, Discriminator(way)]
+USUAL_PERIOD = timedelta(days=28)
+
+
+class NormalDefinition(ModelDefinition):
+    """A definition whose model learns normal operation from readings alone. Suppressed times do not count."""
+
+    if TYPE_CHECKING:
+        normal: NormalPeriod  # of each kind's own class, in the order of its fields
+
+    horizon: Duration = Field(
+        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+    )
+    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+
+    evaluates_suppressed: ClassVar[bool] = False
+
+    @property
+    def learns_from(self) -> datetime | None:
+        return self.normal.start if isinstance(self.normal, Dates) else None
+
+    @property
+    def longest_search(self) -> timedelta:
+        return timedelta(0)
+
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        """Return the same, and those of the suppression, of the asset or its ancestors, whose times do not count."""
+        when = self.suppression.when if self.suppression else ()
+        return super().variables_read(asset) | {one.variable for one in when if one.variable is not None}
+
+    def events_read(self) -> tuple[str, ...]:
+        when = self.suppression.when if self.suppression else ()
+        return (*super().events_read(), *(one.event for one in when if one.event is not None))
+
+    def period_faults(self) -> Iterable[Fault]:
+        """Yield the faults of a normal period that is given by dates."""
+        if isinstance(self.normal, Dates):
+            if self.normal.end is None:
+                yield Fault("normal", "has no end", "write {from: …, to: …}")
+            elif self.normal.end <= self.normal.start:
+                yield Fault("normal", "ends before it begins")
+
+    def negative_faults(self, *names: str) -> Iterable[Fault]:
+        """Yield a fault for each of these durations that is negative. Names are those of the document."""
+        for name, field in type(self).model_fields.items():
+            written = field.alias or name
+            value = getattr(self, name)
+            if written in names and value is not None and value < timedelta(0):
+                yield Fault(written, "must not be negative")

@@ -1,0 +1,1 @@
+"""Benchmarks of advice and of root causes."""

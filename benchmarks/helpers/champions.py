@@ -1,0 +1,21 @@
+"""Champions of many definitions from one training."""
+
+from dataclasses import replace
+
+from alerting.adapters.platform import Platform
+from alerting.usecases.registry.registration import register_model
+
+
+def copy_champion(platform: Platform, source: str, name: str) -> None:
+    """Register the champion of one definition as that of another one."""
+    decision = next(decision for decision in platform.decisions.of(source) if decision.promoted)
+    version, run_id = decision.challenger_version, decision.run_id
+    if version is None or run_id is None:
+        raise LookupError(f"the training of {source} has no champion")
+    tags = {key: value for key, value in platform.models.tags(run_id).items() if not key.startswith("mlflow.")}
+    run = platform.models.start_run(name, "copy", {**tags, "definition": name})
+    files, described = platform.models.model_files(source, version), platform.models.version_tags(source, version)
+    copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
+    platform.models.finish(run)
+    platform.decisions.add(replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1)
+    platform.models.set_alias(name, "champion", copy)

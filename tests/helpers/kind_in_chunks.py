@@ -1,0 +1,47 @@
+"""A kind with a model that is evaluated to one instant after the other, as live evaluation does."""
+
+from types import SimpleNamespace
+
+from alerting.definitions.revisions import next_revision
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable
+from alerting.kinds.evaluation import Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.registry import trained_kind_of
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at
+from tests.pretended import pretended_platform
+
+
+def sources_of(asset, rows, model, suppressed=()):
+    """Return the sources of evaluations on an asset with these readings and this model."""
+    platform = pretended_platform()
+    platform.assets.put([asset])
+    add_readings(platform, rows, at(0))
+    models = SimpleNamespace(get=lambda *_: model)
+    return lambda: Sources(platform, models, asset, None, SharedInputs(platform.readings), lambda *_: list(suppressed))
+
+
+def evaluate_part(definition, sources, state, until, version=1):
+    """Evaluate one part by version 1 of the model, or another."""
+    revision = next_revision(definition, None, "a", at(0), "r")
+    part = VersionInterval(state.watermark, at(until), revision, version)
+    return trained_kind_of(definition).evaluate(definition, sources, part, TargetEvaluation(state))
+
+
+def evaluated_to(definition, sources, cuts):
+    """Return steps, scores (with all their bits), raises, the state and what is unknown; the state goes through its table."""
+    state, steps, scores, raises, unknown = ConditionState(watermark=at(0)), [], [], {}, None
+    for until in cuts:
+        if at(until) <= state.watermark:
+            continue
+        found = evaluate_part(definition, sources(), state, until)
+        assert found.unreadable is None
+        table = ConditionTable([(definition.name, "a")])
+        table.put(0, found.state)
+        state, unknown = table.state(0), found.unknown
+        steps += [step for step, _ in found.steps]
+        for part in found.scores:
+            scores += [(t, score.hex()) for t, score in zip(part.at.tolist(), part.score.tolist(), strict=True)]
+        raises |= {t: raised.content for t, raised in found.raises.items()}
+    return steps, scores, raises, state, unknown
