@@ -144,7 +144,8 @@ def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
 
 def test_the_scenarios_that_the_page_on_suppression_shows_pass():
     page = (EXAMPLES.parents[1] / "docs" / "suppression.md").read_text(encoding="utf-8")
-    definition, scenarios = (yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:])
-    definition = parse_definition(definition)
+    written, other, scenarios = (yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:])
+    assert parse_definition(written | other)
+    definition = parse_definition(written)
     found = [run_scenario(definition, s) for s in read_scenarios(scenarios, "page").scenarios]
     assert [one.difference for one in found] == [(), ()]
