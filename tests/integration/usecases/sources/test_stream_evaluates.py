@@ -60,11 +60,17 @@ def publish(broker, *values):
     client.loop_stop()
 
 
+@pytest.fixture
+def broker(tmp_path):
+    made = Broker(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
 def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_takes_over_from_a_killed_service(
-    real_server, tmp_path
+    real_server, tmp_path, broker
 ):
-    broker = Broker(tmp_path)
-    broker.start()
     alive, sent = tmp_path / "alive", tmp_path / "home" / "logs" / "notifications.log"
     log = tmp_path / "stream.log"
     environ = {**os.environ, "BROKER": broker.address, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
@@ -103,7 +109,6 @@ def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_ta
         keys = [n.key for n in platform.notifications.sent_since(now - MINUTE) if ":raised" in n.key]
         assert len(keys) == len(set(keys)) == 2
         stores.database.client.drop_database(DATABASE)
-    broker.stop()
 
 
 def _subscribed(broker, platform):
