@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -77,11 +76,16 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> No
     from alerting.definitions.sources.source import STREAMED
 
     with pymongo.MongoClient[dict[str, object]](settings.mongodb_uri, serverSelectionTimeoutMS=5000) as client:
-        sources = client[settings.database]["sources"]
+        sources, fault = client[settings.database]["sources"], None
         while not stopped.is_set():
-            with suppress(PyMongoError):
+            try:
                 if sources.find_one({"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}):
                     return
+                fault = None
+            except PyMongoError as error:
+                if fault is not type(error):
+                    _log.warning("the database does not answer, so the sources are not known: %s", str(error)[:200])
+                fault = type(error)
             if alive is not None:
                 alive.touch()
             stopped.wait(READ_AGAIN_S)
