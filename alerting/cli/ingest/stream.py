@@ -119,7 +119,10 @@ class StreamService:
             elif not sum(self._store(source, found) for source, found in list(self._streams.values())):
                 time.sleep(IDLE_S)
         except (PyMongoError, DatabaseDown) as fault:
-            _log.warning("the database does not answer; brokers keep their messages, servers of OPC UA only their history: %s", str(fault)[:200])
+            _log.warning(
+                "the database does not answer; brokers keep their messages, servers of OPC UA only their history: %s",
+                str(fault)[:200],
+            )
             self.close()
             self._read_at = -READ_AGAIN_S
             time.sleep(PAUSE_S)
