@@ -30,7 +30,7 @@ from alerting.definitions.faults import UserError, first_line
 LONGEST_S = 6 * 3600.0
 _POLL_S, _CLEAN_S, _PAUSE_S, _KILL_AFTER_S = 0.5, 600.0, 10.0, 5.0
 _PROGRESS_S = 1.0
-_TRY_AGAIN = 75
+_NO_DATABASE, _TRY_AGAIN = 69, 75
 COMMAND = (sys.executable, "-m", "alerting.console.predict_worker")
 _log = logging.getLogger(__name__)
 
@@ -82,8 +82,9 @@ class PredictWorker:
         if why is not None:
             self._jobs.record_failure(id, why, final=True)
         elif self._jobs.get(id).state == "waiting" and not stop.is_set():
-            ended = f"the worker ended with {process.returncode} and without scores; the log of the console has the details"
-            self._jobs.record_failure(id, ended)
+            if process.returncode != _NO_DATABASE:  # an outage is the fault of no job: all of them wait for its end
+                ended = f"the worker ended with {process.returncode} and without scores; the log of the console has the details"
+                self._jobs.record_failure(id, ended)
             stop.wait(self._pause_s)
 
     def _wait(self, process: "subprocess.Popen[bytes]", id: str, stop: Event) -> str | None:
@@ -122,8 +123,8 @@ class _Progress:
 
 
 def main() -> int:
-    """Score the readings of the job in the folder that is named. Return 75 if it is worth another try."""
-    from pymongo.errors import PyMongoError
+    """Score the readings of the job in the folder that is named. Return 75 if it is worth another try, 69 without a database."""
+    from pymongo.errors import ConnectionFailure, PyMongoError
 
     from alerting.adapters.archive.file_scores import score_file
     from alerting.adapters.files.rows import Layout
@@ -143,7 +144,7 @@ def main() -> int:
             found = score_file(platform, order.definition, readings, layout, scores, _Progress(folder))
     except (DatabaseDown, ModelUnavailable, PyMongoError) as fault:
         print(f"predict job {folder.name}: {first_line(fault)}", file=sys.stderr)  # noqa: T201 - the console's log
-        return _TRY_AGAIN
+        return _NO_DATABASE if isinstance(fault, DatabaseDown | ConnectionFailure) else _TRY_AGAIN
     except UserError as refusal:
         write_outcome(folder, at=wall_clock(), fault=str(refusal).replace(str(folder / "readings.parquet"), "the file"))
         return 0

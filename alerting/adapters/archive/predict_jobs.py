@@ -10,9 +10,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from alerting.definitions.faults import UserError
@@ -25,7 +27,7 @@ MOST_JOBS = 200
 MOST_FAILURES = 3
 _SCRATCH = 3
 """Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
-_INCOMING = "incoming-"
+_INCOMING, _EXPECTED = "incoming-", "expected_size"
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -72,23 +74,35 @@ class PredictJobs:
     def __init__(self, folder: Path, now: Callable[[], datetime] = wall_clock) -> None:
         self._folder, self._now = folder, now
         self._running: str | None = None
+        self._beginning = Lock()
 
     def begin(self, size: int) -> Path:
         """Return a new folder for the readings of a job, of this size in bytes. Raises JobsFull if there are too many jobs."""
+        with self._beginning:  # two uploads at once must not both take the last free bytes
+            return self._begin(size)
+
+    def _begin(self, size: int) -> Path:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         waiting = sum(job.state == "waiting" for job in self.all()) + len(list(self._folder.glob(f"{_INCOMING}*")))
         if waiting >= MOST_WAITING:
             raise JobsFull(f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some")
-        used = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        used = _bytes_in(self._folder) + self._still_needed()
         if used + _SCRATCH * size > MOST_BYTES:
             raise JobsFull(f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}")
-        if shutil.disk_usage(self._folder).free < _SCRATCH * size + (1 << 30):
+        if shutil.disk_usage(self._folder).free - self._still_needed() < _SCRATCH * size + (1 << 30):
             raise JobsFull(
                 f"the disk of {self._folder} has too little free space for {size >> 20} MiB of readings and their scores"
             )
         folder = self._folder / f"{_INCOMING}{uuid.uuid4().hex[:12]}"
         folder.mkdir()
+        write_json(folder / _EXPECTED, size)
         return folder
+
+    def _still_needed(self) -> int:
+        """Return how many bytes the uploads under way and the jobs that are not over may still write."""
+        sizes = {job.order.id: job.order.size for job in self.all() if job.state in ("waiting", "running")}
+        sizes |= {path.parent.name: _read(path) or 0 for path in self._folder.glob(f"{_INCOMING}*/{_EXPECTED}")}
+        return sum(max(0, _SCRATCH * size - _bytes_in(self._folder / name)) for name, size in sizes.items())
 
     def submit(self, folder: Path, definition: str, actor: str, layout: Mapping[str, str]) -> Job:
         """Make a job of a folder whose readings are complete."""
@@ -143,8 +157,8 @@ class PredictJobs:
     def record_failure(self, id: str, why: str, *, final: bool = False) -> None:
         """Record that the worker ended without an outcome; after the third time, or a `final` one, the job has failed."""
         path = self._folder / id / "failures"
-        failures = int(path.read_text(encoding="ascii")) + 1 if path.exists() else 1
-        path.write_text(str(failures), encoding="ascii")
+        failures = (_read(path) or 0) + 1
+        write_json(path, failures)
         if final or failures >= MOST_FAILURES:
             write_outcome(self._folder / id, fault=why, at=self._now())
 
@@ -206,3 +220,13 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return the size of all files below a folder, without those that are removed meanwhile."""
+    found = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += Path(root, name).stat().st_size
+    return found

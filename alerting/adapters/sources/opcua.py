@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -133,15 +134,17 @@ class OpcUaClient:
             self._loop.close()
 
     def _received(self, node: str, found: Any) -> Received:
-        """Return a value as a row. A value of bad quality is none."""
+        """Return a value as a row. A value of bad quality is none, and one that is missing, endless or no number (NaN) is bad."""
         source, spec = self._source, self._source.nodes[node]
         code = found.StatusCode.value if found.StatusCode is not None else 0
-        quality = ("good", "uncertain")[code >> 30] if code >> 30 < 2 else "bad"
+        value = found.Value.Value if found.Value is not None else None
+        is_value = value is not None and not (isinstance(value, float) and not isfinite(value))
+        quality = ("good", "uncertain")[code >> 30] if code >> 30 < 2 and is_value else "bad"
         at = found.SourceTimestamp or found.ServerTimestamp or self._now()
         row: dict[str, Any] = {
             source.time: (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(),
             **({source.asset_column: spec.asset} if spec.asset is not None else {}),
-            "values": {spec.variable: found.Value.Value if found.Value is not None else None},
+            "values": {spec.variable: value if is_value else None},
             str(source.quality): {spec.variable: quality},
         }
         return Received(node, json.dumps(row, default=str).encode(), None)

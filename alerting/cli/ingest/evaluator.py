@@ -31,7 +31,7 @@ class Evaluator:
     def __init__(self, opened: "Platform") -> None:
         self._platform, self._evaluation = opened, PromptEvaluation(opened)
         self._arrived, self._lock = ArrivedReadings(), Lock()
-        self._stopped, self._changed = Event(), Event()
+        self._stopped, self._evaluated = Event(), Event()
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make them late."""
@@ -50,7 +50,7 @@ class Evaluator:
     def close(self) -> None:
         """Stop both threads after their present work, or without it after some seconds: both may be killed at any time."""
         self._stopped.set()
-        self._changed.set()
+        self._evaluated.set()
         until = time.monotonic() + _STOP_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -72,15 +72,15 @@ class Evaluator:
                 with self._lock:
                     self._arrived.join(arrived)
                 raise
-            if counts.raised or counts.closed or counts.withdrawn:
-                self._changed.set()
+            if counts.targets:  # a severity that rises is notified too
+                self._evaluated.set()
         usual = self._evaluation.smallest_latency.total_seconds() / 10
         self._stopped.wait(max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began))
 
     def deliver(self) -> None:
-        """Deliver the notifications of the next evaluation that changed an episode."""
-        self._changed.wait()
-        self._changed.clear()
+        """Deliver the notifications that are due after the next evaluation."""
+        self._evaluated.wait()
+        self._evaluated.clear()
         deliver_now(self._platform, self._platform.clock.now())
 
     def _repeat(self, work: Callable[[], None]) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -77,11 +76,16 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> No
     from alerting.definitions.sources.source import STREAMED
 
     with pymongo.MongoClient[dict[str, object]](settings.mongodb_uri, serverSelectionTimeoutMS=5000) as client:
-        sources = client[settings.database]["sources"]
+        sources, fault = client[settings.database]["sources"], None
         while not stopped.is_set():
-            with suppress(PyMongoError):
+            try:
                 if sources.find_one({"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}):
                     return
+                fault = None
+            except PyMongoError as error:
+                if fault is not type(error):
+                    _log.warning("the database does not answer, so the sources are not known: %s", str(error)[:200])
+                fault = type(error)
             if alive is not None:
                 alive.touch()
             stopped.wait(READ_AGAIN_S)
@@ -115,7 +119,10 @@ class StreamService:
             elif not sum(self._store(source, found) for source, found in list(self._streams.values())):
                 time.sleep(IDLE_S)
         except (PyMongoError, DatabaseDown) as fault:
-            _log.warning("the database does not answer, messages wait at their brokers: %s", str(fault)[:200])
+            _log.warning(
+                "the database does not answer; brokers keep their messages, servers of OPC UA only their history: %s",
+                str(fault)[:200],
+            )
             self.close()
             self._read_at = -READ_AGAIN_S
             time.sleep(PAUSE_S)
@@ -167,7 +174,11 @@ class StreamService:
             self._faults[name] = fault
 
     def _read_sources(self) -> None:
-        """Open the subscriptions of new and changed sources, and close those of sources that are no longer active."""
+        """Open the subscriptions of new and changed sources, and close those of sources that are no longer active.
+
+        A source that cannot be opened does not stop the others.
+        """
+        from alerting.adapters.mongo.mongo import is_outage
         from alerting.adapters.sources.brokers import open_stream
         from alerting.adapters.sources.secrets import resolver
         from alerting.definitions.faults import UserError
@@ -191,3 +202,7 @@ class StreamService:
                     self._streams[name] = source, open_stream(source.kind, source, address, self._platform.clock.now, earlier)
                 except UserError as fault:
                     self._note(name, str(fault))
+                except Exception as fault:  # of a client library; its text can hold the address, with a password
+                    if is_outage(fault):
+                        raise
+                    self._note(name, f"source {name}: cannot be opened: {type(fault).__name__}")

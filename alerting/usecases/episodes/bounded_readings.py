@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import gcd
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,7 +155,11 @@ class _Reduction:
         self.gaps += kind_of(self.definition).data_gaps(self.definition, joined, first, last) if first < last else ()
         inputs = kind_of(self.definition).inputs(self.definition, part.asset)
         since = last - max(inputs.lookback + inputs.stale_after, timedelta(hours=1))
-        self.before = joined.readings[joined.readings.index >= since]
+        keep = np.asarray(joined.readings.index >= since)
+        for name in self._variables(part.asset):
+            if name in joined.readings:
+                keep |= _last_run(joined.readings[name])
+        self.before = joined.readings[keep]
 
     def history(self, last: History) -> History:
         """Return the reduced history. `last`: the part with all events."""
@@ -196,6 +201,15 @@ def _ends_of(groups: Millis) -> BoolArray:
         return np.zeros(0, np.bool_)
     is_other = groups[1:] != groups[:-1]
     return np.asarray(np.r_[True, is_other] | np.r_[is_other, True])
+
+
+def _last_run(column: "pd.Series[Any]") -> BoolArray:
+    """Return the last value, which may be in force for long, and the one since which it has not changed."""
+    there, keep = np.flatnonzero(column.notna().to_numpy()), np.zeros(len(column), np.bool_)
+    if len(there):
+        changes = np.flatnonzero(_ends_of(pd.factorize(column.to_numpy()[there])[0]))
+        keep[there[changes[-2:]]] = True
+    return keep
 
 
 def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:

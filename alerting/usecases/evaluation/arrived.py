@@ -83,7 +83,8 @@ class PromptEvaluation:
     def evaluate(self, arrived: ArrivedReadings, as_of: datetime) -> EvaluationCounts:
         """Evaluate every target with readings older than its latency up to `as_of` less this latency. Idempotent.
 
-        Where another process was faster, the rest is left to it. After an error the same targets are evaluated again.
+        Where another process was faster, perhaps up to an earlier instant, and after an error, the same targets are evaluated
+        again.
         """
         plan = current_plan(self._platform)
         self._wait(plan, arrived.parts())
@@ -94,7 +95,7 @@ class PromptEvaluation:
         names = tuple(sorted({target.definition for target in due}))
         counts = evaluate_targets(self._platform, EvaluationPlan(names, tuple(due)), as_of, late.has_requests)
         counts.late, counts.too_late = late.late, late.too_late
-        for target in due:
+        for target in due if not counts.elsewhere else ():
             self._forget(target, as_of)
         return counts
 

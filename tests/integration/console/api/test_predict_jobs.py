@@ -86,6 +86,15 @@ def test_jobs_are_bounded_in_number_and_bytes(jobs, monkeypatch):
         jobs.begin(20)
 
 
+def test_uploads_under_way_and_waiting_jobs_count_with_all_that_they_will_write(jobs, monkeypatch):
+    monkeypatch.setattr(predict_jobs, "MOST_BYTES", 7_000)
+    jobs.begin(1000)
+    submit(jobs)
+    jobs.begin(1000)
+    with pytest.raises(JobsFull, match="too much"):
+        jobs.begin(1000)
+
+
 def test_what_is_over_is_deleted_in_time_and_unfinished_uploads_at_a_start(jobs, tmp_path):
     old, cancelled, waiting = submit(jobs), submit(jobs), submit(jobs)
     write_outcome(tmp_path / "predictions" / old, at=NOW - timedelta(days=15), result=RESULT)
@@ -169,6 +178,14 @@ def test_a_worker_that_crashes_or_takes_too_long_fails_its_job_with_the_reason(j
     working(worker(slow, "time.sleep(60)", longest_s=0.2))
     assert until(lambda: slow.get(late).state == "failed")
     assert "took longer than" in slow.get(late).fault
+
+
+def test_an_outage_of_the_database_fails_no_job_however_long_it_lasts(jobs, working):
+    job = submit(jobs)
+    fail = 'file = folder / "tries"; file.open("a").write("x")\nif file.stat().st_size < 6: sys.exit(69)'
+    working(worker(jobs, f"{fail}\n{DONE}"))
+    assert until(lambda: jobs.get(job).state in ("done", "failed"))
+    assert jobs.get(job).state == "done"
 
 
 class Clock:

@@ -14,7 +14,7 @@ from alerting.learning.data.labels import label_instants, persistence
 from alerting.readings.history import History, millis, no_readings, to_millis
 from alerting.readings.sample_quality import Doubts
 from alerting.usecases.episodes.bounded_readings import load_bounded
-from tests.builders import at, classifier, oven, threshold
+from tests.builders import at, classifier, oven, several, threshold
 
 HOURS = 30
 START, END = at(0), at(60 * HOURS)
@@ -37,8 +37,8 @@ def day_of_seconds():
 class CountingReadings:
     """Readings that count the rows of each query, and the most of them."""
 
-    def __init__(self, frame):
-        self.frame, self.rows = frame, []
+    def __init__(self, frame, every_bad=1_000):
+        self.frame, self.rows, self.every_bad = frame, [], every_bad
 
     def span(self, asset):
         return tuple(self.frame.index[[0, -1]].to_pydatetime()) if len(self.frame) else None
@@ -46,7 +46,7 @@ class CountingReadings:
     def load(self, asset, start, end, variables=None, events_since=None):
         part = self.frame[(self.frame.index > start) & (self.frame.index <= end)].copy()
         self.rows.append(len(part))
-        bad = millis(part.index[::1_000])
+        bad = millis(part.index[:: self.every_bad]) if self.every_bad else []
         types = (EventType(name="stop", duration="lasting"),)
         return History(asset, part, event_types=types, doubts=Doubts(bad={"moisture": bad}) if len(bad) else Doubts())
 
@@ -137,3 +137,25 @@ def test_years_without_readings_before_and_after_take_no_queries(frame):
     history, _ = load_bounded(readings, threshold(), oven(), START - timedelta(days=4_000), END + timedelta(days=4_000), PERIOD)
     pd.testing.assert_frame_equal(history.readings, few)
     assert len(readings.rows) <= 3
+
+
+SLOW = {"variable": "moisture", "above": 4.5, "stale_after": "4h"}
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        threshold(**{**SLOW, "no_data": "ignore"}),
+        threshold(**SLOW, frozen_after="6h"),
+        several(all=[SLOW, {"variable": "temperature", "above": 100}]),
+    ],
+    ids=["sent when it changes", "frozen", "several"],
+)
+def test_gaps_of_a_slow_variable_are_those_of_all_readings(frame, definition):
+    """Moisture comes every three hours or so, beside a temperature of each third second."""
+    slow = frame.assign(moisture=np.where(np.arange(len(frame)) % 10_000 == 0, 5.0, np.nan))
+    readings = CountingReadings(slow, every_bad=None)
+    last, reduced = load_bounded(readings, definition, oven(), START, END, PERIOD, MOST, CHUNK)
+    all_at_once = replace(last, readings=slow, doubts=Doubts())
+    begin, end = (at.to_pydatetime() for at in slow.index[[0, -1]])
+    assert reduced.gaps == kind_of(definition).data_gaps(definition, all_at_once, begin, end)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.adapters.memory.platform import memory_platform
+from alerting.cli.ingest.evaluator import Evaluator
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
@@ -16,7 +17,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.late_line import FIELDS, Line
+from tests.helpers.late_line import FIELDS, LEVELS, Line, told
 from tests.helpers.stores import states_of
 from tests.pretended import HandClock, platform_on
 
@@ -106,6 +107,38 @@ def test_readings_are_not_lost_when_an_evaluation_fails():
         line.platform.states.load_many = load
     line.arrived.join(arrived)
     assert line.stream(2).raised == 1
+
+
+def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_them(monkeypatch):
+    line = Streamed()
+    line.arrived = ArrivedReadings()
+    line.feed({0: 200}, 0)
+    line.stream(0)
+    line.feed({1: 200, 2: 230}, 2)
+    advance = line.platform.states.advance
+
+    def scheduler_is_faster(*arguments):
+        monkeypatch.setattr(line.platform.states, "advance", advance)
+        evaluate(line.platform, None, at(1.5))
+        return advance(*arguments)
+
+    monkeypatch.setattr(line.platform.states, "advance", scheduler_is_faster)
+    assert (line.stream(2).elsewhere, watermark(line)) == (1, at(1.5))
+    line.stream(2)
+    assert (watermark(line), line.prompt.waits) == (at(2), False)
+
+
+def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
+    line = Streamed(**LEVELS)
+    evaluator = Evaluator(line.platform)
+    evaluator._stopped.set()  # no pauses
+    for minute, value in {1: 200, 2: 220, 3: 240}.items():
+        line.feed({minute: value}, minute)
+        line.platform.clock.instant = at(minute)
+        evaluator.add([ReadingRow("oven-1", at(minute), {"temperature": float(value)})])
+        evaluator.evaluate()
+        evaluator.deliver()
+    assert told(line) == ["raised", "severity_rose-critical"]
 
 
 def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.stream import StreamService
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.stream import Message, store_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
 from tests.support import free_port
@@ -154,3 +156,15 @@ def test_faults_of_a_document_are_named():
         with pytest.raises(SourceRefused) as refusal:
             parse_source({**SOURCE, **changes})
         assert [fault.path for fault in refusal.value.faults] == [path]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(value):
+    from alerting.adapters.sources.opcua import OpcUaClient
+
+    source, platform = parse_source(SOURCE), memory_platform()
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    found = asyncua.ua.DataValue(asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN)
+    received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
+    count = store_messages(platform, source, [Message(received.topic, received.payload, BEGIN, lambda: None)], BEGIN)
+    assert (count.new, count.dead) == (1, 0)
