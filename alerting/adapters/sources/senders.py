@@ -1,5 +1,6 @@
 """Connections by which recorded readings are sent to where a source reads: one small class for each kind."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -16,7 +17,8 @@ SENDERS: Mapping[str, tuple[str, str]] = {
 }
 """Module and class of the port `Sender` by kind: made of a source and the address of its server."""
 HTTP = "http"
-_ANSWER_S = 30.0
+_ANSWER_S, _PAUSE_S = 30.0, 1.0
+_BUSY = 429
 
 
 def open_sender(source: Source, address: Callable[[], str], api: Callable[[], tuple[str, str]]) -> Sender:
@@ -43,18 +45,26 @@ class HttpSender:
         self._client = httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False, transport=transport)
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Send rows. Raises UserError if one of them is refused, or the API does not answer."""
+        """Send rows, again while the API has too much to do. Raises UserError if one is refused, or the API does not answer."""
         body = b"\n".join(message.payload for message in messages)
+        until = time.monotonic() + _ANSWER_S
+        while (answer := self._post(body)).status_code == _BUSY and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
         try:
-            answer = self._client.post("/api/v1/readings", params={"source": self._name}, content=body)
-        except httpx.HTTPError as fault:
-            raise UserError(f"{self._url} does not answer: {type(fault).__name__}; start it with alerting up") from fault
-        found = answer.json()
+            found = answer.json()
+        except ValueError:
+            raise UserError(f"{self._url} answers with {answer.status_code} and no JSON: it is not the console") from None
         if not answer.is_success:
             raise UserError(f"the API refuses the rows with {answer.status_code}: {found.get('detail')}")
         if found["refused"]:
             first = found["lines"][0]
             raise UserError(f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: {first['reason']}")
+
+    def _post(self, body: bytes) -> httpx.Response:
+        try:
+            return self._client.post("/api/v1/readings", params={"source": self._name}, content=body)
+        except httpx.HTTPError as fault:
+            raise UserError(f"{self._url} does not answer: {type(fault).__name__}; start it with alerting up") from fault
 
     def close(self) -> None:
         """Disconnect."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from alerting.adapters.sources import senders
 from alerting.adapters.sources.senders import HttpSender, open_sender
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
@@ -67,6 +68,17 @@ def test_rows_go_to_the_api_of_the_source_and_a_refused_one_is_an_error():
     assert seen == [("gate", "Bearer token", b'{"a": 1}\n{"a": 2}')]
     with pytest.raises(UserError, match="refused 1 of 1 rows: row 2: ts: there is no time"):
         sender.send([Outgoing("", b"{}")])
+
+
+def test_rows_are_sent_again_while_the_api_has_too_much_to_do_and_another_server_is_an_error(monkeypatch):
+    monkeypatch.setattr(senders, "_PAUSE_S", 0.0)
+    accepted = httpx.Response(200, json={"rows": 1, "new": 1, "refused": 0, "lines": []})
+    answers = [httpx.Response(429, json={"detail": "later"}), accepted, httpx.Response(502, text="<html>bad gateway")]
+    sender = HttpSender("gate", "http://proxy", "token", httpx.MockTransport(lambda _: answers.pop(0)))
+    sender.send([Outgoing("", b"{}")])
+    with pytest.raises(UserError, match="http://proxy answers with 502 and no JSON"):
+        sender.send([Outgoing("", b"{}")])
+    assert answers == []
 
 
 def test_a_kind_to_which_nothing_can_be_sent_is_named():
