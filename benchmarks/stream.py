@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,9 +52,12 @@ SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": TO
 
 def run() -> dict[str, object]:
     """Return messages a second of both, the best of alternating rounds each, and the time to a notification (s)."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(EmbeddedMongod(Path(folder) / "db", free_port()))
         broker = Mosquitto(Path(folder))
         broker.start()
+        stack.callback(broker.stop)
         port = broker.port
         stores = (MongoStores(connect(server.uri)[f"bench_{number}"]) for number in range(100))
 
@@ -69,7 +72,6 @@ def run() -> dict[str, object]:
             bare.append(_empty(port, _wide, VARIABLES, lambda: _bare(next(stores), port)))
         single = _empty(port, _single, 1, lambda: _service(plant(), port))
         seconds = _notified_after(plant(), port)
-        broker.stop()
     figure, peer = max(ours), max(bare)
     assert seconds, "no notification was sent"
     p50, p99 = np.percentile(seconds, [50, 99]).tolist()

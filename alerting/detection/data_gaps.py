@@ -8,7 +8,6 @@ from alerting.readings.history import History
 
 _MOMENT = timedelta(milliseconds=1)
 Gap = tuple[datetime, datetime]
-_MOMENT = timedelta(milliseconds=1)
 
 
 def data_gaps(definition: Conditions, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:

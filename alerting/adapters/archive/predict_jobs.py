@@ -10,6 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,7 @@ class PredictJobs:
         waiting = sum(job.state == "waiting" for job in self.all()) + len(list(self._folder.glob(f"{_INCOMING}*")))
         if waiting >= MOST_WAITING:
             raise JobsFull(f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some")
-        used = sum(map(_size, self._folder.rglob("*"))) + self._still_needed()
+        used = _bytes_in(self._folder) + self._still_needed()
         if used + _SCRATCH * size > MOST_BYTES:
             raise JobsFull(f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}")
         if shutil.disk_usage(self._folder).free - self._still_needed() < _SCRATCH * size + (1 << 30):
@@ -101,8 +102,7 @@ class PredictJobs:
         """Return how many bytes the uploads under way and the jobs that are not over may still write."""
         sizes = {job.order.id: job.order.size for job in self.all() if job.state in ("waiting", "running")}
         sizes |= {path.parent.name: _read(path) or 0 for path in self._folder.glob(f"{_INCOMING}*/{_EXPECTED}")}
-        written = {name: sum(map(_size, (self._folder / name).rglob("*"))) for name in sizes}
-        return sum(max(0, _SCRATCH * size - written[name]) for name, size in sizes.items())
+        return sum(max(0, _SCRATCH * size - _bytes_in(self._folder / name)) for name, size in sizes.items())
 
     def submit(self, folder: Path, definition: str, actor: str, layout: Mapping[str, str]) -> Job:
         """Make a job of a folder whose readings are complete."""
@@ -222,9 +222,11 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _size(path: Path) -> int:
-    """Return the size of a file; 0 for a folder, and for what was removed meanwhile."""
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0
+def _bytes_in(folder: Path) -> int:
+    """Return the size of all files below a folder, without those that are removed meanwhile."""
+    found = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += Path(root, name).stat().st_size
+    return found

@@ -36,6 +36,8 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(f"the file of the secret, {path}, cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError:
+        raise UserError(f"the file of the secret, {path}, is no text in UTF-8") from None
     require_private(path)
     return text.strip()
 

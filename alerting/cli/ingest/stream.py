@@ -119,7 +119,10 @@ class StreamService:
             elif not sum(self._store(source, found) for source, found in list(self._streams.values())):
                 time.sleep(IDLE_S)
         except (PyMongoError, DatabaseDown) as fault:
-            _log.warning("the database does not answer, messages wait at their brokers: %s", str(fault)[:200])
+            _log.warning(
+                "the database does not answer; brokers keep their messages, servers of OPC UA only their history: %s",
+                str(fault)[:200],
+            )
             self.close()
             self._read_at = -READ_AGAIN_S
             time.sleep(PAUSE_S)
@@ -171,7 +174,11 @@ class StreamService:
             self._faults[name] = fault
 
     def _read_sources(self) -> None:
-        """Open the subscriptions of new and changed sources, and close those of sources that are no longer active."""
+        """Open the subscriptions of new and changed sources, and close those of sources that are no longer active.
+
+        A source that cannot be opened does not stop the others.
+        """
+        from alerting.adapters.mongo.mongo import is_outage
         from alerting.adapters.sources.brokers import open_stream
         from alerting.adapters.sources.secrets import resolver
         from alerting.definitions.faults import UserError
@@ -195,3 +202,7 @@ class StreamService:
                     self._streams[name] = source, open_stream(source.kind, source, address, self._platform.clock.now, earlier)
                 except UserError as fault:
                     self._note(name, str(fault))
+                except Exception as fault:  # of a client library; its text can hold the address, with a password
+                    if is_outage(fault):
+                        raise
+                    self._note(name, f"source {name}: cannot be opened: {type(fault).__name__}")

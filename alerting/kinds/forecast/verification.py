@@ -102,12 +102,17 @@ def compare_forecasts(
     decision = replace(decision, evidence={**decision.evidence, "crps": found})
     if decision.promote and worse:
         reason = f"The champion stays: the challenger warns better, but forecasts worse: {said}."
-        return replace(decision, verdict="keep", promote=False, provisional=False, reason=reason)
+        return replace(_by_forecasts(decision), verdict="keep", promote=False, provisional=False, reason=reason)
     if not decision.promote and better and not _warns_worse(decision.evidence, confidence):
         warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
         reason = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
-        return replace(decision, verdict="promote", promote=True, reason=reason)
+        return replace(_by_forecasts(decision), verdict="promote", promote=True, reason=reason)
     return replace(decision, reason=f"{decision.reason} Forecasts: {said}.")
+
+
+def _by_forecasts(decision: PromotionDecision) -> PromotionDecision:
+    """Return a decision whose evidence states that forecasts, not warnings, decided it."""
+    return replace(decision, evidence={**decision.evidence, "decided_by": "forecasts"})
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:

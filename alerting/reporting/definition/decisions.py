@@ -27,6 +27,10 @@ _WITHOUT_NUMBERS = {
     "promote": template("It passed the comparison with the model in service."),
     "cannot_tell": template("There is no problem yet that neither model had seen."),
 }
+_BY_FORECASTS = {
+    "promote": template("Its forecasts were better, and its warnings no worse (mean CRPS {new}, before {old})."),
+    "keep": template("Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."),
+}
 _NO_BETTER = templates(
     "It was no better on {number} problem that neither model had seen{measured}.",
     "It was no better on {number} problems that neither model had seen{measured}.",
@@ -76,6 +80,9 @@ def summarise_decision(verdict: str, champion: int | None, actor: str, reason: s
         return translatable("{actor} rolled back: {reason}", actor=actor, reason=words)
     if verdict in _PLAIN:
         return translatable(_UNREADABLE if verdict == "provisional" and champion is not None else _PLAIN[verdict])
+    if evidence.get("decided_by") == "forecasts" and verdict in _BY_FORECASTS:
+        new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
+        return translatable(_BY_FORECASTS[verdict], new=new, old=old)
     events = evidence.get("events")
     if events is None:
         return translatable(_WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))

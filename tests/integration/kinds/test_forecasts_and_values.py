@@ -84,6 +84,7 @@ def test_a_challenger_that_warns_better_but_forecasts_worse_stays_out(monkeypatc
     assert (decision.verdict, decision.promote) == ("keep", False)
     assert "warns better, but forecasts worse: the CRPS of its forecasts is" in decision.reason
     assert decision.evidence["crps"]["challenger"] > decision.evidence["crps"]["champion"]
+    assert decision.evidence["decided_by"] == "forecasts"
 
 
 def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(monkeypatch, platform, model):
@@ -96,6 +97,7 @@ def test_better_forecasts_do_not_make_up_for_worse_warnings(monkeypatch, platfor
     decision = compared(monkeypatch, platform, model, off_by(model, 60.0), promote=False, share_better=0.02)
     assert (decision.verdict, decision.promote) == ("keep", False)
     assert decision.reason.startswith("The champion stays: its average precision is alike. Forecasts: the CRPS")
+    assert "decided_by" not in decision.evidence
 
 
 def test_intervals_that_hold_raise_nothing_and_the_report_states_them():

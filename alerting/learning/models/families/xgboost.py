@@ -66,7 +66,7 @@ class XgBoost(ModelFamily):
     ) -> tuple[Estimator, Floats]:
         """Fit until the average precision on `validation` (later rows, both classes) stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
-        watched = [(_matrix(validation), "validation")]
+        watched = [(_matrix(validation.matrix, validation), "validation")]
         booster = _boost(params, rows, seed, MOST_ROUNDS, evals=watched, evals_result=curve, early_stopping_rounds=PATIENCE)
         found = self._estimator(booster[: booster.best_iteration + 1], columns, rows)
         return found, np.asarray(curve["validation"]["aucpr"], np.float64)
@@ -86,7 +86,7 @@ def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
     trees = learner["gradient_booster"]["model"]["trees"]
     prior = float(learner["learner_model_param"]["base_score"].strip("[]"))
     base = float(np.log(prior / (1 - prior)))
-    reached = booster.predict(xgboost.DMatrix(matrix), pred_leaf=True).reshape(len(matrix), -1).astype(np.int64)
+    reached = booster.predict(_matrix(matrix), pred_leaf=True).reshape(len(matrix), -1).astype(np.int64)
     blocks = [
         "\n".join([f"Tree={number}", *_tree_lines(tree, reached[:, number], base if number == 0 else 0.0)]) + "\n\n\n"
         for number, tree in enumerate(trees)
@@ -143,8 +143,11 @@ def _line(name: str, values: Any) -> str:
     return f"{name}={' '.join(repr(value) for value in values.tolist())}"
 
 
-def _matrix(rows: LabelledRows) -> xgboost.DMatrix:
-    return xgboost.DMatrix(rows.matrix, rows.label, weight=rows.weight, nthread=1)
+def _matrix(matrix: Floats, rows: LabelledRows | None = None) -> xgboost.DMatrix:
+    """Return the matrix as XGBoost takes it, with label and weight of its rows. It refuses what 32 bits cannot hold."""
+    most = np.finfo(np.float32).max
+    label, weight = (None, None) if rows is None else (rows.label, rows.weight)
+    return xgboost.DMatrix(np.clip(matrix, -most, most), label, weight=weight, nthread=1)
 
 
 def _boost(params: Mapping[str, Any], rows: LabelledRows, seed: int, rounds: int, **watching: Any) -> xgboost.Booster:
@@ -157,7 +160,7 @@ def _boost(params: Mapping[str, Any], rows: LabelledRows, seed: int, rounds: int
         "verbosity": 0,
         **{key: value for key, value in params.items() if key != "rounds"},
     }
-    return xgboost.train(settings, _matrix(rows), rounds, verbose_eval=False, **watching)
+    return xgboost.train(settings, _matrix(rows.matrix, rows), rounds, verbose_eval=False, **watching)
 
 
 FAMILY = XgBoost()

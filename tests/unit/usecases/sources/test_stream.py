@@ -162,6 +162,26 @@ def test_only_a_turn_without_any_message_waits(monkeypatch):
     assert len(waits) == 1
 
 
+def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_secret(monkeypatch, tmp_path):
+    def open_stream(kind, source, address, now, earlier):
+        if source.name == "broken":
+            raise ValueError(address)
+        return Batches([[message(ROW)]])
+
+    monkeypatch.setattr("alerting.adapters.sources.brokers.open_stream", open_stream)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    binary.chmod(0o600)
+    platform = memory_platform()
+    files = {"name": "binary", "url": {"file": str(binary)}}
+    apply_sources(platform, [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})], "ada", at(0))
+    StreamService(platform, {"BROKER": "mqtt://user:secret@broker"}).turn()
+    assert platform.sources.progress("broken").fault == "source broken: cannot be opened: ValueError"
+    assert "is no text in UTF-8" in platform.sources.progress("binary").fault
+    assert platform.sources.progress("line").rows == 1
+
+
 class Batches:
     """A subscription with these batches."""
 

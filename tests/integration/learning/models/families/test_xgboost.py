@@ -47,6 +47,14 @@ def test_its_trees_give_the_margins_of_the_library_also_at_the_limits_themselves
         assert found.margin(matrix) == pytest.approx(expected, abs=1e-5)
 
 
+def test_values_that_32_bits_cannot_hold_stop_no_training(library):
+    data = rows(200)
+    data.matrix[:2, 0] = 1e39, -np.inf
+    family = get_family("xgboost")
+    found = family.fit({**family.defaults, "rounds": 3}, None, data, 0)
+    assert np.isfinite(found.model.margin(data.matrix)).all()
+
+
 def test_a_candidate_that_is_not_installed_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(families, "find_spec", lambda name: None)
     document = classifier().model_dump(mode="json", by_alias=True, exclude_none=True) | {"learning": {"candidates": ["xgboost"]}}
