@@ -128,7 +128,8 @@ def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifie
 def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(folder, classifier):
     parsed = folder.parse(uri=NOBODY_LISTENS)
 
-    assert set(parsed["errors"]) == {"evaluate.py", "evaluate_arrived.py", "ingest.py", *(f"train_{number:02}.py" for number in range(SHARDS))}
+    trainings = {f"train_{number:02}.py" for number in range(SHARDS)}
+    assert set(parsed["errors"]) == {"evaluate.py", "evaluate_arrived.py", "ingest.py"} | trainings
     assert all("the database does not answer" in error for error in parsed["errors"].values())
 
 
