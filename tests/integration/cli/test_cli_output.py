@@ -118,7 +118,8 @@ def source_commands():
     source = write("source.yaml", {"name": "lab", "kind": "files", "pattern": pattern, "asset": "oven-1", "unchanged_for": "0s"})
     once = [("source", word, source) for word in ("check", "apply", "test")]
     on_it = ("test", "read", "backfill", "retry", "show", "pause", "resume", "retire")
-    return [*once, *(("source", word, "lab") for word in on_it), ("source", "list"), ("source", "dead")]
+    replay = ("source", "replay", "oven-1", "--to", "lab")  # which no program sends to: refused
+    return [*once, replay, *(("source", word, "lab") for word in on_it), ("source", "list"), ("source", "dead")]
 
 
 def route_commands(route):
