@@ -38,7 +38,7 @@ class ModelInService:
 
 @dataclass(frozen=True)
 class Reduced:
-    """What is kept of the readings of an asset that are too many to be held, beside its reduced history.
+    """Figures of an asset whose readings are too many to be held, beside its reduced history.
 
     `every`: the time of which that keeps the first, last, lowest and highest value. `sample`: values of all variables of the
     period, for comparisons of distributions. `counts`: samples of the period by variable. `gaps`: times of both periods without

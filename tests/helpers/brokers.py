@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.support import free_port
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/usr/lib/rabbitmq/bin"
 
 
-class Server:
+class Server(ABC):
     """A server on a port of this machine. A broker publishes payloads under a topic; its topics have this separator."""
 
     program: str
@@ -32,7 +33,8 @@ class Server:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Return the command that starts the server."""
+        return [self.program]
 
     def environment(self) -> dict[str, str]:
         return {}
@@ -62,14 +64,16 @@ class Server:
             process.terminate()
             process.wait(30)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Make what a plant has before a source is applied."""
 
+    @abstractmethod
     def address(self, port: int) -> str:
-        raise NotImplementedError
+        """Return its address on a port, which may be that of a proxy."""
 
+    @abstractmethod
     def publish(self, topic: str, payloads: list[bytes]) -> None:
-        raise NotImplementedError
+        """Publish payloads under a topic."""
 
 
 class Rabbit(Server):

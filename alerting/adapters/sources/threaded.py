@@ -51,7 +51,7 @@ class Client(Protocol):
 
 
 class _Connection:
-    """What one connection delivered and has yet to acknowledge. Messages of an earlier one come again, and are dropped."""
+    """The messages of one connection that are not acknowledged yet. Those of an earlier one come again, and are dropped."""
 
     def __init__(self) -> None:
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()

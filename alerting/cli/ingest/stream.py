@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -159,11 +160,13 @@ class StreamService:
         return count.messages
 
     def _pause(self, name: str, fault: str) -> None:
+        from alerting.definitions.faults import UserError
         from alerting.usecases.sources.documents import set_state
         from alerting.usecases.sources.status import SERVICE
 
         _log.warning("paused: %s", fault)
-        set_state(self._platform, name, "paused", SERVICE, self._platform.clock.now())
+        with suppress(UserError):  # its document is gone or faulty by now: no further messages are read either
+            set_state(self._platform, name, "paused", SERVICE, self._platform.clock.now())
         self._platform.sources.set_fault(name, fault)
         self._streams.pop(name)[1].close()
 

@@ -98,7 +98,7 @@ class Deliveries:
 
 
 class _Free:
-    """What is left of an amount that deliveries share."""
+    """The rest of an amount that deliveries share."""
 
     def __init__(self, amount: int) -> None:
         self._left = amount

@@ -88,7 +88,7 @@ def _parts(readings: Readings, asset: Asset, start: datetime, end: datetime, chu
 
 @dataclass
 class _Reduction:
-    """What is kept of the readings of one asset, as part after part is added in the order of time."""
+    """The reduced readings of one asset, to which part after part is added in the order of time."""
 
     definition: Definition
     period: Interval

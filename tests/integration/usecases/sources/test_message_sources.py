@@ -214,6 +214,7 @@ def test_a_subject_that_no_stream_stores_is_said(server, proxy):
         line = Line(server, proxy, "missing", is_waiting=False, **changes)
         line.turns(lambda found=line: "has no stream" in (found.progress.fault or ""))
         line.service.close()
+        assert "has no stream" in line.progress.fault
 
 
 @only("redis")

@@ -1,4 +1,4 @@
-"""What a connection to a broker may hold in memory, and what happens to messages that are too large."""
+"""A connection to a broker holds a bounded amount in memory, and puts aside messages that are too large."""
 
 from datetime import UTC, datetime
 
