@@ -10,12 +10,12 @@ from datetime import datetime
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.notification.deliver import deliver_now
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.ports import ReadingRow
+    from alerting.ports import EventRow, ReadingRow
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least as long as the last one took.
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class Evaluator:
-    """Evaluates the targets of stored readings. `add` is called by the thread that stores them."""
+    """Evaluates the targets of stored rows. `add` is called by the thread that stores them."""
 
     def __init__(self, opened: "Platform") -> None:
         self._platform, self._evaluation = opened, PromptEvaluation(opened)
-        self._arrived, self._lock = ArrivedReadings(), Lock()
+        self._arrived, self._lock = ArrivedRows(), Lock()
         self._stopped, self._evaluated = Event(), Event()
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
@@ -55,8 +55,8 @@ class Evaluator:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def add(self, rows: "Sequence[ReadingRow]") -> None:
-        """Note stored readings, to evaluate the targets that read them."""
+    def add(self, rows: "Sequence[ReadingRow | EventRow]") -> None:
+        """Note stored rows, to evaluate the targets that read them."""
         with self._lock:
             self._arrived.add(rows)
 
@@ -65,7 +65,7 @@ class Evaluator:
         began = time.monotonic()
         if self._evaluation.waits or self._arrived.stamps:
             with self._lock:
-                arrived, self._arrived = self._arrived, ArrivedReadings()
+                arrived, self._arrived = self._arrived, ArrivedRows()
             try:
                 counts = self._evaluation.evaluate(arrived, self.stored_until or self._platform.clock.now())
             except Exception:

@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation, evaluate_arrived, plan_arrived
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation, evaluate_arrived, plan_arrived
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
@@ -33,7 +33,7 @@ class Streamed(Line):
 
     def stream(self, minute):
         self.platform.clock.instant = at(minute)
-        arrived, self.arrived = self.arrived, ArrivedReadings()
+        arrived, self.arrived = self.arrived, ArrivedRows()
         counts = self.prompt.evaluate(arrived, at(minute))
         deliver_now(self.platform, at(minute))
         return counts
@@ -42,7 +42,7 @@ class Streamed(Line):
         super().feed(values, minute)
         self.arrived.add([ReadingRow("oven-1", at(m), {"temperature": 0.0}) for m in values])
 
-    arrived = ArrivedReadings()
+    arrived = ArrivedRows()
 
 
 @given(
@@ -55,7 +55,7 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90 s."""
     latency = timedelta(seconds=90)
     live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
-    live.arrived = ArrivedReadings()
+    live.arrived = ArrivedRows()
     end = len(values) + 4
     arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
     for minute, turn in zip(range(1, end + 1), turns, strict=False):
@@ -80,7 +80,7 @@ def watermark(line):
 
 def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more():
     line = Streamed(latency=timedelta(seconds=10))
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1 + 9 * SECOND).targets, line.mail.messages) == (0, [])
     assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (1, 1, at(1))
@@ -91,14 +91,14 @@ def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more(
 
 def test_without_a_latency_it_is_evaluated_at_once():
     line = Streamed()
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1).raised, len(line.mail.messages)) == (1, 1)
 
 
 def test_readings_are_not_lost_when_an_evaluation_fails():
     line = Streamed()
-    line.arrived = arrived = ArrivedReadings()
+    line.arrived = arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     load, line.platform.states.load_many = line.platform.states.load_many, None
     try:
@@ -111,7 +111,7 @@ def test_readings_are_not_lost_when_an_evaluation_fails():
 
 def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_them(monkeypatch):
     line = Streamed()
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({0: 200}, 0)
     line.stream(0)
     line.feed({1: 200, 2: 230}, 2)
@@ -148,7 +148,7 @@ def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_t
     apply(platform, [*documents, too_moist()], "engineer", at(0), "test")
     rows = [ReadingRow("oven-2", at(1), {"temperature": 230.0})]
     add_readings(platform, rows, at(1))
-    arrived = ArrivedReadings()
+    arrived = ArrivedRows()
     arrived.add([*rows, ReadingRow("oven-1", at(1), {"moisture": 1.0})])
     counts = PromptEvaluation(platform).evaluate(arrived, at(1))
     assert (counts.targets, counts.raised) == (1, 1)
