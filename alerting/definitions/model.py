@@ -150,6 +150,7 @@ class Definition(CommonFields, ABC):
         problem = {self.problem.variable} if self.problem and self.problem.variable else set()
         return self.variables_evaluated(asset) | problem
 
+    model_fields_at: ClassVar[tuple[str, ...]] = ()  # dotted paths: one that is there gives a definition of the kind a model
     evaluates_suppressed: ClassVar[bool] = True  # whether times in which the definition is suppressed are evaluated
 
     def events_read(self) -> tuple[str, ...]:

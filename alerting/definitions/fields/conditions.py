@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.limits import Band, FromAttribute, Limit
+from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, Limit
 
 How = Literal["any", "all"]
 MOST_MEMBERS = 20
@@ -18,10 +18,13 @@ MOST_MEMBERS = 20
 class MemberLimits(Closed):
     """Limits of one variable among several, and how long its value holds."""
 
-    above: Limit | None = Field(None, description="It holds for a value above this limit: a number, or {attribute: name}.")
-    below: Limit | None = Field(
+    above: LearnableLimit | None = Field(
+        None, description="It holds for a value above this limit: a number, {attribute: name}, or {learned: …}."
+    )
+    below: LearnableLimit | None = Field(
         None,
-        description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+        description="It holds for a value below this limit: a number, {attribute: name}, or {learned: …}. With above too: "
+        "outside of both.",
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` held it is over only at or below this value (hysteresis)."
