@@ -93,25 +93,25 @@ class Moving(NamedTuple):
 class LearnedLimits:
     """The learned limits in force on one asset over some interval, by `limits.key_of`.
 
-    `missing`: why there are none. `cutoff`: ms, the last instant that they were learned from; none up to it is evaluated.
+    `missing`: why a limit is unknown. `cutoff`: the last instant that they were learned from, None without any.
     """
 
     tables: Mapping[str, LimitTable]
     zone: str
     missing: str
     categories: Mapping[str, CategoryValues] = field(default_factory=dict)
-    cutoff: int = np.iinfo(np.int64).min
+    cutoff: datetime | None = None
 
-    def at(self, variable: str, learned: Learned, ts: Millis, evaluated: Millis) -> Moving:
-        """Return a limit for readings taken at `ts` and evaluated at `evaluated` (ms)."""
+    def at(self, variable: str, learned: Learned, ts: Millis) -> Moving:
+        """Return a limit for readings taken at `ts` (ms)."""
         table = self.tables.get(key_of(variable, learned))
         if table is None:
             return Moving(np.full(len(ts), np.nan), np.full(len(ts), -1), (), None)
         groups, position = groups_at(labels_at(table.by, self.categories, self.zone, ts), len(ts))
         answering = [table.answering(group) for group in groups]
         limits = [np.nan if group is None else table.groups[group].limit for group in answering]
-        known = np.array([group is not None for group in answering], np.bool_)[position] & (evaluated > self.cutoff)
-        values = np.where(known, np.array(limits, np.float64)[position], np.nan)
+        known = np.array([group is not None for group in answering], np.bool_)[position]
+        values = np.array(limits, np.float64)[position]
         return Moving(values, np.where(known, position, -1), [group or () for group in answering], table)
 
 

@@ -134,7 +134,7 @@ def evaluate_series(
     there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
-    sides = _learned_sides(definition, learned, rows, begin)
+    sides = _learned_sides(definition, learned, rows)
     ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond), sides)
     rows.fact[(rows.fact == _SOUND) & (ranks == 0) & _is_unknown(sides, len(ranks))] = _NO_LIMIT
     sound = (rows.fact == _SOUND) & ~frozen
@@ -143,12 +143,11 @@ def evaluate_series(
     return Evaluated(intervals, _last(definition, rows, beyond, recent), rows, sides, learned.missing if learned else "")
 
 
-def _learned_sides(definition: Condition, learned: LearnedLimits | None, rows: _Rows, begin: int) -> list[_LearnedSide]:
+def _learned_sides(definition: Condition, learned: LearnedLimits | None, rows: _Rows) -> list[_LearnedSide]:
     if learned is None:
         return []
-    evaluated = np.maximum(rows.ts, begin)
     return [
-        _LearnedSide(severity, side, learned.at(definition.variable, one, rows.ts, evaluated))
+        _LearnedSide(severity, side, learned.at(definition.variable, one, rows.ts))
         for severity, side, one in learned_sides(definition)
     ]
 

@@ -36,8 +36,8 @@ class Learned(Closed):
         (),
         max_length=3,
         description="Groups with a limit of their own, the coarsest first: names of categories, and hour_of_day (in the time "
-        "zone of `schedule`). A group never seen, or with too few readings, takes the limit without the last name, at last the one "
-        "of all readings.",
+        "zone of `schedule`). A group never seen, or with too few readings, takes the limit without the last name, at last the "
+        "one of all readings.",
     )
 
 

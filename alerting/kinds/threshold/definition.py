@@ -46,7 +46,7 @@ class ThresholdDefinition(Conditions, Definition):
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
         description="With learned limits: decision on newly estimated ones. A person decides in any case where ten times as many "
-        "readings as expected lay beyond the limit in service since it was estimated.",
+        "readings as expected, or half of all, lay beyond the limit in service since it was estimated.",
     )
 
     @model_validator(mode="wrap")
@@ -77,7 +77,7 @@ class ThresholdDefinition(Conditions, Definition):
         return tuple(dict.fromkeys(name for _, learned in self.learned for name in learned.by if name != HOUR_OF_DAY))
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset({*(one.variable for one in self.conditions), *self.groups_by})
+        return frozenset(one.variable for one in self.conditions)
 
     def delay(self, asset: Asset) -> timedelta:
         found = (asset.variables.get(name) for name in self.variables_evaluated(asset))
@@ -97,6 +97,9 @@ class ThresholdDefinition(Conditions, Definition):
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
     """A threshold of which at least one limit is learned: estimates of the limits are its models."""
+
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        return super().variables_evaluated(asset) | {*self.groups_by}
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Kind `threshold`: a variable leaves its limits."""
 
+from dataclasses import replace
 from typing import Literal, cast
 
 from alerting.definitions.assets import Asset
@@ -16,14 +17,14 @@ from alerting.episodes.lifecycle import Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.kind import Charted, Inputs, TrainedKind
 from alerting.kinds.normal_model import stopped
-from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.evaluate import evaluate_combined_interval, evaluate_threshold_interval, note_revision
 from alerting.kinds.threshold.learned import limits_in_force, read_part
 from alerting.kinds.threshold.model import from_files
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
-from alerting.readings.history import History
+from alerting.readings.history import History, to_millis
 from alerting.reporting.figures.episode_chart import Level, condition_levels
 
 
@@ -35,7 +36,7 @@ class ThresholdKind:
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
-        if definition.learned:
+        if isinstance(definition, LearnedThresholdDefinition):
             return Inputs()
         if combination is not None:
             leaves = list(combination.leaves())
@@ -46,18 +47,15 @@ class ThresholdKind:
         self, definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
     ) -> TargetEvaluation:
         note_revision(before, part)
-        combination = definition.combination
         try:
             learned = limits_in_force(definition, sources, part, before.state.carried)
+            cut = learned.cutoff if learned is not None else None
+            if cut is not None and part.start < cut < part.end:  # no instant up to it is evaluated by these limits
+                before = _evaluate_part(definition, sources, replace(part, end=cut), before)
+                part = replace(part, start=cut, is_new=False)
+            return _evaluate_part(definition, sources, part, before)
         except ModelUnavailable as unavailable:
             return stopped(before, f"the limits cannot be read: {unavailable}")
-        if combination is not None:
-            return evaluate_combined_interval(definition, combination, sources, before, part, learned)
-        if learned is None:
-            series = sources.read(definition, part.start - lookback(definition), part.end)
-        else:
-            series = series_of(definition, read_part(definition, sources, part))
-        return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)
 
     def load(self, files: Files) -> TrainedModel:
         """Return the learned limits of these files."""
@@ -89,6 +87,21 @@ class ThresholdKind:
             drawn[one.variable or ""] = one if same is None else same._replace(levels=(*same.levels, *one.levels))
         first, *others = drawn.values()
         return first._replace(others=tuple(others))
+
+
+def _evaluate_part(
+    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+) -> TargetEvaluation:
+    if to_millis(part.start) >= to_millis(part.end):
+        return replace(before, state=replace(before.state, watermark=part.end))
+    combination, learned = definition.combination, limits_in_force(definition, sources, part, before.state.carried)
+    if combination is not None:
+        return evaluate_combined_interval(definition, combination, sources, before, part, learned)
+    if learned is None:
+        series = sources.read(definition, part.start - lookback(definition), part.end)
+    else:
+        series = series_of(definition, read_part(definition, sources, part))
+    return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)
 
 
 def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Episode) -> Charted:

@@ -11,9 +11,9 @@ from alerting.detection.carried import Carried
 from alerting.detection.categories import LONGEST, CategoryValues, category_values
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.kinds.evaluation import Sources, VersionInterval
-from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.model import LearnedLimitsModel
-from alerting.readings.history import History, to_millis
+from alerting.readings.history import History
 
 NO_ESTIMATE = "no learned limits are in service yet; train it"
 
@@ -25,7 +25,7 @@ def limits_in_force(
 
     Raises ModelUnavailable if the estimate in service cannot be read.
     """
-    if not definition.learned:
+    if not isinstance(definition, LearnedThresholdDefinition):
         return None
     none = LearnedLimits({}, definition.schedule.timezone, NO_ESTIMATE)
     if part.model_version is None:
@@ -34,14 +34,14 @@ def limits_in_force(
     fitted = model.by_asset.get(sources.asset.name)
     if fitted is None:
         return replace(none, missing=f"no learned limit for {sources.asset.name}: too few readings in the estimate; train again")
+    if part.end <= model.training_cutoff:
+        learned_from = f"the learned limits of version {part.model_version} come from readings up to"
+        return replace(none, missing=f"{learned_from} {model.training_cutoff.isoformat()}", cutoff=model.training_cutoff)
     instants = sorted({part.start, *_taken_at(carried)})
     history = read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
     categories = {name: _category(name, sources, instants, history) for name in definition.groups_by}
-    cutoff = to_millis(model.training_cutoff)
-    missing = (
-        f"too few readings for a learned limit, or readings up to {model.training_cutoff.isoformat()}, which it learned from"
-    )
-    return replace(none, tables=fitted.tables, categories=categories, cutoff=cutoff, missing=missing)
+    few = f"too few readings for a learned limit on {sources.asset.name}"
+    return replace(none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few)
 
 
 def _taken_at(carried: Carried | None) -> Iterator[datetime]:

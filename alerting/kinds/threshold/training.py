@@ -35,8 +35,8 @@ from alerting.readings.history import History, Millis, duration_millis, from_mil
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
-_MANY_TIMES = 10
-"""A person decides on new limits where so many times as many readings as expected lay beyond those in service."""
+_MANY_TIMES, _MOST = 10, 0.5
+"""A person decides on new limits where so many times as many readings as expected lay beyond those in service, or most of all."""
 
 
 class _Used(NamedTuple):
@@ -182,7 +182,7 @@ def _moved(definition: LearnedThresholdDefinition, data: LearningData, champion:
             upper = learned.quantile > MIDDLE
             expected = 1 - learned.quantile if upper else learned.quantile
             share = float(np.mean(values > limit if upper else values < limit)) if len(values) else 0.0
-            if len(values) >= least_readings(learned.quantile) and share > _MANY_TIMES * expected:
+            if len(values) >= least_readings(learned.quantile) and share > min(_MANY_TIMES * expected, _MOST):
                 found.append(
                     f"On {history.asset.name} {share:.2%} of the readings of {variable} since the last estimate lie beyond "
                     f"the limit of all readings in service, {limit:.6g}; {expected:.2%} were expected"

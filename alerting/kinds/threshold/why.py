@@ -86,10 +86,9 @@ def _learned_at(
     condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
 ) -> Iterator[tuple[str, float | None]]:
     """Yield a sentence on each learned limit for a reading, and the limit; None where it is unknown."""
-    at, evaluated = np.array([to_millis(taken_at)]), np.array([to_millis(question.at)])
     version = question.blank.model_version
     for _, side, one in learned_sides(condition):
-        moving = learned.at(condition.variable, one, at, evaluated)
+        moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
         described = moving.describe(0)
         if described is None:
             yield f"the learned limit {side} {condition.variable} is unknown: {learned.missing}", None

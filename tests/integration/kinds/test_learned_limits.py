@@ -77,7 +77,7 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert (episode.raised_at, episode.closed_at) == (at(2 * DAY + 10), at(2 * DAY + 20))  # 11.5 is much for A, not for B
     assert episode.model_version == 1
     assert episode.evaluation.threshold == pytest.approx(10.8)
-    assert episode.evaluation.reason == "Force is 11.5 kN, above 10.8 kN (quantile 0.99 of 720 readings, recipe A)"
+    assert episode.evaluation.reason == "force is 11.5 kN, above 10.8 kN (quantile 0.99 of 720 readings, recipe A)"
     answer = why(platform, DOCUMENT["name"], "press-1", at(2 * DAY + 12))
     assert answer.verdict == "open"
     assert "above 10.8, learned by version 1: quantile 0.99 of 720 readings, recipe A" in answer.facts
@@ -98,7 +98,7 @@ def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
     add_events(platform, [EventRow("press-1", "jam", at(700), at(720), "test")], at(0))
     decided = learned(platform, 2)
     left_out = decided.dataset.dropped
-    assert left_out["force, in problems and the time before them"] == 40  # an hour and 20 minutes, the end not included
+    assert left_out["force, in problems and the time before them"] == 41  # an hour and 20 minutes, both ends included
     assert left_out["force, in suppressed times"] > 100
     assert sum(count for count, _ in limits(platform, 1).values()) < 2 * 1440
 

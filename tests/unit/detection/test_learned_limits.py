@@ -25,10 +25,10 @@ TABLE = estimate_limits(  # A: 1 to 7, quantile 0.6 at 4.6; B: three readings, t
 )
 
 
-def in_force(table=TABLE, cutoff=-(2**62), recipes=None):
-    data = recipes or history([11, 15], OVEN, recipe=["A", "B"])
+def in_force(table=TABLE):
+    data = history([11, 15], OVEN, recipe=["A", "B"])
     categories = {"recipe": category_values(OVEN, "recipe", [data.readings])}
-    return LearnedLimits({key_of("temperature", HALF): table} if table else {}, "UTC", "no estimate", categories, cutoff)
+    return LearnedLimits({key_of("temperature", HALF): table} if table else {}, "UTC", "no estimate", categories)
 
 
 def evaluated(values, learned, minutes=None, **fields):
@@ -102,18 +102,12 @@ def test_the_sentence_names_limit_group_and_number_of_readings():
 
 
 def test_without_an_estimate_the_state_is_unknown_for_a_reason_and_a_fixed_limit_still_counts():
-    definition, found = evaluated([5, -3, 5], in_force(None), below=0)
+    _, found = evaluated([5, -3, 5], in_force(None), below=0)
     assert [(s, f) for s, f, _ in statuses(found)][1:] == [("unknown", "no_limit"), ("triggered", None), ("unknown", "no_limit")]
     assert [one.description for one in found.reading_at(at(11)).learned] == ["no estimate"]
 
 
-def test_no_instant_that_a_limit_was_learned_from_is_evaluated():
-    cutoff = int(at(12).timestamp() * 1000)
-    _, found = evaluated([5, 5, 5], in_force(cutoff=cutoff))
-    assert [(s, a) for s, _, a in statuses(found)][1:] == [("unknown", at(11)), ("triggered", at(13))]
-
-
 def test_an_unknown_limit_is_not_counted_among_the_last_readings():
-    cutoff = int(at(12).timestamp() * 1000)
-    _, found = evaluated([5, 5, 5, 5], in_force(cutoff=cutoff), at_least={"readings": 2, "of": 2})
-    assert [(s, a) for s, _, a in statuses(found)][-1] == ("triggered", at(14))
+    few = estimate_limits(HALF, np.arange(3.0), [np.array([*"AAA"], object)], at(0), at(1), most_groups=9)
+    _, found = evaluated([-5, 5, -5], in_force(few), below=0, at_least={"readings": 2, "of": 2})
+    assert [(s, a) for s, _, a in statuses(found)][-1] == ("triggered", at(13))
