@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.combinations import combination_faults, combination_faults_on
+from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Definition, Problem, Severity
-from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
-from alerting.kinds.threshold.combined_checks import combination_faults, combination_faults_on
 
 
 class ThresholdDefinition(Conditions, Definition):
@@ -36,8 +36,7 @@ class ThresholdDefinition(Conditions, Definition):
         return frozenset({self.variable} if combination is None else {leaf.variable for leaf in combination.leaves()})
 
     def delay(self, asset: Asset) -> timedelta:
-        found = (asset.variables.get(name) for name in self.variables_evaluated(asset))
-        return max((variable.delay for variable in found if variable), default=timedelta(0))
+        return max(asset.delay(name) for name in self.variables_evaluated(asset))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)

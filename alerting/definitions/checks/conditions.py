@@ -5,8 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from alerting.definitions.assets import TYPES, Asset
-from alerting.definitions.checks.against_assets import variable_faults
-from alerting.definitions.checks.cross_fields import order_faults
+from alerting.definitions.checks.limits import order_faults, variable_faults
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
