@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_bad_and_uncertain_samples_of_a_part_make_the_value_bad_or_uncertain():
 
 def test_a_lag_approaches_a_step_by_63_percent_in_its_time_constant():
     asset = plant(y={"kind": "lag", "of": "gas", "time_constant": "10m"})
-    found = values(asset, range(0, 121), gas=[0.0] * 60 + [50.0] * 61)
+    found = values(asset, range(121), gas=[0.0] * 60 + [50.0] * 61)
     assert found[60] == 0
     assert found[70] == pytest.approx(50 * (1 - np.exp(-1)), abs=0.3)
     assert found[120] == pytest.approx(50, abs=0.3)
@@ -114,7 +115,7 @@ def test_the_value_is_the_same_however_the_time_is_cut(rows, cuts, kind):
 
     whole = load(None, at(200))
     edges = [at(minute) for minute in sorted({0, *cuts, 200})]
-    parts = [load(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    parts = [load(start, end) for start, end in pairwise(edges)]
     assert [v.hex() for part in parts for v in part] == [v.hex() for v in whole]
 
 
