@@ -131,7 +131,7 @@ def evaluate_series(
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
-    there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
+    there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
     sides = _learned_sides(definition, learned, rows)
@@ -194,20 +194,21 @@ def _plain(value: Any) -> float | str | None:
     return None if np.isnan(value) else float(value)
 
 
-def _has_value(values: npt.NDArray[Any]) -> Flags:
+def has_value(values: npt.NDArray[Any]) -> Flags:
+    """Return whether each number or text is there."""
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
 def _rows(definition: Condition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int) -> _Rows:
     """Return the readings to evaluate. A reading without a value is one of bad quality."""
-    possible = _possible(definition, asset, raw) & _has_value(raw)
+    possible = _possible(definition, asset, raw) & has_value(raw)
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     carried_number = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
-    there = _has_value(raw)
+    there = has_value(raw)
     sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
     evaluated = np.concatenate((carried_number, evaluated[fresh]))
     if evaluated.dtype != object:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal, Self, cast
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.combinations import combination_faults, combination_faults_on
+from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.conditions import Conditions
@@ -14,8 +16,6 @@ from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_limits, severities
 from alerting.definitions.model import SEVERITIES, Condition, Definition, ModelDefinition, Problem, Severity
-from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
-from alerting.kinds.threshold.combined_checks import combination_faults, combination_faults_on
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
@@ -80,8 +80,7 @@ class ThresholdDefinition(Conditions, Definition):
         return frozenset(one.variable for one in self.conditions)
 
     def delay(self, asset: Asset) -> timedelta:
-        found = (asset.variables.get(name) for name in self.variables_evaluated(asset))
-        return max((variable.delay for variable in found if variable), default=timedelta(0))
+        return max(asset.delay(name) for name in self.variables_evaluated(asset))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)

@@ -40,7 +40,10 @@ class ThresholdKind:
             return Inputs()
         if combination is not None:
             leaves = list(combination.leaves())
-            return Inputs(leaves[0].variable, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
+            stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
+            return Inputs(stored, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
+        if asset.is_computed(definition.variable):  # it is not stored, so it is read for each target by itself
+            return Inputs(None, lookback(definition), definition.stale_after)
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
 
     def evaluate(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import HOUR_OF_DAY
 from alerting.definitions.limits import key_of
@@ -15,7 +16,6 @@ from alerting.detection.categories import category_values, labels_at
 from alerting.detection.learned_limits import LimitTable, estimate_limits, least_readings
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.kinds.threshold.checks import MIDDLE
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
 from alerting.kinds.training import (

@@ -5,8 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from alerting.definitions.assets import TYPES, Asset, VariableType
-from alerting.definitions.checks.against_assets import variable_faults
-from alerting.definitions.checks.cross_fields import order_faults
+from alerting.definitions.checks.limits import order_faults, variable_faults
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import MISSING, Fault, nearest
 from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
@@ -168,7 +167,7 @@ def _group_faults(path: str, name: str, targets: Sequence[Asset], types: Mapping
         )
     elif types[name] == "number":
         yield Fault(path, f"{name!r} is a number; a group needs a category", "name a category, or hour_of_day")
-    elif any(asset.variables[name].delay for asset in targets if name in asset.variables):
+    elif any(asset.delay(name) for asset in targets):
         yield Fault(path, f"{name!r} has a delay: it is not known at the instant that it groups", "name another variable")
 
 
