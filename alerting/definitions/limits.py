@@ -1,16 +1,21 @@
 """Limits of a threshold definition on one asset: numbers as written, or attributes of the asset."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import SEVERITIES, Band, Condition, FromAttribute, LevelLimits, Severity
 
 
 @dataclass(frozen=True)
 class Level:
-    """Limits of one severity on one asset. `leave`: the band to leave before `inside` or `equals` is over."""
+    """Limits of one severity on one asset, without learned ones.
+
+    `leave`: the band to leave before `inside` or `equals` is over.
+    """
 
     severity: Severity
     above: float | None = None
@@ -29,24 +34,27 @@ class Level:
         return tuple(limit for limit in found if isinstance(limit, float))
 
 
+_SINGLE = ("above", "below", "clear_above_at", "clear_below_at")
 _BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
 def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
     """Return every given limit with its path: a number, a text, true or false, or FromAttribute."""
-    names = ("above", "below", "clear_above_at", "clear_below_at")
-    groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
-    groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in _BANDS]
-    groups += [(f"levels.{s}.", limits, names) for s, limits in level_limits(definition)]
-    for prefix, group, fields in groups:
-        for field in fields:
-            limit = getattr(group, field, None)
-            if limit is not None:
-                yield f"{prefix}{field}", limit
+    for name in (*_SINGLE, "equals"):
+        if (limit := getattr(definition, name)) is not None:
+            yield name, limit
+    for name in _BANDS:
+        if (band := getattr(definition, name)) is not None:
+            yield f"{name}.low", band.low
+            yield f"{name}.high", band.high
+    for severity, limits in level_limits(definition):
+        yield from ((f"levels.{severity}.{n}", limit) for n in _SINGLE if (limit := getattr(limits, n)) is not None)
 
 
 def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
     """Return severity and limits of each given level, the least severe first."""
+    if definition.levels is None:
+        return []
     found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
     return [(s, limits) for s, limits in found if limits is not None]
 
@@ -64,6 +72,23 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                     (path, f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a limit needs a number")
                 )
     return found
+
+
+def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
+    """Return path and description of every learned limit of a condition of one variable."""
+    return [(path, limit.learned) for path, limit in written_limits(definition) if isinstance(limit, LearnedLimit)]
+
+
+def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:
+    """Return severity, side and description of the same."""
+    of_levels: list[tuple[Severity, LevelLimits | Condition]] = [*level_limits(definition)] or [(definition.severity, definition)]
+    found = [(severity, side, getattr(limits, side)) for severity, limits in of_levels for side in ("above", "below")]
+    return [(severity, side, limit.learned) for severity, side, limit in found if isinstance(limit, LearnedLimit)]
+
+
+def key_of(variable: str, learned: Learned) -> str:
+    """Return the identity of a learned limit of a variable."""
+    return json.dumps([variable, learned.quantile, learned.over.total_seconds(), *learned.by])
 
 
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
@@ -107,8 +132,8 @@ def _band(band: Band, asset: Asset) -> tuple[float, float]:
     return float(_value(band.low, asset)), float(_value(band.high, asset))
 
 
-def _number(limit: float | FromAttribute | None, asset: Asset) -> float | None:
-    return None if limit is None else float(_value(limit, asset))
+def _number(limit: float | FromAttribute | LearnedLimit | None, asset: Asset) -> float | None:
+    return None if limit is None or isinstance(limit, LearnedLimit) else float(_value(limit, asset))
 
 
 def _value(limit: float | str | FromAttribute, asset: Asset) -> float | str:
