@@ -34,6 +34,8 @@ A batch costs the same six commands of the database for one message as for hundr
 """
 LONGEST_BEHIND = timedelta(seconds=5)
 """How far evaluation waits for messages that are here and not stored."""
+UNDER_WAY = timedelta(milliseconds=50)
+"""How old a reading is at most, usually, when it comes: evaluating up to now would make those under way late."""
 _SWITCH_S = 0.0005
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def stream(
         Path | None, typer.Option(help="File to touch every few seconds while the service works, for checks of its health.")
     ] = None,
 ) -> None:
-    """Store the messages of brokers and evaluate them at once, until it is stopped. Run it once for each database.
+    """Store the messages of brokers and evaluate them at once, until it is stopped. Several processes share the work.
 
     Definitions of kind threshold are evaluated as soon as the latency of their readings is over, and notifications are sent.
     Airflow evaluates them too, and all others.
@@ -130,7 +132,7 @@ class StreamService:
         self._share: set[str] = set()
         self._behind: list[datetime] = []
         self.stored_until: datetime | None = None
-        """Instant before which all received messages are stored; LONGEST_BEHIND ago if there are too many."""
+        """Instant before which all received messages are stored, at least UNDER_WAY and at most LONGEST_BEHIND ago."""
 
     def turn(self) -> None:
         """Store a batch of each source, and wait until TURN_S are over unless one was full.
@@ -149,7 +151,7 @@ class StreamService:
             self._behind.clear()
             for source, found in list(self._streams.values()):
                 self._store(source, found, began)
-            self.stored_until = max(min([began, *self._behind]), began - LONGEST_BEHIND)
+            self.stored_until = max(min([began - UNDER_WAY, *self._behind]), began - LONGEST_BEHIND)
             if not self._behind:
                 least = TURN_S if self._streams else PAUSE_S
                 time.sleep(max(0.0, started + least - time.monotonic()))

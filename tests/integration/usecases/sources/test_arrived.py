@@ -9,11 +9,11 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.evaluator import Evaluator
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
-from alerting.ports import ReadingRow
+from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation, evaluate_arrived, plan_arrived
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
@@ -176,3 +176,21 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
     assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
+
+
+def test_an_event_starts_an_evaluation_of_the_targets_that_read_its_type_as_a_reading_does():
+    platform = platform_on(memory_platform(), [], HandClock())
+    platform.assets.put([oven()])
+    platform.assets.put_event_types([EventType(name="stop", duration="lasting"), EventType(name="cleaning", duration="lasting")])
+    suppressed = too_hot(name="while-running", suppression={"when": {"event": "stop"}})
+    apply(platform, [too_hot(), suppressed], "engineer", at(0), "test")
+    rows = [EventRow("oven-1", "stop", at(1), at(2), "mes"), EventRow("oven-1", "cleaning", at(1), None, "mes")]
+    add_events(platform, rows, at(2))
+    prompt, arrived = PromptEvaluation(platform), ArrivedRows()
+    arrived.add(rows[1:])
+    assert prompt.evaluate(arrived, at(2)).targets == 0
+    arrived.add(rows)
+    assert prompt.evaluate(arrived, at(1.5)).targets == 1
+    assert prompt.waits  # for the end
+    assert prompt.evaluate(ArrivedRows(), at(2)).targets == 1
+    assert not prompt.waits
