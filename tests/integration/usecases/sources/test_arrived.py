@@ -9,7 +9,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.evaluator import Evaluator
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation, evaluate_arrived, plan_arrived
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -19,7 +19,9 @@ from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, LEVELS, Line, told
 from tests.helpers.stores import states_of
-from tests.pretended import HandClock, platform_on
+from tests.helpers.suppression import feed, run
+from tests.helpers.suppression import plant as suppressed_plant
+from tests.pretended import HandClock, Mailbox, platform_on
 
 SECOND = 1 / 60
 
@@ -178,19 +180,28 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
 
 
-def test_an_event_starts_an_evaluation_of_the_targets_that_read_its_type_as_a_reading_does():
-    platform = platform_on(memory_platform(), [], HandClock())
-    platform.assets.put([oven()])
-    platform.assets.put_event_types([EventType(name="stop", duration="lasting"), EventType(name="cleaning", duration="lasting")])
-    suppressed = too_hot(name="while-running", suppression={"when": {"event": "stop"}})
-    apply(platform, [too_hot(), suppressed], "engineer", at(0), "test")
-    rows = [EventRow("oven-1", "stop", at(1), at(2), "mes"), EventRow("oven-1", "cleaning", at(1), None, "mes")]
-    add_events(platform, rows, at(2))
-    prompt, arrived = PromptEvaluation(platform), ArrivedRows()
-    arrived.add(rows[1:])
-    assert prompt.evaluate(arrived, at(2)).targets == 0
-    arrived.add(rows)
-    assert prompt.evaluate(arrived, at(1.5)).targets == 1
-    assert prompt.waits  # for the end
-    assert prompt.evaluate(ArrivedRows(), at(2)).targets == 1
-    assert not prompt.waits
+def test_an_event_counts_at_its_start_and_its_end_and_for_the_targets_that_read_its_type():
+    arrived = ArrivedRows()
+    arrived.add([EventRow("oven-1", "stop", at(1), at(2), "mes"), EventRow("oven-2", "stop", at(3), None, "mes")])
+    assert arrived.parts() == [
+        LatePart("oven-1", at(1), at(2), 0, (), ("stop",)),
+        LatePart("oven-2", at(3), at(3), 0, (), ("stop",)),
+    ]
+
+
+def test_the_end_of_a_suppressing_event_is_notified_at_once():
+    mail = Mailbox("mail")
+    platform = suppressed_plant(mail, suppression={"when": {"event": "maintenance"}})
+    add_events(platform, [EventRow("line-1", "maintenance", at(0), None, "mes")], at(0))
+    feed(platform, 1, 230)
+    run(platform, 2)
+    assert mail.messages == []
+    evaluator = Evaluator(platform)
+    evaluator._stopped.set()  # no pauses
+    ended = [EventRow("line-1", "maintenance", at(0), at(3), "mes")]
+    add_events(platform, ended, at(3))
+    platform.clock.instant = at(4)
+    evaluator.add(ended)
+    evaluator.evaluate()
+    evaluator.deliver()
+    assert [message.key.split(":")[1].split("-")[0] for message in mail.messages] == ["unmuted"]
