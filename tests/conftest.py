@@ -9,6 +9,8 @@ import threading
 import pytest
 from hypothesis import settings
 
+from tests.progress import Progress
+
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -20,6 +22,13 @@ settings.register_profile("any machine", settings(), deadline=None)
 settings.load_profile("any machine")
 
 ENDED_SERVERS = []
+
+
+def pytest_configure(config):
+    """Print failures at once and the slowest files at the end, in the one process that prints."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None:
+        config.pluginmanager.register(Progress(terminal), "progress")
 
 
 @pytest.hookimpl(wrapper=True)

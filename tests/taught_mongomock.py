@@ -16,6 +16,7 @@ def teach_mongomock() -> None:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection.aggregate = _aggregate
     mongomock.collection.Collection.with_options = _with_options
+    mongomock.collection.Cursor.to_list = _to_list
     mongomock.collection.Collection.insert_many = _insert_many
 
 
@@ -48,6 +49,18 @@ def _aggregate(self, pipeline, *args, **options):
     return iter(found)
 
 
+def _to_list(self):
+    """Read a cursor to its end."""
+    return list(self)
+
+
+class _List(list):
+    """A cursor that has read everything."""
+
+    def to_list(self):
+        return self
+
+
 class _RawDocuments:
     """A collection whose aggregates return documents as BSON."""
 
@@ -55,7 +68,7 @@ class _RawDocuments:
         self._collection = collection
 
     def aggregate(self, pipeline, **_options):
-        return (RawBSONDocument(bson.encode(document)) for document in self._collection.aggregate(pipeline))
+        return _List(RawBSONDocument(bson.encode(document)) for document in self._collection.aggregate(pipeline))
 
 
 def _with_options(self, codec_options=None, **options):

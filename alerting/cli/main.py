@@ -50,7 +50,7 @@ EVERYDAY: Commands = {
 MORE: Commands = {
     "asset": (asset_group, "relations"),
     "definition": (definition_group, "export, retire"),
-    "model": (model_group, "approve, reject, rollback"),
+    "model": (model_group, "approve, reject, rollback, export"),
     "episode": (episode_group, "ack, close, confirm, comment, assign"),
     "shelf": (shelf_group, "add, end, list, out-of-service"),
     "suppression": (suppression_group, "list"),

@@ -136,6 +136,31 @@ def rollback(
     show_result(record, as_json, f"{record.reason}. In service since {short(record.at)}.")
 
 
+@model_group.command("export")
+@command
+def export(
+    name: DefinitionName,
+    out: Annotated[Path, typer.Option("--out", help="ONNX file to write.", metavar="FILE.onnx")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a model as an ONNX file: from a row of its features to its probability, for other runtimes."""
+    from alerting.usecases.definitions.sync import require_revision
+    from alerting.usecases.registry.onnx_export import export_onnx
+    from alerting.usecases.scoring.past_scores import champion
+
+    _require_file(out, "model.onnx")
+    with platform() as p:
+        revision = require_revision(p.definitions, name)
+        number = champion(p, revision, model)
+        data = export_onnx(p, revision.definition, number)
+    out.write_bytes(data)
+    result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
+    show_result(result, as_json, f"version {number} of {name} written to {out} ({len(data)} bytes)")
+
+
 @command
 def dataset(
     name: Annotated[str, typer.Argument(help="Name of a classifier definition.")],
@@ -181,11 +206,16 @@ def dataset(
 def _export(built: Any, out: Path) -> None:
     from alerting.learning.data.export import export_table
 
+    _require_file(out, "dataset.parquet")
+    export_table(built).to_parquet(out, index=False)
+
+
+def _require_file(out: Path, example: str) -> None:
+    """Check that a file can be written there. Raises UserError."""
     if not out.parent.is_dir():
         raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file, for example {out / 'dataset.parquet'}")
-    export_table(built).to_parquet(out, index=False)
+        raise UserError(f"{out}: is a folder; name a file, for example {out / example}")
 
 
 @command

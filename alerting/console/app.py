@@ -13,6 +13,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Access
 from alerting.console.api import api, ingest_api, operate_api, predict_api, predict_jobs_api, report_api
 from alerting.console.api.openapi import describe
+from alerting.console.api.predictor import Predictor
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.language import language_routes
@@ -71,7 +72,7 @@ def create_app(
     app.state.entrance = entrance
     app.state.predict_jobs = predict_jobs
     app.state.deliveries = ingest_api.Deliveries()
-    app.state.predictor = predict_api.Predictor(platform)
+    app.state.predictor = Predictor(platform)
     handle_problems(app)
     describe(app)
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())

@@ -29,24 +29,27 @@ class Level:
         return tuple(limit for limit in found if isinstance(limit, float))
 
 
+_SINGLE = ("above", "below", "clear_above_at", "clear_below_at")
 _BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
 def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
     """Return every given limit with its path: a number, a text, true or false, or FromAttribute."""
-    names = ("above", "below", "clear_above_at", "clear_below_at")
-    groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
-    groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in _BANDS]
-    groups += [(f"levels.{s}.", limits, names) for s, limits in level_limits(definition)]
-    for prefix, group, fields in groups:
-        for field in fields:
-            limit = getattr(group, field, None)
-            if limit is not None:
-                yield f"{prefix}{field}", limit
+    for name in (*_SINGLE, "equals"):
+        if (limit := getattr(definition, name)) is not None:
+            yield name, limit
+    for name in _BANDS:
+        if (band := getattr(definition, name)) is not None:
+            yield f"{name}.low", band.low
+            yield f"{name}.high", band.high
+    for severity, limits in level_limits(definition):
+        yield from ((f"levels.{severity}.{n}", limit) for n in _SINGLE if (limit := getattr(limits, n)) is not None)
 
 
 def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
     """Return severity and limits of each given level, the least severe first."""
+    if definition.levels is None:
+        return []
     found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
     return [(s, limits) for s, limits in found if limits is not None]
 

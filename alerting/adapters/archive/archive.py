@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from alerting.adapters.archive.folder import ArchiveFolder
 from alerting.adapters.archive.month_tables import (
     OWN,
     TIME,
@@ -26,7 +27,6 @@ from alerting.adapters.archive.month_tables import (
     month_table,
     rows_at_once,
 )
-from alerting.adapters.archive.folder import ArchiveFolder
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.definitions.assets import VariableType, types_of
 from alerting.definitions.faults import UserError

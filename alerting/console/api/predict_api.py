@@ -1,62 +1,21 @@
 """REST API, version 1: scores on request."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from threading import Lock
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id, Instant, NameText
+from alerting.console.api.predictor import Predictor
 from alerting.console.api.views import View
-from alerting.definitions.model import Definition
 from alerting.episodes.episode import Contribution
 from alerting.usecases.episodes.store import NotFound
-from alerting.usecases.registry.model_cache import ModelCache
 
-if TYPE_CHECKING:
-    from alerting.learning.models.trained import TrainedModel
-
-AT_ONCE, MOST_WAITING = 2, 100
 MOST_ROWS = 20_000
-MOST_MODEL_BYTES = 256 << 20
-T = TypeVar("T")
 router = APIRouter(prefix="/api/v1")
-
-
-class Predictor:
-    """Champions that this process has loaded, and the predictions under way. For one event loop.
-
-    A model is loaded at its first prediction; one that is promoted later has another version, and is loaded then. The hashes of
-    its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least recently used models go.
-    """
-
-    def __init__(self, platform: Platform) -> None:
-        self._cache = ModelCache(platform, MOST_MODEL_BYTES)
-        self._lock = Lock()
-        self._limiter = CapacityLimiter(AT_ONCE)
-        self._waiting = 0
-
-    def get(self, definition: Definition, version: int) -> "TrainedModel":
-        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        with self._lock:
-            return self._cache.get(definition, version)
-
-    async def run(self, compute: Callable[[], T]) -> T:
-        """Compute in a thread, a few at once. Raises HTTPException 429 if too many wait."""
-        if self._waiting >= MOST_WAITING:
-            detail = f"{MOST_WAITING} predictions are under way or waiting; ask again after a second"
-            raise HTTPException(429, detail, {"retry-after": "1"})
-        self._waiting += 1
-        try:
-            return await run_sync(compute, limiter=self._limiter)
-        finally:
-            self._waiting -= 1
 
 
 class SentRow(BaseModel):

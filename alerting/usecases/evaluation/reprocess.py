@@ -17,7 +17,8 @@ from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import Arrivals, Checkpoint, EvaluationPorts, ReprocessingRequest, Unit
 from alerting.readings.history import from_millis, to_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.instants import NO_TIME, Millis
+from alerting.readings.ragged import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.run import Batch, Run
 from alerting.usecases.ingestion.late_routing import LateCounts, route_arrivals
@@ -118,33 +119,36 @@ def late_updates(
     earlier and its watermark. `reprocessed`: of targets that were evaluated one by one, as in `BatchResult`.
     """
     updates, at = LateUpdates(), np.asarray(rows, np.int64)
-    instants = np.column_stack([batch.evaluated_from[at], batch.starts[at], after.watermark[at]]).tolist()
-    for row, (evaluated_from, start, watermark) in zip(rows, instants, strict=True):
-        if watermark <= start:
-            continue
-        target = batch.targets[row]
-        is_reprocessed = reprocessed[row] is not None if row in reprocessed else evaluated_from < start
-        begin, end = (evaluated_from, start) if is_reprocessed else (start, watermark)
-        if is_checkpoint_due(target, begin, end):
-            state = _state_at_start(batch, after, reprocessed, row, is_reprocessed)
-            updates.checkpoints.append(Checkpoint(*target.key, state, from_millis(watermark - target.allowed_lateness)))
-        if is_reprocessed and evaluated_from != batch.before.earlier.watermark[row]:
-            updates.refuted[target.key] = from_millis(evaluated_from) + _MOMENT
-        request = run.requests.get(target.key)
-        if request is not None:
-            updates.done.append(request)
+    targets = [batch.targets[row] for row in rows]
+    evaluated_from, start, watermark = batch.evaluated_from[at], batch.starts[at], after.watermark[at]
+    again = evaluated_from < start
+    if reprocessed:
+        again = np.array([reprocessed[row] is not None if row in reprocessed else bool(again[i]) for i, row in enumerate(rows)])
+    is_due = checkpoints_due(targets, np.where(again, evaluated_from, start), np.where(again, start, watermark))
+    requested = np.array([target.key in run.requests for target in targets] if run.requests else False)
+    for i in np.flatnonzero((watermark > start) & (is_due | again | requested)).tolist():
+        row, target = rows[i], targets[i]
+        if is_due[i]:
+            state = _state_at_start(batch, after, reprocessed, row, bool(again[i]))
+            needed_from = from_millis(int(watermark[i]) - target.allowed_lateness)
+            updates.checkpoints.append(Checkpoint(*target.key, state, needed_from))
+        if again[i] and evaluated_from[i] != batch.before.earlier.watermark[row]:
+            updates.refuted[target.key] = from_millis(int(evaluated_from[i])) + _MOMENT
+        if target.key in run.requests:
+            updates.done.append(run.requests[target.key])
     return updates
 
 
-def is_checkpoint_due(target: EvaluationTarget, before: int, after: int) -> bool:
-    """Return whether to store a checkpoint when evaluation advances from one instant to another (ms).
+def checkpoints_due(targets: Sequence[EvaluationTarget], before: Millis, after: Millis) -> Flags:
+    """Return, per target, whether to store a checkpoint when its evaluation advances from one instant to another (ms).
 
     One checkpoint for each forty-eighth of the allowed lateness; targets take turns.
     """
-    if not target.allowed_lateness:
-        return False
-    step = max(target.allowed_lateness // _CHECKPOINTS, _SHORTEST)
-    return (before + target.turn * step // _TURNS) // step != (after + target.turn * step // _TURNS) // step
+    lateness = np.array([target.allowed_lateness for target in targets], np.int64)
+    step = np.maximum(lateness // _CHECKPOINTS, _SHORTEST)
+    offset = np.array([target.turn for target in targets], np.int64) * step // _TURNS
+    is_due: Flags = (lateness > 0) & ((before + offset) // step != (after + offset) // step)
+    return is_due
 
 
 def _state_at_start(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from alerting.definitions.model import Definition
@@ -17,41 +18,61 @@ Content = tuple[str, frozenset[tuple[str, str]]]
 
 
 class ModelCache:
-    """Cache of registered models. `most_bytes`: of the files of those that it keeps; the least recently used go first."""
+    """Cache of registered models, for several threads. No thread waits for a model that another thread reads.
+
+    `most_bytes`: of the files of those that it keeps; the least recently used go first.
+    """
 
     def __init__(self, platform: RegistryPorts, most_bytes: int = MOST_BYTES) -> None:
         self._platform, self._most_bytes = platform, most_bytes
         self._contents: dict[tuple[str, int], Content] = {}
         self._parsed: OrderedDict[Content, TrainedModel] = OrderedDict()
         self._sizes: dict[Content, int] = {}
+        self._lock = Lock()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        key = definition.name, version
-        content = self._contents.get(key)
-        if content is None or content not in self._parsed:
-            content = self._contents[key] = self._read(definition, version)
-        self._parsed.move_to_end(content)
-        return self._parsed[content]
+        return self.loaded(definition, version) or self._read(definition, version)
 
-    def _read(self, definition: Definition, version: int) -> Content:
-        """Read a model, unless the same files are parsed already; return their content."""
-        stored = registered_hashes(self._platform, definition.name, version)
+    def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
+        """Return a model that is kept; None if its files would have to be read first."""
+        with self._lock:
+            content = self._contents.get((definition.name, version))
+            return None if content is None else self._use(content)
+
+    def _use(self, content: Content) -> "TrainedModel | None":
+        model = self._parsed.get(content)
+        if model is not None:
+            self._parsed.move_to_end(content)
+        return model
+
+    def _read(self, definition: Definition, version: int) -> "TrainedModel":
+        """Read a model, unless the same files are parsed already."""
+        key, stored = (definition.name, version), registered_hashes(self._platform, definition.name, version)
         if not self._platform.model_key:  # a keyed hash names its definition, so it is compared with the files themselves
-            known = next((content for content in _contents(definition, stored) if content in self._parsed), None)
-            if known is not None:
-                return known
+            with self._lock:
+                for content in _contents(definition, stored):
+                    if (model := self._use(content)) is not None:
+                        self._contents[key] = content
+                        return model
         files = registered_files(self._platform, definition.name, version, stored)
         [content] = _contents(definition, [file_hashes(definition.name, files, b"")])
-        if content not in self._parsed:
-            self._keep(content, parse_model(definition, version, files), files)
-        return content
+        with self._lock:
+            model = self._use(content)
+        model = model or parse_model(definition, version, files)
+        with self._lock:
+            self._contents[key] = content
+            return self._keep(content, model, files)
 
-    def _keep(self, content: Content, model: "TrainedModel", files: Files) -> None:
-        self._parsed[content], self._sizes[content] = model, sum(map(len, files.values()))
+    def _keep(self, content: Content, model: "TrainedModel", files: Files) -> "TrainedModel":
+        """Keep a model and return it, or the one that another thread has read from equal files meanwhile."""
+        self._sizes[content] = sum(map(len, files.values()))
+        kept = self._parsed.setdefault(content, model)
+        self._parsed.move_to_end(content)
         while len(self._parsed) > 1 and sum(self._sizes.values()) > self._most_bytes:
             oldest, _ = self._parsed.popitem(last=False)
             del self._sizes[oldest]
+        return kept
 
 
 def _contents(definition: Definition, hashes: Iterable[Mapping[str, str]]) -> list[Content]:

@@ -23,6 +23,7 @@ from alerting.reporting.decision_text import decision_markdown, headline_metrics
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.onnx_export import log_onnx
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
@@ -234,6 +235,7 @@ def _register(
     metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
+    log_onnx(platform.models, run_id, model)
     return version, decision
 
 

@@ -13,6 +13,7 @@ from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, serves_twin
 from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.onnx_export import log_onnx
 from alerting.usecases.registry.registration import register_model, search_run
 from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
 from alerting.usecases.training.derived import histories_at
@@ -74,6 +75,7 @@ def refresh(
         of_champion | made | refit_tags(refreshed),
         column_types(refreshed.plan),
     )
+    log_onnx(platform.models, child, refreshed)
     platform.models.finish(child)
     return Refreshed(number, refreshed.refit.training_cutoff)
 

@@ -151,6 +151,7 @@ def every_command(plant, files, episode):
         ("models", NAME),
         ("score", NAME),
         ("score", NAME, "--history", "--out", "scores.csv"),
+        ("model", "export", NAME, "--out", "model.onnx"),
         ("model", "approve", trained_run),
         ("model", "reject", trained_run, "--reason", "worse"),
         ("model", "rollback", NAME, "--reason", "worse"),

@@ -29,7 +29,7 @@ class MongoDefinitions:
 
     def documents(self) -> list[Document]:
         marks = _marks(self._faults.find())
-        return [_with_marks(found, marks) for found in self._documents.find().sort("name")]
+        return [_with_marks(found, marks) for found in self._documents.find().sort("name").to_list()]
 
     def put(self, document: Document) -> None:
         """Insert or replace the current document of that name. Raises DefinitionRefused if the server refuses it."""
@@ -80,7 +80,7 @@ class MongoDefinitions:
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
         newest: dict[str, Revision] = {}
         faulty = []
-        for document in self._revisions.find().sort([("name", 1), ("number", 1)]):
+        for document in self._revisions.find().sort([("name", 1), ("number", 1)]).to_list():
             read = next(read_each([document], parse_revision))
             if read.value is None:
                 faulty.append(FaultyDocument(REVISIONS, _numbered(read.name, document.get("number")), read.reasons))

@@ -50,7 +50,7 @@ class MongoEvaluationPlans:
     def source_hash(self) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions, which are immutable."""
         digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes | memoryview]()
-        for document in self._sources.aggregate(_OTHER_SOURCES, batchSize=_ALL):
+        for document in self._sources.aggregate(_OTHER_SOURCES, batchSize=_ALL).to_list():
             if document.raw[4 : 4 + len(_PLAN)] == _PLAN:
                 plan.append(document.raw)
             else:

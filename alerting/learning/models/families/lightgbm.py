@@ -58,10 +58,11 @@ class BoosterMean:
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
         """Return lower bounds of the margin over boxes in which only the free columns differ from the row."""
-        return TreesBound(self._trees, row, free)
+        return TreesBound(self.formula, row, free)
 
     @cached_property
-    def _trees(self) -> Trees:
+    def formula(self) -> Trees:
+        """Return the trees."""
         return trees_of_texts([trees_text(booster) for booster in self.boosters])
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:

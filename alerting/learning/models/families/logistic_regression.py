@@ -42,6 +42,11 @@ class Linear:
     def bound(self, row: Floats, free: BoolArray) -> LinearBound:
         """Return the minimum of the log-odds over boxes."""
         del row, free
+        return self.formula
+
+    @property
+    def formula(self) -> LinearBound:
+        """Return the weights and the intercept."""
         return LinearBound(np.asarray(self.fitted.coef_[0], np.float64), float(self.fitted.intercept_[0]))
 
     def importance(self) -> Floats:

@@ -48,10 +48,11 @@ class Forest:
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
         """Return lower bounds of the mean vote over boxes in which only the free columns differ from the row."""
-        return TreesBound(self._trees, row, free)
+        return TreesBound(self.formula, row, free)
 
     @cached_property
-    def _trees(self) -> Trees:
+    def formula(self) -> Trees:
+        """Return the trees."""
         return _trees_of([tree.tree_ for tree in self.fitted.estimators_])
 
     def importance(self) -> Floats:

@@ -12,6 +12,8 @@ from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.onnx_export import export_onnx
+from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
@@ -105,3 +107,16 @@ def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(t
     assert metrics["1 share of problems found"] == metrics["test_event_recall"]
     assert metrics["3 median lead time in minutes"] == metrics["test_median_lead_time"] / 60
     assert version.description.startswith("share of problems found ")
+
+
+def test_the_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(trained):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+    platform, _, result = trained
+    rows = dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-50:]
+    definition = platform.definitions.newest_revision(NAME).definition
+    champion = load_model(platform, definition, result.challenger_version).refit
+    stored = platform.models.files(result.run_id, "onnx")["model.onnx"]
+    session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {"features": champion.estimator.columns.matrix(rows)})
+    assert found[:, 0] == pytest.approx(champion.score(rows), abs=1e-12)
+    assert export_onnx(platform, definition, result.challenger_version) == stored

@@ -9,7 +9,7 @@ import pytest
 from fastapi import HTTPException
 
 from alerting.console import gate
-from alerting.console.api import predict_api
+from alerting.console.api import predictor
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
@@ -115,9 +115,9 @@ def test_faults_are_named_all_at_once(client):
 def test_bodies_and_the_number_of_questions_at_once_are_bounded(client, platform, monkeypatch):
     claimed = {**VIEWER, "content-length": str(gate.LARGEST_QUESTION + 1)}
     assert "larger than 4194304 bytes" in expect_problem(client.post(PATH, content=b"{}", headers=claimed), 413)
-    monkeypatch.setattr(predict_api, "MOST_WAITING", 0)
+    monkeypatch.setattr(predictor, "MOST_WAITING", 0)
     with pytest.raises(HTTPException) as refused:
-        asyncio.run(predict_api.Predictor(platform).run(lambda: None))
+        asyncio.run(predictor.Predictor(platform).run(lambda: None))
     assert (refused.value.status_code, refused.value.headers) == (429, {"retry-after": "1"})
 
 

@@ -1,0 +1,229 @@
+"""A trained model as an ONNX graph: from a row of features to its calibrated probability, in 64-bit numbers as here.
+
+The graph is written from the model's own trees and weights, not by converters of libraries: these know neither the encoding of
+the columns nor blends and calibration, and compare in 32 bits. It needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with
+64-bit numbers), such as onnxruntime 1.21.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from alerting.definitions.faults import UserError
+from alerting.learning.features.encoding import FARTHEST, Dense, Encoding
+from alerting.learning.models.bounds import (
+    CATEGORICAL,
+    DEFAULT_LEFT,
+    NAN_IS_MISSING,
+    ZERO_IS_MISSING,
+    BoolArray,
+    Ints,
+    LinearBound,
+    Trees,
+)
+from alerting.learning.models.calibration import Platt
+from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.trained import TrainedModel
+
+INPUT, OUTPUT = "features", "probability"
+OPSET, ML_OPSET, IR = 21, 5, 10
+_ML = "ai.onnx.ml"
+_AT_MOST, _MEMBER, _SUM = 0, 6, 1  # numbers of modes and of an aggregation of TreeEnsemble
+
+
+@runtime_checkable
+class WithFormula(Protocol):
+    """A fitted model that is trees or a weighted sum of encoded columns; one of another form has no graph."""
+
+    @property
+    def formula(self) -> Trees | LinearBound:
+        """Return the form of the margin."""
+
+
+def onnx_graph(model: TrainedModel) -> bytes:
+    """Return the graph of a model, as the bytes of an ONNX file. Raises UserError for a family without one.
+
+    Input `features`: (rows x columns), as `Columns.matrix` makes it: a category is the number of its level, a missing value NaN.
+    Output `probability`: (rows x 1). The properties of the file name the columns, their levels and the threshold.
+    """
+    graph = _Graph()
+    matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
+    margin = _margin_of(graph, model.estimator, matrix)
+    _sigmoid(graph, margin, model.calibration, OUTPUT)
+    return graph.to_bytes(model)
+
+
+class _Graph:
+    """Nodes and constants under construction."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def add(self, operator: str, *inputs: str, name: str | None = None, domain: str = "", **attributes: Any) -> str:
+        """Add a node; return the name of its result."""
+        name = name or f"r{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], domain=domain, **attributes))
+        return name
+
+    def constant(self, values: npt.ArrayLike, dtype: npt.DTypeLike = np.float64) -> str:
+        """Add a constant; return its name."""
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def columns(self, matrix: str, positions: Sequence[int]) -> str:
+        """Add the choice of some columns of a matrix."""
+        return self.add("Gather", matrix, self.constant(positions, np.int64), axis=1)
+
+    def to_bytes(self, model: TrainedModel) -> bytes:
+        """Return the finished graph of a model as a file."""
+        names = model.estimator.columns.names
+        ends = (
+            [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", len(names)])],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 1])],
+        )
+        graph = helper.make_graph(self._nodes, "alerting", *ends, self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_ML, ML_OPSET)]
+        made = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="alerting")
+        properties = {
+            "definition": model.definition,
+            "revision": str(model.revision),
+            "hash": model.hash,
+            "training_cutoff": model.training_cutoff.isoformat(),
+            "threshold": repr(model.threshold),
+            "columns": json.dumps(names),
+            "levels": json.dumps({name: list(levels) for name, levels in model.estimator.columns.levels.items()}),
+        }
+        helper.set_model_props(made, properties)
+        onnx.checker.check_model(made)
+        return bytes(made.SerializeToString())
+
+
+def _margin_of(graph: _Graph, estimator: Estimator | Blend, matrix: str) -> str:
+    """Add the margin; that of a blend is the weighted mean of the probabilities of its members."""
+    if isinstance(estimator, Estimator):
+        return _member_margin(graph, estimator, matrix)
+    parts = []
+    for member, weight in zip(estimator.members, estimator.weights, strict=True):
+        margin = _member_margin(graph, member, matrix)
+        probability = margin if member.model.margin_is_probability else _sigmoid(graph, margin, Platt(1.0, 0.0))
+        parts.append(graph.add("Mul", probability, graph.constant(weight)))
+    return graph.add("Sum", *parts)
+
+
+def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
+    if not isinstance(member.model, WithFormula):
+        raise UserError(f"a model of family {member.family} has no ONNX graph; only trees and weighted sums have one")
+    formula = member.model.formula
+    encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))
+    if isinstance(formula, Trees):
+        return _trees(graph, formula, encoded)
+    weighted = graph.add("Mul", encoded, graph.constant(formula.weights))
+    total = graph.add("ReduceSum", weighted, graph.constant([1], np.int64))
+    return graph.add("Add", total, graph.constant(formula.intercept))
+
+
+def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = None) -> str:
+    """Add 1 / (1 + exp(-(slope * margin + intercept))); where exp is too large for 64 bits, the result is 0."""
+    scaled = graph.add("Mul", margin, graph.constant(-calibration.slope))
+    small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-calibration.intercept)))
+    one = graph.constant(1.0)
+    return graph.add("Div", one, graph.add("Add", small, one), name=name)
+
+
+def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
+    """Add what `Encoding.encode` does to a matrix of `width` columns."""
+    if encoding.columns is not None:
+        matrix, width = graph.columns(matrix, encoding.columns), len(encoding.columns)
+    full = plain = matrix
+    if encoding.dense is not None:
+        medians = np.full(width, np.nan)
+        medians[list(encoding.dense.numbers)] = encoding.dense.medians
+        full = graph.add("Where", graph.add("IsNaN", matrix), graph.constant(medians), matrix)
+        plain = _expand(graph, encoding.dense, matrix, full)
+    if not encoding.pairs.of:
+        return plain
+    left, right = (graph.columns(full, [pair[side] for pair in encoding.pairs.of]) for side in (0, 1))
+    return graph.add("Concat", plain, graph.add("Mul", left, right), graph.add("Sub", left, right), axis=1)
+
+
+def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
+    """Add what `Dense.encode` does. `full`: the matrix with every missing number at its median."""
+    parts = [graph.columns(full, dense.numbers)]
+    if dense.flagged:
+        parts.append(graph.add("Cast", graph.add("IsNaN", graph.columns(matrix, dense.flagged)), to=TensorProto.DOUBLE))
+    for column, count in dense.categories:
+        is_level = graph.add("Equal", graph.columns(matrix, [column]), graph.constant(np.arange(count)))
+        parts.append(graph.add("Cast", is_level, to=TensorProto.DOUBLE))
+    raw = graph.add("Concat", *parts, axis=1)
+    if not dense.scale:
+        return raw
+    centred = graph.add("Sub", raw, graph.constant(dense.mean))
+    scaled = graph.add("Div", centred, graph.constant(dense.scale))
+    return graph.add("Clip", scaled, graph.constant(-FARTHEST), graph.constant(FARTHEST))
+
+
+def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
+    """Add the sum of the leaves that a row reaches."""
+    if trees.single:
+        encoded = graph.add("Cast", graph.add("Cast", encoded, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
+    is_category = trees.decision & CATEGORICAL != 0
+    missing = trees.decision & (ZERO_IS_MISSING | NAN_IS_MISSING)
+    if (~is_category & (missing == ZERO_IS_MISSING)).any():
+        raise UserError("a model to which zeros are missing values has no ONNX graph")
+    missing_left = np.where(missing == NAN_IS_MISSING, trees.decision & DEFAULT_LEFT != 0, trees.threshold >= 0) & ~is_category
+    inner = len(trees.feature)
+    alone = np.flatnonzero(trees.parent[inner:] < 0)  # trees of one leaf: each gets a node that leads to it on both sides
+    none, left, right = np.zeros_like(alone), _children(trees, left=True), _children(trees, left=False)
+    integers: dict[str, Sequence[Any]] = {
+        "tree_roots": [*np.flatnonzero(trees.parent[:inner] < 0), *range(inner, inner + len(alone))],
+        "nodes_featureids": [*trees.feature, *none],
+        "nodes_missing_value_tracks_true": [*missing_left, *none],
+        "nodes_truenodeids": [*left.number, *alone],
+        "nodes_trueleafs": [*left.is_leaf, *(none + 1)],
+        "nodes_falsenodeids": [*right.number, *alone],
+        "nodes_falseleafs": [*right.is_leaf, *(none + 1)],
+        "leaf_targetids": [0] * len(trees.value),
+    }
+    tensors = {
+        "nodes_splits": np.array([*np.where(is_category, 0.0, trees.threshold), *none], np.float64),
+        "nodes_modes": np.array([*np.where(is_category, _MEMBER, _AT_MOST), *(none + _AT_MOST)], np.uint8),
+        "leaf_weights": np.asarray(trees.value, np.float64),
+    }
+    if is_category.any():
+        tensors["membership_values"] = np.array(_levels_left(trees, np.flatnonzero(is_category)), np.float64)
+    attributes: dict[str, Any] = {name: [int(value) for value in values] for name, values in integers.items()}
+    attributes |= {name: numpy_helper.from_array(values, name) for name, values in tensors.items()}
+    return graph.add("TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes)
+
+
+class _Children(NamedTuple):
+    """The child of each inner node on one side: its number among inner nodes or among leaves, and which of both it is."""
+
+    number: Ints
+    is_leaf: BoolArray
+
+
+def _children(trees: Trees, left: bool) -> _Children:
+    inner = len(trees.feature)
+    below = np.flatnonzero((trees.is_left == left) & (trees.parent >= 0))
+    child = np.empty(inner, np.int64)
+    child[trees.parent[below]] = below
+    is_leaf = child >= inner
+    return _Children(np.where(is_leaf, child - inner, child), is_leaf)
+
+
+def _levels_left(trees: Trees, nodes: Ints) -> list[float]:
+    """Return the levels that go left at each of these nodes, with a NaN after those of each."""
+    found: list[float] = []
+    for first, end in trees.bits_of[nodes]:
+        words = trees.bits[first:end]
+        is_left = (words[:, None] >> np.arange(32)) & 1
+        found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
+    return found
