@@ -50,7 +50,8 @@ class ReadingsArchive:
 
     def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
         known = self._assets.get(asset)
-        schema = month_schema({} if known is None else types_of(known, known.variables))
+        measured = [] if known is None else [name for name in known.variables if not known.is_computed(name)]
+        schema = month_schema(types_of(known, measured) if known else {})
         documents = self.records.documents(asset, month, arrived_before)
         path = f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{uuid.uuid4().hex[:8]}.parquet"
         digest, rows = RowsDigest(), 0

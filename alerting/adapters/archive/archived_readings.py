@@ -14,8 +14,10 @@ from alerting.adapters.samples.columns import (
     columns_of,
     frame_of,
     join_columns,
+    joined_newest,
     merge_columns,
     merge_rows,
+    newest_frame,
     readings_frame,
 )
 from alerting.definitions.assets import Asset, VariableType, types_of
@@ -32,8 +34,10 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.cleaning import present
+from alerting.readings.computed import read_computed
 from alerting.readings.history import History, millis
 from alerting.readings.instants import FAR_FUTURE, NO_TIME, from_millis, month_interval, month_of, to_millis
+from alerting.readings.sample_quality import Doubts
 
 _MOMENT = timedelta(milliseconds=1)
 _Value = tuple[datetime, object]
@@ -53,15 +57,21 @@ class ArchivedReadings:
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
     ) -> History:
-        names = list(asset.variables if variables is None else variables)
-        stored = self._stored.load(asset, start, end, names, events_since)
-        files = self._archive.records.between([asset.name], start, end)
-        if not files:
-            return stored
-        found = self._joined(types_of(asset, names), columns_of(stored), files, start, end)
-        for fault in found.faults.values():
-            raise UserError(fault)
-        return replace(stored, readings=frame_of(found), doubts=found.doubts)
+        found: list[History] = []
+
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            stored = self._stored.load(asset, since, end, names, events_since)
+            found.append(stored)
+            files = self._archive.records.between([asset.name], since, end)
+            if not files:
+                return stored.readings, stored.doubts
+            joined = self._joined(types_of(asset, names), columns_of(stored), files, since, end)
+            for fault in joined.faults.values():
+                raise UserError(fault)
+            return frame_of(joined), joined.doubts
+
+        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        return replace(found[-1], readings=readings, doubts=doubts)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         found = self._stored.load_many(wanted, end)
@@ -107,6 +117,12 @@ class ArchivedReadings:
         yield between_millis(stored, after, FAR_FUTURE)
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
+        found = self._newest_measured(asset, measured, until)
+        computed = {name: start for name, start in since.items() if name not in measured}
+        return joined_newest(found, newest_frame(self.load, asset, computed, until)) if computed else found
+
+    def _newest_measured(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         stored = self._stored.newest(asset, since, until)
         files = self._archive.records.between([asset.name], min(since.values(), default=until), until)
         if not files:

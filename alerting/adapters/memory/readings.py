@@ -17,8 +17,10 @@ from alerting.adapters.samples.columns import (
 )
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
+from alerting.readings.computed import read_computed
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis, whole_millis
+from alerting.readings.sample_quality import Doubts
 
 
 class MemoryReadings:
@@ -64,9 +66,11 @@ class MemoryReadings:
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
     ) -> History:
-        types = types_of(asset, asset.variables if variables is None else variables)
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            return readings_frame(asset.name, self._documents(asset.name, since, end), types_of(asset, names))
+
         event_types = tuple(self._assets.event_types())
-        readings, doubts = readings_frame(asset.name, self._documents(asset.name, start, end), types)
+        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
         events = events_frame(self._find_events(asset.name, instant, end, events_since), instant)
         return History(asset, readings, events, event_types, doubts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from alerting.readings.history import History, millis, no_events
 from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
 
 CHUNK = 10_000
+SHORTEST_SEARCH = timedelta(hours=1)
 Column = npt.NDArray[Any]
 
 
@@ -147,11 +148,23 @@ def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str,
     """Return the newest value of each variable in (since, until] within its engineering range. `load`: of a port `Readings`."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        history = load(asset, start, until, [name])
-        for ts, value in history.readings[name][present(history, name)].iloc[-1:].items():
+        length = SHORTEST_SEARCH
+        while True:  # a value of long ago is searched for in lengths that grow tenfold
+            begin = max(start, until - length)
+            history = load(asset, begin, until, [name])
+            newest = history.readings[name][present(history, name)].iloc[-1:]
+            if len(newest) or begin == start:
+                break
+            length *= 10
+        for ts, value in newest.items():
             found.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
     documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
+
+
+def joined_newest(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return newest values of different variables as one frame, one row per instant."""
+    return pd.concat([frame for frame in (first, second) if len(frame.columns)], axis=1).sort_index().rename_axis("ts")
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
