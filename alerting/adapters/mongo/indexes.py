@@ -24,6 +24,7 @@ DEAD_MESSAGES = "dead_messages"
 DELIVERY_ANSWERS = "delivery_answers"
 STREAM_PROCESSES = "stream_processes"
 READINGS = "readings"
+ARCHIVED_FILES = "archived_files"
 EVENTS = "events"
 STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
@@ -77,6 +78,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     STREAM_PROCESSES: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
+    ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
     EVENTS: [
         _unique("asset", "type", "start"),
         IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)]),

@@ -91,13 +91,13 @@ class Broker(Command):
                 return
 
 
-def all_parts(world: World, broker: Broker) -> list[Part]:
-    """In the order in which they start."""
+def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
+    """In the order in which they start; the database runs already, as it makes its own login."""
     environ = {**world.environ, "BROKER": broker.address, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "alerting.cli.main", "stream"]
     streams = [Command(world, f"stream-{n}", command, environ) for n in (1, 2)]
     return [
-        Database(world),
+        database,
         broker,
         Program(world, "hook", "hook"),
         *streams,

@@ -31,6 +31,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.documents import apply_sources
 from tests.faults.account import Account
+from tests.faults.parts import Database, Part
 from tests.faults.storm import Storm
 from tests.faults.streamed.line import ASSETS, DEFINITIONS, Line, _name, documents
 from tests.faults.streamed.parts import STREAM, SUBJECT, Broker, all_parts
@@ -49,11 +50,12 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
     world.save()
     broker = Broker(world, free_port())
-    parts = all_parts(world, broker)
-    account = Account()
+    database, account = Database(world), Account()
+    parts: list[Part] = [database, broker]
     try:
-        for part in parts[:2]:
-            part.start()
+        database.start()
+        parts = all_parts(world, database, broker)
+        broker.start()
         broker.await_start()
         asyncio.run(_make_stream(broker.address))
         with open_stores(world.uri, STORMY, prepare=True) as stores:
