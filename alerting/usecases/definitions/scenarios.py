@@ -123,11 +123,9 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
     if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
-        how = "has learned limits, of which a scenario has no past" if isinstance(definition, Conditions) else ""
-        raise UserError(
-            f"{definition.name!r} {how or 'is evaluated by a trained model'}: evaluate a past period with `alerting evaluate --from` "
-            "or `alerting backtest` instead"
-        )
+        learned = "has learned limits, of which a scenario has no past"
+        how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
+        raise UserError(f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead")
     _refuse_too_long(scenario)
     combination = definition.combination
     conditions: list[Condition] = [definition] if combination is None else list(combination.leaves())
