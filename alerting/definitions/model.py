@@ -150,6 +150,7 @@ class Definition(CommonFields, ABC):
         """Return the variables of the asset whose values change an evaluation or an outcome."""
         return self.variables_evaluated(asset).union(self.problem.variables if self.problem else ())
 
+    model_fields_at: ClassVar[tuple[str, ...]] = ()  # dotted paths: one that is there gives a definition of the kind a model
     evaluates_suppressed: ClassVar[bool] = True  # whether times in which the definition is suppressed are evaluated
 
     def events_read(self) -> tuple[str, ...]:

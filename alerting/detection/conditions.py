@@ -18,6 +18,7 @@ from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Severity
 from alerting.detection.carried import Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
+from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.threshold import Evaluated, Series, evaluate_series, evaluate_values, has_value, lookback, series_of
 from alerting.readings.history import History, Millis, from_millis, to_millis
@@ -141,15 +142,17 @@ def evaluate_combination(
     after: datetime,
     until: datetime,
     alert_severity: Severity | None = None,
+    learned: LearnedLimits | None = None,
 ) -> CombinedEvaluation:
     """Evaluate conditions in (after, until], each by its `series`, going on from the carried readings.
 
-    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason to raise.
+    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason to raise. `learned`: the
+    learned limits in force.
     """
     conditions = list(combination.leaves())
     parts = _parts(conditions, carried)
     found = [
-        evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad)
+        evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad, learned)
         for condition, own, part in zip(conditions, series, parts, strict=True)
     ]
     starts = np.unique(np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found]))

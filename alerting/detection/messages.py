@@ -1,6 +1,7 @@
 """Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ def limit_message(
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    learned = [one for one in reading.learned if one.severity == level.severity]
+    numbers = {one.side: one.limit for one in learned}
+    level = replace(level, above=numbers.get("above", level.above), below=numbers.get("below", level.below))
     name = _title(definition, asset)
     if isinstance(reading.value, str):
         return joined("", translatable("{name} is {value}", name=name, value=reading.value), *_duration(definition)), None
@@ -55,7 +59,8 @@ def limit_message(
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
-    return joined("", state, relation, *_duration(definition)), limit
+    found = [translatable(" ({learned})", learned=one.description) for one in learned if one.limit == limit and limit is not None]
+    return joined("", state, relation, *found[:1], *_duration(definition)), limit
 
 
 def _beyond_message(definition: Condition, asset: Asset, level: Level, number: float) -> tuple[str, float | None]:
@@ -100,8 +105,9 @@ def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: Readi
         case "out_of_range" if variable is not None:
             return _out_of_range_message(name, variable, reading)
         case "no_limit":
-            unknown = "; ".join(sentence for _, sentence in unknown_limits(definition, asset))
-            return unknown or translatable("a limit is not known")
+            unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
+            unknown += [one.description for one in (reading.learned if reading else ()) if one.limit is None and one.description]
+            return joined("; ", *dict.fromkeys(unknown)) if unknown else translatable("a limit is not known")
     return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
 
 

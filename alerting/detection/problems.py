@@ -38,6 +38,7 @@ __all__ = [
     "needed_samples",
     "predicts",
     "problem_delay",
+    "problem_intervals",
     "problem_lookback",
     "problem_samples",
     "risk_of",
@@ -145,6 +146,13 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known_at = start + hold + delay
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
+
+
+def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
+    """Return start and end (ms) of every occurrence in a history; one that goes on ends with the last sample that shows it."""
+    found = find_problems(problem, history)
+    columns = (millis(found[name]).tolist() for name in ("start", "end", "last"))
+    return [(start, max(end, last, start)) for start, end, last in zip(*columns, strict=True)]
 
 
 def find_occurrences(definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None) -> Occurrences:

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.limits import Band, FromAttribute, Limit
+from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, Limit
 
 How = Literal["any", "all"]
 MOST_MEMBERS = 20
@@ -18,10 +18,13 @@ MOST_MEMBERS = 20
 class PlainLimits(Closed):
     """Limits of one variable among several, and how long its value holds: no earlier reading matters."""
 
-    above: Limit | None = Field(None, description="It holds for a value above this limit: a number, or {attribute: name}.")
-    below: Limit | None = Field(
+    above: LearnableLimit | None = Field(
+        None, description="It holds for a value above this limit: a number, {attribute: name}, or {learned: …}."
+    )
+    below: LearnableLimit | None = Field(
         None,
-        description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+        description="It holds for a value below this limit: a number, {attribute: name}, or {learned: …}. With above too: "
+        "outside of both.",
     )
     outside: Band | None = Field(None, description="It holds for a value outside of this band.")
     inside: Band | None = Field(None, description="It holds for a value inside this band.")
@@ -83,13 +86,23 @@ class Member(MemberLimits):
     )
 
 
-class ProblemCondition(PlainLimits):
+class ProblemLimits(PlainLimits):
+    """Limits of one variable of a problem: none of them learned, for a problem does not depend on an estimate."""
+
+    above: Limit | None = Field(None, description="It holds for a value above this limit: a number, or {attribute: name}.")
+    below: Limit | None = Field(
+        None,
+        description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+    )
+
+
+class ProblemCondition(ProblemLimits):
     """A condition on one variable of a problem, in a list within a list."""
 
     variable: VariableName = Field(description="Variable of this condition.")
 
 
-class ProblemMember(PlainLimits):
+class ProblemMember(ProblemLimits):
     """A condition on one variable of a problem, or a list of them."""
 
     variable: VariableName | None = Field(None, description="Variable of this condition.")
