@@ -7,6 +7,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Relation, Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import HttpSource
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.features.planning import plan_features
@@ -25,6 +26,8 @@ from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
+from alerting.usecases.sources.declare import fit_readings
+from alerting.usecases.sources.records import map_readings
 from tests import small_models
 from tests.builders import at, too_hot
 from tests.pretended import Mailbox, pretended_platform
@@ -110,6 +113,15 @@ def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its
         imported(x={"computed": {"kind": "equal", "of": "gaz"}})
     with pytest.raises(UserError, match="is number and cannot become computed: there are readings"):
         imported(gas={"computed": {"kind": "equal", "of": "speed"}})
+
+
+def test_a_source_cannot_deliver_a_computed_variable(platform):
+    source = HttpSource(name="plc", kind="http", asset="oven-1")
+    records = [{"ts": at(1).isoformat(), "values": {"effort": 3.0}}]
+    found = fit_readings(platform.assets, source, map_readings(source, records, platform.zone), "plc")
+    assert [refused.reason for refused in found.refused] == [
+        "'effort' is computed of gas and speed; it has no readings of its own"
+    ]
 
 
 def line_with_dryness():
