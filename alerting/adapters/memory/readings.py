@@ -2,13 +2,19 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import events_frame, newest_frame, readings_columns, readings_frame, sample_fields
+from alerting.adapters.samples.columns import (
+    events_frame,
+    merge_rows,
+    newest_frame,
+    readings_columns,
+    readings_frame,
+    sample_fields,
+)
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
 from alerting.readings.computed import read_computed
@@ -41,11 +47,7 @@ class MemoryReadings:
     def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
         for stored, new in changes:
             self._arrived[new.asset, new.ts] = arrived_at
-            given = new.values.keys() | new.quality.keys()
-            values = {name: value for name, value in stored.values.items() if name not in given}
-            quality = {name: grade for name, grade in stored.quality.items() if name not in given}
-            row = replace(new, values={**values, **new.values}, quality={**quality, **new.quality})
-            self._rows[new.asset][new.ts] = row
+            self._rows[new.asset][new.ts] = merge_rows(stored, new)
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}
