@@ -121,12 +121,14 @@ def source_readers(
 ) -> "Readers":
     """Return the readers of polled sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
     from alerting.adapters.sources.folder import FolderDrop
+    from alerting.adapters.sources.remote import SourceFiles
     from alerting.adapters.sources.secrets import resolver
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
     plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
-    return Readers(FolderDrop(plant), SqlReader(resolver(environ, connection), plant_zone=plant))
+    resolve = resolver(environ, connection)
+    return Readers(SourceFiles(FolderDrop(plant), resolve), SqlReader(resolve, plant_zone=plant))
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":
