@@ -266,3 +266,19 @@ def test_instants_after_a_limit_do_not_count_as_newest(stores):
     )
     assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {"oven-1": at(3)}
     assert stores.readings.newest_readings(at(2)) == {}
+
+
+def test_a_computed_variable_is_read_like_a_stored_one(stores):
+    computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
+    asset = oven(recipe=Variable(type="category"), over=Variable.model_validate({"computed": computed}))
+    add_readings(stores, [row(0, moisture=4.0, recipe="rye"), row(4, temperature=200.0), row(6, temperature=210.0)], LATER)
+    whole = stores.readings.load(asset, None, None).readings
+    assert whole.columns.tolist() == ["temperature", "moisture", "recipe", "over"]
+    assert whole["over"].tolist() == pytest.approx([np.nan, 196.0, np.nan], nan_ok=True)
+    later = stores.readings.load(asset, at(3), at(5), ["over"]).readings
+    assert (later.index.tolist(), later["over"].tolist()) == ([pd.Timestamp(at(4))], [196.0])
+    found = stores.readings.newest(asset, {"over": at(-9_000), "recipe": at(-1)}, at(9_000))
+    assert found["over"].dropna().to_dict() == {pd.Timestamp(at(4)): 196.0}
+    assert found["recipe"].tolist() == ["rye", None]
+    assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
+    assert stores.readings.newest(asset, {"over": at(4)}, at(9_000)).empty
