@@ -122,6 +122,7 @@ def source_readers(
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
+    from alerting.adapters.sources.remote import SourceFiles
     from alerting.adapters.sources.secrets import resolver
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
@@ -129,7 +130,7 @@ def source_readers(
     plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
     resolve = resolver(environ, connection)
     return Readers(
-        FolderDrop(plant),
+        SourceFiles(FolderDrop(plant), resolve),
         SqlReader(resolve, plant_zone=plant),
         lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
     )
