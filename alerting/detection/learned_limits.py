@@ -17,8 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
-from alerting.definitions.limits import key_of
+from alerting.definitions.limits import key_of, learned_sides
+from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.detection.carried import LimitInForce
 from alerting.detection.categories import CategoryValues, Labels, labels_at
 from alerting.readings.history import Millis
 
@@ -89,6 +91,20 @@ class Moving(NamedTuple):
         return None if self.table is None or position < 0 else self.table.describe(self.groups[position])
 
 
+class LearnedSide(NamedTuple):
+    """A learned limit for every reading, by the severity that it reaches and the side of it."""
+
+    severity: Severity
+    side: str
+    moving: Moving
+
+    def in_force(self, row: int, missing: str) -> LimitInForce:
+        """Return the limit for one reading. `missing`: why it is unknown, if it is."""
+        described = self.moving.describe(row)
+        limit = None if described is None else float(self.moving.values[row])
+        return LimitInForce(self.severity, self.side, limit, missing if described is None else described)
+
+
 @dataclass(frozen=True)
 class LearnedLimits:
     """The learned limits in force on one asset over some interval, by `limits.key_of`.
@@ -113,6 +129,22 @@ class LearnedLimits:
         known = np.array([group is not None for group in answering], np.bool_)[position]
         values = np.array(limits, np.float64)[position]
         return Moving(values, np.where(known, position, -1), [group or () for group in answering], table)
+
+
+def learned_sides_at(definition: Condition, learned: LearnedLimits | None, ts: Millis) -> list[LearnedSide]:
+    """Return each learned limit of a condition for readings taken at `ts` (ms); none without limits in force."""
+    if learned is None:
+        return []
+    sides = learned_sides(definition)
+    return [LearnedSide(severity, side, learned.at(definition.variable, one, ts)) for severity, side, one in sides]
+
+
+def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
+    """Return the readings for which a learned limit is unknown."""
+    unknown = np.zeros(count, np.bool_)
+    for one in sides:
+        unknown |= np.isnan(one.moving.values)
+    return unknown
 
 
 def least_readings(quantile: float) -> int:
