@@ -164,10 +164,10 @@ def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.ND
         found, values = pd.factorize(column)
         codes = codes * (len(values) + 1) + found + 1
     _, first, position = np.unique(codes, return_index=True, return_inverse=True)
-    return [_known(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
+    return [_until_unknown(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
 
 
-def _known(values: Iterable[str | None]) -> Group:
+def _until_unknown(values: Iterable[str | None]) -> Group:
     return tuple(value for value in takewhile(lambda one: one is not None, values) if value is not None)
 
 

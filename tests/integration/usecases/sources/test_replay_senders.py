@@ -21,11 +21,11 @@ TOPIC = "line-3/oven-1/readings"
 
 def test_messages_arrive_at_a_real_broker(tmp_path):
     pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
-    from alerting.adapters.sources.mqtt import MqttStream
+    from alerting.adapters.sources.mqtt import open_mqtt
 
     broker, source = Broker(tmp_path), parse_source(SOURCE)
     broker.start()
-    stream = MqttStream(source, broker.address, lambda: datetime.now(UTC))
+    stream = open_mqtt(source, broker.address, lambda: datetime.now(UTC))
     sender = open_sender(source, lambda: broker.address, lambda: ("", ""))
     sent = {json.dumps({"ts": n, "t": n}).encode() for n in range(700)}
     arrived = set()
