@@ -1,6 +1,7 @@
-"""A persistent subscription at an MQTT 5 broker: quality of service 1, acknowledged by hand."""
+"""A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays: quality of service 1."""
 
 import logging
+import os
 import queue
 import select
 import ssl
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
+from threading import Event
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -20,9 +22,10 @@ from alerting.adapters.sources.addresses import CONNECT_S, read_address
 from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
+from alerting.usecases.sources.replay import Outgoing
 from alerting.usecases.sources.stream import subscription
 
-_TRIED = 10
+_TRIED, _SENT_S = 10, 30.0
 _SESSION_S = 7 * 24 * 3600
 _KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
@@ -255,3 +258,38 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
         client.disconnect()
         client.loop_stop()
     return found, [f"{len(found)} messages came on topic {topic} within {seconds:g} s"]
+
+
+class MqttSender:
+    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent again."""
+
+    def __init__(self, source: MqttSource, address: str) -> None:
+        """Connect. Raises UserError if the address is none, or the broker refuses or does not answer."""
+        self._name, self._answered, self._fault = source.name, Event(), "it does not answer"
+        self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
+        self._client.on_connect = self._connected
+        self._client.connect_async(host, port, keepalive=30)
+        self._client.loop_start()
+        if not self._answered.wait(_SENT_S) or self._fault:
+            self.close()
+            raise UserError(f"source {source.name}: the broker cannot be reached: {self._fault}")
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Publish messages. Raises UserError if the broker does not acknowledge all of them within half a minute."""
+        published = [self._client.publish(message.topic, message.payload, qos=1) for message in messages]
+        for one in published:
+            try:
+                one.wait_for_publish(_SENT_S)
+            except (RuntimeError, ValueError) as fault:
+                raise UserError(f"source {self._name}: a message was not sent: {fault}") from fault
+            if not one.is_published():
+                raise UserError(f"source {self._name}: the broker did not acknowledge a message within {_SENT_S:g} s")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connected(self, _: mqtt.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        self._fault = f"it refuses: {reason}" if reason.is_failure else ""
+        self._answered.set()

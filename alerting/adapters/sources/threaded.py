@@ -42,7 +42,7 @@ class Received:
 class Client(Protocol):
     """A connection to a broker, used by one thread. Any exception means that it is broken, and it is opened again.
 
-    `sends_again`: whether messages that an earlier connection delivered and nobody acknowledged come again.
+    `sends_again`: whether messages of an earlier connection that were not acknowledged come again.
     """
 
     @property
