@@ -82,15 +82,24 @@ def database_warning(settings: Settings) -> str | None:
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
     from alerting.adapters.airflow.dag_files import DagFiles
+    from alerting.adapters.archive.archive import ReadingsArchive
+    from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
     from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.disk import list_disks
+    from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 
     delivers = _channels(settings) if channels else {}
     platform = stores.platform(models(settings), delivers, MongoClock(stores.database), memory_platform)
+    archive = ReadingsArchive(
+        MongoArchivedFiles(stores.database), stores.assets, settings.archive_address, settings.archive_after
+    )
     return replace(
         platform,
+        archive=archive,
+        readings=ArchivedReadings(stores.readings, archive),
+        reading_writes=ArchivedWrites(stores.reading_writes, archive),
         dags=DagFiles(settings.home),
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),

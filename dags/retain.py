@@ -1,9 +1,24 @@
-"""Nightly: delete what is older than its retention and needed by nothing in use, and measure models in service."""
+"""Nightly: archive old readings, delete what is older than its retention and needed by nothing in use, and measure models."""
 
 from datetime import timedelta
 
 from airflow.sdk import dag, task
 from alerting_tasks import BACKGROUND, DAG_OPTIONS, TASK_OPTIONS, background_platform, read_instant, run_as_of, say
+
+
+@task(execution_timeout=timedelta(hours=6), **BACKGROUND)
+def archive() -> dict[str, int]:
+    """Archive the months that are due, where an archive is in use. Fails if one could not be archived: it stays as it is."""
+    from airflow.sdk.exceptions import AirflowException
+
+    from alerting.usecases.operations.archive import archive_readings
+
+    with background_platform() as platform:
+        found = archive_readings(platform, read_instant(run_as_of(platform)))
+    say(f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the database")
+    if found.faults:
+        raise AirflowException("\n".join(found.faults))
+    return {"files": found.files, "rows": found.rows, "deleted": found.deleted}
 
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
@@ -33,13 +48,14 @@ def verify() -> dict[str, str]:
 @dag(
     schedule="20 2 * * *",
     tags=["maintain"],
-    description="Deletes what is older than its retention, and measures models in service",
+    description="Archives old readings, deletes what is older than its retention, and measures models in service",
     doc_md=__doc__,
     dagrun_timeout=timedelta(hours=20),
     default_args=TASK_OPTIONS,
     **DAG_OPTIONS,
 )
 def retain() -> None:
+    archive()
     delete()
     verify()
 

@@ -24,7 +24,7 @@ from alerting.cli.scenarios import test
 from alerting.cli.shelves import shelf_group, suppression_group
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
-from alerting.cli.upkeep import backup, restore, retain
+from alerting.cli.upkeep import archive_group, backup, restore, retain
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., None], str]]
 """Command or group by name, with its line in the help."""
@@ -65,6 +65,7 @@ MORE: Commands = {
     "prepare": (prepare, "Create or update home and database without starting anything"),
     "backup": (backup, "Back up database, models and secrets"),
     "restore": (restore, "Restore a backup into an empty home"),
+    "archive": (archive_group, "status, run, verify, restore: old readings as files"),
     "retain": (retain, "Delete what is older than its retention"),
     "demo": (demo_group, "Show the simulated line, change its set-points, try the advice"),
 }
@@ -81,12 +82,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,
 )
-for _panel, _commands in (("Everyday commands", EVERYDAY), ("More commands and groups: alerting COMMAND --help", MORE)):
-    for _name, (_command, _summary) in _commands.items():
-        if isinstance(_command, typer.Typer):
-            app.add_typer(_command, name=_name, short_help=_summary, rich_help_panel=_panel)
-        else:
-            app.command(_name, short_help=_summary, rich_help_panel=_panel)(_command)
+_PANEL = "Commands and groups, the everyday ones first: alerting COMMAND --help"
+for _name, (_command, _summary) in (EVERYDAY | MORE).items():
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name, short_help=_summary, rich_help_panel=_PANEL)
+    else:
+        app.command(_name, short_help=_summary, rich_help_panel=_PANEL)(_command)
 
 
 source_group.command("replay")(replay)

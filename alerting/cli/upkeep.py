@@ -1,13 +1,18 @@
-"""`alerting backup`, `alerting restore` and `alerting retain`."""
+"""`alerting backup`, `alerting restore`, `alerting retain` and `alerting archive …`."""
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerting.cli.printing.output import show, show_result
-from alerting.cli.support import DryRun, Json, command, platform, progress, writes
+from alerting.cli.printing.output import console, print_json, show, show_result
+from alerting.cli.support import DryRun, Json, command, command_group, platform, progress, writes
+
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+
+archive_group = command_group("Archive: old readings as Parquet files, read as if they were in the database.")
 
 
 @command
@@ -73,3 +78,110 @@ def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 def _mebibytes(size: int | None) -> str:
     return "?" if size is None else f"{size / (1 << 20):.1f}"
+
+
+@archive_group.command("status")
+@command
+def archive_status(as_json: Json = False) -> None:
+    """Show what is archived of each asset, and which months are due."""
+    from alerting.usecases.operations.archive import archive_status as read
+
+    with platform() as p:
+        found, about = read(p, p.clock.now()), _about_archive(p)
+    if as_json:
+        print_json({"about": about, "assets": found})
+        return
+    rows = [
+        {
+            "asset": one.asset,
+            "from": one.first,
+            "to": one.last,
+            "files": one.files,
+            "rows": one.rows,
+            "MiB": _mebibytes(one.bytes),
+            "due": f"{one.due[0]} … {one.due[-1]}" if one.due else "-",
+            "unfinished": one.unfinished,
+        }
+        for one in found
+    ]
+    show(
+        rows,
+        ["asset", "from", "to", "files", "rows", "MiB", "due", "unfinished"],
+        False,
+        "nothing is archived, and nothing is due",
+    )
+    console.print(about)
+
+
+def _about_archive(p: "Platform") -> str:
+    from alerting.definitions.durations import format_duration
+    from alerting.usecases.operations.archive import require_archive
+
+    archive = require_archive(p)
+    if archive.after is None:
+        return f"Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go to {archive.address}"
+    age = format_duration(archive.after)
+    return f"Months that ended {age} ago go to {archive.address} every night; this folder is not part of a backup"
+
+
+@archive_group.command("run")
+@writes
+def archive_run(as_json: Json = False) -> None:
+    """Archive the months that are due now; Airflow does it every night. An interrupted run goes on with the next one.
+
+    Each file is read back and compared before its readings are deleted from the database.
+    """
+    from alerting.definitions.faults import UserError
+    from alerting.usecases.operations.archive import archive_readings
+
+    with platform() as p, progress() as report:
+        found, about = archive_readings(p, p.clock.now(), report), _about_archive(p)
+    written = f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
+    text = f"{written}, {found.deleted} deleted from MongoDB"
+    show_result(found, as_json, text, about)
+    if found.faults:
+        raise UserError("\n".join(found.faults))
+
+
+@archive_group.command("verify")
+@command
+def archive_verify(as_json: Json = False) -> None:
+    """Read every archived file whole, and compare hash and rows with what was written."""
+    from alerting.definitions.faults import UserError
+    from alerting.usecases.operations.archive import require_archive, verify_archive
+
+    with platform() as p, progress() as report:
+        faults, files = verify_archive(p, report), len(require_archive(p).files())
+    if faults:
+        raise UserError("\n".join(faults))
+    show_result({"files": files, "faults": faults}, as_json, f"{files} files are as they were written")
+
+
+@archive_group.command("restore")
+@writes
+def archive_restore(
+    asset: Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset.")],
+    first: Annotated[str, typer.Option("--from", metavar="MONTH", help="First month, e.g. 2026-01, of UTC.")],
+    last: Annotated[str, typer.Option("--until", metavar="MONTH", help="Last month, of UTC.")],
+    as_json: Json = False,
+) -> None:
+    """Put archived months of an asset back into MongoDB; their files are deleted.
+
+    The next run archives them again, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
+    """
+    from alerting.usecases.operations.archive import restore_months
+
+    with platform() as p, progress() as report:
+        rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)
+        again = p.archive is not None and p.archive.after is not None
+    notes = ["the next run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
+    show_result({"asset": asset, "rows": rows}, as_json, f"{rows} readings of {asset} are in MongoDB again", *notes)
+
+
+def _month(text: str, option: str) -> str:
+    from alerting.readings.instants import month_interval, month_of
+
+    try:
+        return month_of(month_interval(text)[0])
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no month: write for example 2026-01", param_hint=option) from error

@@ -1,175 +1,72 @@
 """Assets: a machine or line with the variables that are measured or set on it, and types of events."""
 
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from alerting.definitions.durations import Duration
-from alerting.definitions.faults import DocumentRefused
+from alerting.definitions.faults import DocumentRefused, Fault, nearest
+from alerting.definitions.fields.names import (
+    NAME_LENGTH,
+    NAME_PATTERN,
+    VARIABLE_PATTERN,
+    Closed,
+    Instant,
+    Line,
+    LongerThanZero,
+    Name,
+    Paragraph,
+    Tag,
+    VariableName,
+)
+from alerting.definitions.fields.variables import TYPES, Computed, Direction, Relation, Variable, VariableType
 from alerting.definitions.wording.fault_messages import model_faults
 
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
-VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
-
-NAME_LENGTH = 100
-_MARK_LENGTH = 8
+__all__ = [
+    "NAME_LENGTH",
+    "NAME_PATTERN",
+    "NO_POSITION",
+    "TYPES",
+    "USUAL_LATENCY",
+    "VARIABLE_PATTERN",
+    "Asset",
+    "AssetRefused",
+    "Closed",
+    "Computed",
+    "Direction",
+    "EventType",
+    "EventTypeRefused",
+    "Instant",
+    "Line",
+    "LongerThanZero",
+    "Name",
+    "Paragraph",
+    "Relation",
+    "SourceLatencies",
+    "Tag",
+    "Variable",
+    "VariableName",
+    "VariableType",
+    "computed_faults",
+    "in_order",
+    "line_of",
+    "parse_asset",
+    "parse_event_type",
+    "position_of",
+    "types_of",
+    "upwards",
+    "variable_name",
+]
 
 NO_POSITION = "operators"
-_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # these reverse the order of letters
-_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-
-
-def _require_printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    for character in text:
-        if not character.isprintable() and character not in "\n\t" and _is_control(character):
-            raise ValueError(f"holds the control character U+{ord(character):04X}; remove it")
-    return text
-
-
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _OVERRIDES
-
-
-def _longer_than_zero(duration: timedelta) -> timedelta:
-    if duration <= timedelta(0):
-        raise ValueError("must be longer than 0s")
-    return duration
-
-
-def _in_reach(instant: datetime) -> datetime:
-    try:
-        in_utc = instant.astimezone(UTC)
-    except OverflowError:
-        in_utc = datetime.min.replace(tzinfo=UTC)
-    if not _EARLIEST <= in_utc < _LATEST:
-        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
-    return instant
-
-
-_control_free = AfterValidator(_require_printable)
-Line = Annotated[str, StringConstraints(max_length=200), _control_free]
-Paragraph = Annotated[str, StringConstraints(max_length=2000), _control_free]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), _control_free]
-LongerThanZero = Annotated[Duration, AfterValidator(_longer_than_zero)]
-Instant = Annotated[AwareDatetime, AfterValidator(_in_reach)]
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
-VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
-VariableType = Literal["number", "category", "boolean"]
-TYPES: dict[VariableType, tuple[type, str]] = {
-    "number": (float, "number"),
-    "boolean": (bool, "true or false"),
-    "category": (str, "text"),
-}
-Direction = Literal["up", "down", "both"]
+_MARK_LENGTH = 8
 USUAL_LATENCY = timedelta(seconds=10)
-
-
-class Closed(BaseModel):
-    """A document without unknown fields, immutable once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Variable(Closed):
-    """One quantity of an asset: measured, or set."""
-
-    title: Line | None = Field(
-        None, description="Name for people, as at the beginning of a sentence (`Belt speed`); the variable's name when left out."
-    )
-    type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: Tag | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
-    low: float | None = Field(None, description="Lower end of the engineering range; lower values are measuring faults.")
-    high: float | None = Field(None, description="Upper end of the engineering range; higher values are measuring faults.")
-    sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
-    delay: Duration = Field(
-        timedelta(0), description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
-    )
-    carry_forward: LongerThanZero | None = Field(
-        None,
-        description="Longest time for which models carry a value forward until the next one, e.g. 14d for a recipe or set-point "
-        "that is reported when it changes; found from the data when left out. Afterwards the value is missing.",
-    )
-    latency: Duration | None = Field(
-        None,
-        description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
-        "even later values are evaluated again. When left out: its source's, else the platform's (`ALERTING_LATENCY`, 10s).",
-    )
-    source: Name | None = Field(None, description="The source that delivers it, as the platform notes with its first value.")
-    controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
-    min: float | None = Field(None, description="Lowest value an operator may set.")
-    max: float | None = Field(None, description="Highest value an operator may set.")
-    step: float | None = Field(None, gt=0, description="Smallest step an operator can set.")
-    max_change: float | None = Field(None, gt=0, description="Largest change an operator may make at once.")
-    cost: float = Field(
-        1.0,
-        gt=0,
-        description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
-    )
-    direction: Direction = Field("both", description="Direction in which an operator may change it: up, down or both.")
-    rate: float | None = Field(
-        None,
-        gt=0,
-        description="Largest change a minute, in its unit: a recommended change is a ramp from now, and its risk is that at the "
-        "end of the ramp. At once when left out.",
-    )
-    tolerance: float | None = Field(
-        None,
-        ge=0,
-        description="Distance by which the line may miss a setting; advice must hold within it. One step when left out, or a "
-        "fortieth of the range without a step.",
-    )
-    values: tuple[Tag, ...] = Field(
-        (), max_length=100, description="Of a controllable category: the values that an operator may choose, e.g. recipes."
-    )
-
-
-class Relation(Closed):
-    """A variable that follows others: recommendations move it together with them."""
-
-    variable: VariableName = Field(description="The variable that follows.")
-    kind: Literal["equal", "lag", "difference"] = Field(
-        description="equal: it follows at once. lag: it follows as a first-order lag with `time_constant`. difference: it is "
-        "`of` less `minus`."
-    )
-    of: VariableName = Field(description="The variable that it follows.")
-    minus: VariableName | None = Field(None, description="With difference: the variable that is subtracted.")
-    gain: float = Field(1.0, description="Change of the variable for each unit by which `of` changes, once it has followed.")
-    time_constant: LongerThanZero | None = Field(
-        None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
-    )
-
-    @property
-    def drivers(self) -> tuple[str, ...]:
-        """Return the variables that this one follows."""
-        return (self.of,) if self.minus is None else (self.of, self.minus)
-
-    @model_validator(mode="after")
-    def _check_kind(self) -> Self:
-        if (self.kind == "lag") != (self.time_constant is not None):
-            raise ValueError("time_constant goes together with kind: lag")
-        if (self.kind == "difference") != (self.minus is not None):
-            raise ValueError("minus goes together with kind: difference")
-        return self
 
 
 @dataclass(frozen=True)
@@ -215,12 +112,47 @@ class Asset(Closed):
     def latency(self, variable: str, default: timedelta) -> timedelta:
         """Return how long evaluation waits for values of a variable: its latency, else that of its source.
 
-        `default`: the platform's latency, where neither is given.
+        Of a computed one the longest of its parts. `default`: the platform's latency, where neither is given.
         """
         declared = self.variables.get(variable)
+        if declared is not None and declared.computed is not None:
+            return max(self.latency(part, default) for part in declared.computed.drivers)
         if declared is None or declared.latency is not None:
             return default if declared is None or declared.latency is None else declared.latency
         return self._latencies.by_source.get(declared.source or "", default)
+
+    def delay(self, variable: str) -> timedelta:
+        """Return the time after which a value of a variable is known: of a computed one, when all its parts are."""
+        declared = self.variables.get(variable)
+        if declared is None or declared.computed is None:
+            return timedelta(0) if declared is None else declared.delay
+        return max(self.delay(part) for part in declared.computed.drivers)
+
+    def is_computed(self, variable: str) -> bool:
+        """Return whether a variable is computed of others."""
+        return variable in self.variables and self.variables[variable].computed is not None
+
+    def with_parts(self, variables: Iterable[str]) -> list[str]:
+        """Return the variables and the parts of computed ones, directly or through others, each once and after its parts."""
+        parts: dict[str, tuple[str, ...]] = {}
+        waiting = list(variables)
+        while waiting:
+            name = waiting.pop()
+            declared = self.variables.get(name)
+            if name not in parts:
+                parts[name] = declared.computed.drivers if declared is not None and declared.computed is not None else ()
+                waiting += parts[name]
+        return list(TopologicalSorter(parts).static_order())
+
+    def computed_of(self, variables: Iterable[str]) -> list[str]:
+        """Return the variables that are computed of some of these, directly or through others, each after its parts."""
+        moved, found = set(variables), []
+        for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
+            computed = self.variables[name].computed
+            if computed is not None and moved & set(computed.drivers):
+                moved.add(name)
+                found.append(name)
+        return found
 
     def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
         """Return the asset with the latencies of sources, by name, for variables without their own."""
@@ -246,6 +178,26 @@ def in_order(relations: Iterable[Relation]) -> list[Relation]:
     except CycleError as circle:
         raise ValueError(f"variables follow one another in a circle: {' -> '.join(circle.args[1])}") from circle
     return [of[name] for name in names if name in of]
+
+
+def computed_faults(asset: Asset) -> Iterator[Fault]:
+    """Return the faults of all computed variables: parts that are unknown or no numbers, and a circle."""
+    graph = {name: v.computed.drivers for name, v in asset.variables.items() if v.computed is not None}
+    for name, parts in graph.items():
+        where = f"variables.{name}.computed"
+        for part in dict.fromkeys(parts):
+            if part not in asset.variables:
+                yield Fault(where, f"the asset declares no variable {part!r}", nearest(part, asset.variables, "known variables"))
+            elif asset.variables[part].type == "category":
+                yield Fault(where, f"{part!r} is a category; only numbers can be computed with")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        yield Fault("variables", f"computed variables depend on each other in a circle: {' -> '.join(circle.args[1])}")
+    for number, relation in enumerate(asset.relations):
+        for name in (relation.variable, *relation.drivers):
+            if name in graph:
+                yield Fault(f"relations.{number}", f"{name!r} is computed, and moves with its parts", "name measured variables")
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
@@ -278,9 +230,12 @@ class EventTypeRefused(DocumentRefused):
 def parse_asset(document: Mapping[str, Any]) -> Asset:
     """Return the asset of a document. Raises AssetRefused with every fault."""
     try:
-        return Asset.model_validate(dict(document))
+        asset = Asset.model_validate(dict(document))
     except ValidationError as error:
         raise AssetRefused(document.get("name"), model_faults(error.errors(), Asset.model_fields)) from error
+    if faults := list(computed_faults(asset)):
+        raise AssetRefused(asset.name, faults)
+    return asset
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:

@@ -1,16 +1,21 @@
 """Limits of a threshold definition on one asset: numbers as written, or attributes of the asset."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import SEVERITIES, Band, Condition, FromAttribute, LevelLimits, Severity
 
 
 @dataclass(frozen=True)
 class Level:
-    """Limits of one severity on one asset. `leave`: the band to leave before `inside` or `equals` is over."""
+    """Limits of one severity on one asset, without learned ones.
+
+    `leave`: the band to leave before `inside` or `equals` is over.
+    """
 
     severity: Severity
     above: float | None = None
@@ -69,6 +74,23 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
     return found
 
 
+def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
+    """Return path and description of every learned limit of a condition of one variable."""
+    return [(path, limit.learned) for path, limit in written_limits(definition) if isinstance(limit, LearnedLimit)]
+
+
+def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:
+    """Return severity, side and description of the same."""
+    of_levels: list[tuple[Severity, LevelLimits | Condition]] = [*level_limits(definition)] or [(definition.severity, definition)]
+    found = [(severity, side, getattr(limits, side)) for severity, limits in of_levels for side in ("above", "below")]
+    return [(severity, side, limit.learned) for severity, side, limit in found if isinstance(limit, LearnedLimit)]
+
+
+def key_of(variable: str, learned: Learned) -> str:
+    """Return the identity of a learned limit of a variable."""
+    return json.dumps([variable, learned.quantile, learned.over.total_seconds(), *learned.by])
+
+
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     """Return the limits on this asset, the least severe first. Every limit is known there (see `unknown_limits`)."""
     if definition.levels is not None:
@@ -110,8 +132,8 @@ def _band(band: Band, asset: Asset) -> tuple[float, float]:
     return float(_value(band.low, asset)), float(_value(band.high, asset))
 
 
-def _number(limit: float | FromAttribute | None, asset: Asset) -> float | None:
-    return None if limit is None else float(_value(limit, asset))
+def _number(limit: float | FromAttribute | LearnedLimit | None, asset: Asset) -> float | None:
+    return None if limit is None or isinstance(limit, LearnedLimit) else float(_value(limit, asset))
 
 
 def _value(limit: float | str | FromAttribute, asset: Asset) -> float | str:

@@ -43,7 +43,7 @@ from alerting.definitions.fields.learning import (
     Recommendation,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
-from alerting.definitions.fields.problem import Problem
+from alerting.definitions.fields.problem import Problem, describe_problem
 
 __all__ = [
     "LAST_NUMBER",
@@ -63,6 +63,7 @@ __all__ = [
     "Revision",
     "Severity",
     "TrainedDefinition",
+    "describe_problem",
 ]
 
 LAST_NUMBER = 10**9  # of a revision
@@ -147,9 +148,9 @@ class Definition(CommonFields, ABC):
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
         """Return the variables of the asset whose values change an evaluation or an outcome."""
-        problem = {self.problem.variable} if self.problem and self.problem.variable else set()
-        return self.variables_evaluated(asset) | problem
+        return self.variables_evaluated(asset).union(self.problem.variables if self.problem else ())
 
+    model_fields_at: ClassVar[tuple[str, ...]] = ()  # dotted paths: one that is there gives a definition of the kind a model
     evaluates_suppressed: ClassVar[bool] = True  # whether times in which the definition is suppressed are evaluated
 
     def events_read(self) -> tuple[str, ...]:
@@ -239,7 +240,7 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (*((self.problem.variable,) if self.problem.variable else ()), *self.include)
+        return (*self.problem.variables, *self.include)
 
     def question_fields(self) -> dict[str, Any]:
         """Return problem (with the kind of its label), horizon, gap, assets, variables and stride as written.
@@ -274,9 +275,9 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def sees_problem(self) -> bool:
-        """Return whether the model may see the problem's variable: `include` without `exclude`, never of the unit just made."""
-        variable = self.problem.variable
-        return variable is not None and not self.is_of_unit and self.may_see(variable)
+        """Return whether the model may see the problem's variables: `include` without `exclude`, never of the unit just made."""
+        variables = self.problem.variables
+        return bool(variables) and not self.is_of_unit and all(map(self.may_see, variables))
 
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""
@@ -292,32 +293,22 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Return the model families that a training tries: persistence where the model may see the problem's last value."""
-        is_number = not isinstance(self.problem.equals, str)
+        """Return the model families that a training tries: persistence where the model may see the last value of one number."""
+        is_number = self.problem.variable is not None and not isinstance(self.problem.equals, str)
         persists = self.sees_problem and is_number and "last" in self.features.aggregations
         return (*((PERSISTENCE,) if persists else ()), *self.learning.candidates)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        """Return the variables that the model may see, and the one of the problem, which tells whether it has begun.
+        """Return the variables that the model may see, and those of the problem, which tell whether it has begun.
 
-        Of the unit just made the problem's own variable is not among them.
+        Of the unit just made the problem's own variables are not among them.
         """
-        seen = {v for v in asset.variables if self.may_see(v)}
-        own = {self.problem.variable} if self.problem.variable else set()
+        seen, own = {v for v in asset.variables if self.may_see(v)}, set(self.problem.variables)
         return frozenset(seen - own if self.is_of_unit else seen | own)
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types of the problem and of the features."""
         return super().events_read() + self.features.events
-
-
-def describe_problem(problem: Problem) -> str:
-    """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
-    if problem.event:
-        return f"event {problem.event}"
-    limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
-    hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
-    return f"{problem.variable} {' or '.join(limits)}{hold}"
 
 
 @lru_cache(maxsize=10_000)

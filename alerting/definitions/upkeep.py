@@ -23,7 +23,8 @@ class Retention:
 
     `models`: training runs, and model versions that were never in service. `notifications`: after the end of their episode.
     `scores`: those of models, and the records of past evaluations; `audit`: resolved platform alerts too; `reports`:
-    backtests too; `predictions`: the scores of predict jobs, on the disk of the console.
+    backtests too; `predictions`: the scores of predict jobs, on the disk of the console; `archive`: archived readings, by the end
+    of their month.
     """
 
     readings: timedelta = timedelta(days=730)
@@ -33,3 +34,4 @@ class Retention:
     audit: timedelta = timedelta(days=1095)
     models: timedelta = timedelta(days=180)
     predictions: timedelta = timedelta(days=14)
+    archive: timedelta = timedelta(days=3650)

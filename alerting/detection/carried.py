@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Fact
 
 INSIDE = "inside"  # the side of a band
@@ -39,10 +40,24 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class LimitInForce:
+    """A learned limit for one reading, by severity and side: None where it is unknown; `description`: how it was found."""
+
+    severity: Severity
+    side: str
+    limit: float | None
+    description: str
+
+
+@dataclass(frozen=True)
 class ReadingInForce:
-    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a value or a rate)."""
+    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a value or a rate).
+
+    `learned`: the learned limits for it.
+    """
 
     at: datetime
     value: float | str | None
     evaluated: float | None
     fact: Fact | None
+    learned: tuple[LimitInForce, ...] = ()

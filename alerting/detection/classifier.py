@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.model import Problem
-from alerting.detection.messages import happening_message
+from alerting.detection.conditions import conditions_at
+from alerting.detection.messages import combined_happening_message, happening_message
 from alerting.detection.problems import Occurrences, problem_delay, problem_samples
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
@@ -17,8 +18,11 @@ def describe_happening(problem: Problem, history: History, occurrences: Occurren
     """Return what has come, as known at an instant: the value, its limit, and since when."""
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
+    since, delay = from_millis(int(occurrences.start[begun[-1]])), problem_delay(problem, history.asset, history.event_types)
+    if (combination := problem.combination) is not None:
+        found = conditions_at(combination, history, at - delay)
+        return combined_happening_message(combination, history.asset, found, since)
     ts, _ = problem_samples(problem, history)
-    delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
-    known = int(np.searchsorted(ts + delay, now, side="right"))
+    known = int(np.searchsorted(ts + duration_millis(delay), now, side="right"))
     value = history.readings[problem.variable].dropna().iloc[known - 1] if problem.variable and known else None
-    return happening_message(problem, history.asset, value, from_millis(int(occurrences.start[begun[-1]])))
+    return happening_message(problem, history.asset, value, since)

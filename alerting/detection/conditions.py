@@ -18,8 +18,10 @@ from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Severity
 from alerting.detection.carried import Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
-from alerting.detection.threshold import Evaluated, Series, evaluate_series, evaluate_values, lookback, series_of
-from alerting.readings.history import History, from_millis, to_millis
+from alerting.detection.learned_limits import LearnedLimits
+from alerting.detection.occurrences import ends_of_runs
+from alerting.detection.threshold import Evaluated, Series, evaluate_series, evaluate_values, has_value, lookback, series_of
+from alerting.readings.history import History, Millis, from_millis, to_millis
 
 Truths = npt.NDArray[np.int8]
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")  # by truth: 0 false, 1 unknown, 2 true
@@ -95,6 +97,43 @@ def all_series(combination: Combination, history: History) -> list[Series]:
     return [series_of(condition, history) for condition in combination.leaves()]
 
 
+def known_truths(combination: Combination, history: History) -> tuple[Millis, npt.NDArray[np.bool_]]:
+    """Return the instants (ms, increasing) of all readings of the conditions' variables at which the truth is known, and it.
+
+    Readings before the history are unknown. So the longer it is, the more is known; of what is known nothing ever changes.
+    """
+    series = all_series(combination, history)
+    at = np.unique(np.concatenate([own.ts[has_value(own.values)] for own in series]))
+    if not len(at):
+        return at, np.empty(0, np.bool_)
+    after, until = from_millis(int(at[0]) - 1), from_millis(int(at[-1]))
+    found = evaluate_combination(combination, history.asset, series, None, after, until).intervals
+    result = _result(found, at)
+    return at[result.truth != _UNKNOWN], result.truth[result.truth != _UNKNOWN] > _UNKNOWN
+
+
+def conditions_at(combination: Combination, history: History, at: datetime) -> list[ConditionAt]:
+    """Return every condition at an instant, by the readings of a history up to it."""
+    series, after = all_series(combination, history), at - 2 * max(leaf.stale_after for leaf in combination.leaves())
+    found = evaluate_combination(combination, history.asset, series, None, after, at).at(at)
+    return [one._replace(fact="stale") if one.fact == "waiting" else one for one in found]
+
+
+def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> Status:
+    """Return whether a combination holds where its conditions are as found."""
+    results = (_Result(np.array([_STATUSES.index(one.status)], np.int8), [one.fact]) for one in found)
+    return _STATUSES[int(_combine(combination, results).truth[0])]
+
+
+def changes_of_conditions(combination: Combination, history: History) -> Millis:
+    """Return the instants (ms) of the first and the last reading in each run of readings of which one condition says the same."""
+    found = [np.empty(0, np.int64)]
+    for leaf in combination.leaves():
+        at, is_met = known_truths(Combination("all", (leaf,)), history)
+        found.append(at[ends_of_runs(is_met)])
+    return np.unique(np.concatenate(found))
+
+
 def evaluate_combination(
     combination: Combination,
     asset: Asset,
@@ -103,15 +142,17 @@ def evaluate_combination(
     after: datetime,
     until: datetime,
     alert_severity: Severity | None = None,
+    learned: LearnedLimits | None = None,
 ) -> CombinedEvaluation:
     """Evaluate conditions in (after, until], each by its `series`, going on from the carried readings.
 
-    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason to raise.
+    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason to raise. `learned`: the
+    learned limits in force.
     """
     conditions = list(combination.leaves())
     parts = _parts(conditions, carried)
     found = [
-        evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad)
+        evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad, learned)
         for condition, own, part in zip(conditions, series, parts, strict=True)
     ]
     starts = np.unique(np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found]))

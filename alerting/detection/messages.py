@@ -1,13 +1,24 @@
 """Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
-from alerting.definitions.wording.language import Styled, Translatable, both, joined, measured, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    both,
+    either,
+    joined,
+    measured,
+    template,
+    translatable,
+)
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 
@@ -19,6 +30,7 @@ _EQUALS = template("{name} may be {value}"), template("{name} will probably be {
 _LEAVES = template("{name} may leave {low} … {high}"), template("{name} will probably leave {low} … {high}")
 _EXCEEDS = template("{name} may exceed {limit}"), template("{name} will probably exceed {limit}")
 _FALLS = template("{name} may fall below {limit}"), template("{name} will probably fall below {limit}")
+_SIDES = {"above": template("{name} above {limit}"), "below": template("{name} below {limit}")}
 _OCCURS = template("{event} may occur"), template("{event} will probably occur")
 _GOES_ON = template("{event} may go on now"), template("{event} probably goes on now")
 _BAD_UNIT = template("The unit just made may be bad"), template("The unit just made is probably bad")
@@ -32,6 +44,9 @@ def limit_message(
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    learned = [one for one in reading.learned if one.severity == level.severity]
+    numbers = {one.side: one.limit for one in learned}
+    level = replace(level, above=numbers.get("above", level.above), below=numbers.get("below", level.below))
     name = _title(definition, asset)
     if isinstance(reading.value, str):
         return joined("", translatable("{name} is {value}", name=name, value=reading.value), *_duration(definition)), None
@@ -44,7 +59,8 @@ def limit_message(
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
-    return joined("", state, relation, *_duration(definition)), limit
+    found = [translatable(" ({learned})", learned=one.description) for one in learned if one.limit == limit and limit is not None]
+    return joined("", state, relation, *found[:1], *_duration(definition)), limit
 
 
 def _beyond_message(definition: Condition, asset: Asset, level: Level, number: float) -> tuple[str, float | None]:
@@ -89,8 +105,9 @@ def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: Readi
         case "out_of_range" if variable is not None:
             return _out_of_range_message(name, variable, reading)
         case "no_limit":
-            unknown = "; ".join(sentence for _, sentence in unknown_limits(definition, asset))
-            return unknown or translatable("a limit is not known")
+            unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
+            unknown += [one.description for one in (reading.learned if reading else ()) if one.limit is None and one.description]
+            return joined("; ", *dict.fromkeys(unknown)) if unknown else translatable("a limit is not known")
     return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
 
 
@@ -135,13 +152,47 @@ def risk_message(definition: TrainedDefinition, asset: Asset, risk: float, thres
     return joined("", expected, window, alarm)
 
 
+def combination_message(combination: Combination, asset: Asset) -> str:
+    """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature below 180 °C`."""
+    said = [
+        translatable("({conditions})", conditions=combination_message(one, asset))
+        if isinstance(one, Combination)
+        else _condition_message(one, asset)
+        for one in combination.members
+    ]
+    return both(*said) if combination.how == "all" else either(*said)
+
+
+def _condition_message(condition: Condition, asset: Asset) -> str:
+    name = _name(asset, condition.variable)
+    if condition.equals is not None and not unknown_limits(condition, asset):
+        value = condition.equals if isinstance(condition.equals, bool) else levels_on(condition, asset)[0].equals
+        spoken = "" if value is None else _spoken_value(value, _variable_unit(asset, condition.variable))
+        return translatable("{name} is {value}", name=name, value=spoken)
+    if unknown_limits(condition, asset):
+        return name
+    level = levels_on(condition, asset)[0]
+    sides = {"above": level.above, "below": level.below}
+    said = [
+        translatable(_SIDES[side], name=name, limit=_rated(condition, asset, limit))
+        for side, limit in sides.items()
+        if limit is not None
+    ]
+    if level.inside is not None:
+        low, high = Styled(level.inside[0], "g"), _rated(condition, asset, level.inside[1])
+        said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
+    return either(*said)
+
+
 def _problem_of_unit(problem: Problem, is_probable: bool) -> str:
-    if problem.variable is None:
+    if problem.event is not None:
         return translatable(_GOES_ON[is_probable], event=_event_name(problem))
     return translatable(_BAD_UNIT[is_probable])
 
 
 def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
+    if (combination := problem.combination) is not None:
+        return translatable(_OCCURS[is_probable], event=combination_message(combination, asset))
     if problem.variable is None:
         return translatable(_OCCURS[is_probable], event=_event_name(problem))
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
@@ -168,6 +219,20 @@ def happening_message(problem: Problem, asset: Asset, value: float | str | None,
         return translatable("{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun)
     now = measured(value, "g", unit)
     return translatable("{name} is {value}, limit {limit}, since {since}", name=name, value=now, limit=limit, since=begun)
+
+
+def combined_happening_message(
+    combination: Combination, asset: Asset, found: "Sequence[ConditionAt]", since: datetime | None = None
+) -> str:
+    """Return the conditions that hold, with their values; all of them without values where none is known to hold.
+
+    `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since 2026-01-05T17:07:00+00:00`.
+    """
+    met = [
+        limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
+    ]
+    said = both(*met) if met else combination_message(combination, asset)
+    return said if since is None else translatable("{event} since {since}", event=said, since=since.isoformat())
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:

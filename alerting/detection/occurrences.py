@@ -116,6 +116,14 @@ def _samples_after(ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem
     return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])
 
 
+def ends_of_runs(values: npt.NDArray[Any]) -> BoolArray:
+    """Return the first and the last one of each run of equal values."""
+    if not len(values):
+        return np.zeros(0, np.bool_)
+    is_other = values[1:] != values[:-1]
+    return np.asarray(np.r_[True, is_other] | np.r_[is_other, True])
+
+
 def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
     """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))

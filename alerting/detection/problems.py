@@ -1,4 +1,4 @@
-"""Find the occurrences of a definition's problem: by a condition on a variable, or by events."""
+"""Find the occurrences of a definition's problem: by a condition on a variable, by conditions of several, or by events."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -11,6 +11,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
+from alerting.detection.conditions import changes_of_conditions, known_truths
 from alerting.detection.counted_times import starts_uncounted
 from alerting.detection.occurrences import (
     NO_OCCURRENCES,
@@ -19,6 +20,7 @@ from alerting.detection.occurrences import (
     KnownProblem,
     Occurrences,
     condition_intervals,
+    ends_of_runs,
     occurrences_of_events,
     occurrences_of_samples,
 )
@@ -33,8 +35,11 @@ __all__ = [
     "find_occurrences",
     "find_problems",
     "matching",
+    "needed_samples",
     "predicts",
     "problem_delay",
+    "problem_intervals",
+    "problem_lookback",
     "problem_samples",
     "risk_of",
 ]
@@ -47,16 +52,24 @@ def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
         return "onset" if problem is None else "state"
     if problem.predict:
         return problem.predict
-    variable = asset.variables.get(problem.variable or "")
-    return "state" if variable and variable.delay else "onset"
+    return "state" if _longest_delay(problem, asset) else "onset"
 
 
 def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventType]) -> timedelta:
-    """Return how long after its instant a problem is known: the delay of its variable, or the longest of its event types."""
+    """Return how long after its instant a problem is known: the longest delay of its variables, or of its event types."""
     if problem.event is not None:
         return max((t.delay for t in event_types if fnmatchcase(t.name, problem.event)), default=timedelta(0))
-    variable = asset.variables.get(problem.variable or "")
-    return variable.delay if variable else timedelta(0)
+    return _longest_delay(problem, asset)
+
+
+def problem_lookback(problem: Problem) -> timedelta:
+    """Return how far before an instant the readings lie that decide whether a problem of several variables holds there."""
+    combination = problem.combination
+    return timedelta(0) if combination is None else max(leaf.stale_after for leaf in combination.leaves())
+
+
+def _longest_delay(problem: Problem, asset: Asset) -> timedelta:
+    return max(map(asset.delay, problem.variables), default=timedelta(0))
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
@@ -68,8 +81,17 @@ def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
 def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
     """Return the instants (ms) of all samples of the problem's variable, and whether the condition is met there.
 
-    A problem by events has no samples.
+    Of conditions of several variables, a sample is a reading of any of them at which the truth is known; in a point-in-time view
+    no later one than the slowest of them is known. A problem by events has no samples.
     """
+    combination = problem.combination
+    if combination is not None:
+        ts, is_met = known_truths(combination, history)
+        known = len(ts)
+        if history.known_until is not None:
+            delay = duration_millis(_longest_delay(problem, history.asset))
+            known = int(np.searchsorted(ts, history.known_until - delay, side="right"))
+        return ts[:known], is_met[:known]
     if problem.variable is None or problem.variable not in history.readings:
         return np.empty(0, np.int64), np.empty(0, np.bool_)
     values = history.readings[problem.variable].dropna()
@@ -83,6 +105,14 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
     if problem.below is not None:
         bad |= numbers < problem.below
     return ts, bad
+
+
+def needed_samples(problem: Problem, history: History) -> Millis:
+    """Return the instants (ms) of the readings that decide when a problem by values begins and ends: at changes."""
+    if (combination := problem.combination) is not None:
+        return changes_of_conditions(combination, history)
+    ts, is_met = problem_samples(problem, history)
+    return ts[ends_of_runs(is_met)]
 
 
 def risk_of(
@@ -116,6 +146,13 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known_at = start + hold + delay
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
+
+
+def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
+    """Return start and end (ms) of every occurrence in a history; one that goes on ends with the last sample that shows it."""
+    found = find_problems(problem, history)
+    columns = (millis(found[name]).tolist() for name in ("start", "end", "last"))
+    return [(start, max(end, last, start)) for start, end, last in zip(*columns, strict=True)]
 
 
 def find_occurrences(definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None) -> Occurrences:

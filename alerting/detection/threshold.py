@@ -4,7 +4,7 @@ The fault of the data (`Fact`) is separate from the result of the limits: missin
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import SEVERITIES, Condition
-from alerting.detection.carried import INSIDE, Carried, ReadingInForce
+from alerting.definitions.limits import Level, learned_sides, levels_on, unknown_limits
+from alerting.definitions.model import SEVERITIES, Condition, Severity
+from alerting.detection.carried import INSIDE, Carried, LimitInForce, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, StatusInterval
+from alerting.detection.learned_limits import LearnedLimits, Moving
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
@@ -25,9 +26,9 @@ from alerting.readings.sample_quality import NO_INSTANTS, among
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
-_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate")
+_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit")
 _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
-_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
+_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE, _NO_LIMIT = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
 _MISSING = tuple(_FIRST_FACT + _FACTS.index(fact) for fact in MISSING)
 _LONGEST = np.iinfo(np.int64).max // 2
 
@@ -53,11 +54,16 @@ class _Rows:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Intervals from the watermark to `until` without a hole, and the reading that is carried forward from there."""
+    """Intervals from the watermark to `until` without a hole, and the reading that is carried forward from there.
+
+    `learned`: each learned limit for the rows, with its severity and side; `missing`: why there are none.
+    """
 
     intervals: list[StatusInterval]
     carried: Carried | None
     rows: _Rows | None = None
+    learned: Sequence["_LearnedSide"] = ()
+    missing: str = ""
 
     def reading_at(self, at: datetime) -> ReadingInForce | None:
         """Return the reading in force at an instant of an interval; None where limits are unknown."""
@@ -68,7 +74,21 @@ class Evaluated:
         fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
         evaluated = self.rows.evaluated[i]
         number = None if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated) else float(evaluated)
-        return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
+        limits = tuple(one.in_force(i, self.missing) for one in self.learned)
+        return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits)
+
+
+class _LearnedSide(NamedTuple):
+    """A learned limit for every row, by the severity that it reaches and the side of it."""
+
+    severity: Severity
+    side: str
+    moving: Moving
+
+    def in_force(self, row: int, missing: str) -> LimitInForce:
+        described = self.moving.describe(row)
+        limit = None if described is None else float(self.moving.values[row])
+        return LimitInForce(self.severity, self.side, limit, missing if described is None else described)
 
 
 def lookback(definition: Condition) -> timedelta:
@@ -97,11 +117,13 @@ def evaluate_series(
     after: datetime,
     until: datetime,
     bad: Millis = NO_INSTANTS,
+    learned: LearnedLimits | None = None,
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants (ms, increasing) of samples of
-    bad quality; they are among `ts`, and missing in `values`.
+    bad quality; they are among `ts`, and missing in `values`. `learned`: the learned limits in force; without it they do
+    not count.
     """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
@@ -109,14 +131,33 @@ def evaluate_series(
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
-    there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
+    there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
-    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond))
+    sides = _learned_sides(definition, learned, rows)
+    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond), sides)
+    rows.fact[(rows.fact == _SOUND) & (ranks == 0) & _is_unknown(sides, len(ranks))] = _NO_LIMIT
     sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
     intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
-    return Evaluated(intervals, _last(definition, rows, beyond, recent), rows)
+    return Evaluated(intervals, _last(definition, rows, beyond, recent), rows, sides, learned.missing if learned else "")
+
+
+def _learned_sides(definition: Condition, learned: LearnedLimits | None, rows: _Rows) -> list[_LearnedSide]:
+    if learned is None:
+        return []
+    return [
+        _LearnedSide(severity, side, learned.at(definition.variable, one, rows.ts))
+        for severity, side, one in learned_sides(definition)
+    ]
+
+
+def _is_unknown(sides: Sequence[_LearnedSide], count: int) -> Flags:
+    """Return the rows for which a learned limit is unknown."""
+    unknown = np.zeros(count, np.bool_)
+    for one in sides:
+        unknown |= np.isnan(one.moving.values)
+    return unknown
 
 
 def series_of(definition: Condition, history: History) -> Series:
@@ -153,20 +194,21 @@ def _plain(value: Any) -> float | str | None:
     return None if np.isnan(value) else float(value)
 
 
-def _has_value(values: npt.NDArray[Any]) -> Flags:
+def has_value(values: npt.NDArray[Any]) -> Flags:
+    """Return whether each number or text is there."""
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
 def _rows(definition: Condition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int) -> _Rows:
     """Return the readings to evaluate. A reading without a value is one of bad quality."""
-    possible = _possible(definition, asset, raw) & _has_value(raw)
+    possible = _possible(definition, asset, raw) & has_value(raw)
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     carried_number = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
-    there = _has_value(raw)
+    there = has_value(raw)
     sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
     evaluated = np.concatenate((carried_number, evaluated[fresh]))
     if evaluated.dtype != object:
@@ -213,34 +255,33 @@ def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
     return since[first]
 
 
-def _ranks(levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str]) -> tuple[Codes, tuple[str, ...]]:
-    """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis)."""
+def _ranks(
+    levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str], learned: Sequence[_LearnedSide]
+) -> tuple[Codes, tuple[str, ...]]:
+    """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis).
+
+    A learned limit that is unknown for a reading neither holds nor is over.
+    """
     ranks, last = np.zeros(len(evaluated), np.int8), []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
-        for side, met, over in _sides(level, evaluated):
+        own = {one.side: one.moving.values for one in learned if one.severity == level.severity}
+        for side, met, over in _sides(level, evaluated, own):
             name = f"{level.severity}.{side}"
             beyond = _lasting(met, over, name in before)
-            hit |= beyond
+            hit |= beyond & ~np.isnan(own[side]) if side in own else beyond
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
     return ranks, tuple(last)
 
 
-def _sides(level: Level, evaluated: npt.NDArray[Any]) -> Iterator[tuple[str, Flags, Flags]]:
+def _sides(level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]) -> Iterator[tuple[str, Flags, Flags]]:
     """Return each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
-    if level.above is not None:
-        yield (
-            "above",
-            evaluated > level.above,
-            evaluated <= (level.above if level.clear_above_at is None else level.clear_above_at),
-        )
-    if level.below is not None:
-        yield (
-            "below",
-            evaluated < level.below,
-            evaluated >= (level.below if level.clear_below_at is None else level.clear_below_at),
-        )
+    above, below = learned.get("above", level.above), learned.get("below", level.below)
+    if above is not None:
+        yield "above", evaluated > above, evaluated <= (above if level.clear_above_at is None else level.clear_above_at)
+    if below is not None:
+        yield "below", evaluated < below, evaluated >= (below if level.clear_below_at is None else level.clear_below_at)
     if isinstance(level.equals, str):
         met = np.asarray(evaluated == level.equals, np.bool_)
         yield INSIDE, met, ~met
@@ -312,7 +353,7 @@ def _status_intervals(definition: Condition, rows: _Rows, codes: Codes, begin: i
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, valid_until)
-        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE)), freezes, valid_until)
+        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE, _NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     whole = np.column_stack((codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))).ravel()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.limits import learned_limits, levels_on, unknown_limits
 from alerting.definitions.model import Condition
 from alerting.detection.messages import stale_message, waiting_message
 from alerting.readings.instants import FAR_FUTURE, Millis, duration_millis
@@ -54,11 +54,13 @@ class Limits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> Limits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    These have rates, counts of readings, texts, or limits that the asset does not state.
+    These have rates, counts of readings, texts, learned limits, or limits that the asset does not state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
-    if definition.rate_per is not None or definition.at_least is not None or text or unknown_limits(definition, asset):
+    if definition.rate_per is not None or definition.at_least is not None or text or learned_limits(definition):
+        return None
+    if unknown_limits(definition, asset):
         return None
     levels = levels_on(definition, asset)
     equals = levels[0].equals

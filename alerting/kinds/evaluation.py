@@ -14,6 +14,7 @@ from alerting.definitions.model import Condition, Definition, Revision, TrainedD
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
@@ -166,7 +167,7 @@ class TargetEvaluation:
     """Result for one target: the state after, the steps on the way, the values at each raise, and why a severity changed.
 
     `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated. `refreshes`: of
-    predictions that were open in it, by the instant of their raise.
+    predictions that were open in it, by the instant of their raise. `learned`: the learned limits in force at its end.
     """
 
     state: ConditionState
@@ -178,3 +179,4 @@ class TargetEvaluation:
     unreadable: str | None = None
     history: History | None = None
     refreshes: dict[datetime, Refresh] = field(default_factory=dict)
+    learned: LearnedLimits | None = None

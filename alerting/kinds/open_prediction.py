@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import KnownProblem, find_occurrences, predicts, problem_delay
+from alerting.detection.problems import KnownProblem, find_occurrences, predicts, problem_delay, problem_lookback
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import PredictionRule
@@ -79,7 +79,8 @@ def read_from(
     delays += [t.delay for t in event_types if model and t.name in model.plan.events]
     hold = max(d.problem.hold for d in definitions)
     lookback = max(model.plan.lookback, before) if model else before
-    return part.start - lookback - hold - max(delays) - _MOMENT
+    carried = max(problem_lookback(d.problem) for d in definitions)
+    return part.start - lookback - hold - max(delays) - carried - _MOMENT
 
 
 def raising_definition(

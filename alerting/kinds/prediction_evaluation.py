@@ -147,7 +147,10 @@ def _read_history(
 
     Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
     """
-    names = {*(d.problem.variable for d in definitions), *(with_drivers(asset, model.plan.variables) if model else ())}
+    names = {
+        *(v for d in definitions for v in d.problem.variables),
+        *(with_drivers(asset, model.plan.variables) if model else ()),
+    }
     history = shared.load(asset, start, part.end, names)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}

@@ -21,7 +21,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.contributions import contributions, explain_matrix
-from alerting.reporting.figures.episode_chart import Level, problem_levels
+from alerting.reporting.figures.episode_chart import Level, levels_by_variable, problem_levels
 
 
 class PredictionKind:
@@ -51,7 +51,10 @@ class PredictionKind:
         return predicts(definition, asset)
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variable of the problem; for a predicted event the variable that contributed most."""
+        """Draw the risk, and the variables of the problem; for a predicted event the variable that contributed most."""
+        if (combination := definition.problem.combination) is not None:
+            first, *others = (Charted(*drawn) for drawn in levels_by_variable(combination, asset).items())
+            return first._replace(scored=True, others=tuple(others))
         strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable

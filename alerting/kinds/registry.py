@@ -45,6 +45,11 @@ def trained_kinds() -> list[str]:
     return [name for name, one in definition_types().items() if issubclass(one, ModelDefinition)]
 
 
+def sometimes_trained_kinds() -> dict[str, tuple[str, ...]]:
+    """Return the kinds of which only some definitions have a model, with the dotted paths of which these have one."""
+    return {name: one.model_fields_at for name, one in definition_types().items() if one.model_fields_at}
+
+
 def kind_of(definition: Definition) -> "Kind[Any]":
     """Return the kind of a definition."""
     return _kinds()[definition.kind]
@@ -65,8 +70,9 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 
 def trained_kind_named(name: str) -> "TrainedKind[Any]":
     """Return a kind with a model by its name. Raises UserError for any other name."""
-    if name not in trained_kinds():
-        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(trained_kinds())}")
+    known = [*trained_kinds(), *sometimes_trained_kinds()]
+    if name not in known:
+        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(known)}")
     return cast("TrainedKind[Any]", _kinds()[name])
 
 

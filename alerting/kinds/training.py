@@ -5,7 +5,7 @@ Dataset, runs, registration and promotion are the same for all kinds.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import exp, lgamma, log
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _MOMENT = timedelta(milliseconds=1)
 _NONE = "-"
+_EVER = datetime.min.replace(tzinfo=UTC)
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 
 
@@ -177,7 +178,15 @@ def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -
     return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
 
 
-def no_readings(definition: NormalDefinition, source: TrainingSource, of: str = "", fields: str = "assets") -> UserError:
+def newest_instants(definition: ModelDefinition, source: TrainingSource, variable: str) -> Iterator[datetime]:
+    """Yield the instant of the newest known reading of a variable on each asset that has one."""
+    for asset in source.assets:
+        if variable in asset.variables:
+            found = source.readings.newest(asset, {variable: _EVER}, source.as_of - definition.delay(asset))
+            yield from (at.to_pydatetime() for at in found.index)
+
+
+def no_readings(definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets") -> UserError:
     """Return the refusal of a training without any reading `of` a variable."""
     names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
     return UserError(f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}")

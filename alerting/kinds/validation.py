@@ -14,7 +14,7 @@ from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
-_CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to write a limit
+_CHOICES = ("float", "bool", "str", _GROUP, "LearnedLimit")  # as pydantic names the ways to write a limit
 
 
 class RevisionRefused(DocumentRefused):

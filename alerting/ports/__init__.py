@@ -74,7 +74,7 @@ from alerting.ports.sources import (
     SourceRevision,
     Sources,
 )
-from alerting.ports.sweeps import Sweeps, Swept
+from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
     UNLIMITED,

@@ -49,6 +49,9 @@ class Episodes(Protocol):
         `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order: the next page.
         """
 
+    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+        """Return the episodes of one target that are raised by `end` and not over at `start`, newest first."""
+
     def over_unacknowledged(self, limit: int) -> list[Episode]:
         """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
 

@@ -23,7 +23,7 @@ from alerting.ports.platform_alerts import Audit, Disk, PlatformAlerts
 from alerting.ports.readings import Readings, ReadingWrites
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import Sources
-from alerting.ports.sweeps import NO_SWEEPS, Sweeps
+from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
 from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
 
@@ -288,6 +288,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
     """
 
     sweeps: Sweeps = NO_SWEEPS
+    archive: Archive | None = None
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks

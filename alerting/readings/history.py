@@ -40,7 +40,8 @@ class History:
 
     `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end` (NaT while
     a lasting event is ongoing; equal to start for an instant one), sorted by start. `doubts`: samples whose quality is not
-    good, perhaps of a longer interval; where one is bad, its value is missing in `readings`.
+    good, perhaps of a longer interval; where one is bad, its value is missing in `readings`. `known_until`: the instant (ms) of a
+    point-in-time view, None of readings as they are stored.
     """
 
     asset: Asset
@@ -48,11 +49,11 @@ class History:
     events: pd.DataFrame = field(default_factory=no_events)
     event_types: tuple[EventType, ...] = ()
     doubts: Doubts = NO_DOUBTS
+    known_until: int | None = None
 
     def delay(self, variable: str) -> timedelta:
         """Return the time after which a value of this variable is known."""
-        declared = self.asset.variables.get(variable)
-        return declared.delay if declared else timedelta(0)
+        return self.asset.delay(variable)
 
 
 def event_delays(history: History) -> Millis:

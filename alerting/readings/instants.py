@@ -33,6 +33,17 @@ def datetimes(at: Millis) -> list[datetime]:
     return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
 
 
+def month_of(instant: datetime) -> str:
+    """Return the month of an instant in UTC, e.g. 2026-01."""
+    return instant.astimezone(UTC).strftime("%Y-%m")
+
+
+def month_interval(month: str) -> tuple[datetime, datetime]:
+    """Return the first instant of a month (`2026-01`) and that of the next one, in UTC."""
+    start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    return start, (start + timedelta(days=31)).replace(day=1)
+
+
 def duration_millis(value: timedelta) -> int:
     """Return a duration in whole milliseconds."""
     return value // timedelta(milliseconds=1)

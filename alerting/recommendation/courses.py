@@ -10,6 +10,7 @@ from pandas.api.types import is_numeric_dtype
 
 from alerting.definitions.assets import Relation
 from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.computed import with_computed
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.recommendation.levers import MOST_ROWS, Lever, following, known_instants, usual_step
 
@@ -40,7 +41,15 @@ class Courses:
             deltas[relation.variable] = self._follow(relation, drivers)
             if self._is_number(relation.variable):
                 courses[relation.variable] = self._own(relation.variable) + deltas[relation.variable]
-        return [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
+        each = [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
+        names = [name for name in self.history.asset.computed_of(courses) if name in self.history.readings]
+        before = with_computed(self.history, names).readings
+        return [moved | self._computed(names, moved, before) for moved in each] if names else each
+
+    def _computed(self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame) -> dict[str, Floats]:
+        """Return the courses of the variables that are computed of moved ones. `before`: as computed without a move."""
+        after = with_computed(replace(self.history, readings=self.history.readings.assign(**moved)), names).readings
+        return {name: self._own(name) + np.nan_to_num((after[name] - before[name]).to_numpy(np.float64)) for name in names}
 
     @property
     def _ts(self) -> Millis:

@@ -120,8 +120,9 @@ def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
 
 
 def followers(asset: Asset, name: str) -> tuple[str, ...]:
-    """Return the variables that follow one, directly or through others."""
-    return tuple(relation.variable for relation in following(asset, name))
+    """Return the variables that follow one, directly or through others, or are computed of it."""
+    moved = {name, *(relation.variable for relation in following(asset, name))}
+    return tuple(sorted(moved.union(asset.computed_of(moved)) - {name}))
 
 
 def following(asset: Asset, *names: str) -> list[Relation]:
@@ -135,8 +136,8 @@ def following(asset: Asset, *names: str) -> list[Relation]:
 
 
 def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
-    """Return the variables, and those that they follow, directly or through others."""
-    found = set(names)
+    """Return the variables, their parts, and those that they follow, directly or through others."""
+    found = set(asset.with_parts(names))
     for relation in reversed(in_order(asset.relations)):
         if relation.variable in found:
             found.update(relation.drivers)

@@ -58,7 +58,9 @@ def suggest_relations(history: History) -> list[SuggestedRelation]:
     squares, because faults and stops part the two for a while. The newest readings are used, without those at which either is
     missing; the interval between two is taken as their median.
     """
-    numbers = {n: v for n, v in history.asset.variables.items() if v.type == "number" and n in history.readings}
+    numbers = {
+        n: v for n, v in history.asset.variables.items() if v.type == "number" and not v.computed and n in history.readings
+    }
     readings = history.readings.iloc[-MOST_ROWS:]
     at = millis(readings.index)  # type: ignore[arg-type]
     if len(at) < 2:

@@ -21,7 +21,7 @@ from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
 from alerting.settings.reports import read_plant_report
-from alerting.settings.upkeep import AIRFLOW_LAST, lasting, read_health_limits, read_retention
+from alerting.settings.upkeep import AIRFLOW_LAST, archive_location, lasting, read_health_limits, read_retention
 from alerting.settings.variables import Variables, address, one_of, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
@@ -111,7 +111,8 @@ class Settings:
     values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
-    and task logs are. `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
+    and task logs are. Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
+    `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
     `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
@@ -134,6 +135,8 @@ class Settings:
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
+    archive: Annotated[str | None, archive_location] = None
+    archive_after: Annotated[timedelta | None, lasting] = None
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
@@ -151,6 +154,11 @@ class Settings:
     def mlflow_artifacts(self) -> Path:
         """Return the folder of the artifacts of the embedded MLflow."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def archive_address(self) -> str:
+        """Return the folder or the address in an object store of archived readings."""
+        return self.archive or str(self.home / "archive")
 
     @property
     def location(self) -> str:

@@ -24,7 +24,7 @@ def read_health_limits(variables: Variables) -> HealthLimits:
 
 def read_retention(variables: Variables) -> Retention:
     """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST`, `_MODELS_LAST`,
-    `_PREDICTIONS_LAST`.
+    `_PREDICTIONS_LAST`, `_ARCHIVE_LAST`.
     """
     usual = vars(Retention())
     return Retention(**{name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last) for name, last in usual.items()})
@@ -36,6 +36,19 @@ def lasting(text: str) -> timedelta:
     if found < _SHORTEST:
         raise ValueError(f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d")
     return found
+
+
+def archive_location(text: str) -> str:
+    """Return where archived readings are. Raises ValueError for all but an absolute folder or a bucket of an object store."""
+    scheme, _, rest = text.partition("://")
+    is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
+    if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
+        raise ValueError("not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or az://…")
+    if "@" in rest or "?" in rest:
+        raise ValueError(
+            "a place for an archive holds no credentials: those of object stores come from AWS_ACCESS_KEY_ID and others"
+        )
+    return text
 
 
 def _duration(text: str) -> timedelta:

@@ -9,10 +9,10 @@ def leaves(model, prefix=""):
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         choices = members(field.annotation)
-        inner = next((a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)), None)
-        if inner:
-            yield from leaves(inner, f"{path}.")
-        if not inner or len(choices - {type(None), inner}):  # such as a limit: a number, or a group that names its source
+        groups = sorted((a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)), key=lambda one: one.__name__)
+        for group in groups:
+            yield from leaves(group, f"{path}.")
+        if not groups or len(choices - {type(None), *groups}):  # such as a limit: a number, or a group that names its source
             yield path
 
 

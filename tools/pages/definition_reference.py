@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.conditions import Member, MemberCondition
+from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
 from alerting.definitions.sources.source import KINDS
@@ -34,6 +35,7 @@ def reference_page() -> str:
     parts = [_INTRODUCTION]
     for kind, model in definition_types().items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
+    parts.append(f"## Learned limits\n\n{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n\n{_table(Learned)}")
     parts.append(f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}")
     parts.append("## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n")
     for kind, source in KINDS.items():
@@ -86,7 +88,7 @@ def _type(annotation: Any) -> str:
     annotation = _bare(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "`{attribute: name}`" if annotation is FromAttribute else "group"
+        return {FromAttribute: "`{attribute: name}`", LearnedLimit: "`{learned: …}`"}.get(annotation, "group")
     if origin is Literal:
         return " or ".join(f"`{a}`" for a in arguments)
     if origin in (Union, UnionType):

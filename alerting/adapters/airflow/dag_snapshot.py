@@ -22,7 +22,7 @@ from alerting.definitions.faults import shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
 from alerting.definitions.sources.source import POLLED, PolledFields, parse_source
-from alerting.kinds.registry import definition_types, trained_kinds
+from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
 
 if TYPE_CHECKING:
@@ -129,14 +129,22 @@ def _cadences(revisions: "Collection[Document]") -> list[str]:
 
 
 def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
-    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"definition.kind": {"$in": trained_kinds()}}}])
+    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"$or": _with_model()}}])
     rows = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in trained]
     found = [(name, row) for name, row in rows if shard_of(name) == number]
     readable = {name: row for name, row in found if (one := _trained(row)) is not None and one.definition.name == name}
     replaced = _instead_of_faulty(revisions, [name for name, _ in found if name not in readable])
-    of_shard = [row for row in replaced if row["definition"]["kind"] in trained_kinds()]
+    of_shard = [row for row in replaced if _trained(row) is not None]
     good = [*readable.values(), *(row for row in of_shard if shard_of(row["definition"]["name"]) == number)]
     return sorted(good, key=lambda row: str(row["definition"]["name"]))
+
+
+def _with_model() -> list[Document]:
+    """Return queries, of which definitions with a model meet one."""
+    found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
+    for kind, paths in sometimes_trained_kinds().items():
+        found.append({"definition.kind": kind, "$or": [{f"definition.{path}": {"$exists": True}} for path in paths]})
+    return found
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:

@@ -23,8 +23,10 @@ from alerting.adapters.samples.columns import frame_of, newest_frame, without_ba
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import NewestReading, ReadingBatch, ReadingColumns, ReadingRow, SampleColumn, Wanted
+from alerting.readings.computed import read_computed
 from alerting.readings.history import History, no_events
 from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.sample_quality import Doubts
 
 MOST_ROWS = 200_000  # of all assets together that wait to be written
 _ROW_GROUP = 20_000
@@ -73,8 +75,12 @@ class ParquetStore:
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,  # noqa: ARG002 - there are no events
     ) -> History:
-        found = self._columns(asset.name, start, end, types_of(asset, asset.variables if variables is None else variables))
-        return History(asset, frame_of(found), no_events(), (), found.doubts)
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            found = self._columns(asset.name, since, end, types_of(asset, names))
+            return frame_of(found), found.doubts
+
+        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        return History(asset, readings, no_events(), (), doubts)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}

@@ -76,6 +76,10 @@ class MemoryEpisodes(Table[Episode]):
         )
         return _oldest_first(found)[::-1][:limit]
 
+    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+        found = self.find(definition, asset)
+        return [e for e in found if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)]
+
     def over_unacknowledged(self, limit: int) -> list[Episode]:
         over = self._chosen(lambda e: not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn))
         return over[::-1][:limit]

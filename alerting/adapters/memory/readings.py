@@ -2,17 +2,25 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import events_frame, newest_frame, readings_columns, readings_frame, sample_fields
+from alerting.adapters.samples.columns import (
+    events_frame,
+    merge_rows,
+    newest_frame,
+    readings_columns,
+    readings_frame,
+    sample_fields,
+)
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
+from alerting.readings.computed import read_computed
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis, whole_millis
+from alerting.readings.sample_quality import Doubts
 
 
 class MemoryReadings:
@@ -39,11 +47,7 @@ class MemoryReadings:
     def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
         for stored, new in changes:
             self._arrived[new.asset, new.ts] = arrived_at
-            given = new.values.keys() | new.quality.keys()
-            values = {name: value for name, value in stored.values.items() if name not in given}
-            quality = {name: grade for name, grade in stored.quality.items() if name not in given}
-            row = replace(new, values={**values, **new.values}, quality={**quality, **new.quality})
-            self._rows[new.asset][new.ts] = row
+            self._rows[new.asset][new.ts] = merge_rows(stored, new)
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}
@@ -62,9 +66,11 @@ class MemoryReadings:
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
     ) -> History:
-        types = types_of(asset, asset.variables if variables is None else variables)
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            return readings_frame(asset.name, self._documents(asset.name, since, end), types_of(asset, names))
+
         event_types = tuple(self._assets.event_types())
-        readings, doubts = readings_frame(asset.name, self._documents(asset.name, start, end), types)
+        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
         events = events_frame(self._find_events(asset.name, instant, end, events_since), instant)
         return History(asset, readings, events, event_types, doubts)

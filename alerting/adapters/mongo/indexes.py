@@ -23,6 +23,7 @@ SOURCE_FILES = "source_files"
 DEAD_MESSAGES = "dead_messages"
 DELIVERY_ANSWERS = "delivery_answers"
 READINGS = "readings"
+ARCHIVED_FILES = "archived_files"
 EVENTS = "events"
 STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
@@ -75,6 +76,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
+    ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
     EVENTS: [
         _unique("asset", "type", "start"),
         IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)]),

@@ -1,7 +1,8 @@
 """Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -13,16 +14,25 @@ from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, no_events
-from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
+from alerting.readings.history import History, millis, no_events
+from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
 
 CHUNK = 10_000
+SHORTEST_SEARCH = timedelta(hours=1)
 Column = npt.NDArray[Any]
 
 
 def sample_fields(row: ReadingRow) -> Document:
     """Return the fields {v, q} of the document of a row, `q` only if the quality of a sample is not good."""
     return {"v": dict(row.values), **({"q": dict(row.quality)} if row.quality else {})}
+
+
+def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
+    """Return both rows of one instant as one: a sample of the later one replaces value and quality of the earlier one."""
+    given = later.values.keys() | later.quality.keys()
+    values = {name: value for name, value in earlier.values.items() if name not in given}
+    quality = {name: grade for name, grade in earlier.quality.items() if name not in given}
+    return replace(later, values={**values, **later.values}, quality={**quality, **later.quality})
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
@@ -34,6 +44,68 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
     for fault in found.faults.values():
         raise UserError(fault)
     return frame_of(found), found.doubts
+
+
+def columns_of(history: History) -> ReadingColumns:
+    """Return the readings of a history by column; the arrays are those of its frame."""
+    values = {str(name): column.to_numpy() for name, column in history.readings.items()}
+    return ReadingColumns(millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts)
+
+
+def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColumns:
+    """Return both as one: at an instant of both, a sample of the later one, also a bad one, replaces that of the earlier one."""
+    ts = np.union1d(earlier.ts, later.ts)
+    faults = {**earlier.faults, **later.faults}
+    before, after = np.searchsorted(ts, earlier.ts), np.searchsorted(ts, later.ts)
+    values, bad, uncertain = {}, dict(earlier.doubts.bad), dict(earlier.doubts.uncertain)
+    for name in earlier.values.keys() - faults.keys():
+        column = np.full(len(ts), None if earlier.values[name].dtype == object else np.nan, earlier.values[name].dtype)
+        column[before] = earlier.values[name]
+        given = ~pd.isna(later.values[name]) | among(later.ts, later.doubts.bad.get(name, NO_INSTANTS))
+        column[after[given]] = later.values[name][given]
+        values[name] = column
+        for doubts, of_later in ((bad, later.doubts.bad), (uncertain, later.doubts.uncertain)):
+            stay = np.setdiff1d(doubts.get(name, NO_INSTANTS), later.ts[given])
+            if len(joined := np.union1d(stay, of_later.get(name, NO_INSTANTS))):
+                doubts[name] = joined
+            else:
+                doubts.pop(name, None)
+    return ReadingColumns(ts, {name: values[name] for name in earlier.values if name in values}, faults, Doubts(bad, uncertain))
+
+
+def join_columns(pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int) -> ReadingColumns:
+    """Return pieces, each after the one before it, as one. Beside the result, only one piece at a time is in memory.
+
+    `most_rows`: a number that all pieces together do not exceed.
+    """
+    ts, rows = np.empty(most_rows, np.int64), 0
+    columns = {name: np.empty(most_rows, _empty(type_).dtype) for name, type_ in types.items()}
+    faults: dict[str, str] = {}
+    bad: dict[str, list[Column]] = {}
+    uncertain: dict[str, list[Column]] = {}
+    for piece in pieces:
+        until = rows + len(piece.ts)
+        ts[rows:until] = piece.ts
+        for name, column in piece.values.items():
+            columns[name][rows:until] = column
+        faults = {**piece.faults, **faults}
+        for of_all, of_piece in ((bad, piece.doubts.bad), (uncertain, piece.doubts.uncertain)):
+            for name, instants in of_piece.items():
+                of_all.setdefault(name, []).append(instants)
+        rows = until
+    values = {name: column[:rows] for name, column in columns.items() if name not in faults}
+    doubts = Doubts(*({name: np.concatenate(found) for name, found in of.items()} for of in (bad, uncertain)))
+    return ReadingColumns(ts[:rows], values, faults, doubts)
+
+
+def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumns:
+    """Return the readings with start <= ts < end, in ms, as views of the same arrays."""
+    first, last = np.searchsorted(found.ts, [start, end])
+    bad, uncertain = (
+        {name: at[(at >= start) & (at < end)] for name, at in of.items()} for of in (found.doubts.bad, found.doubts.uncertain)
+    )
+    values = {name: column[first:last] for name, column in found.values.items()}
+    return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
 
 
 def frame_of(found: ReadingColumns) -> pd.DataFrame:
@@ -76,11 +148,23 @@ def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str,
     """Return the newest value of each variable in (since, until] within its engineering range. `load`: of a port `Readings`."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        history = load(asset, start, until, [name])
-        for ts, value in history.readings[name][present(history, name)].iloc[-1:].items():
+        length = SHORTEST_SEARCH
+        while True:  # a value of long ago is searched for in lengths that grow tenfold
+            begin = max(start, until - length)
+            history = load(asset, begin, until, [name])
+            newest = history.readings[name][present(history, name)].iloc[-1:]
+            if len(newest) or begin == start:
+                break
+            length *= 10
+        for ts, value in newest.items():
             found.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
     documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
+
+
+def joined_newest(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return newest values of different variables as one frame, one row per instant."""
+    return pd.concat([frame for frame in (first, second) if len(frame.columns)], axis=1).sort_index().rename_axis("ts")
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
@@ -118,10 +202,10 @@ def _empty(type_: VariableType) -> Column:
 
 def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document]) -> Column:
     if type_ == "category":
-        texts = [document["v"].get(name) for document in chunk]
+        texts = [document.get("v", {}).get(name) for document in chunk]
         _require(asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts])
         return np.array(texts, dtype=object)
-    numbers = [document["v"].get(name, np.nan) for document in chunk]
+    numbers = [document.get("v", {}).get(name, np.nan) for document in chunk]
     column = np.array(numbers)
     if column.dtype.kind not in "fiub":  # None, or a value that is no number
         _require(asset, name, chunk, "a number", [number is None or isinstance(number, int | float) for number in numbers])

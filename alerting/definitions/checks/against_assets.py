@@ -1,9 +1,11 @@
 """Find faults of a definition that only a comparison with the known assets and event types shows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from alerting.definitions.assets import TYPES, Asset, EventType, VariableType
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.combinations import combination_faults_on
+from alerting.definitions.checks.limits import variable_faults
 from alerting.definitions.faults import Fault, nearest
 from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
 from alerting.definitions.model import Definition
@@ -33,26 +35,12 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
     yield from definition.faults_on(targets, event_types)
     if definition.problem and definition.problem.variable:
         yield from variable_faults("problem.variable", definition.problem.variable, types, definition.problem.equals)
+    if definition.problem and definition.problem.combination is not None:
+        yield from combination_faults_on(definition.problem, targets, "problem.")
     if definition.problem and definition.problem.event:
         yield from event_faults("problem.event", [definition.problem.event], event_types)
     if definition.suppression:
         yield from suppression_faults_on(definition.suppression, targets, assets.assets, event_types)
-
-
-def variable_faults(
-    path: str, name: str, types: Mapping[str, VariableType], equals: bool | float | str | None = None
-) -> Iterable[Fault]:
-    """Return the faults of a variable with a numeric limit, or with the value that it must have.
-
-    `types`: those of the variables of all matched assets.
-    """
-    if name not in types:
-        yield Fault(path, f"none of the matched assets has a variable {name!r}", nearest(name, types, "known variables"))
-    elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
-        kind, wanted = types[name], TYPES[types[name]][1]
-        yield Fault(path, f"{equals!r} is not a possible value of {name!r}, a {kind}", f"after equals: write {wanted}")
-    elif equals is None and types[name] == "category":
-        yield Fault(path, f"{name!r} is a category; a limit needs a number", "write equals: and its text")
 
 
 def event_faults(path: str, patterns: Iterable[str], event_types: Sequence[EventType]) -> Iterable[Fault]:

@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from croniter import croniter
 
+from alerting.definitions.checks.combinations import combined_problem_faults
+from alerting.definitions.checks.limits import order_faults
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import REPORT_PERIODS, WEEKLY, Schedule
@@ -64,6 +66,9 @@ def _is_cron(expression: str) -> bool:
 
 
 def _problem_faults(problem: Problem) -> Iterable[Fault]:
+    if problem.any is not None or problem.all is not None:
+        yield from combined_problem_faults(problem)
+        return
     if (problem.variable is None) == (problem.event is None):
         yield Fault("problem", "needs either a variable with a limit, or an event type")
     limited = problem.above is not None or problem.below is not None
@@ -74,9 +79,3 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
     if problem.event is not None and (limited or problem.equals is not None or problem.hold):
         yield Fault("problem", "an event has no limit, no value and no `for`", "remove above, below, equals and for")
     yield from order_faults("problem", problem.above, problem.below)
-
-
-def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
-    """Return the fault of a lower limit that is not below the upper one."""
-    if above is not None and below is not None and below >= above:
-        yield Fault(path, f"below {below} must be less than above {above}", "the good range lies between them")

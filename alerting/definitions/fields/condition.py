@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.common import Severity
-from alerting.definitions.fields.limits import AtLeast, Band, FromAttribute, Levels, Limit
+from alerting.definitions.fields.limits import AtLeast, Band, FromAttribute, LearnableLimit, Levels, Limit
 
 
 class Condition(Closed):
@@ -16,10 +16,13 @@ class Condition(Closed):
 
     severity: Severity = Field("medium", description="Severity of an episode: low, medium, high, critical.")
     variable: VariableName = Field(description="Variable that is evaluated, reading by reading.")
-    above: Limit | None = Field(None, description="Triggered by a value above this limit: a number, or {attribute: name}.")
-    below: Limit | None = Field(
+    above: LearnableLimit | None = Field(
+        None, description="Triggered by a value above this limit: a number, {attribute: name}, or {learned: …}."
+    )
+    below: LearnableLimit | None = Field(
         None,
-        description="Triggered by a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+        description="Triggered by a value below this limit: a number, {attribute: name}, or {learned: …}. With above too: "
+        "outside of both.",
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` was triggered it clears only at or below this value (hysteresis)."

@@ -115,7 +115,8 @@ class Learning(Closed):
         min_length=1,
         max_length=10,
         description="Model families to try: those of the default, and those that installed packages add. "
-        "The last known value of the problem's variable (persistence) is always among them, where the model may see it.",
+        "The last known value of the problem's variable (persistence) is always among them, where the model may see it; of a "
+        "problem of several variables, what they showed last is no candidate, and the chosen model is compared with it.",
     )
     trials: int = Field(
         8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."

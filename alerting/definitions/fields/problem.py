@@ -6,11 +6,16 @@ from typing import Literal
 from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, Tag, VariableName
-from alerting.definitions.durations import Duration
+from alerting.definitions.durations import Duration, format_duration
+from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.conditions import MOST_MEMBERS, Combination, ProblemMember, combination_of
+from alerting.definitions.fields.limits import Band, FromAttribute
+
+_SHARED = Condition.model_construct(variable="")  # what the conditions of a problem share: the defaults of every condition
 
 
 class Problem(Closed):
-    """The problem to prevent: a condition on a variable that holds for a time, or an event type."""
+    """The problem to prevent: a condition on a variable, or on several, that holds for a time, or an event type."""
 
     variable: VariableName | None = Field(
         None, description="Variable whose value is the problem; give above, below or equals with it."
@@ -19,6 +24,21 @@ class Problem(Closed):
     below: float | None = Field(None, description="The problem is a value below this limit.")
     equals: StrictBool | float | Line | None = Field(
         None, description="The problem is exactly this value: a number, true or false, or the text of a category."
+    )
+    any: tuple[ProblemMember, ...] | None = Field(
+        None,
+        max_length=MOST_MEMBERS,
+        exclude_if=lambda members: members is None,
+        description="Instead of a variable and its limits: the problem is that one of these conditions holds, each by the last "
+        "value of its variable. Each is a variable with limits, or once more any: or all: of such. Where none holds and one is "
+        "unknown, the problem is unknown.",
+    )
+    all: tuple[ProblemMember, ...] | None = Field(
+        None,
+        max_length=MOST_MEMBERS,
+        exclude_if=lambda members: members is None,
+        description="Instead of a variable and its limits: the problem is that all of these conditions hold. Where one does not, "
+        "there is none; otherwise, where one is unknown, the problem is unknown.",
     )
     hold: Duration = Field(timedelta(0), alias="for", description="Time for which the condition must hold to count.")
     event: Tag | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
@@ -32,3 +52,48 @@ class Problem(Closed):
         description="Time after the end of a problem that does not count (onset): no score, no alarm, no row of learning. "
         "Left out: one horizon after an instant event, nothing after other problems.",
     )
+
+    @property
+    def combination(self) -> Combination | None:
+        """Return the conditions of several variables; None for a condition of one, and for events."""
+        return combination_of(self, _SHARED)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Return the variables whose values show the problem, as written; none for events."""
+        if (combination := self.combination) is not None:
+            return combination.variables
+        return () if self.variable is None else (self.variable,)
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
+    if problem.event:
+        return f"event {problem.event}"
+    combination, hold = problem.combination, f" for {format_duration(problem.hold)}" if problem.hold else ""
+    said = f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
+    return said + hold
+
+
+def _describe(combination: Combination) -> str:
+    word = " or " if combination.how == "any" else " and "
+    return word.join(
+        f"({_describe(one)})" if isinstance(one, Combination) else f"{one.variable} {_limits(one)}" for one in combination.members
+    )
+
+
+def _limits(written: Problem | Condition) -> str:
+    """Return the limits of one variable in words, e.g. `above 4.5 or below 2`."""
+    sides = [f"{side} {_limit(limit)}" for side in ("above", "below") if (limit := getattr(written, side)) is not None]
+    if isinstance(written, Condition):
+        bands = {"outside": written.outside, "inside": written.inside}
+        sides += [f"{side} {_limit(band.low)} … {_limit(band.high)}" for side, band in bands.items() if isinstance(band, Band)]
+    if written.equals is not None:
+        sides.append(f"equal to {_limit(written.equals)}")
+    return " or ".join(sides)
+
+
+def _limit(limit: float | str | bool | FromAttribute) -> str:
+    if isinstance(limit, FromAttribute):
+        return f"its {limit.attribute}"
+    return str(limit).lower() if isinstance(limit, bool) else f"{limit:g}" if isinstance(limit, float) else limit

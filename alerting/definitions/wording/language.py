@@ -222,6 +222,13 @@ def both(first: str, *others: str) -> str:
     return first
 
 
+def either(first: str, *others: str) -> str:
+    """Return texts joined by `or`."""
+    for other in others:
+        first = translatable("{first} or {second}", first=first, second=other)
+    return first
+
+
 def template_document(text: Translatable) -> dict[str, Any]:
     """Return template and values as a document."""
     values = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
-from alerting.detection.problems import BoolArray, find_problems
+from alerting.detection.problems import BoolArray, problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
@@ -103,10 +103,7 @@ def rows_of(
 def _problems(definition: AnomalyDefinition, history: History, confirmed: Iterable[VerdictInterval]) -> list[tuple[int, int]]:
     found = [(to_millis(one.start), to_millis(one.end)) for one in confirmed]
     if definition.problem is not None:
-        problems = find_problems(definition.problem, history)
-        starts, ends = millis(problems["start"]), millis(problems["end"])
-        lasts = millis(problems["last"])
-        found += [(int(a), int(max(b, c, a))) for a, b, c in zip(starts, ends, lasts, strict=True)]
+        found += problem_intervals(definition.problem, history)
     return sorted(found)
 
 

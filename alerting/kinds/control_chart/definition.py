@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.against_assets import variable_faults
+from alerting.definitions.checks.limits import variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Dates, PromotionMode
@@ -121,8 +121,7 @@ class ControlChartDefinition(NormalDefinition):
         return frozenset({self.variable})
 
     def delay(self, asset: Asset) -> timedelta:
-        variable = asset.variables.get(self.variable)
-        return variable.delay if variable else timedelta(0)
+        return asset.delay(self.variable)
 
     def faults(self) -> Iterable[Fault]:
         for field, chart in (("rules", "shewhart"), ("smoothing", "ewma"), ("shift", "cusum")):

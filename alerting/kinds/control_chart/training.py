@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,15 +35,15 @@ from alerting.kinds.training import (
     TrainingSource,
     compared_rows,
     is_too_many,
+    newest_instants,
     no_readings,
     normal_time,
 )
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
-_EVER = datetime.min.replace(tzinfo=UTC)
 _TITLES = ("signals on unseen time", "false alarms allowed there", "unseen points in alarm", "unseen points")
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
@@ -61,7 +61,7 @@ class ControlChartTraining:
     """Limits of control charts."""
 
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
-        last = max(_newest(definition, source), default=None)
+        last = max(newest_instants(definition, source, definition.variable), default=None)
         if last is None:
             raise no_readings(definition, source, definition.variable)
         spans = (source.readings.span(asset.name) for asset in source.assets)
@@ -145,14 +145,6 @@ class ControlChartTraining:
         return Comparison(family, decision, by_person, metrics, challenger if kept else None)
 
     save = staticmethod(to_files)
-
-
-def _newest(definition: ControlChartDefinition, source: TrainingSource) -> Iterator[datetime]:
-    """Yield the instant of the newest known reading of each asset that has one."""
-    for asset in source.assets:
-        if definition.variable in asset.variables:
-            found = source.readings.newest(asset, {definition.variable: _EVER}, source.as_of - definition.delay(asset))
-            yield from (from_millis(int(at)) for at in millis(pd.DatetimeIndex(found.index)))
 
 
 def _readings(definition: ControlChartDefinition, history: History, data: LearningData, start: datetime, end: datetime) -> Series:

@@ -85,7 +85,8 @@ class ForecastDefinition(TrainedDefinition):
     def faults(self) -> Iterable[Fault]:
         problem = self.problem
         if problem.variable is None:
-            yield Fault("problem", "a forecast needs a variable with limits", "write problem: {variable: …, above: …}")
+            hint = "; for conditions of several choose kind: classifier" if problem.combination is not None else ""
+            yield Fault("problem", "a forecast needs one variable with limits", f"write problem: {{variable: …, above: …}}{hint}")
         elif not self.may_see(problem.variable):
             yield Fault("exclude", f"a forecast of {problem.variable!r} must see its past", "let include and exclude leave it")
         if problem.equals is not None:

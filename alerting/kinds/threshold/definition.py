@@ -1,25 +1,37 @@
 """The definition of kind `threshold`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal, Self, cast
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.combinations import combination_faults, combination_faults_on
+from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.conditions import Conditions
-from alerting.definitions.limits import severities
-from alerting.definitions.model import Definition, Problem, Severity
-from alerting.kinds.threshold.checks import faults_across_fields, faults_on_assets
-from alerting.kinds.threshold.combined_checks import combination_faults, combination_faults_on
+from alerting.definitions.fields.learning import PromotionMode
+from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
+from alerting.definitions.limits import key_of, learned_limits, severities
+from alerting.definitions.model import SEVERITIES, Condition, Definition, ModelDefinition, Problem, Severity
+
+FAMILY = "quantiles"
+_SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
+_LISTS = ("any", "all", *(f"{outer}.{inner}" for outer in ("any", "all") for inner in ("any", "all")))
 
 
 class ThresholdDefinition(Conditions, Definition):
     """A variable leaves its limits, or any or all of several do."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]})
+
+    model_fields_at: ClassVar[tuple[str, ...]] = tuple(
+        f"{prefix}{side}"
+        for prefix in ("", *(f"{one}." for one in (*(f"levels.{s}" for s in SEVERITIES), *_LISTS)))
+        for side in _SIDES
+    )
 
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
     problem: Problem | None = Field(
@@ -30,23 +42,92 @@ class ThresholdDefinition(Conditions, Definition):
         timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+    promotion: PromotionMode = Field(
+        default_factory=PromotionMode,
+        exclude_if=lambda mode: mode == PromotionMode(),
+        description="With learned limits: decision on newly estimated ones. A person decides in any case where ten times as many "
+        "readings as expected, or half of all, lay beyond the limit in service since it was estimated.",
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Return a definition with a model if a limit is learned."""
+        found = read(value)
+        if cls is not ThresholdDefinition or not found.learned:
+            return found
+        fields = {name: getattr(found, name) for name in cls.model_fields}
+        return cast("Self", LearnedThresholdDefinition.model_construct(found.model_fields_set, **fields))
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions of single variables, in the order in which they are written."""
+        combination = self.combination
+        return (self,) if combination is None else tuple(combination.leaves())
+
+    @property
+    def learned(self) -> tuple[tuple[str, Learned], ...]:
+        """Return every learned limit with its variable, each once."""
+        found = [(one.variable, learned) for one in self.conditions for _, learned in learned_limits(one)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def groups_by(self) -> tuple[str, ...]:
+        """Return the variables by which learned limits are grouped."""
+        return tuple(dict.fromkeys(name for _, learned in self.learned for name in learned.by if name != HOUR_OF_DAY))
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        combination = self.combination
-        return frozenset({self.variable} if combination is None else {leaf.variable for leaf in combination.leaves()})
+        return frozenset(one.variable for one in self.conditions)
 
     def delay(self, asset: Asset) -> timedelta:
-        found = (asset.variables.get(name) for name in self.variables_evaluated(asset))
-        return max((variable.delay for variable in found if variable), default=timedelta(0))
+        return max(asset.delay(name) for name in self.variables_evaluated(asset))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)
 
     def faults(self) -> Iterable[Fault]:
-        return faults_across_fields(self) if self.combination is None else combination_faults(self)
+        yield from faults_across_fields(self) if self.combination is None else combination_faults(self)
+        if "promotion" in self.model_fields_set and not self.learned:
+            yield Fault("promotion", "decides on learned limits, and this definition has none", "remove it")
 
     def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
         return faults_on_assets(self, targets) if self.combination is None else combination_faults_on(self, targets)
+
+
+class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
+    """A threshold of which at least one limit is learned: estimates of the limits are its models."""
+
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        return super().variables_evaluated(asset) | {*self.groups_by}
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (FAMILY,)
+
+    @property
+    def learns_from(self) -> datetime | None:
+        return None
+
+    @property
+    def training_text(self) -> str:
+        return f"Estimates limits of {', '.join(dict.fromkeys(variable for variable, _ in self.learned))} from past readings"
+
+    @property
+    def longest_search(self) -> timedelta:
+        return timedelta(0)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*(one.variable for one in self.conditions), *self.groups_by]))
+
+    def question_fields(self) -> dict[str, Any]:
+        """Return what decides on the estimated limits."""
+        by_hour = any(HOUR_OF_DAY in one.by for _, one in self.learned)
+        return {
+            "assets": list(self.assets),
+            "learned": [key_of(variable, one) for variable, one in self.learned],
+            "timezone": self.schedule.timezone if by_hour else None,
+        }
 
 
 DEFINITION = ThresholdDefinition

@@ -19,6 +19,7 @@ from alerting.detection.conditions import (
     under_another_revision,
 )
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.messages import combined_message, fact_message, limit_message, unknown_message
 from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
 from alerting.episodes.lifecycle import Step, advance
@@ -28,30 +29,40 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_threshold_interval(
-    definition: Condition, asset: Asset, series: Series, result: TargetEvaluation, part: VersionInterval
+    definition: Condition,
+    asset: Asset,
+    series: Series,
+    result: TargetEvaluation,
+    part: VersionInterval,
+    learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under one definition. `series` begins `lookback(definition)` before the part."""
+    """Evaluate one part under one definition, with the learned limits in force. `series` begins `lookback(definition)` before."""
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
         [carried] = under_another_revision([definition], carried)
-    evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
+    evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad, learned)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         reading = evaluated.reading_at(step.at)
         if step.kind == "raised":
-            result.raises[step.at] = Raise(reading.evaluated if reading else None, reading=reading)
+            result.raises[step.at] = Raise(reading.evaluated if reading else None, reading, model_version=part.model_version)
         elif step.kind == "severity" and reading is not None:
             result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
     unknown = fact_message(definition, asset, last.fact, reading) if last.fact and last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
+    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown, learned=learned)
 
 
 def evaluate_combined_interval(
-    definition: Conditions, combination: Combination, sources: Sources, result: TargetEvaluation, part: VersionInterval
+    definition: Conditions,
+    combination: Combination,
+    sources: Sources,
+    result: TargetEvaluation,
+    part: VersionInterval,
+    learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
     """Evaluate one part under conditions of several variables. The first evaluation begins with the last known values."""
     asset, before = sources.asset, result.state
@@ -64,15 +75,16 @@ def evaluate_combined_interval(
         known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
         carried = together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
     series, severity = all_series(combination, history), severity_of_missing(definition)
-    evaluated = evaluate_combination(combination, asset, series, carried, part.start, part.end, severity)
+    evaluated = evaluate_combination(combination, asset, series, carried, part.start, part.end, severity, learned)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            result.raises[step.at] = Raise(None, content=_combined_evidence(definition, asset, step, evaluated))
+            content = _combined_evidence(definition, asset, step, evaluated)
+            result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
+    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown, learned=learned)
 
 
 def _last_value(condition: Condition, carried: Carried | None, sources: Sources, at: datetime) -> Carried | None:

@@ -1,24 +1,31 @@
 """Kind `threshold`: a variable leaves its limits."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, cast
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message
-from alerting.detection.threshold import lookback
+from alerting.detection.threshold import lookback, series_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.kind import Charted, Inputs, Kind
-from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.kind import Charted, Inputs, TrainedKind
+from alerting.kinds.normal_model import stopped
+from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.evaluate import evaluate_combined_interval, evaluate_threshold_interval, note_revision
+from alerting.kinds.threshold.learned import limits_in_force, read_part
+from alerting.kinds.threshold.model import from_files
 from alerting.kinds.threshold.why import explain_instant
-from alerting.readings.history import History
-from alerting.reporting.figures.episode_chart import condition_levels
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Files, ModelUnavailable
+from alerting.readings.history import History, to_millis
+from alerting.reporting.figures.episode_chart import Level, condition_levels
 
 
 class ThresholdKind:
@@ -29,20 +36,33 @@ class ThresholdKind:
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
+        if isinstance(definition, LearnedThresholdDefinition):
+            return Inputs()
         if combination is not None:
             leaves = list(combination.leaves())
-            return Inputs(leaves[0].variable, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
+            stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
+            return Inputs(stored, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
+        if asset.is_computed(definition.variable):  # it is not stored, so it is read for each target by itself
+            return Inputs(None, lookback(definition), definition.stale_after)
         return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
 
     def evaluate(
         self, definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
     ) -> TargetEvaluation:
         note_revision(before, part)
-        combination = definition.combination
-        if combination is not None:
-            return evaluate_combined_interval(definition, combination, sources, before, part)
-        series = sources.read(definition, part.start - lookback(definition), part.end)
-        return evaluate_threshold_interval(definition, sources.asset, series, before, part)
+        try:
+            learned = limits_in_force(definition, sources, part, before.state.carried)
+            cut = learned.cutoff if learned is not None else None
+            if cut is not None and part.start < cut < part.end:  # no instant up to it is evaluated by these limits
+                before = _evaluate_part(definition, sources, replace(part, end=cut), before)
+                part = replace(part, start=cut, is_new=False)
+            return _evaluate_part(definition, sources, part, before)
+        except ModelUnavailable as unavailable:
+            return stopped(before, f"the limits cannot be read: {unavailable}")
+
+    def load(self, files: Files) -> TrainedModel:
+        """Return the learned limits of these files."""
+        return cast("TrainedModel", from_files(files))
 
     def explain(
         self, definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
@@ -54,7 +74,7 @@ class ThresholdKind:
         if reading is None:
             return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
         reason, limit = limit_message(definition, asset, reading, step.severity)
-        evaluation = Evaluation(step.at, "triggered", reason, at_raise.value, limit)
+        evaluation = Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version)
         return Evidence(evaluation, inputs={definition.variable: reading.value})
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
@@ -63,7 +83,7 @@ class ThresholdKind:
     def chart(self, definition: ThresholdDefinition, asset: Asset, episode: Episode) -> Charted:
         combination = definition.combination
         if combination is None:
-            return _charted(definition, asset)
+            return _with_limit(_charted(definition, asset), definition, episode)
         drawn: dict[str, Charted] = {}
         for one in (_charted(leaf, asset) for leaf in combination.leaves()):
             same = drawn.get(one.variable or "")
@@ -72,10 +92,33 @@ class ThresholdKind:
         return first._replace(others=tuple(others))
 
 
+def _evaluate_part(
+    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+) -> TargetEvaluation:
+    if to_millis(part.start) >= to_millis(part.end):
+        return replace(before, state=replace(before.state, watermark=part.end))
+    combination, learned = definition.combination, limits_in_force(definition, sources, part, before.state.carried)
+    if combination is not None:
+        return evaluate_combined_interval(definition, combination, sources, before, part, learned)
+    if learned is None:
+        series = sources.read(definition, part.start - lookback(definition), part.end)
+    else:
+        series = series_of(definition, read_part(definition, sources, part))
+    return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)
+
+
+def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Episode) -> Charted:
+    """Return the chart with the learned limit that was left, as it was at the raise."""
+    limit = episode.evaluation.threshold
+    if not definition.learned or limit is None or limit in {level.value for level in charted.levels}:
+        return charted
+    return charted._replace(levels=(*charted.levels, Level(limit, translatable("limit at the raise"))))
+
+
 def _charted(condition: Condition, asset: Asset) -> Charted:
     """Return a variable with its limits."""
     hold = None if condition.no_data == "ignore" else condition.stale_after
     return Charted(condition.variable, condition_levels(condition, asset), hold)
 
 
-KIND: Kind[ThresholdDefinition] = ThresholdKind()
+KIND: TrainedKind[ThresholdDefinition] = ThresholdKind()

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.limits import learned_sides
+from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
+from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.kind import Why, WhyQuestion
@@ -43,9 +46,9 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     evaluated = question.evaluate(_start(definition, question))
     state, combination = evaluated.state, definition.combination
     if combination is None:
-        described = _describe(definition, question)
+        described = _describe(definition, question, evaluated.learned)
     else:
-        described = _describe_combination(combination, question, state.carried)
+        described = _describe_combination(combination, question, state.carried, evaluated.learned)
     found = replace(
         question.blank, value=described.value, limit=described.limit, unknown=evaluated.unknown, facts=described.facts
     )
@@ -65,20 +68,43 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     return replace(found, verdict="normal", answer=f"not raised: {described.normal}")
 
 
-def _describe(definition: ThresholdDefinition, question: WhyQuestion) -> _Described:
+def _describe(definition: ThresholdDefinition, question: WhyQuestion, learned: LearnedLimits | None) -> _Described:
     since = question.at - definition.stale_after - _LONGEST_LOOK_BACK
     history = question.platform.readings.load(question.asset, since, question.at, [definition.variable])
     last = _last_reading(definition, history)
-    facts = f"limits: {_limits(definition_document(definition))}", *_describe_sample(definition.variable, last, history)
+    facts = [f"limits: {_limits(definition_document(definition))}", *_describe_sample(definition.variable, last, history)]
+    found = [] if learned is None or last is None else [*_learned_at(definition, learned, last[0], question)]
+    facts[1:1] = [text for text, _ in found]
     value = last[1] if last is not None and isinstance(last[1], float) else None
     normal = f"{definition.variable} is within its limits"
-    return _Described(facts, "beyond its limit", normal, value, _limit(definition, value))
+    numbers = [limit for _, limit in found if limit is not None]
+    nearest = None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
+    return _Described(tuple(facts), "beyond its limit", normal, value, _limit(definition, value) if nearest is None else nearest)
 
 
-def _describe_combination(combination: Combination, question: WhyQuestion, carried: Carried | None) -> _Described:
+def _learned_at(
+    condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
+) -> Iterator[tuple[str, float | None]]:
+    """Yield a sentence on each learned limit for a reading, and the limit; None where it is unknown."""
+    version = question.blank.model_version
+    for _, side, one in learned_sides(condition):
+        moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
+        described = moving.describe(0)
+        if described is None:
+            yield f"the learned limit {side} {condition.variable} is unknown: {learned.missing}", None
+        else:
+            limit = float(moving.values[0])
+            yield f"{side} {limit:.6g}, learned by version {version}: {described}", limit
+
+
+def _describe_combination(
+    combination: Combination, question: WhyQuestion, carried: Carried | None, learned: LearnedLimits | None
+) -> _Described:
     """Describe every condition by its last value; nothing is read again."""
     series = all_series(combination, History(question.asset))
-    found = evaluate_combination(combination, question.asset, series, carried, question.at - _MOMENT, question.at)
+    found = evaluate_combination(
+        combination, question.asset, series, carried, question.at - _MOMENT, question.at, learned=learned
+    )
     how = "one of these conditions must hold" if combination.how == "any" else "all of these conditions must hold"
     facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
     held = "one of its conditions has held" if combination.how == "any" else "all of its conditions have held"
@@ -95,7 +121,8 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
     if reading is None or reading.value is None:
         return f"{condition.variable}, {_limits(written)}: {state}"
     value = f"{reading.value:g}" if isinstance(reading.value, float) else reading.value
-    return f"{condition.variable}, {_limits(written)}: {state}; it was {value} at {reading.at.isoformat()}"
+    learned = [f"; {one.side} {one.limit:.6g}: {one.description}" for one in reading.learned if one.limit is not None]
+    return f"{condition.variable}, {_limits(written)}: {state}; it was {value} at {reading.at.isoformat()}{''.join(learned)}"
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:

@@ -73,7 +73,7 @@ def label_instants(
     ts, bad = problem_samples(problem, history)
     after, until = (at + duration_millis(edge) for edge in definition.window)
     is_onset = question == "onset"
-    if is_onset or problem.variable is not None:
+    if is_onset or problem.event is None:
         positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
     else:
         positive = _any_ongoing(problems, after, until)
@@ -81,7 +81,7 @@ def label_instants(
     uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
     reason = uncounted.copy()
     mature = determined <= last_known_instant(problem, history, ts, as_of)
-    if problem.variable is not None:
+    if problem.event is None:
         reason[(uncounted == "") & ~_any_between(ts, after, until)] = NO_SAMPLE
     reason[(uncounted == "") & ~mature & ~positive] = IMMATURE
     is_known = reason == ""
@@ -100,18 +100,17 @@ def label_instants(
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:
     """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without.
 
-    NaN for events too, and where the model may not see the variable: a comparison with what it may not see would be unfair.
+    Of a problem that is one value, or conditions of several variables: 1 where it was last known to hold, else 0. NaN for events,
+    and where the model may not see a variable of the problem: a comparison with what it may not see would be unfair.
     """
     problem = definition.problem
-    if problem.variable is None or not definition.sees_problem or problem.variable not in history.readings:
+    if not definition.sees_problem:
         return np.full(len(at), np.nan)
-    values = history.readings[problem.variable].dropna()
-    known_at = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
-    newest = np.searchsorted(known_at, at, side="right") - 1
-    if problem.equals is None:
-        risk = risk_of(values.to_numpy(np.float64), problem.above, problem.below)
-    else:
-        risk = np.asarray(values == problem.equals, np.float64)
+    ts, is_met = problem_samples(problem, history)
+    risk = is_met.astype(np.float64)
+    if problem.variable in history.readings and problem.equals is None:
+        risk = risk_of(history.readings[problem.variable].dropna().to_numpy(np.float64), problem.above, problem.below)
+    newest = np.searchsorted(ts + _delay(problem, history), at, side="right") - 1
     return np.append(risk, np.nan)[newest]
 
 
@@ -146,8 +145,8 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
 
 def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
-    """Return the instants (ms) that show that the truth was recorded: samples of the variable; for events any reading."""
-    return samples if problem.variable is not None else millis(pd.DatetimeIndex(history.readings.index))
+    """Return the instants (ms) that show that the truth was recorded: samples of the problem; for events any reading."""
+    return samples if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
 
 
 def _delay(problem: Problem, history: History) -> int:

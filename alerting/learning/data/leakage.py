@@ -1,6 +1,7 @@
 """Leak suspects: variables that predict the label too well, or show the problem's variable before its delay has passed."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +42,13 @@ def leak_suspects(
 
 def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
     """Find that the last value of the problem's variable is no rival, because the model may not see it."""
-    variable = definition.problem.variable
-    if variable is None or definition.sees_problem or not any(variable in h.readings for h in histories):
+    unseen = [v for v in definition.problem.variables if definition.is_of_unit or not definition.may_see(v)]
+    if not any(variable in h.readings for h in histories for variable in unseen):
         return
     why = "with horizon: 0s no feature comes from it" if definition.is_of_unit else "exclude or include leave it out"
     message = (
-        f"The model may not see {variable} ({why}): its last known value, persistence, is no candidate, and the model is not "
-        "compared with it."
+        f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is no candidate, and the model "
+        "is not compared with it."
     )
     yield Finding("unseen_problem", None, None, "kept", message)
 
@@ -62,7 +63,7 @@ def _knowing_alone(
     prevalence = float(np.average(label[chosen], weights=weight))
     best: dict[str, tuple[float, str]] = {}
     for column in plan.layout:
-        if column.name in plan.levels or column.source == definition.problem.variable:
+        if column.name in plan.levels or column.source in definition.problem.variables:
             continue
         values = rows[column.name].to_numpy(np.float64)[chosen]
         if np.isnan(values).all():
@@ -101,10 +102,7 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
 
 def _early_copies(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     """Find variables that show at once what the problem's variable shows only after its delay."""
-    problem = definition.problem.variable
-    if problem is None:
-        return
-    for number in plan.numbers:
+    for problem, number in product(definition.problem.variables, plan.numbers):
         early = [h for h in histories if h.delay(number.name) < h.delay(problem)]
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
         strongest = max(likeness, default=0.0)

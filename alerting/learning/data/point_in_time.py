@@ -29,7 +29,7 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
         readings = readings.assign(**hidden)
     starts, ends, delay = millis(history.events["start"]), history.events["end"], event_delays(history)
     events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[starts + delay <= until]
-    return replace(history, readings=readings, events=events)
+    return replace(history, readings=readings, events=events, known_until=until)
 
 
 def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history: History, start: int, end: int) -> Millis:

@@ -109,7 +109,7 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
     """Return whether equal values in a row are usual: an operator sets them, or a laboratory measures them."""
     variable, line = history.asset.variables.get(number.name), np.diff(_index(history))
-    if variable is not None and (variable.controllable or variable.delay):
+    if variable is not None and (variable.controllable or history.delay(number.name)):
         return True
     declared = variable.sampling if variable is not None else None
     sampling = (number.sampling_ms or 0) if declared is None else duration_millis(declared)
@@ -215,8 +215,7 @@ def _out_of_range(definition: TrainedDefinition, plan: FeaturePlan, histories: S
 
 
 def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
-    problem = {definition.problem.variable} if definition.problem.variable else set()
-    for name in sorted(problem.union(candidate_variables(definition, histories))):
+    for name in sorted({*definition.problem.variables, *candidate_variables(definition, histories)}):
         bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))

@@ -39,7 +39,7 @@ def readings_interval(definition: TrainedDefinition, histories: Sequence[History
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Require the problem in data. Raises UserError if no asset has the problem's event type, or any value of its variable."""
+    """Require the problem in data. Raises UserError if no asset has the problem's event type, or any value of its variables."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
@@ -49,17 +49,17 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
                 f"{_suggest(problem.event, types)}; import events of that type or correct problem.event"
             )
         return
-    name = problem.variable or ""
     names = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
-    if name not in names:
-        raise UserError(
-            f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, names)}; correct problem.variable"
-        )
-    if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
-        raise UserError(
-            f"{definition.name}: the problem's variable {name} has no value at all in the period it may learn from; "
-            "import its values, or name another variable"
-        )
+    for name in problem.variables:
+        if name not in names:
+            raise UserError(
+                f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, names)}; correct the problem"
+            )
+        if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
+            raise UserError(
+                f"{definition.name}: the problem's variable {name} has no value at all in the period it may learn from; "
+                "import its values, or name another variable"
+            )
 
 
 def _suggest(name: str, names: set[str]) -> str:

@@ -58,10 +58,10 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
     """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted.
 
-    Of the unit just made the problem's own variable is not among them.
+    Of the unit just made the problem's own variables are not among them.
     """
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
-    unseen = {definition.problem.variable} if definition.is_of_unit else set()
+    unseen = set(definition.problem.variables) if definition.is_of_unit else set()
     return matching(names - set(matching(names, definition.exclude)) - unseen, definition.include)
 
 

@@ -102,6 +102,7 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
     for relation in in_order(asset.relations):
         if moved & set(relation.drivers):
             moved.add(relation.variable)
+    moved |= set(asset.computed_of(moved))
     return moved - set(names)
 
 

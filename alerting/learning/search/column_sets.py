@@ -5,7 +5,7 @@ on the rows that the model is fitted on, and on no others.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,12 +39,12 @@ class ColumnSets:
     fixed: Mapping[str, Positions]
 
     @staticmethod
-    def of_plan(plan: FeaturePlan, problem_variable: str | None) -> "ColumnSets":
+    def of_plan(plan: FeaturePlan, problem_variables: Collection[str]) -> "ColumnSets":
         """Return the sets of a plan that are neither empty nor the same as all columns."""
         window = plan.windows_ms[len(plan.windows_ms) // 2]
         found = {
             COMPACT: _positions([_is_compact(column, window) for column in plan.layout]),
-            OWN: _positions([c.kind == "variable" and c.source == problem_variable for c in plan.layout]),
+            OWN: _positions([c.kind == "variable" and c.source in problem_variables for c in plan.layout]),
         }
         fixed = {name: where for name, where in found.items() if 0 < len(where) < len(plan.columns)}
         return ColumnSets(Columns.from_plan(plan), tuple(column.source for column in plan.layout), fixed)

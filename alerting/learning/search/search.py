@@ -52,7 +52,7 @@ def search_candidate(
     """
     learning, one = definition.learning, get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
-    sample, sets = search_sample(dataset), ColumnSets.of_plan(dataset.plan, definition.problem.variable)
+    sample, sets = search_sample(dataset), ColumnSets.of_plan(dataset.plan, definition.problem.variables)
     matrix = sets.columns.matrix(dataset.rows)
     shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
     trials = learning.trials if one.searched_params(one.defaults) else 1

@@ -182,7 +182,7 @@ def fit_rows(
         members = [_Member(member["family"], member["params"]) for member in documents]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
-    sets, used = ColumnSets.of_plan(dataset.plan, definition.problem.variable), np.flatnonzero(rows)
+    sets, used = ColumnSets.of_plan(dataset.plan, definition.problem.variables), np.flatnonzero(rows)
     chosen = sets.choose(recipe.params, matrix, used, label)
     labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used) if weighted else None)
     family, params = get_family(recipe.family), family_params(recipe.params)

@@ -15,7 +15,7 @@ from alerting.definitions.wording.language import ENGLISH, Language, translatabl
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall
-from alerting.reporting.figures.episode_chart import Level, Panel, condition_levels, new_panel, problem_levels
+from alerting.reporting.figures.episode_chart import Level, Panel, condition_levels, levels_by_variable, new_panel, problem_levels
 from alerting.reporting.material import Material
 from alerting.reporting.sentences import last_taken
 
@@ -107,14 +107,19 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable that a problem, condition or control chart is about; None for events and several variables."""
+    """Return the variable that a problem, condition or control chart is about; of a problem of several variables the first one.
+
+    None for events and conditions of several variables.
+    """
     if definition.problem is not None:
-        return definition.problem.variable
+        return next(iter(definition.problem.variables), None)
     condition = single_condition(definition)
     return getattr(definition, "variable", None) if condition is None else condition.variable
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
+    if definition.problem is not None and (combination := definition.problem.combination) is not None:
+        return levels_by_variable(combination, asset)[combination.variables[0]]
     if definition.problem is not None:
         return problem_levels(definition.problem)
     condition = single_condition(definition)

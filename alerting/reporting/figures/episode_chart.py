@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
@@ -93,6 +94,14 @@ def problem_levels(problem: Problem) -> tuple[Level, ...]:
     if isinstance(problem.equals, float):
         return (Level(problem.equals, translatable("problem")),)
     return tuple(Level(value, translatable("limit")) for value in (problem.below, problem.above) if value is not None)
+
+
+def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[Level, ...]]:
+    """Return the limits of conditions of several variables, by variable in the order in which these are written."""
+    found: dict[str, tuple[Level, ...]] = {}
+    for leaf in combination.leaves():
+        found[leaf.variable] = (*found.get(leaf.variable, ()), *condition_levels(leaf, asset))
+    return found
 
 
 def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:

@@ -88,7 +88,7 @@ def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIn
         revision=newest.number,
         has_outcome=definition.problem is not None,
         events=definition.events_read(),
-        also_reads=tuple(sorted(definition.variables_read(asset) - {inputs.variable})),
+        also_reads=tuple(sorted({*asset.with_parts(definition.variables_read(asset))} - {inputs.variable})),
         above=assets.above(asset) if definition.suppression and not definition.evaluates_suppressed else (),
         variable=inputs.variable,
         limits=inputs.limits,

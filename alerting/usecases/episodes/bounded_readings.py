@@ -18,7 +18,8 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
-from alerting.detection.problems import BoolArray, problem_samples
+from alerting.detection.occurrences import ends_of_runs
+from alerting.detection.problems import BoolArray, needed_samples, problem_delay
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
 from alerting.readings.history import History, Millis, duration_millis, millis, no_readings
@@ -123,25 +124,26 @@ class _Reduction:
     def _variables(self, asset: Asset) -> list[str]:
         """Return the variables whose readings matter one by one."""
         named = {variable_of(self.definition), getattr(self.definition, "variable", None)}
+        if self.definition.problem is not None:
+            named |= set(self.definition.problem.variables)
         if not isinstance(self.definition, ModelDefinition):
             named |= self.definition.variables_evaluated(asset)
         return sorted(name for name in named if name)
 
     def _needed_rows(self, part: History, names: list[str]) -> BoolArray:
         at = millis(pd.DatetimeIndex(part.readings.index))
-        keep = _ends_of(-(-at // self.width_ms))
+        keep = ends_of_runs(-(-at // self.width_ms))
         for name in names:
             column = part.readings[name]
             there = np.flatnonzero(column.notna().to_numpy())
             bucket = -(-at[there] // self.width_ms)
-            keep[there[_ends_of(bucket)]] = True
+            keep[there[ends_of_runs(bucket)]] = True
             if column.dtype == object:
-                keep[there[_ends_of(pd.factorize(column.to_numpy()[there])[0])]] = True
+                keep[there[ends_of_runs(pd.factorize(column.to_numpy()[there])[0])]] = True
             else:
                 keep[there[_extremes(bucket, column.to_numpy(np.float64)[there])]] = True
         if self.definition.problem is not None:
-            ts, is_met = problem_samples(self.definition.problem, part)
-            keep[np.searchsorted(at, ts[_ends_of(is_met.astype(np.int64))])] = True
+            keep[np.searchsorted(at, needed_samples(self.definition.problem, part))] = True
         return keep
 
     def _find_gaps(self, part: History) -> None:
@@ -188,26 +190,19 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
     Of a condition, one that is shorter than a value counts.
     """
     if isinstance(definition, TrainedDefinition):
-        own = asset.variables.get(definition.problem.variable or "")
-        edges = [definition.stride, definition.schedule.every, *map(abs, definition.window), own.delay if own else timedelta(0)]
+        problem = definition.problem
+        edges = [definition.stride, definition.schedule.every, *map(abs, definition.window), problem_delay(problem, asset, ())]
+        edges += [leaf.stale_after for leaf in (problem.combination.leaves() if problem.combination else ())]
     else:
         edges = [kind_of(definition).inputs(definition, asset).stale_after / 2]
     return max(gcd(_WIDTH_MS, *(duration_millis(edge) for edge in edges)), _SHORTEST_MS)
-
-
-def _ends_of(groups: Millis) -> BoolArray:
-    """Return the first and the last one of each run of equal values."""
-    if not len(groups):
-        return np.zeros(0, np.bool_)
-    is_other = groups[1:] != groups[:-1]
-    return np.asarray(np.r_[True, is_other] | np.r_[is_other, True])
 
 
 def _last_run(column: "pd.Series[Any]") -> BoolArray:
     """Return the last value, which may be in force for long, and the one since which it has not changed."""
     there, keep = np.flatnonzero(column.notna().to_numpy()), np.zeros(len(column), np.bool_)
     if len(there):
-        changes = np.flatnonzero(_ends_of(pd.factorize(column.to_numpy()[there])[0]))
+        changes = np.flatnonzero(ends_of_runs(pd.factorize(column.to_numpy()[there])[0]))
         keep[there[changes[-2:]]] = True
     return keep
 
@@ -216,7 +211,7 @@ def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
     """Return the lowest and the highest value of each group; groups increase."""
     order = np.lexsort((values, groups))
     kept = np.zeros(len(values), np.bool_)
-    kept[order[_ends_of(groups[order])]] = True
+    kept[order[ends_of_runs(groups[order])]] = True
     return kept
 
 

@@ -5,9 +5,17 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.model import Problem
-from alerting.definitions.wording.language import translatable
-from alerting.detection.messages import current_value_message, unknown_since_message
+from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.conditions import combined_truth, conditions_at
+from alerting.detection.messages import (
+    combined_happening_message,
+    current_value_message,
+    unknown_message,
+    unknown_since_message,
+)
+from alerting.detection.problems import problem_delay, problem_lookback
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, Readings
 
@@ -30,16 +38,29 @@ def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) ->
     problem = revision.definition.problem if revision else None
     if episode.phase != "happening" or episode.happening_at is None or asset is None or problem is None:
         return None
+    if (combination := problem.combination) is not None:
+        return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
         return Progress(True, translatable("Its event has no end yet."))
     return _last_value(platform.readings, asset, problem, problem.variable, episode.happening_at, now)
 
 
+def _last_values(readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime) -> Progress:
+    """Return the state of a problem of several variables, by the values that are in force."""
+    at = now - problem_delay(problem, asset, ())
+    found = conditions_at(combination, readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables), at)
+    truth = combined_truth(combination, found)
+    if truth == "unknown":
+        return Progress(False, joined("; ", translatable("Not known now"), unknown_message(asset, found)))
+    if truth == "clear":
+        return Progress(True, translatable("Its conditions do not hold any more."))
+    return Progress(True, combined_happening_message(combination, asset, found))
+
+
 def _last_value(
     readings: Readings, asset: Asset, problem: Problem, variable: str, happening_at: datetime, now: datetime
 ) -> Progress:
-    known = asset.variables.get(variable)
-    delay = known.delay if known else timedelta(0)
+    known, delay = asset.variables.get(variable), asset.delay(variable)
     newest = readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
     if newest.empty:
         return Progress(False, unknown_since_message(asset, variable, happening_at))

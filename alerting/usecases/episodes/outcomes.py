@@ -11,7 +11,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import NOT_YET, find_problems, problem_delay, problem_samples
+from alerting.detection.problems import NOT_YET, find_problems, problem_delay, problem_lookback, problem_samples
 from alerting.episodes.episode import Episode, OutcomeRecord
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.registry import kind_of
@@ -129,7 +129,8 @@ def _outcome_window(platform: OutcomePorts, definition: Definition, episode: Epi
 def _mature_at(platform: OutcomePorts, problem: Problem, asset: Asset, window_end: datetime) -> datetime:
     """Return the instant from which the outcome window is fully known."""
     delay = problem_delay(problem, asset, platform.assets.event_types())
-    return window_end + problem.hold + delay + asset.latency(problem.variable or "", platform.latency)
+    latency = max((asset.latency(variable, platform.latency) for variable in problem.variables), default=platform.latency)
+    return window_end + problem.hold + delay + latency
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:
@@ -151,7 +152,7 @@ def _observe(
     mature_at: datetime,
     as_of: datetime,
 ) -> Observed:
-    start = window.start - problem.hold - timedelta(days=1)
+    start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
     history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)
     problems_known = found[(millis(found["known_at"]) <= to_millis(as_of))]
@@ -178,14 +179,14 @@ def _states(problem: Problem, history: History, found: pd.DataFrame, window: _Ou
         lasts = (end == NOT_YET) | (end > in_time)
         return np.where(lasts, np.maximum(start, in_time), start)
     ts, bad = problem_samples(problem, history)
-    problems_known = ts <= to_millis(as_of - history.delay(problem.variable or ""))
+    problems_known = ts <= to_millis(as_of - problem_delay(problem, history.asset, ()))
     return ts[bad & problems_known]
 
 
 def _without_occurrence(problem: Problem, history: History, window: _OutcomeWindow, as_of: datetime) -> Observed:
     """Return the observation when no problem was found: `no` if data cover the window, else unknown. The rule of labels."""
     ts, _ = problem_samples(problem, history)
-    samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
+    samples = ts if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(window.start)) & (samples <= to_millis(window.end))).any():
         return Observed("unknown", reason=translatable("no data within the outcome window"))
     if to_millis(window.end + problem.hold) > last_known_instant(problem, history, ts, to_millis(as_of)):

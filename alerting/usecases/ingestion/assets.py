@@ -1,14 +1,14 @@
 """Import of assets: given fields replace stored ones, the other fields stay."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Asset, Variable, computed_faults
 from alerting.definitions.faults import Fault, UserError, nearest
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.definitions.wording.language import template
@@ -52,14 +52,14 @@ def import_assets(
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
     Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
-    twice, a parent that is not known, a relation of variables that are no numbers of the asset, or a new type for a variable of
-    an asset that has readings.
+    twice, a parent that is not known, a relation of variables that are no numbers of the asset, a computed variable that cannot
+    be computed, or a new type for a variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
     merged = {} if faults else {str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given}
     faults += _parent_faults(given, {*existing, *merged})
-    faults += [fault for asset in merged.values() for fault in _relation_faults(asset)]
+    faults += [fault for asset in merged.values() for fault in (*_relation_faults(asset), *_computed_faults(asset))]
     faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
         raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
@@ -134,9 +134,9 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
 
 def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fault]:
     changed = [
-        (name, existing.type, after.variables[name].type)
+        (name, _source_of(existing), _source_of(after.variables[name]))
         for name, existing in before.variables.items()
-        if existing.type != after.variables[name].type
+        if _source_of(existing) != _source_of(after.variables[name])
     ]
     if not changed or plant.readings.span(before.name) is None:
         return []
@@ -150,6 +150,11 @@ def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fau
     ]
 
 
+def _source_of(variable: Variable) -> str:
+    """Return the type of a measured variable; a computed one has other values."""
+    return variable.type if variable.computed is None else "computed"
+
+
 def _relation_faults(asset: Asset) -> Iterator[Fault]:
     for number, relation in enumerate(asset.relations):
         for name in (relation.variable, *relation.drivers):
@@ -158,6 +163,10 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
                 yield Fault(where, f"the asset declares no variable {name!r}", nearest(name, asset.variables, "known variables"))
             elif asset.variables[name].type == "category":
                 yield Fault(where, f"{name!r} is a category; only numbers follow others")
+
+
+def _computed_faults(asset: Asset) -> Iterator[Fault]:
+    return (replace(fault, path=f"{asset.name}.{fault.path}") for fault in computed_faults(asset))
 
 
 def _document(asset: Asset) -> dict[str, Any]:

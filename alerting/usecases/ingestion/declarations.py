@@ -34,6 +34,11 @@ def _declared_type(
     by_type: dict[VariableType, str] = {}
     for name in sorted(assets):
         found = existing[name].variables.get(variable) if name in existing else None
+        if found and found.computed is not None:
+            raise UserError(
+                f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} on {name} and has no readings "
+                "of its own; leave the column out, or call it otherwise"
+            )
         if found:
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:

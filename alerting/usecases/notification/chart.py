@@ -4,14 +4,15 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.kinds.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, DeliveryPorts, Picture, Readings, Wanted
-from alerting.readings.history import Millis, to_millis
+from alerting.ports import ChartPorts, DeliveryPorts, Picture, ReadingColumns, Readings, Wanted
+from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
@@ -101,7 +102,7 @@ def _start(
     before, pace = _BEFORE[0], timedelta(0)
     for longer in _BEFORE:
         before = longer if pace * _MOST_READINGS > longer or not pace else max(before, pace * _MOST_READINGS)
-        columns = readings.load_many([Wanted(asset.name, types_of(asset, [variable]), raised - before)], raised)[asset.name]
+        columns = _load(readings, asset, variable, raised - before, raised)
         values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
             break
@@ -111,8 +112,16 @@ def _start(
     return stop - longest, language.say("only the last {duration} are drawn", duration=about(longest, language))
 
 
+def _load(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime) -> ReadingColumns:
+    """Return the readings of one variable; a computed one is no column of what is stored."""
+    if not asset.is_computed(variable):
+        return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
+    found = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
+    return ReadingColumns(millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)})
+
+
 def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
-    columns = readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
+    columns = _load(readings, asset, variable, start, stop)
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None

@@ -9,6 +9,7 @@ from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
 from alerting.ports import Swept, UpkeepPorts
 from alerting.ports.sweeps import Log
+from alerting.readings.instants import month_interval
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.notification.platform_alerts import opening_keys
@@ -27,13 +28,12 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     late readings could still evaluate again. Of the registry every version that was in service stays, with its twin, its runs
     and its data.
     """
-    lasts = platform.retention
-    lateness = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
-    youngest = as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
-    limits = {name: min(as_of - last, youngest) for name, last in vars(lasts).items()}
+    lasts, latest = platform.retention, latest_limit(platform, as_of)
+    limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [*platform.episodes.find(open_only=True), *platform.episodes.with_due_outcomes(as_of + _FAR)]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
+        *_archived(platform, needed, limits["archive"], dry),
         *_scores(platform, needed, limits["scores"], dry),
         _notifications(platform, limits["notifications"], dry),
         *_logs(platform, limits["audit"], ("audit", "platform_alerts"), dry),
@@ -44,11 +44,42 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     return _totals(found)
 
 
+def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
+    """Return the instant after which late readings may still be evaluated again: nothing after it is deleted or archived."""
+    lateness = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
+
+
+def assets_with_readings(platform: UpkeepPorts) -> list[str]:
+    """Return the names of all assets, also of those that are no longer defined."""
+    return list(dict.fromkeys([*(asset.name for asset in platform.assets.all()), *platform.readings.newest_readings()]))
+
+
 def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
-    """Delete readings asset by asset, also those of assets that are no longer defined."""
+    """Delete readings asset by asset; none while an archive is in use, which alone takes them out of the database."""
+    if platform.archive is not None and platform.archive.after is not None:
+        return []
+    limits = _limits(platform, needed, before)
+    return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
+
+
+def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+    """Delete archived files of months that ended before an instant and that nothing in use reads."""
+    if platform.archive is None or not (files := platform.archive.files()):
+        return
+    limits = _limits(platform, needed, before)
+    for file in files:
+        if month_interval(file.month)[1] <= limits.get(file.asset, before):
+            if not dry:
+                platform.archive.forget(file)
+            yield Swept("archived readings", file.rows, file.bytes)
+
+
+def _limits(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime) -> dict[str, datetime]:
+    """Return the instant before which nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
-    limits = dict.fromkeys([*by_name, *(name for name in platform.readings.newest_readings() if name not in by_name)], before)
+    limits = dict.fromkeys(assets_with_readings(platform), before)
     read_from = [(by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed]
     for revision in active(platform.definitions):
         if isinstance(revision.definition, ModelDefinition) and (first := revision.definition.learns_from) is not None:
@@ -56,7 +87,7 @@ def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
     for asset, first in read_from:
         for above in upwards(asset, assets):
             limits[above.name] = min(limits.get(above.name, before), first)
-    return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
+    return limits
 
 
 def _scores(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:

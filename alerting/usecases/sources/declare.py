@@ -79,7 +79,7 @@ class _Fit:
     def _numbers(self) -> frozenset[str]:
         """Return the variables of numbers that need no declaration any more, of which a row is taken as it is."""
         known = self._asset.variables.items()
-        return frozenset(name for name, v in known if v.type == "number" and (v.source or self._by is None))
+        return frozenset(name for name, v in known if v.type == "number" and not v.computed and (v.source or self._by is None))
 
     def _declared(self, name: str) -> Variable:
         return self._added.get(name) or self._asset.variables[name]
@@ -89,6 +89,10 @@ class _Fit:
         if name in self._added:
             return None
         before = self._asset.variables.get(name)
+        if before is not None and before.computed is not None:
+            raise RowRefused(
+                f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no readings of its own"
+            )
         if before is not None:
             return None if before.source or self._by is None else before.model_copy(update={"source": self._by})
         kind = _TYPES[type(row.values[name])] if name in row.values else "number"

@@ -50,9 +50,15 @@ def recorded_rows(readings: Readings, assets: Sequence[Asset], start: datetime, 
     after = start
     while after < end:
         until = min(after + _WINDOW, end)
-        found = [row for asset in assets for row in _rows(readings.load(asset, after, until, events_since=until))]
+        found = [
+            row for asset in assets for row in _rows(readings.load(asset, after, until, _measured(asset), events_since=until))
+        ]
         yield from sorted(found, key=lambda row: (row.ts, row.asset))
         after = until
+
+
+def _measured(asset: Asset) -> list[str]:
+    return [name for name in asset.variables if not asset.is_computed(name)]
 
 
 def _rows(history: History) -> Iterator[ReadingRow]:

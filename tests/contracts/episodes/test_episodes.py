@@ -264,3 +264,26 @@ def test_what_is_over_and_not_acknowledged_is_found_newest_first(stores):
         assert stores.episodes.insert(one)
     assert [e.id for e in stores.episodes.over_unacknowledged(10)] == [e.id for e in reversed(kept)]
     assert len(stores.episodes.over_unacknowledged(2)) == 2
+
+
+def test_overlapping_episodes_are_those_of_one_target_that_meet_an_interval(stores):
+    def over(raised, until, **changes):
+        return replace(episode(raised, **changes), condition="closed", closed_at=at(until))
+
+    for one in (
+        over(0, 10),
+        over(20, 30),
+        over(40, 50),
+        over(25, 35, asset="oven-2"),
+        over(26, 36, definition="other"),
+        episode(60),
+    ):
+        assert stores.episodes.insert(one)
+
+    def found(start, end):
+        return [e.raised_at for e in stores.episodes.overlapping("too-hot", "oven-1", at(start), at(end))]
+
+    assert found(10, 20) == [at(20)]
+    assert found(29, 40) == [at(40), at(20)]
+    assert found(51, 59) == []
+    assert found(70, 80) == [at(60)]

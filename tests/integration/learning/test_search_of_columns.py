@@ -98,7 +98,7 @@ def test_a_champion_of_few_columns_lends_them_to_the_next_search():
 
 def test_a_candidate_says_which_columns_it_uses(noise):
     definition, data = noise
-    only_screened = replace(ColumnSets.of_plan(data.plan, "v0"), fixed={})
+    only_screened = replace(ColumnSets.of_plan(data.plan, ("v0",)), fixed={})
     assert only_screened.describe({"columns": "screened"}) == ["the best parameters use the best 40 of 400 columns (screened)"]
     assert only_screened.describe({}) == []
     found = search_candidate(data, definition, "logistic_regression", silent, {"columns": "own"})

@@ -4,11 +4,22 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import Problem
-from alerting.detection.problems import find_occurrences, find_problems, matching, predicts, problem_samples
+from alerting.detection.problems import (
+    find_occurrences,
+    find_problems,
+    matching,
+    predicts,
+    problem_delay,
+    problem_lookback,
+    problem_samples,
+)
 from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 
@@ -100,3 +111,72 @@ def test_events_that_coincide_or_overlap_are_one_occurrence():
 
 def test_no_events_at_all_are_no_problems():
     assert find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4])).empty
+
+
+BOTH = {"all": [{"variable": "moisture", "above": 4.5, "stale_after": "3m"}, {"variable": "temperature", "below": 180}]}
+
+
+def test_a_problem_of_several_variables_holds_while_all_of_its_conditions_do():
+    cool = [170, 190, 170, 170, 170, 190, 170]
+    found = find_problems(Problem.model_validate(BOTH), history(range(7), moisture=[5, 5, 5, 5, 5, 5, 4], temperature=cool))
+    assert list(found["start"]) == [at(0), at(2)]
+    assert list(found["end"]) == [at(1), at(5)]
+
+
+def test_where_the_truth_is_unknown_there_is_no_sample_and_a_problem_neither_begins_nor_ends():
+    missing = np.nan
+    data = history([0, 2, 4, 6, 8], moisture=[5, missing, missing, missing, 4], temperature=[170, 170, 170, 190, 170])
+    ts, is_met = problem_samples(Problem.model_validate(BOTH), data)
+    assert [(t - to_millis(at(0))) / 60_000 for t in ts] == [0, 2, 6, 8]  # at 4 min the moisture is stale, and the oven cool
+    assert list(is_met) == [True, True, False, False]
+    one_of_them = {"any": [{"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}]}
+    assert list(problem_samples(Problem.model_validate(one_of_them), history(range(2), temperature=[190, 170]))[1]) == [True]
+
+
+def test_conditions_are_nested_once_and_of_any_type():
+    problem = Problem.model_validate(
+        {"any": [{"variable": "moisture", "above": 4.5}, {"all": [{"variable": "on", "equals": True}, _inside(170, 180)]}]}
+    )
+    asset = oven(on=Variable(type="boolean"))
+    data = history(range(4), asset, moisture=[5, 4, 4, 4], on=[0.0, 1.0, 1.0, 0.0], temperature=[0, 175, 190, 175])
+    assert list(problem_samples(problem, data)[1]) == [True, True, False, False]
+    assert problem.variables == ("moisture", "on", "temperature")
+
+
+def test_several_variables_are_known_when_the_slowest_of_them_is():
+    asset = oven(moisture=Variable(delay="1h"))
+    problem = Problem.model_validate(BOTH)
+    assert problem_delay(problem, asset, ()) == timedelta(hours=1)
+    assert predicts(_question(problem, "30m"), asset) == "state"
+    data = history([0, 59, 61], asset, moisture=[5, 5, 5], temperature=[170, 170, 170])
+    view = point_in_time_view(data, to_millis(at(60)))
+    assert len(problem_samples(problem, data)[0]) == 3
+    assert list(problem_samples(problem, view)[0]) == [to_millis(at(0))]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5), st.sampled_from([None, 4, 5]), st.sampled_from([None, 170, 190])), min_size=2, max_size=30
+    ),
+    st.integers(0, 60),
+    st.sampled_from(["all", "any"]),
+)
+def test_a_later_start_of_the_readings_only_leaves_samples_out(rows, begin, how):
+    minutes = np.cumsum([gap for gap, *_ in rows]).tolist()
+    problem = Problem.model_validate({how: BOTH["all"]})
+    data = history(minutes, moisture=[m for _, m, _ in rows], temperature=[t for *_, t in rows])
+    lookback = problem_lookback(problem)
+    assert lookback == timedelta(minutes=10)
+    whole, part = problem_samples(problem, data), problem_samples(problem, _from(data, begin))
+    assert dict(zip(*part, strict=True)).items() <= dict(zip(*whole, strict=True)).items()
+    late = part[0] > to_millis(at(begin) + lookback)
+    assert list(part[0][late]) == [t for t in whole[0] if t > to_millis(at(begin) + lookback)]
+
+
+def _inside(low, high):
+    return {"variable": "temperature", "inside": {"low": low, "high": high}}
+
+
+def _from(data, minute):
+    return replace(data, readings=data.readings.loc[at(minute) :])

@@ -253,3 +253,30 @@ def test_a_rule_that_signals_more_often_than_the_run_length_allows_is_refused(ch
         parse_definition(document | changes)
     else:
         assert [f.split(" on average")[0] for f in faults_of(document | changes)] == [f"rules: {fault}"]
+
+
+def test_a_problem_of_several_variables_reports_every_fault_at_once():
+    wrong = [{"variable": "moisture"}, {"any": [{"variable": "oven", "above": 2, "below": 3}]}, {"above": 3}]
+    assert faults_of(too_moist(problem={"variable": "moisture", "all": wrong})) == [
+        "problem.variable: cannot stand beside all (write it in a condition of all, or remove all)",
+        "problem.all.1.any: needs at least two conditions (write a single one with variable: and its limit)",
+        "problem.all.0.above: a limit is missing (add above: or below:)",
+        "problem.all.1.any.0.below: below 3.0 must be less than above 2.0 (the good range lies between them)",
+        "problem.all.2.variable: is missing (write variable: and a limit, or any: or all:)",
+    ]
+    forecast = {"name": "x", "kind": "forecast", "assets": ["oven-1"], "horizon": "1h", "problem": {"any": [MOIST, COOL]}}
+    assert faults_of(forecast) == [
+        "problem: a forecast needs one variable with limits "
+        "(write problem: {variable: …, above: …}; for conditions of several choose kind: classifier)"
+    ]
+
+
+def test_variables_of_a_problem_are_compared_with_the_assets():
+    definition = classifier(problem={"all": [MOIST | {"variable": "moistur"}, COOL | {"equals": "low", "below": None}]})
+    assert [str(fault) for fault in faults_against_assets(definition, [oven()], ())] == [
+        "problem.all.0.variable: none of the matched assets has a variable 'moistur' (did you mean moisture?)",
+        "problem.all.1.equals: 'low' is not a possible value of 'temperature', a number (write number)",
+    ]
+
+
+MOIST, COOL = {"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}

@@ -85,6 +85,11 @@ class MongoEpisodes:
             query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
+    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+        query: Document = {"definition": definition, "asset": asset, "raised_at": {"$lte": end}}
+        query["$or"] = [{"closed_at": None}, {"closed_at": {"$gt": start}}]
+        return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST))
+
     def over_unacknowledged(self, limit: int) -> list[Episode]:
         found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))

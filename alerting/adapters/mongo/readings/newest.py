@@ -31,7 +31,7 @@ def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping
     for name, start in since.items():
         document = _newest(readings, asset, name, start, until)
         if document is not None:
-            found.setdefault(utc(document["ts"]), {}).update(document["v"])
+            found.setdefault(utc(document["ts"]), {}).update(document.get("v", {}))
     documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
 

@@ -10,9 +10,10 @@ from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, utc
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
-from alerting.adapters.samples.columns import CHUNK, events_frame, readings_columns, readings_frame
+from alerting.adapters.samples.columns import CHUNK, events_frame, joined_newest, newest_frame, readings_columns, readings_frame
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted
+from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.readings.sample_quality import Doubts
 
@@ -41,9 +42,12 @@ class MongoReadings:
         `events_since`, of earlier events only the last one of each type, and lasting ones that go on after it. Raises UserError
         if a stored value is not of its variable's type.
         """
-        types = types_of(asset, asset.variables if variables is None else variables)
+
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            return self._load_readings(asset.name, since, end, types_of(asset, names))
+
         event_types = tuple(self._assets.event_types())
-        readings, doubts = self._load_readings(asset.name, start, end, types)
+        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
         return History(
             asset, readings, load_events(self._events, asset.name, event_types, end, events_since), event_types, doubts
         )
@@ -77,7 +81,10 @@ class MongoReadings:
 
         Raises UserError if a stored value is not of its variable's type.
         """
-        return newest_readings(self._readings, asset, since, until)
+        measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
+        found = newest_readings(self._readings, asset, measured, until)
+        computed = {name: start for name, start in since.items() if name not in measured}
+        return joined_newest(found, newest_frame(self.load, asset, computed, until)) if computed else found
 
     def index_newest(self, variables: Iterable[str]) -> None:
         index_newest(self._readings, variables)

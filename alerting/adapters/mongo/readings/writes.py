@@ -15,6 +15,7 @@ from alerting.adapters.mongo.documents import (
     from_document,
     insert_all_new,
     to_document,
+    upsert,
     utc,
 )
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
@@ -59,7 +60,7 @@ class MongoReadingWrites:
         for document in self._readings.find(query, _SAMPLES):
             asset, ts = document["asset"], utc(document["ts"])
             if (at := to_millis(ts)) in by_asset[asset]:
-                found[asset, at] = ReadingRow(asset, ts, document["v"], document.get("q", {}))
+                found[asset, at] = ReadingRow(asset, ts, document.get("v", {}), document.get("q", {}))
         return found
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
@@ -71,11 +72,13 @@ class MongoReadingWrites:
         return insert_all_new(self._readings, documents)
 
     def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+        """Put samples into rows; those of a row that is archived, also meanwhile, into a new one, which is read with it."""
         updates = [
-            UpdateOne({"asset": new.asset, "ts": new.ts}, _sample_update(stored, new, arrived_at)) for stored, new in changes
+            UpdateOne({"asset": new.asset, "ts": new.ts}, _sample_update(stored, new, arrived_at), upsert=True)
+            for stored, new in changes
         ]
         if updates:
-            self._readings.bulk_write(updates, ordered=False)
+            upsert(lambda: self._readings.bulk_write(updates, ordered=False))
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         starts: dict[str, set[datetime]] = {}

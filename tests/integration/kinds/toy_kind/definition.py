@@ -3,7 +3,7 @@ from typing import Literal
 from pydantic import Field
 
 from alerting.definitions.assets import VariableName
-from alerting.definitions.checks.against_assets import variable_faults
+from alerting.definitions.checks.limits import variable_faults
 from alerting.definitions.faults import Fault
 from alerting.definitions.model import Definition
 

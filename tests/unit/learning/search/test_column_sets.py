@@ -24,7 +24,7 @@ def many(count):
     """Sets for this number of variables with one column each."""
     numbers = tuple(NumberSource(f"v{i:03}", None) for i in range(count))
     plan = FeaturePlan(stride_ms=MINUTE, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers)
-    return ColumnSets.of_plan(plan, None)
+    return ColumnSets.of_plan(plan, ())
 
 
 def names(sets, params, rows=100):
@@ -34,7 +34,7 @@ def names(sets, params, rows=100):
 
 
 def test_compact_shows_last_mean_and_slope_of_the_middle_window_and_own_the_problem_s_variable():
-    sets = ColumnSets.of_plan(PLAN, "moisture")
+    sets = ColumnSets.of_plan(PLAN, ("moisture",))
     assert names(sets, {"columns": "compact"}) == (
         "moisture.mean.1h", "moisture.last", "moisture.slope.1h", "speed.mean.1h", "speed.last", "speed.slope.1h",
         "event/stop.count.1h", "event/stop.recency", "crew.last",
@@ -44,15 +44,15 @@ def test_compact_shows_last_mean_and_slope_of_the_middle_window_and_own_the_prob
 
 
 def test_a_set_is_offered_only_where_it_differs_from_all_columns():
-    assert ColumnSets.of_plan(PLAN, None).offered == ("all", "compact")
-    assert ColumnSets.of_plan(replace(PLAN, events=()), "pressure").offered == ("all", "compact")
-    assert ColumnSets.of_plan(PLAN, "speed").offered == ("all", "compact", "own")
+    assert ColumnSets.of_plan(PLAN, ()).offered == ("all", "compact")
+    assert ColumnSets.of_plan(replace(PLAN, events=()), ("pressure",)).offered == ("all", "compact")
+    assert ColumnSets.of_plan(PLAN, ("speed",)).offered == ("all", "compact", "own")
     assert many(MOST_SCREENED + 1).offered == ("all", "screened")
 
 
 def test_the_screening_finds_what_ranks_the_rows_and_leaves_room_for_other_variables():
     plan = replace(PLAN, numbers=tuple(NumberSource(f"v{i}", None) for i in range(20)), events=(), lags_ms=())
-    sets = ColumnSets.of_plan(plan, None)
+    sets = ColumnSets.of_plan(plan, ())
     random = np.random.default_rng(0)
     matrix = random.standard_normal((400, len(plan.columns)))
     matrix[:, -1] = random.integers(0, 2, 400)

@@ -1,16 +1,18 @@
 """Find faults of a condition: across its fields, and beside the known assets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
-from alerting.definitions.assets import TYPES, Asset
-from alerting.definitions.checks.against_assets import variable_faults
-from alerting.definitions.checks.cross_fields import order_faults
+from alerting.definitions.assets import TYPES, Asset, VariableType
+from alerting.definitions.checks.limits import order_faults, variable_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import MISSING, Fault
-from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
+from alerting.definitions.faults import MISSING, Fault, nearest
+from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
+from alerting.definitions.limits import Level, learned_limits, level_limits, levels_on, unknown_limits
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
+
+MIDDLE = 0.5
 
 
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
@@ -30,6 +32,7 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         if limits.above is None and limits.below is None:
             yield Fault(f"levels.{severity}", "a limit is missing", "add above: or below:")
     yield from _nesting_faults(definition)
+    yield from _learned_faults(definition)
     yield from _time_faults(definition)
     if definition.at_least and definition.at_least.readings > definition.at_least.of:
         yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible")
@@ -83,9 +86,11 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
         yield Fault("clear_outside", "must contain what triggers", "between the two limits the state does not change")
 
 
-def _is_disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
-    """Return whether two numbers are in the wrong order; limits that assets state are compared per asset."""
-    if isinstance(low, FromAttribute) or isinstance(high, FromAttribute):
+def _is_disordered(
+    low: float | FromAttribute | LearnedLimit, high: float | FromAttribute | LearnedLimit, strictly: bool = False
+) -> bool:
+    """Return whether two numbers are in the wrong order; limits that assets state are compared per asset, learned ones not."""
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
     return low > high or (strictly and low == high)
 
@@ -96,6 +101,28 @@ def _nesting_faults(definition: Condition) -> Iterable[Fault]:
             yield Fault(f"levels.{more}.above", f"{outer.above} must be greater than that of {less}, {inner.above}")
         if inner.below is not None and outer.below is not None and _is_disordered(outer.below, inner.below, strictly=True):
             yield Fault(f"levels.{more}.below", f"{outer.below} must be less than that of {less}, {inner.below}")
+
+
+def _learned_faults(definition: Condition) -> Iterable[Fault]:
+    for path, learned in learned_limits(definition):
+        is_low = path.endswith("below")
+        if (learned.quantile > MIDDLE) == is_low:
+            wanted = round(1 - learned.quantile, 12)
+            yield Fault(
+                f"{path}.learned.quantile",
+                f"{learned.quantile:g} is the share of readings below the limit; most readings would be beyond it",
+                f"write quantile: {wanted:g}",
+            )
+        if learned.over < timedelta(days=1):
+            yield Fault(f"{path}.learned.over", "is too short", "the shortest is 1d")
+        if len(set(learned.by)) < len(learned.by):
+            yield Fault(f"{path}.learned.by", "names a group twice")
+        if definition.variable in learned.by:
+            yield Fault(
+                f"{path}.learned.by", f"{definition.variable!r} is the variable itself", "name a category, or hour_of_day"
+            )
+        if definition.rate_per is not None:
+            yield Fault("rate_per", "goes with limits that are numbers; learned limits are for values", "remove rate_per")
 
 
 def _time_faults(definition: Condition) -> Iterable[Fault]:
@@ -128,6 +155,20 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         yield Fault("equals", f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}", f"write {wanted}")
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
+    for path, learned in learned_limits(definition):
+        for name in (one for one in learned.by if one != HOUR_OF_DAY):
+            yield from _group_faults(f"{path}.learned.by", name, targets, types)
+
+
+def _group_faults(path: str, name: str, targets: Sequence[Asset], types: Mapping[str, VariableType]) -> Iterable[Fault]:
+    if name not in types:
+        yield Fault(
+            path, f"none of the matched assets has a variable {name!r}", nearest(name, [*types, HOUR_OF_DAY], "known variables")
+        )
+    elif types[name] == "number":
+        yield Fault(path, f"{name!r} is a number; a group needs a category", "name a category, or hour_of_day")
+    elif any(asset.delay(name) for asset in targets):
+        yield Fault(path, f"{name!r} has a delay: it is not known at the instant that it groups", "name another variable")
 
 
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:

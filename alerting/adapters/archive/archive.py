@@ -1,0 +1,177 @@
+"""The archive of readings: Parquet files by asset and month, recorded in MongoDB.
+
+The record decides: a file without one is never read. A file is recorded after it was read back and compared, and readings are
+deleted after that, so a process that is killed in between loses nothing, and the next run goes on.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from alerting.adapters.archive.folder import ArchiveFolder
+from alerting.adapters.archive.month_tables import (
+    OWN,
+    TIME,
+    RowsDigest,
+    month_columns,
+    month_documents,
+    month_schema,
+    month_table,
+    rows_at_once,
+)
+from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
+from alerting.definitions.assets import VariableType, types_of
+from alerting.definitions.faults import UserError
+from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
+
+_PIECE = 1 << 22  # bytes
+
+
+class ReadingsArchive:
+    """Port `Archive`. `after`: the age at which readings go there; None while none do."""
+
+    def __init__(self, records: MongoArchivedFiles, assets: Assets, address: str, after: timedelta | None) -> None:
+        self.records, self.address, self.after = records, address, after
+        self._assets, self._files = assets, ArchiveFolder(address)
+
+    def files(self, asset: str | None = None) -> Sequence[ArchivedFile]:
+        return self.records.files(asset)
+
+    def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> Sequence[str]:
+        return self.records.due_months(asset, before, arrived_before)
+
+    def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
+        known = self._assets.get(asset)
+        measured = [] if known is None else [name for name in known.variables if not known.is_computed(name)]
+        schema = month_schema(types_of(known, measured) if known else {})
+        documents = self.records.documents(asset, month, arrived_before)
+        path = f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{uuid.uuid4().hex[:8]}.parquet"
+        digest, rows = RowsDigest(), 0
+        first = last = now
+        try:
+            with (
+                self._files.create(path) as stream,
+                pq.ParquetWriter(stream, schema, compression="zstd", use_dictionary=True) as writer,
+            ):
+                while chunk := list(islice(documents, rows_at_once(schema))):
+                    table = month_table(chunk, schema)
+                    digest.update(table)
+                    writer.write_table(table, row_group_size=len(table))
+                    first = first if rows else chunk[0]["ts"]
+                    last = chunk[-1]["ts"]
+                    rows += len(chunk)
+        except ValueError as error:
+            self._files.delete(path)
+            raise UserError(f"{asset} {month} is not archived: a document in the collection readings is none: {error}") from error
+        if not rows:
+            self._files.delete(path)
+            return None
+        file = ArchivedFile(
+            asset, month, number, path, rows, first, last, *self._hash(path), digest.hexdigest(), arrived_before, now
+        )
+        self._compare_rows(file)
+        return file
+
+    def record(self, file: ArchivedFile) -> None:
+        try:
+            self.records.record(file)
+        except UserError:
+            self._files.delete(file.path)
+            raise
+
+    def delete_readings(self, file: ArchivedFile) -> int:
+        self.check(file)
+        deleted = self.records.delete_readings(file)
+        self.records.mark(file, "archived")
+        return deleted
+
+    def check(self, file: ArchivedFile) -> None:
+        size, sha256 = self._hash(file.path)
+        if (size, sha256) != (file.bytes, file.sha256):
+            path = self._files.path(file.path)
+            raise UserError(
+                f"the archived file {path} is not the one that was written: it has {size} bytes and another"
+                f" hash than recorded ({file.bytes} bytes): bring the right one back from a backup"
+            )
+        self._compare_rows(file)
+
+    def _hash(self, path: str) -> tuple[int, str]:
+        found, size = hashlib.sha256(), 0
+        with self._files.open(path) as stream, self._files.errors():
+            while piece := stream.read(_PIECE):
+                found.update(piece)
+                size += len(piece)
+        return size, found.hexdigest()
+
+    def _compare_rows(self, file: ArchivedFile) -> None:
+        digest, rows = RowsDigest(), 0
+        for table in self._tables(file):
+            digest.update(table)
+            rows += len(table)
+        if (rows, digest.hexdigest()) != (file.rows, file.digest):
+            raise UserError(
+                f"the archived file {self._files.path(file.path)} has other rows than were written: nothing was deleted"
+            )
+
+    def restore(self, file: ArchivedFile) -> int:
+        self.check(file)
+        self.records.mark(file, "restoring")
+        for table in self._tables(file):
+            self.records.put_back(file.asset, month_documents(table))
+        self.forget(file)
+        return file.rows
+
+    def forget(self, file: ArchivedFile) -> None:
+        self.records.remove(file)
+        self._files.delete(file.path)
+
+    def unknown_files(self) -> Sequence[str]:
+        known = {file.path for file in self.files()}
+        return [self._files.path(name) for name in sorted(self._files.names()) if name not in known]
+
+    def columns(
+        self, file: ArchivedFile, types: Mapping[str, VariableType], start: datetime | None, end: datetime | None
+    ) -> Iterator[ReadingColumns]:
+        """Yield the readings of a file with start < ts <= end, a row group at a time."""
+        for table in self._tables(file, types, start, end):
+            yield month_columns(file.asset, table, types)
+
+    def rows_at(self, file: ArchivedFile, instants: Iterable[datetime]) -> Iterator[Document]:
+        """Yield the readings of a file at these instants, as documents {ts, v, q, arrived_at}."""
+        wanted = set(instants)
+        for table in self._tables(file, None, min(wanted) - timedelta(milliseconds=1), max(wanted)):
+            yield from (document for document in month_documents(table) if document["ts"] in wanted)
+
+    def _tables(
+        self,
+        file: ArchivedFile,
+        types: Mapping[str, VariableType] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[Any]:
+        """Yield the row groups of a file with these variables (None: all columns), cut to start < ts <= end."""
+        with self._files.open(file.path) as stream, self._files.errors():
+            metadata = pq.read_metadata(stream)
+            schema = metadata.schema.to_arrow_schema()
+            names = schema.names if types is None else [name for name in schema.names if name in types or name in OWN]
+            texts = [name for name in names if name not in OWN and schema.field(name).type == pa.string()] if types else None
+            parquet = pq.ParquetFile(stream, metadata=metadata, read_dictionary=texts, pre_buffer=True)
+            for number in range(metadata.num_row_groups):
+                times = metadata.row_group(number).column(schema.names.index(TIME)).statistics
+                if (start is None or times.max > start) and (end is None or times.min <= end):
+                    yield _cut(parquet.read_row_group(number, columns=names), start, end)
+
+
+def _cut(table: Any, start: datetime | None, end: datetime | None) -> Any:
+    """Return the rows with start < ts <= end of a table that is sorted by time."""
+    if start is not None:
+        table = table.filter(pc.greater(table[TIME], pa.scalar(start, table[TIME].type)))
+    return table if end is None else table.filter(pc.less_equal(table[TIME], pa.scalar(end, table[TIME].type)))

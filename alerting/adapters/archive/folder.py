@@ -1,0 +1,87 @@
+"""The folder of the archive: on a disk, or in a bucket of an object store, through Arrow's file systems."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from alerting.adapters.object_store import object_store
+from alerting.definitions.faults import UserError, first_line
+
+
+@dataclass(frozen=True)
+class ArchiveFolder:
+    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://… or az://…, with its credentials elsewhere."""
+
+    address: str
+
+    @cached_property
+    def _root(self) -> tuple[Any, str]:
+        """Return the file system and the path of the folder on it, without a / at its end."""
+        if "://" not in self.address:
+            return fs.LocalFileSystem(), self.address.rstrip("/")
+        scheme, _, path = self.address.partition("://")
+        return object_store(f"{scheme}://"), path.rstrip("/")
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the archive on its file system."""
+        return f"{self._root[1]}/{name}"
+
+    def open(self, name: str) -> Any:
+        """Return a file that can be read from any position."""
+        with self.errors():
+            return self._root[0].open_input_file(self.path(name))
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[Any]:
+        """Yield a new file to write; it is on the disk, or complete in the object store, at the end of the block."""
+        system, path = self._root[0], self.path(name)
+        is_local = system.type_name == "local"
+        with self.errors():
+            if is_local:
+                system.create_dir(path.rpartition("/")[0], recursive=True)
+            with system.open_output_stream(path) as stream:
+                yield stream
+            if is_local:
+                for one in (Path(path), Path(path).parent):
+                    _sync(one)
+
+    def delete(self, name: str) -> None:
+        """Delete a file; one that is not there is deleted already."""
+        with self.errors():
+            if self._root[0].get_file_info(self.path(name)).type != fs.FileType.NotFound:
+                self._root[0].delete_file(self.path(name))
+
+    def names(self) -> dict[str, int]:
+        """Return the size of each file by its name."""
+        system, root = self._root
+        with self.errors():
+            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+        return {info.path.removeprefix(f"{root}/"): info.size for info in found if info.type == fs.FileType.File}
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise UserError that names the archive, for a file or server that cannot be reached."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise UserError(
+                f"the archive {self.address} lacks a file that is recorded: mount it, correct ALERTING_ARCHIVE, or bring the "
+                f"file back ({first_line(error)})"
+            ) from error
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UserError(f"the archive {self.address} cannot be used: {first_line(error)}") from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,118 @@
+"""The records of archived files in MongoDB, and the readings in it that they take over."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pymongo import UpdateOne
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document, utc
+from alerting.adapters.mongo.indexes import ARCHIVED_FILES, READINGS
+from alerting.definitions.faults import UserError
+from alerting.ports import ArchivedFile
+from alerting.ports.sweeps import FileState
+from alerting.readings.instants import month_interval, month_of
+
+_SLICE = 10_000
+_ORDER = [("asset", 1), ("month", 1), ("number", 1)]
+
+
+class MongoArchivedFiles:
+    """Records of the files of the archive, one document each, and their readings in the database."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._files = database[ARCHIVED_FILES]
+        self._readings = database[READINGS]
+
+    def files(self, asset: str | None = None) -> list[ArchivedFile]:
+        """Return the recorded files, by asset, month and number."""
+        return self._find({} if asset is None else {"asset": asset})
+
+    def between(self, assets: Sequence[str], start: datetime | None, end: datetime | None) -> list[ArchivedFile]:
+        """Return the files of some assets with readings in start < ts <= end, by asset, month and number."""
+        times: Document = {} if start is None else {"last": {"$gt": to_bson(start)}}
+        if not assets or self._files.find_one(times, {"_id": True}) is None:  # an index entry, where nothing is archived
+            return []
+        times |= {} if end is None else {"first": {"$lte": to_bson(end)}}
+        return self._find({"asset": {"$in": list(assets)}, **times})
+
+    def newest(self, until: datetime | None) -> list[ArchivedFile]:
+        """Return the file of each asset with its newest reading, of those that begin at or before an instant."""
+        pipeline: list[Document] = [{"$match": {} if until is None else {"first": {"$lte": to_bson(until)}}}]
+        pipeline += [{"$sort": {"last": 1}}, {"$group": {"_id": "$asset", "file": {"$last": "$$ROOT"}}}]
+        return [from_document(ArchivedFile, group["file"]) for group in self._files.aggregate(pipeline)]
+
+    def _find(self, query: Document) -> list[ArchivedFile]:
+        return [from_document(ArchivedFile, document) for document in self._files.find(query).sort(_ORDER)]
+
+    def record(self, file: ArchivedFile) -> None:
+        """Record a file. Raises UserError if there is one of its number."""
+        if not insert_new(self._files, to_document(file)):
+            raise UserError(f"another process archives {file.asset} {file.month}: let it finish")
+
+    def mark(self, file: ArchivedFile, state: FileState) -> ArchivedFile:
+        """Store the state of a file."""
+        self._files.update_one(_key(file), {"$set": {"state": state}})
+        return replace(file, state=state)
+
+    def remove(self, file: ArchivedFile) -> None:
+        """Remove the record of a file, which is no longer read then."""
+        self._files.delete_one(_key(file))
+
+    def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> list[str]:
+        """Return the months that end at or before an instant, with readings that arrived before another."""
+        found: list[str] = []
+        after: Document = {}
+        while (first := self._readings.find_one({"asset": asset, **after}, {"ts": True}, sort=[("ts", 1)])) is not None:
+            month = month_of(utc(first["ts"]))
+            if month_interval(month)[1] > before:
+                break
+            if self._readings.find_one(_within(asset, month, arrived_before), {"_id": True}) is not None:
+                found.append(month)
+            after = {"ts": {"$gte": to_bson(month_interval(month)[1])}}
+        return found
+
+    def documents(self, asset: str, month: str, arrived_before: datetime) -> Iterator[Document]:
+        """Yield the readings of a month that arrived before an instant, oldest first."""
+        return iter(self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort([("asset", 1), ("ts", 1)]))
+
+    def delete_readings(self, file: ArchivedFile) -> int:
+        """Delete the readings that a file holds, slice by slice. Raises UserError if there are more of them than in it."""
+        within = _within(file.asset, file.month, file.arrived_before)
+        if (stored := self._readings.count_documents(within)) > file.rows:
+            raise UserError(
+                f"{file.asset} {file.month}: the database has {stored} readings that arrived before "
+                f"{file.arrived_before.isoformat(timespec='seconds')}, its archived file {file.rows}: nothing was deleted; "
+                f"`alerting archive restore {file.asset} --from {file.month} --until {file.month}` merges them"
+            )
+        deleted = 0
+        while ids := [document["_id"] for document in self._readings.find(within, {"_id": True}).limit(_SLICE)]:
+            deleted += self._readings.delete_many({"_id": {"$in": ids}, "arrived_at": within["arrived_at"]}).deleted_count
+        return deleted
+
+    def put_back(self, asset: str, documents: Iterable[Document]) -> None:
+        """Store archived readings again, where samples of the same instant that are stored stay. Idempotent."""
+        given = list(documents)
+        instants = [document["ts"] for document in given]
+        found = {
+            utc(document["ts"]): {**document.get("v", {}), **document.get("q", {})}
+            for document in self._readings.find({"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}})
+        }
+        writes = [UpdateOne({"asset": asset, "ts": d["ts"]}, _addition(d, found.get(d["ts"], {})), upsert=True) for d in given]
+        self._readings.bulk_write(writes, ordered=False)
+
+
+def _addition(document: Document, stored: Document) -> Document:
+    """Return the update that adds the samples of a document for variables of which none is stored."""
+    parts = {"v": document["v"], "q": document.get("q", {})}
+    fields = {f"{part}.{name}": one for part, samples in parts.items() for name, one in samples.items() if name not in stored}
+    return {"$setOnInsert": {"arrived_at": document["arrived_at"]}, **({"$set": fields} if fields else {})}
+
+
+def _key(file: ArchivedFile) -> Document:
+    return {"asset": file.asset, "month": file.month, "number": file.number}
+
+
+def _within(asset: str, month: str, arrived_before: datetime) -> Document:
+    start, end = map(to_bson, month_interval(month))
+    return {"asset": asset, "ts": {"$gte": start, "$lt": end}, "arrived_at": {"$lt": to_bson(arrived_before)}}

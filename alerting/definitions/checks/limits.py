@@ -1,0 +1,28 @@
+"""Find faults of limits: their order, and the variable that they are for."""
+
+from collections.abc import Iterable, Mapping
+
+from alerting.definitions.assets import TYPES, VariableType
+from alerting.definitions.faults import Fault, nearest
+
+
+def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
+    """Return the fault of a lower limit that is not below the upper one."""
+    if above is not None and below is not None and below >= above:
+        yield Fault(path, f"below {below} must be less than above {above}", "the good range lies between them")
+
+
+def variable_faults(
+    path: str, name: str, types: Mapping[str, VariableType], equals: bool | float | str | None = None
+) -> Iterable[Fault]:
+    """Return the faults of a variable with a numeric limit, or with the value that it must have.
+
+    `types`: those of the variables of all matched assets.
+    """
+    if name not in types:
+        yield Fault(path, f"none of the matched assets has a variable {name!r}", nearest(name, types, "known variables"))
+    elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
+        kind, wanted = types[name], TYPES[types[name]][1]
+        yield Fault(path, f"{equals!r} is not a possible value of {name!r}, a {kind}", f"after equals: write {wanted}")
+    elif equals is None and types[name] == "category":
+        yield Fault(path, f"{name!r} is a category; a limit needs a number", "write equals: and its text")

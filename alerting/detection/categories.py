@@ -1,0 +1,59 @@
+"""Categories in force at instants, by which readings are grouped: a recipe, a product, a mode; and the hour of the day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.fields.limits import HOUR_OF_DAY
+from alerting.readings.history import Millis, duration_millis, millis
+
+Labels = npt.NDArray[np.object_]
+LONGEST = timedelta(days=90)
+"""Time for which the value of a category is carried forward, unless the asset's document says so."""
+
+
+@dataclass(frozen=True)
+class CategoryValues:
+    """Values of a category at instants (ms), increasing. Each holds until the next one, for `longest` ms at most."""
+
+    at: Millis
+    values: Labels
+    longest: int
+
+    def in_force(self, ts: Millis) -> Labels:
+        """Return the value in force at each instant, None where it is not known."""
+        found = np.full(len(ts), None, object)
+        if len(self.at):
+            last = np.searchsorted(self.at, ts, side="right") - 1
+            known = (last >= 0) & (ts - self.at[np.maximum(last, 0)] <= self.longest)
+            found[known] = self.values[last[known]]
+        return found
+
+
+def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
+    """Return the values of a category, or of a variable that is true or false, of frames of readings in the order of time."""
+    columns = [frame[name].dropna() for frame in frames if name in frame]
+    at = np.concatenate([millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)])
+    values = [value if isinstance(value, str) else str(bool(value)).lower() for one in columns for value in one.tolist()]
+    declared = asset.variables.get(name)
+    stated = declared.carry_forward if declared else None
+    order = np.unique(at, return_index=True)[1] if len(at) else np.empty(0, np.int64)
+    return CategoryValues(at[order], np.array(values, object)[order], duration_millis(stated or LONGEST))
+
+
+def labels_at(names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis) -> list[Labels]:
+    """Return for each name its value at each instant as text, None where it is not known; hours in the time zone, 0 to 23."""
+    found = []
+    for name in names:
+        if name == HOUR_OF_DAY:
+            hours = pd.DatetimeIndex(ts.astype("datetime64[ms]")).tz_localize("UTC").tz_convert(ZoneInfo(zone)).hour
+            found.append(np.array([str(hour) for hour in hours], object))
+        else:
+            found.append(categories[name].in_force(ts))
+    return found

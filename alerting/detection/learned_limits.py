@@ -1,0 +1,164 @@
+"""Limits that are learned: quantiles of past readings in groups, each with the coarser groups that answer in its place.
+
+The number of readings that a quantile needs is that of S. S. Wilks (Determination of sample sizes for setting tolerance limits,
+Annals of Mathematical Statistics, 1941): with n independent readings the greatest lies above the quantile p with probability
+1 - p^n. Readings that depend on those before them say less than so many independent ones.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
+from math import ceil, log
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
+from alerting.definitions.limits import key_of
+from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.detection.categories import CategoryValues, Labels, labels_at
+from alerting.readings.history import Millis
+
+Numbers = npt.NDArray[np.float64]
+Group = tuple[str, ...]
+_MISSED = 0.05  # probability that no reading lies beyond the quantile
+_WITHIN = template("{name} {value}"), template("{start}:00 to {end}:00")
+_HOURS = 24
+
+
+class GroupLimit(NamedTuple):
+    """The limit of one group, from so many readings; None where these are too few."""
+
+    readings: int
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class LimitTable:
+    """One learned limit of one asset by group: () is all readings, then by the first name of `by`, and so on.
+
+    Readings of (start, end] were used, and of those times neither suppressed ones nor problems.
+    """
+
+    quantile: float
+    by: tuple[str, ...]
+    start: datetime
+    end: datetime
+    groups: Mapping[Group, GroupLimit]
+
+    def answering(self, group: Group) -> Group | None:
+        """Return the finest group with a limit among a group and the coarser ones that it belongs to; None without any."""
+        while True:
+            found = self.groups.get(group)
+            if found is not None and found.limit is not None:
+                return group
+            if not group:
+                return None
+            group = group[:-1]
+
+    def describe(self, group: Group) -> str:
+        """Return how the limit of a group was found: `quantile 0.999 of 20160 readings, recipe A, 14:00 to 15:00`."""
+        found = translatable(
+            "quantile {quantile} of {count} readings",
+            quantile=Styled(self.quantile, "g"),
+            count=self.groups[group].readings,
+        )
+        return joined(", ", found, *(_within(name, value) for name, value in zip(self.by, group, strict=False)))
+
+
+def _within(name: str, value: str) -> str:
+    if name == HOUR_OF_DAY:
+        return translatable(_WITHIN[1], start=value, end=str((int(value) + 1) % _HOURS))
+    return translatable(_WITHIN[0], name=name.replace("_", " "), value=value)
+
+
+class Moving(NamedTuple):
+    """A learned limit at instants: `values`, NaN where unknown, and the number in `groups` of the group that answers (or -1)."""
+
+    values: Numbers
+    position: npt.NDArray[np.int64]
+    groups: Sequence[Group]
+    table: LimitTable | None
+
+    def describe(self, row: int) -> str | None:
+        """Return how the limit at one of the instants was found; None where it is unknown."""
+        position = int(self.position[row])
+        return None if self.table is None or position < 0 else self.table.describe(self.groups[position])
+
+
+@dataclass(frozen=True)
+class LearnedLimits:
+    """The learned limits in force on one asset over some interval, by `limits.key_of`.
+
+    `missing`: why a limit is unknown. `cutoff`: the last instant that they were learned from, None without any.
+    """
+
+    tables: Mapping[str, LimitTable]
+    zone: str
+    missing: str
+    categories: Mapping[str, CategoryValues] = field(default_factory=dict)
+    cutoff: datetime | None = None
+
+    def at(self, variable: str, learned: Learned, ts: Millis) -> Moving:
+        """Return a limit for readings taken at `ts` (ms)."""
+        table = self.tables.get(key_of(variable, learned))
+        if table is None:
+            return Moving(np.full(len(ts), np.nan), np.full(len(ts), -1), (), None)
+        groups, position = groups_at(labels_at(table.by, self.categories, self.zone, ts), len(ts))
+        answering = [table.answering(group) for group in groups]
+        limits = [np.nan if group is None else table.groups[group].limit for group in answering]
+        known = np.array([group is not None for group in answering], np.bool_)[position]
+        values = np.array(limits, np.float64)[position]
+        return Moving(values, np.where(known, position, -1), [group or () for group in answering], table)
+
+
+def least_readings(quantile: float) -> int:
+    """Return how many readings a quantile needs: with so many, one lies beyond it with a probability of 95 %."""
+    return ceil(log(_MISSED) / log(max(quantile, 1 - quantile)))
+
+
+def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.NDArray[np.int64]]:
+    """Return the groups that occur among `count` instants, and the number of the group of each instant.
+
+    A group ends before the first value that is not known.
+    """
+    if not labels or not count:
+        return [()], np.zeros(count, np.int64)
+    codes = np.zeros(count, np.int64)
+    for column in labels:
+        found, values = pd.factorize(column)
+        codes = codes * (len(values) + 1) + found + 1
+    _, first, position = np.unique(codes, return_index=True, return_inverse=True)
+    return [_known(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
+
+
+def _known(values: Iterable[str | None]) -> Group:
+    return tuple(value for value in takewhile(lambda one: one is not None, values) if value is not None)
+
+
+def estimate_limits(
+    learned: Learned, values: Numbers, labels: Sequence[Labels], start: datetime, end: datetime, most_groups: int
+) -> LimitTable:
+    """Return the quantile of all readings and of each group, linear between neighbours (type 7 of Hyndman and Fan, 1996).
+
+    `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the largest are kept.
+    """
+    least, groups = least_readings(learned.quantile), dict[Group, GroupLimit]()
+    found, position = groups_at(labels, len(values))
+    for depth in range(len(learned.by) + 1):
+        coarser = {group[:depth] for group in found if len(group) >= depth}
+        numbers = {group: number for number, group in enumerate(sorted(coarser))}
+        own = np.array([numbers.get(group[:depth], -1) if len(group) >= depth else -1 for group in found], np.int64)[position]
+        order = np.argsort(own, kind="stable")
+        cuts = np.searchsorted(own[order], np.arange(len(numbers) + 1))
+        for group, number in numbers.items():
+            of_group = values[order[cuts[number] : cuts[number + 1]]]
+            enough = len(of_group) >= least
+            groups[group] = GroupLimit(len(of_group), float(np.quantile(of_group, learned.quantile)) if enough else None)
+    if len(groups) > most_groups:
+        kept = sorted(groups, key=lambda group: (len(group) > 0, -groups[group].readings, group))[:most_groups]
+        groups = {group: groups[group] for group in kept}
+    return LimitTable(learned.quantile, learned.by, start, end, groups)

@@ -1,0 +1,66 @@
+"""The learned limits in force in one interval of event time, with the categories that choose among their groups."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import cast
+
+import pandas as pd
+
+from alerting.detection.carried import Carried
+from alerting.detection.categories import LONGEST, CategoryValues, category_values
+from alerting.detection.learned_limits import LearnedLimits
+from alerting.kinds.evaluation import Sources, VersionInterval
+from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
+from alerting.kinds.threshold.model import LearnedLimitsModel
+from alerting.readings.history import History
+
+NO_ESTIMATE = "no learned limits are in service yet; train it"
+
+
+def limits_in_force(
+    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, carried: Carried | None
+) -> LearnedLimits | None:
+    """Return the learned limits for the readings of a part and for those carried into it; None if no limit is learned.
+
+    Raises ModelUnavailable if the estimate in service cannot be read.
+    """
+    if not isinstance(definition, LearnedThresholdDefinition):
+        return None
+    none = LearnedLimits({}, definition.schedule.timezone, NO_ESTIMATE)
+    if part.model_version is None:
+        return none
+    model = cast("LearnedLimitsModel", sources.models.get(definition, part.model_version))
+    fitted = model.by_asset.get(sources.asset.name)
+    if fitted is None:
+        return replace(none, missing=f"no learned limit for {sources.asset.name}: too few readings in the estimate; train again")
+    if part.end <= model.training_cutoff:
+        learned_from = f"the learned limits of version {part.model_version} come from readings up to"
+        return replace(none, missing=f"{learned_from} {model.training_cutoff.isoformat()}", cutoff=model.training_cutoff)
+    instants = sorted({part.start, *_taken_at(carried)})
+    history = read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
+    categories = {name: _category(name, sources, instants, history) for name in definition.groups_by}
+    few = f"too few readings for a learned limit on {sources.asset.name}"
+    return replace(none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few)
+
+
+def _taken_at(carried: Carried | None) -> Iterator[datetime]:
+    """Yield the instants at which carried readings were taken."""
+    if carried is not None:
+        yield carried.at
+        for part in carried.parts:
+            yield from _taken_at(part)
+
+
+def read_part(definition: ThresholdDefinition, sources: Sources, part: VersionInterval) -> History:
+    """Return all readings that an evaluation of a part needs."""
+    return sources.shared.load(sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset))
+
+
+def _category(name: str, sources: Sources, instants: list[datetime], history: History) -> CategoryValues:
+    """Return the values of a category in a history, and those in force at some instants before it."""
+    declared = sources.asset.variables.get(name)
+    longest = (declared.carry_forward if declared else None) or LONGEST
+    frames: list[pd.DataFrame] = [sources.shared.newest(sources.asset, {name: at - longest}, at) for at in instants]
+    frames.append(history.readings)
+    return category_values(sources.asset, name, frames)

@@ -1,0 +1,193 @@
+"""Estimate the learned limits of thresholds from past readings, and compare them with those in service."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.checks.conditions import MIDDLE
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.limits import HOUR_OF_DAY
+from alerting.definitions.limits import key_of
+from alerting.detection.categories import category_values, labels_at
+from alerting.detection.learned_limits import LimitTable, estimate_limits, least_readings
+from alerting.detection.problems import problem_intervals
+from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
+from alerting.kinds.training import (
+    Comparison,
+    Estimated,
+    Estimation,
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    compared_rows,
+    newest_instants,
+    no_readings,
+)
+from alerting.learning.selection.promotion import PromotionDecision
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
+
+MOST_GROUPS = 2_000
+_MOMENT = timedelta(milliseconds=1)
+_MANY_TIMES, _MOST = 10, 0.5
+"""A person decides on new limits where so many times as many readings as expected lay beyond those in service, or most of all."""
+
+
+class _Used(NamedTuple):
+    """Readings of one variable that limits are learned from: instants (ms) and values; `left_out`: the others, by reason."""
+
+    at: Millis
+    values: npt.NDArray[np.float64]
+    left_out: Mapping[str, int]
+
+
+class LearnedLimitsTraining:
+    """Learned limits of thresholds."""
+
+    def period(self, definition: LearnedThresholdDefinition, source: TrainingSource) -> NormalTime:
+        names = sorted({variable for variable, _ in definition.learned})
+        last = max((at for name in names for at in newest_instants(definition, source, name)), default=None)
+        if last is None:
+            raise no_readings(definition, source, ", ".join(names))
+        first = min(span[0] for asset in source.assets if (span := source.readings.span(asset.name)) is not None)
+        start = max(first - _MOMENT, last - max(learned.over for _, learned in definition.learned))
+        return NormalTime(start, last, last)
+
+    def estimate(self, definition: LearnedThresholdDefinition, revision: int, family: str, data: LearningData) -> Estimated:
+        fitted = {history.asset.name: _fit(definition, history, data) for history in data.histories}
+        by_asset = {name: one for name, one in fitted.items() if any(table.answering(()) == () for table in one.tables.values())}
+        if not by_asset:
+            raise _too_few(definition, fitted, data)
+        notes = [note for name, one in fitted.items() for note in one.describe(name)]
+        notes += [f"{name}: too few readings; it has no limits" for name in sorted(fitted.keys() - by_asset.keys())]
+        model = LearnedLimitsModel(family, revision, data.period.cutoff, by_asset)
+        used = sum(table.groups[()].readings for one in by_asset.values() for table in one.tables.values())
+        left_out: dict[str, int] = {}
+        for reason, count in (item for one in fitted.values() for item in one.left_out.items()):
+            left_out[reason] = left_out.get(reason, 0) + count
+        metrics = {f"limit {name} {number}": limit for name, number, limit in _whole_limits(model)}
+        groups = sum(len(table.groups) for one in by_asset.values() for table in one.tables.values())
+        return Estimated(model, used, left_out, tuple(notes), {"groups": groups}, metrics)
+
+    def compare(
+        self,
+        definition: LearnedThresholdDefinition,
+        data: LearningData,
+        candidates: Mapping[str, LearnedLimitsModel],
+        champion: LearnedLimitsModel | None,
+    ) -> Comparison:
+        challenger = candidates[FAMILY]
+        limits = _whole_limits(challenger)
+        old = {} if champion is None else {(name, number): limit for name, number, limit in _whole_limits(champion)}
+        titles = [f"limit {number} of all readings, {name}" for name, number, _ in limits]
+        before = [f"{old[key]:.6g}" if (key := (name, number)) in old else "-" for name, number, _ in limits]
+        evidence = {"compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]}
+        moved = [] if champion is None else [*_moved(definition, data, champion)]
+        lost = [] if champion is None else sorted(champion.by_asset.keys() - challenger.by_asset.keys())
+        if champion is not None and champion.hash == challenger.hash:
+            return Comparison(FAMILY, PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, {})
+        model = None
+        reason = "Quantiles of the newest readings; no threshold is chosen by a problem."
+        if champion is not None and lost:
+            kept = {name: champion.by_asset[name] for name in lost}
+            model = LearnedLimitsModel(FAMILY, challenger.revision, challenger.training_cutoff, {**kept, **challenger.by_asset})
+            reason += f" {', '.join(lost)}: too few readings for new limits, so those in service stay."
+        if moved:
+            reason = f"{'; '.join(moved)}. The new limits go into service only if a person approves. {reason}"
+        decision = PromotionDecision("provisional" if moved else "promote", True, bool(moved), reason, evidence)
+        return Comparison(FAMILY, decision, bool(moved), {}, model)
+
+    save = staticmethod(to_files)
+
+
+def _fit(definition: LearnedThresholdDefinition, history: History, data: LearningData) -> FittedLimits:
+    asset, left_out, tables = history.asset, dict[str, int](), dict[str, LimitTable]()
+    for variable, learned in definition.learned:
+        used = _used(definition, history, data, variable)
+        start = max(data.period.start, data.period.cutoff - learned.over)
+        inside = used.at > to_millis(start)
+        categories = {name: category_values(asset, name, [history.readings]) for name in learned.by if name != HOUR_OF_DAY}
+        labels = labels_at(learned.by, categories, definition.schedule.timezone, used.at[inside])
+        key = key_of(variable, learned)
+        tables[key] = estimate_limits(learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS)
+        for reason, count in used.left_out.items():
+            left_out[f"{variable}, {reason}"] = count
+    return FittedLimits(tables, left_out)
+
+
+def _used(definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str) -> _Used:
+    """Return the possible values of the period, without those of suppressed times and of problems."""
+    if variable not in history.readings:
+        return _Used(np.empty(0, np.int64), np.empty(0), {})
+    at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[variable].to_numpy(np.float64)
+    there = present(history, variable)
+    suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
+    in_problem = is_covered(_problems(definition, history, data), at)
+    left_out = {
+        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
+        "in suppressed times": int((there & suppressed).sum()),
+        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
+    }
+    used = there & ~suppressed & ~in_problem
+    return _Used(at[used], values[used], left_out)
+
+
+def _problems(definition: LearnedThresholdDefinition, history: History, data: LearningData) -> Sequence[SuppressedInterval]:
+    """Return problems with the gap and horizon before them, and episodes that operators called right."""
+    before = duration_millis(definition.gap + definition.horizon)
+    found = [] if definition.problem is None else problem_intervals(definition.problem, history)
+    of_asset = (one for one in data.verdicts if one.asset == history.asset.name and one.verdict == "true_alarm")
+    intervals = [SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "") for start, end in found]
+    return [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)]
+
+
+def _too_few(definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData) -> UserError:
+    most = max((table.groups[()].readings for one in fitted.values() for table in one.tables.values()), default=0)
+    least = min(least_readings(learned.quantile) for _, learned in definition.learned)
+    return UserError(
+        f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
+        f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} are needed; choose a quantile "
+        "nearer to 0.5, a longer `over`, or import readings"
+    )
+
+
+def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
+    """Return the limits of all readings: asset, number of the limit on it, and the limit."""
+    found = []
+    for name, fitted in sorted(model.by_asset.items()):
+        for number, (_, table) in enumerate(sorted(fitted.tables.items()), start=1):
+            limit = table.groups[()].limit
+            found += [] if limit is None else [(name, number, limit)]
+    return found
+
+
+def _moved(definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel) -> Sequence[str]:
+    """Return a sentence for each asset and variable of which far more readings than expected lay beyond the limit in service."""
+    found = []
+    for history in data.histories:
+        fitted = champion.by_asset.get(history.asset.name)
+        for variable, learned in definition.learned if fitted else ():
+            table = fitted.tables.get(key_of(variable, learned)) if fitted else None
+            limit = None if table is None else table.groups[()].limit
+            if table is None or limit is None:
+                continue
+            used = _used(definition, history, data, variable)
+            values = used.values[used.at > to_millis(table.end)]
+            upper = learned.quantile > MIDDLE
+            expected = 1 - learned.quantile if upper else learned.quantile
+            share = float(np.mean(values > limit if upper else values < limit)) if len(values) else 0.0
+            if len(values) >= least_readings(learned.quantile) and share > min(_MANY_TIMES * expected, _MOST):
+                found.append(
+                    f"On {history.asset.name} {share:.2%} of the readings of {variable} since the last estimate lie beyond "
+                    f"the limit of all readings in service, {limit:.6g}; {expected:.2%} were expected"
+                )
+    return found
+
+
+TRAINING: Estimation[LearnedThresholdDefinition] = LearnedLimitsTraining()

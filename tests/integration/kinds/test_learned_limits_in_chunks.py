@@ -1,0 +1,65 @@
+"""Live in any chunks gives what one batch gives, for any readings, recipes and hours, and for conditions of several variables."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.limits import key_of
+from alerting.detection.learned_limits import GroupLimit, LimitTable
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, from_files, to_files
+from alerting.kinds.validation import parse_definition
+from alerting.ports import ReadingRow
+from tests.builders import at
+from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+
+ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100), "recipe": Variable(type="category")})
+ABOVE = {"learned": {"quantile": 0.9, "by": ["recipe", "hour_of_day"]}}
+BELOW = {"learned": {"quantile": 0.1}}
+COMMON = {"name": "x", "kind": "threshold", "assets": ["press-1"], "schedule": {"timezone": "Europe/Berlin"}}
+DEFINITIONS = {
+    "one variable": {"variable": "force", "above": ABOVE, "below": BELOW, "clear_above_at": 9, "stale_after": "5m"},
+    "values until the next one": {"variable": "force", "above": ABOVE, "no_data": "ignore"},
+    "counted": {"variable": "force", "above": ABOVE, "at_least": {"readings": 2, "of": 3}},
+    "several": {"all": [{"variable": "force", "above": ABOVE}, {"variable": "force", "below": 99}], "for": "1m"},
+}
+GROUPS = {(): 11.0, ("A",): 10.0, ("A", "1"): 9.0, ("A", "2"): 12.0, ("B",): None}
+READINGS = st.lists(
+    st.tuples(
+        st.sampled_from([1, 1, 1, 7, 30]), st.one_of(st.none(), st.floats(7, 13), st.just(999.0)), st.sampled_from([None, *"ABC"])
+    ),
+    min_size=3,
+    max_size=40,
+)
+
+
+def model_of(definition):
+    groups = {group: GroupLimit(100, limit) for group, limit in GROUPS.items()}
+    limits = {(): GroupLimit(100, 8.0)}
+    tables = {
+        key_of(variable, one): LimitTable(one.quantile, one.by, at(-99), at(3), groups if one.by else limits)
+        for variable, one in definition.learned
+    }
+    return from_files(to_files(LearnedLimitsModel("quantiles", 1, at(3), {"press-1": FittedLimits(tables, {})})))
+
+
+def evaluated(definition, readings, cuts):
+    minutes = np.cumsum([gap for gap, *_ in readings]).tolist()
+    rows = []
+    for minute, (_, force, recipe) in zip(minutes, readings, strict=True):
+        values = {name: value for name, value in (("force", force), ("recipe", recipe)) if value is not None}
+        rows += [ReadingRow("press-1", at(minute), values)] if values else []
+    return evaluated_to(definition, sources_of(ASSET, rows, model_of(definition)), cuts)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+@settings(max_examples=40, deadline=timedelta(seconds=5))
+@given(readings=READINGS, cuts=st.lists(st.floats(0.5, 200), max_size=8))
+def test_live_in_any_chunks_gives_what_one_batch_gives(name, readings, cuts):
+    definition = parse_definition({**COMMON, **DEFINITIONS[name]})
+    end = sum(gap for gap, *_ in readings) + 10.0
+    chunks = evaluated(definition, readings, [*sorted(c for c in cuts if c < end), end])
+    assert chunks == evaluated(definition, readings, [end])
