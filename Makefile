@@ -36,8 +36,8 @@ check: $(MADE) ## Check style, types and the direction of imports
 bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 	@.venv/bin/python -m benchmarks.run $(NAME)
 
-faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json
-	@.venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
+faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json (OF=streams: broker and stream services)
+	@.venv/bin/python -m tests.faults.$(if $(filter streams,$(OF)),streamed.)run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
 
 oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q

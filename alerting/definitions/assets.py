@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
-from alerting.definitions.durations import Duration
+from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, nearest
 from alerting.definitions.fields.names import (
     NAME_LENGTH,
@@ -181,8 +181,9 @@ def in_order(relations: Iterable[Relation]) -> list[Relation]:
 
 
 def computed_faults(asset: Asset) -> Iterator[Fault]:
-    """Return the faults of all computed variables: parts that are unknown or no numbers, and a circle."""
-    graph = {name: v.computed.drivers for name, v in asset.variables.items() if v.computed is not None}
+    """Return the faults of all computed variables: parts that are unknown, no numbers or too rare, and circles."""
+    computed = {name: v.computed for name, v in asset.variables.items() if v.computed is not None}
+    graph, within = ({name: getattr(one, field) for name, one in computed.items()} for field in ("drivers", "within"))
     for name, parts in graph.items():
         where = f"variables.{name}.computed"
         for part in dict.fromkeys(parts):
@@ -190,6 +191,9 @@ def computed_faults(asset: Asset) -> Iterator[Fault]:
                 yield Fault(where, f"the asset declares no variable {part!r}", nearest(part, asset.variables, "known variables"))
             elif asset.variables[part].type == "category":
                 yield Fault(where, f"{part!r} is a category; only numbers can be computed with")
+            elif (sampling := asset.variables[part].sampling) is not None and within[name] < sampling:
+                short, usual = format_duration(within[name]), format_duration(sampling)
+                yield Fault(f"{where}.within", f"{short} is shorter than the sampling of {part!r}, {usual}", "lengthen it")
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as circle:

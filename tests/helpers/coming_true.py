@@ -42,9 +42,11 @@ class Line:
         moisture = small_models.VARIABLES["moisture"].model_copy(update={"delay": timedelta(minutes=delay), "title": "Moisture"})
         self.platform.assets.put([Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})])
         self.platform.assets.put_event_types(event_types)
+        if not problem.keys() & {"event", "any", "all"}:
+            problem = {"variable": "moisture", "above": 5.0, "for": "10m", **problem}
         self.definition = small_models.definition(
             title="Biscuits too moist",
-            problem=problem if "event" in problem else {"variable": "moisture", "above": 5.0, "for": "10m", **problem},
+            problem=problem,
             features={"stride": f"{every}m", "windows": ["15m", "1h"], "aggregations": ["last"]},
             exclude=["moisture"],
             guidance={"action": "Slow the belt down"},

@@ -162,9 +162,12 @@ def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str,
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
 
 
-def joined_newest(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Return newest values of different variables as one frame, one row per instant."""
-    return pd.concat([frame for frame in (first, second) if len(frame.columns)], axis=1).sort_index().rename_axis("ts")
+def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFrame:
+    """Return newest values of different variables as one frame, one row per instant; a missing text is None."""
+    index = measured.index.union(computed.index).rename("ts")
+    columns = {name: frame[name].reindex(index) for frame in (measured, computed) for name in frame}
+    texts = {name: column.where(column.notna(), None) for name, column in columns.items() if column.dtype == object}
+    return pd.DataFrame(columns | texts, index=index)
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:

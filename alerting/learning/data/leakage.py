@@ -41,7 +41,14 @@ def leak_suspects(
 
 
 def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
-    """Find that the last value of the problem's variable is no rival, because the model may not see it."""
+    """Find that what the problem's variables showed last is no rival: several, or some that the model may not see."""
+    if definition.problem.combination is not None and definition.sees_problem:
+        message = (
+            "The problem has several variables: what they showed last, persistence, is no candidate; the chosen model is "
+            "compared with it."
+        )
+        yield Finding("unseen_problem", None, None, "kept", message)
+        return
     unseen = [v for v in definition.problem.variables if definition.is_of_unit or not definition.may_see(v)]
     if not any(variable in h.readings for h in histories for variable in unseen):
         return

@@ -14,16 +14,17 @@ import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
 from alerting.alarm_kpis.load import notification_instants
-from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType
+from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType, computed_faults
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
-from alerting.definitions.model import Condition, Definition, Severity
+from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.readings.computed import with_computed
 from alerting.readings.history import INDEX_DTYPE, History, millis
 from alerting.readings.sample_quality import Doubts
 
@@ -122,10 +123,10 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
-    if not isinstance(definition, Conditions):
-        raise UserError(
-            f"{definition.name!r} is evaluated by a trained model: evaluate a past period with `alerting evaluate --from` instead"
-        )
+    if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
+        learned = "has learned limits, of which a scenario has no past"
+        how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
+        raise UserError(f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead")
     _refuse_too_long(scenario)
     combination = definition.combination
     conditions: list[Condition] = [definition] if combination is None else list(combination.leaves())
@@ -206,7 +207,8 @@ def _history(definition: Definition, variables: Sequence[str], scenario: Scenari
     frame.index = index.astype(INDEX_DTYPE)
     ts = millis(pd.DatetimeIndex(frame.index))
     bad = {n: ts[[i for i, value in enumerate(_spread(v)) if value == BAD_QUALITY]] for n, v in scenario.readings.items()}
-    return History(asset, frame, _events(scenario), doubts=Doubts(bad))
+    computed = [name for name in asset.with_parts(asset.variables) if asset.is_computed(name)]
+    return with_computed(History(asset, frame, _events(scenario), doubts=Doubts(bad)), computed)
 
 
 def _events(scenario: Scenario) -> pd.DataFrame:
@@ -227,7 +229,10 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
     for variable in variables:
         if variable not in {*asset.variables, *found}:
             raise UserError(f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the definition")
-    return asset.model_copy(update={"variables": {**asset.variables, **found}})
+    whole = asset.model_copy(update={"variables": {**asset.variables, **found}})
+    for fault in computed_faults(whole):
+        raise UserError(f"scenario {scenario.title!r}: asset: {fault}")
+    return whole
 
 
 def _type(values: Sequence[Value]) -> VariableType:

@@ -15,7 +15,7 @@ from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.detection.conditions import search_from
-from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts
+from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts, problem_lookback
 from alerting.detection.suppression import first_free, is_covered
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
@@ -156,7 +156,9 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
 
     For problems that began, or could be predicted, before it, and for the value carried forward into it.
     """
-    duration = definition.problem.hold + (definition.problem.recovery or timedelta(0)) if definition.problem else timedelta(0)
+    problem, duration = definition.problem, timedelta(0)
+    if problem is not None:
+        duration = problem.hold + (problem.recovery or timedelta(0)) + problem_lookback(problem)
     inputs = kind_of(definition).inputs(definition, asset)
     return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 

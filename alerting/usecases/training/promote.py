@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
@@ -162,7 +163,9 @@ def _index_carried_forward(platform: TrainingPorts, definition: Definition, vers
     except ModelUnavailable as unavailable:
         _log.warning("its values that are carried forward have no index: %s", unavailable, definition=definition.name)
         return
-    platform.readings.index_newest(sorted(model.plan.carried_longer))
+    assets = matching_assets(definition, platform.assets.all())
+    stored = {name for name in model.plan.carried_longer if not any(asset.is_computed(name) for asset in assets)}
+    platform.readings.index_newest(sorted(stored))
 
 
 def move_aliases(platform: TrainingPorts, name: str) -> None:

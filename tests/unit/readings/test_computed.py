@@ -124,6 +124,8 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
         "name": "oven-1",
         "variables": {
             "gas": {},
+            "lab": {"sampling": "1h"},
+            "slow": {"computed": {"kind": "difference", "of": "lab", "minus": "gas"}},
             "recipe": {"type": "category"},
             "a": {"computed": {"kind": "ratio", "of": "gaz", "by": "recipe"}},
             "b": {"computed": {"kind": "equal", "of": "c"}},
@@ -134,6 +136,7 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
     with pytest.raises(AssetRefused) as refused:
         parse_asset(document)
     assert [str(fault) for fault in refused.value.faults] == [
+        "variables.slow.computed.within: 10m is shorter than the sampling of 'lab', 1h (lengthen it)",
         "variables.a.computed: the asset declares no variable 'gaz' (did you mean gas?)",
         "variables.a.computed: 'recipe' is a category; only numbers can be computed with",
         "variables: computed variables depend on each other in a circle: b -> c -> b",

@@ -8,6 +8,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.detection.counted_times import INSIDE_PROBLEM, RECOVERY
+from alerting.detection.problems import problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
@@ -239,3 +240,37 @@ def test_what_was_known_hides_later_values_events_and_ends():
     assert known.readings["x"].dropna().tolist() == [2.0]
     assert known.events["type"].tolist() == ["a"]
     assert known.events["end"].isna().all()
+
+
+BOTH = {"all": [{"variable": "x", "above": 5, "stale_after": "10m"}, {"variable": "y", "below": 2, "stale_after": "20m"}]}
+
+
+def of_two(delay=0, **columns):
+    asset = Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=delay)), "y": Variable()})
+    return History(asset, frame(range(0, 100, 5), **columns))
+
+
+def test_labels_of_several_variables_are_those_of_their_combined_truth():
+    x, y = [6.0] * 20, [3.0] * 8 + [1.0] * 4 + [3.0] * 8  # y is low from 40 to 55
+    data = of_two(x=x, y=y)
+    assert labelled(definition(BOTH), data, [0, 20, 39, 40, 60], 200) == [0, 1, 1, "inside_problem", 0]
+    assert labelled(definition(BOTH), data, [0, 20, 39, 54, 60], 200, "state") == [0, 1, 1, 1, 0]
+    assert persistence(definition(BOTH), data, instants([0, 39, 41, 61])).tolist() == [0, 0, 1, 0]
+
+
+def test_a_window_in_which_the_truth_is_unknown_has_no_label():
+    missing = float("nan")
+    data = of_two(x=[6.0] * 20, y=[1.0] + [missing] * 15 + [3.0] * 4)  # y is unknown from 20 to 75
+    assert labelled(definition(BOTH), data, [25, 30, 60], 200, "state") == [NO_SAMPLE, NO_SAMPLE, 0]
+
+
+def test_values_that_are_still_under_way_do_not_count_in_a_view():
+    x, y = [6.0] * 20, [1.0] * 20
+    data = of_two(delay=30, x=x, y=y)
+    view = point_in_time_view(data, START + 50 * MINUTE)
+    got = label_instants(definition(BOTH), "state", view, instants([0, 15]), START + 50 * MINUTE)
+    assert got.label.tolist() == [1, 1]
+    later = of_two(delay=30, x=[*x[:5], *[4.0] * 15], y=y)
+    assert problem_samples(definition(BOTH).problem, point_in_time_view(later, START + 50 * MINUTE))[0].tolist() == (
+        instants(range(0, 21, 5)).tolist()
+    )

@@ -1,0 +1,56 @@
+"""A predicted problem of several variables, live: its words, its end, its outcome, late data, and any way of evaluating it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.evaluation.evaluate import evaluate_past
+from tests.helpers.coming_true import NORMAL, Line, at, warned
+
+pytestmark = pytest.mark.usefixtures("last_humidity")
+BOTH = {"all": [{"variable": "moisture", "above": 5.0}, {"variable": "belt", "below": 1.5, "stale_after": "15m"}], "for": "10m"}
+
+
+def slow_belt(line):
+    """Moisture is too high from 25 to 69, and the belt too slow from 30 to 50."""
+    line.feed([*range(1, 30), *range(51, 90)], now=1, belt=2.0)
+    line.feed(range(30, 51), belt=1.2)
+    return line
+
+
+def lives(line):
+    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes]
+
+
+def test_an_unknown_condition_neither_begins_nor_ends_it():
+    line = warned(Line(**BOTH), until=200)
+    line.feed([*range(1, 30), 90], now=1, belt=2.0)
+    line.feed(range(30, 45), belt=1.2)
+    line.run(*range(5, 75, 5))
+    assert lives(line) == [(at(10), at(40), at(40), None)]
+    progress = current_progress(line.platform, line.episodes[0], at(69))
+    assert not progress.is_known
+    assert "no reading of belt within 15 min" in progress.message
+    line.run(*range(75, 100, 5))
+    assert line.episodes[0].closed_at == at(90)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sets(st.integers(1, 18), max_size=8), st.sampled_from(["all", "any"]))
+def test_live_in_any_chunks_is_one_batch(chunks, how):
+    conditions = {**BOTH, "all": None} | {how: BOTH["all"]}
+
+    def run(minutes):
+        line = slow_belt(warned(Line(**{key: value for key, value in conditions.items() if value is not None})))
+        line.feed(range(70, 100), moisture=NORMAL)
+        line.run(*minutes)
+        return line
+
+    live, batch = run([*(5 * chunk for chunk in sorted(chunks)), 99]), run([99])
+    assert lives(live) == lives(batch)
+    again = run([])
+    again.platform.clock.instant = at(400)
+    evaluate_past(again.platform, "too-moist", at(0), at(99), revision="latest", model="1")
+    ended = [life for life in lives(batch) if life[-1] is not None]
+    assert lives(again)[: len(ended)] == ended
