@@ -119,14 +119,21 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
 def source_readers(
     settings: Settings, environ: Mapping[str, str] = os.environ, connection: Callable[[str], str] | None = None
 ) -> "Readers":
-    """Return the readers of polled sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
+    """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
+    from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
     from alerting.adapters.sources.secrets import resolver
+    from alerting.adapters.sources.servers.remote import SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
     plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
-    return Readers(FolderDrop(plant), SqlReader(resolver(environ, connection), plant_zone=plant))
+    resolve = resolver(environ, connection)
+    return Readers(
+        SourceFiles(FolderDrop(plant), resolve),
+        SqlReader(resolve, plant_zone=plant),
+        lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
+    )
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":

@@ -17,6 +17,7 @@ import benchmarks
 
 HEAVY = (
     "anomaly",
+    "archive",
     "automl",
     "chance",
     "evaluate",

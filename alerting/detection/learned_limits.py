@@ -17,8 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
-from alerting.definitions.limits import key_of
+from alerting.definitions.limits import key_of, learned_sides
+from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.detection.carried import LimitInForce
 from alerting.detection.categories import CategoryValues, Labels, labels_at
 from alerting.readings.history import Millis
 
@@ -89,6 +91,20 @@ class Moving(NamedTuple):
         return None if self.table is None or position < 0 else self.table.describe(self.groups[position])
 
 
+class LearnedSide(NamedTuple):
+    """A learned limit for every reading, by the severity that it reaches and the side of it."""
+
+    severity: Severity
+    side: str
+    moving: Moving
+
+    def in_force(self, row: int, missing: str) -> LimitInForce:
+        """Return the limit for one reading. `missing`: why it is unknown, if it is."""
+        described = self.moving.describe(row)
+        limit = None if described is None else float(self.moving.values[row])
+        return LimitInForce(self.severity, self.side, limit, missing if described is None else described)
+
+
 @dataclass(frozen=True)
 class LearnedLimits:
     """The learned limits in force on one asset over some interval, by `limits.key_of`.
@@ -115,6 +131,22 @@ class LearnedLimits:
         return Moving(values, np.where(known, position, -1), [group or () for group in answering], table)
 
 
+def learned_sides_at(definition: Condition, learned: LearnedLimits | None, ts: Millis) -> list[LearnedSide]:
+    """Return each learned limit of a condition for readings taken at `ts` (ms); none without limits in force."""
+    if learned is None:
+        return []
+    sides = learned_sides(definition)
+    return [LearnedSide(severity, side, learned.at(definition.variable, one, ts)) for severity, side, one in sides]
+
+
+def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
+    """Return the readings for which a learned limit is unknown."""
+    unknown = np.zeros(count, np.bool_)
+    for one in sides:
+        unknown |= np.isnan(one.moving.values)
+    return unknown
+
+
 def least_readings(quantile: float) -> int:
     """Return how many readings a quantile needs: with so many, one lies beyond it with a probability of 95 %."""
     return ceil(log(_MISSED) / log(max(quantile, 1 - quantile)))
@@ -132,10 +164,10 @@ def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.ND
         found, values = pd.factorize(column)
         codes = codes * (len(values) + 1) + found + 1
     _, first, position = np.unique(codes, return_index=True, return_inverse=True)
-    return [_known(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
+    return [_until_unknown(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
 
 
-def _known(values: Iterable[str | None]) -> Group:
+def _until_unknown(values: Iterable[str | None]) -> Group:
     return tuple(value for value in takewhile(lambda one: one is not None, values) if value is not None)
 
 

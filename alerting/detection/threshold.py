@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.limits import Level, learned_sides, levels_on, unknown_limits
-from alerting.definitions.model import SEVERITIES, Condition, Severity
-from alerting.detection.carried import INSIDE, Carried, LimitInForce, ReadingInForce
+from alerting.definitions.limits import Level, levels_on, unknown_limits
+from alerting.definitions.model import SEVERITIES, Condition
+from alerting.detection.carried import INSIDE, Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, StatusInterval
-from alerting.detection.learned_limits import LearnedLimits, Moving
+from alerting.detection.learned_limits import LearnedLimits, LearnedSide, learned_sides_at, unknown_rows
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
@@ -62,7 +62,7 @@ class Evaluated:
     intervals: list[StatusInterval]
     carried: Carried | None
     rows: _Rows | None = None
-    learned: Sequence["_LearnedSide"] = ()
+    learned: Sequence[LearnedSide] = ()
     missing: str = ""
 
     def reading_at(self, at: datetime) -> ReadingInForce | None:
@@ -76,19 +76,6 @@ class Evaluated:
         number = None if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated) else float(evaluated)
         limits = tuple(one.in_force(i, self.missing) for one in self.learned)
         return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits)
-
-
-class _LearnedSide(NamedTuple):
-    """A learned limit for every row, by the severity that it reaches and the side of it."""
-
-    severity: Severity
-    side: str
-    moving: Moving
-
-    def in_force(self, row: int, missing: str) -> LimitInForce:
-        described = self.moving.describe(row)
-        limit = None if described is None else float(self.moving.values[row])
-        return LimitInForce(self.severity, self.side, limit, missing if described is None else described)
 
 
 def lookback(definition: Condition) -> timedelta:
@@ -134,30 +121,13 @@ def evaluate_series(
     there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
-    sides = _learned_sides(definition, learned, rows)
+    sides = learned_sides_at(definition, learned, rows.ts)
     ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond), sides)
-    rows.fact[(rows.fact == _SOUND) & (ranks == 0) & _is_unknown(sides, len(ranks))] = _NO_LIMIT
+    rows.fact[(rows.fact == _SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = _NO_LIMIT
     sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
     intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
     return Evaluated(intervals, _last(definition, rows, beyond, recent), rows, sides, learned.missing if learned else "")
-
-
-def _learned_sides(definition: Condition, learned: LearnedLimits | None, rows: _Rows) -> list[_LearnedSide]:
-    if learned is None:
-        return []
-    return [
-        _LearnedSide(severity, side, learned.at(definition.variable, one, rows.ts))
-        for severity, side, one in learned_sides(definition)
-    ]
-
-
-def _is_unknown(sides: Sequence[_LearnedSide], count: int) -> Flags:
-    """Return the rows for which a learned limit is unknown."""
-    unknown = np.zeros(count, np.bool_)
-    for one in sides:
-        unknown |= np.isnan(one.moving.values)
-    return unknown
 
 
 def series_of(definition: Condition, history: History) -> Series:
@@ -256,7 +226,7 @@ def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
 
 
 def _ranks(
-    levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str], learned: Sequence[_LearnedSide]
+    levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str], learned: Sequence[LearnedSide]
 ) -> tuple[Codes, tuple[str, ...]]:
     """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis).
 

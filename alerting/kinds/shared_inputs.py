@@ -5,7 +5,7 @@ What is shared equals, bit for bit, what each evaluation would read and compute 
 last hundred.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -16,6 +16,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.detection.categories import LONGEST, CategoryValues, category_values
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -134,6 +135,13 @@ class SharedInputs:
                 self._older.clear()
             self._older[key] = self._readings.newest(asset, since, until)
         return self._older[key]
+
+    def category(self, asset: Asset, name: str, history: History, instants: Sequence[datetime]) -> CategoryValues:
+        """Return the values of a category in a history, and those in force at instants before it, which are increasing."""
+        declared = asset.variables.get(name)
+        longest = (declared.carry_forward if declared else None) or LONGEST
+        older = [self.newest(asset, {name: at - longest}, at) for at in instants]
+        return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
         """Return the feature rows at these instants. A row depends on the plan and the asset alone, not on the interval read."""

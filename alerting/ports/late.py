@@ -76,6 +76,9 @@ class Arrivals(Protocol):
     def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
 
+    def has_evaluated(self) -> bool:
+        """Return whether an evaluation has ever begun to read. Once so, it stays so, and need not be asked again."""
+
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.sources.source import Source, SqlSource
 from alerting.ports.documents import Document
+
+PROCESS_GONE = timedelta(seconds=15)
+"""Time without a note after which a process of the stream service counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,15 @@ class Sources(Protocol):
 
     def remove_dead(self, ids: Sequence[str]) -> None:
         """Remove messages."""
+
+    def note_process(self, process: str) -> list[str]:
+        """Note that a process of the stream service works now; return all that did so within PROCESS_GONE, sorted.
+
+        By the clock of the database, so that those of several machines need not agree.
+        """
+
+    def forget_process(self, process: str) -> None:
+        """Remove a process that ends."""
 
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last day."""

@@ -44,25 +44,27 @@ class World:
     @property
     def settings(self) -> Settings:
         """The platform as its users configure it: by the environment."""
-        return read_settings(
-            {
-                "ALERTING_HOME": str(self.path("home")),
-                "ALERTING_LATENCY": "0s",  # the clock never shows an instant whose readings are not there
-                "ALERTING_MONGODB_URI": self.uri,
-                "ALERTING_DATABASE": STORMY,
-                "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file
-                "ALERTING_SMTP_HOST": "127.0.0.1",
-                "ALERTING_SMTP_PORT": str(self.mail_port),
-                "ALERTING_SMTP_TLS": "none",
-                "ALERTING_SMTP_FROM": "alerting@plant.example",
-                "ALERTING_EMAIL_SHIFT": "shift@plant.example",
-                "ALERTING_EMAIL_CHIEF": "chief@plant.example",
-                "ALERTING_EMAIL_CROWD": "crowd@plant.example",
-                "ALERTING_WEBHOOK_MES": f"http://127.0.0.1:{self.hook_port}/alerts",
-                "ALERTING_WEBHOOK_MES_SECRET": SECRET,
-                "ALERTING_EGRESS_ALLOW": "127.0.0.1",
-            }
-        )
+        return read_settings(self.environ)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {
+            "ALERTING_HOME": str(self.path("home")),
+            "ALERTING_LATENCY": "0s",  # the clock never shows an instant whose readings are not there
+            "ALERTING_MONGODB_URI": self.uri,
+            "ALERTING_DATABASE": STORMY,
+            "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file
+            "ALERTING_SMTP_HOST": "127.0.0.1",
+            "ALERTING_SMTP_PORT": str(self.mail_port),
+            "ALERTING_SMTP_TLS": "none",
+            "ALERTING_SMTP_FROM": "alerting@plant.example",
+            "ALERTING_EMAIL_SHIFT": "shift@plant.example",
+            "ALERTING_EMAIL_CHIEF": "chief@plant.example",
+            "ALERTING_EMAIL_CROWD": "crowd@plant.example",
+            "ALERTING_WEBHOOK_MES": f"http://127.0.0.1:{self.hook_port}/alerts",
+            "ALERTING_WEBHOOK_MES_SECRET": SECRET,
+            "ALERTING_EGRESS_ALLOW": "127.0.0.1",
+        }
 
     @property
     def end(self) -> datetime | None:

@@ -27,6 +27,9 @@ class MemoryArrivals:
     def evaluated_until(self) -> datetime | None:
         return self._evaluated_until
 
+    def has_evaluated(self) -> bool:
+        return self._evaluated_until is not None
+
     def extend_evaluated_until(self, up_to: datetime) -> None:
         self._evaluated_until = max(up_to, self._evaluated_until or up_to)
 

@@ -23,6 +23,7 @@ class MemorySources:
         self._progress: dict[str, SourceProgress] = {}
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
+        self._processes: set[str] = set()
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def documents(self) -> list[Document]:
@@ -91,6 +92,14 @@ class MemorySources:
     def remove_dead(self, ids: Sequence[str]) -> None:
         for id in ids:
             self._dead.pop(id, None)
+
+    def note_process(self, process: str) -> list[str]:
+        """Return all that did not end: memory has no process that is killed."""
+        self._processes.add(process)
+        return sorted(self._processes)
+
+    def forget_process(self, process: str) -> None:
+        self._processes.discard(process)
 
     def answer(self, key: str) -> Document | None:
         return deepcopy(self._answers.get(key))

@@ -22,6 +22,7 @@ SOURCE_PROGRESS = "source_progress"
 SOURCE_FILES = "source_files"
 DEAD_MESSAGES = "dead_messages"
 DELIVERY_ANSWERS = "delivery_answers"
+STREAM_PROCESSES = "stream_processes"
 READINGS = "readings"
 ARCHIVED_FILES = "archived_files"
 EVENTS = "events"
@@ -75,6 +76,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     DEAD_MESSAGES: [IndexModel([("source", ASCENDING), ("at", ASCENDING)])],
     SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
+    STREAM_PROCESSES: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
     ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
     EVENTS: [

@@ -1,5 +1,6 @@
 """A durable queue at an AMQP 0-9-1 broker, acknowledged by hand."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import AmqpSource
 from alerting.usecases.sources.stream import subscription
 
+_TRIED = 10
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
@@ -26,6 +28,8 @@ def open_amqp(source: AmqpSource, address: str, now: Callable[[], datetime], ear
 
 class AmqpClient:
     """Port `Client`: the broker sends at most MOST_UNACKNOWLEDGED messages ahead."""
+
+    sends_again = True
 
     def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
         """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the broker refuses."""
@@ -75,6 +79,33 @@ class AmqpClient:
 
     def _cancel(self, _: Any) -> None:
         self._cancelled = True
+
+
+def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
+    """Return copies of messages that come within some seconds, by a queue of its own that ends with it.
+
+    A queue that is there already is not read, because its messages would be taken from the stream service.
+    """
+    received: list[Received] = []
+    try:
+        with pika.BlockingConnection(_parameters(source, read_address(source, address, _PORTS, has_path=True))) as connection:
+            channel = connection.channel()
+            if source.queue is not None:
+                waiting = channel.queue_declare(source.queue, passive=True).method.message_count
+                return [], [
+                    f"queue {source.queue}: {waiting} messages wait; none is shown, as that would take it from its reader"
+                ]
+            queue = channel.queue_declare("", exclusive=True).method.queue
+            channel.queue_bind(queue, source.exchange, subscription(source))
+            channel.basic_consume(
+                queue, lambda _, method, __, body: received.append(Received(method.routing_key, body, None)), auto_ack=True
+            )
+            until = time.monotonic() + seconds
+            while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
+                connection.process_data_events(left)
+    except AMQPError as error:
+        raise UserError(f"the broker refuses: {_reason(error)}") from error
+    return received, [f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} s"]
 
 
 def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameters:

@@ -1,23 +1,30 @@
 """The client of each kind of source that the stream service reads. A client library is imported when a source uses it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
+from typing import Any
 
-from alerting.definitions.faults import UserError
+from alerting.adapters.sources.threaded import Received
+from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.usecases.sources.stream import MessageStream
+from alerting.usecases.sources.stream import Message, MessageStream
+from alerting.usecases.sources.trial import Look
 
 _HERE = "alerting.adapters.sources"
 STREAMS: Mapping[str, tuple[str, str]] = {
-    "mqtt": (f"{_HERE}.mqtt", "MqttStream"),
+    "mqtt": (f"{_HERE}.mqtt", "open_mqtt"),
     "amqp": (f"{_HERE}.amqp", "open_amqp"),
     "redis": (f"{_HERE}.redis_streams", "open_redis"),
     "nats": (f"{_HERE}.nats_jetstream", "open_nats"),
     "kafka": (f"{_HERE}.kafka_topics", "open_kafka"),
     "opcua": (f"{_HERE}.opcua", "open_opcua"),
 }
-"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind."""
+"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind.
+
+The function `look` of the module copies some messages for a trial: it takes source, address and seconds, and returns what it
+received, with notes.
+"""
 
 
 def open_stream(
@@ -28,11 +35,32 @@ def open_stream(
     `earlier`: topics that the broker may still have for it, to be given back. Raises UserError if the address is none, or if the
     client of the broker is not installed.
     """
-    module, name = STREAMS[kind]
+    stream: MessageStream = _function(kind, source, STREAMS[kind][1])(source, address, now, earlier)
+    return stream
+
+
+def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> Look:
+    """Return copies of some messages of a source: those that its broker stores, else those that come within some seconds.
+
+    None is taken from the stream service or acknowledged. Raises UserError if the broker cannot be reached or refuses.
+    """
+    look = _function(kind, source, "look")
     try:
-        make = getattr(import_module(module), name)
+        received: Sequence[Received]
+        received, notes = look(source, address, seconds)
+    except UserError as fault:
+        text = str(fault)
+        raise UserError(text if text.startswith("source ") else f"source {source.name}: {text}") from fault
+    except Exception as error:  # of any client library
+        raise UserError(f"source {source.name}: the connection to the broker fails: {first_line(error)}") from error
+    now = datetime.now(UTC)
+    return Look([Message(one.topic, one.payload, one.at or now, lambda: None) for one in received], notes)
+
+
+def _function(kind: str, source: StreamedSource, name: str) -> Any:
+    """Return a function of the module of a kind. Raises UserError if the client of the broker is not installed."""
+    try:
+        return getattr(import_module(STREAMS[kind][0]), name)
     except ModuleNotFoundError as error:
         remedy = f"pip install 'alerting[{kind}]'"
         raise UserError(f"source {source.name}: the client of {kind} is not installed ({error.name}): {remedy}") from error
-    stream: MessageStream = make(source, address, now, earlier)
-    return stream

@@ -1,17 +1,19 @@
 """Topics of Kafka, read as a member of a consumer group whose offsets are committed by hand. Not tested against a server."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
 from alerting.adapters.sources.threaded import LARGEST_MESSAGE, WAIT_S, Received, ThreadedStream
 from alerting.definitions.sources.streamed import KafkaSource
 from alerting.usecases.sources.stream import subscription
 
+_TRIED = 10
 _PORTS = {"kafka": 9092, "kafkas": 9093}
 
 
@@ -21,8 +23,41 @@ def open_kafka(source: KafkaSource, address: str, now: Callable[[], datetime], _
     return ThreadedStream(source.name, lambda: KafkaClient(source, KafkaConsumer(**_options(source, server))), now)
 
 
+def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
+    """Return the newest messages of the topics, without a group."""
+    options = {**_options(source, read_address(source, address, _PORTS)), "group_id": None}
+    return newest(source, KafkaConsumer(**options), seconds)
+
+
+def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Received], list[str]]:
+    """Return the newest messages of the topics that a consumer without a group finds, and close it."""
+    try:
+        topics = sorted(filter(source.form.pattern(source.topic).fullmatch, consumer.topics()))
+        partitions = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(partitions)
+        first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        for partition in partitions:
+            consumer.seek(partition, max(first[partition], ends[partition] - _TRIED))
+        found: list[Received] = []
+        until = time.monotonic() + seconds
+        while len(found) < _TRIED and time.monotonic() < until and any(first[one] < ends[one] for one in partitions):
+            for records in consumer.poll(timeout_ms=int(WAIT_S * 1000)).values():
+                found += [Received(record.topic, record.value or b"", None, _stamp(record)) for record in records]
+            if all(consumer.position(one) >= ends[one] for one in partitions):
+                break
+    finally:
+        consumer.close(autocommit=False)
+    return found[-_TRIED:], [] if found else [f"no topic {source.topic} holds a message"]
+
+
+def _stamp(record: Any) -> datetime | None:
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp and record.timestamp > 0 else None
+
+
 class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a library without types
     """Port `Client`: offsets of a partition are committed up to the first message that is not acknowledged."""
+
+    sends_again = True
 
     def __init__(self, source: KafkaSource, consumer: Any) -> None:
         """Subscribe the topics of the source; a new group begins with all that they hold."""
@@ -43,8 +78,7 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
         for partition, records in self._consumer.poll(timeout_ms=int(WAIT_S * 1000), max_records=max(most, 1)).items():
             for record in records:
                 self._sent.setdefault(partition, deque()).append(record.offset)
-                at = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp and record.timestamp > 0 else None
-                found.append(Received(record.topic, record.value or b"", (partition, record.offset), at))
+                found.append(Received(record.topic, record.value or b"", (partition, record.offset), _stamp(record)))
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:

@@ -1,10 +1,16 @@
-"""A persistent subscription at an MQTT 5 broker: quality of service 1, acknowledged by hand."""
+"""A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays: quality of service 1."""
 
 import logging
+import os
 import queue
+import select
+import ssl
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from secrets import token_hex
+from threading import Event
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -12,22 +18,32 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from alerting.adapters.sources.addresses import read_address
-from alerting.adapters.sources.threaded import BATCH, LARGEST_MESSAGE, MOST_UNACKNOWLEDGED
+from alerting.adapters.sources.addresses import CONNECT_S, read_address
+from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
-from alerting.usecases.sources.stream import Message, subscription
+from alerting.usecases.sources.replay import Outgoing
+from alerting.usecases.sources.stream import subscription
 
+_TRIED, _SENT_S = 10, 30.0
 _SESSION_S = 7 * 24 * 3600
+_KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
+_AT_ONCE = 1 << 18  # bytes
 _log = logging.getLogger(__name__)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def new_client(source: StreamedSource, address: str, id: str, *, manual_ack: bool = False) -> tuple[mqtt.Client, str, int]:
+def new_client(source: StreamedSource, address: str, id: str) -> tuple[mqtt.Client, str, int]:
     """Return a client that is not connected yet, with host and port of its broker. Raises UserError if the address is none."""
+    return _new_client(mqtt.Client, source, address, id)
+
+
+def _new_client(
+    of: type[mqtt.Client], source: StreamedSource, address: str, id: str, **options: Any
+) -> tuple[mqtt.Client, str, int]:
     broker = read_address(source, address, _PORTS)
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, manual_ack=manual_ack)
+    client = of(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
         client.username_pw_set(broker.user, broker.password or "")
     if broker.tls is not None:
@@ -35,62 +51,245 @@ def new_client(source: StreamedSource, address: str, id: str, *, manual_ack: boo
     return client, broker.host, broker.port
 
 
-class MqttStream:
-    """Port `MessageStream`. The broker holds messages for a week while no client is connected under the id of the source."""
+def open_mqtt(source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
+    """Return the subscription of a source. `earlier`: topics that the session may still have, to be given back.
 
-    def __init__(self, source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> None:
-        """Connect in the background, and again whenever the connection is lost. Raises UserError if the address is none.
+    Raises UserError if the address is none.
+    """
+    read_address(source, address, _PORTS)
+    return ThreadedStream(source.name, lambda: MqttClient(source, address, earlier), now)
 
-        `earlier`: topics that the session may still have, to be given back.
-        """
-        self._name, self._now, self._topic = source.name, now, subscription(source)
-        self._earlier, self._is_stamped = list(earlier), source.stamp == "receipt"
-        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._fault: str | None = "the broker has not answered yet"
-        self._client, host, port = new_client(source, address, f"alerting-{source.name}", manual_ack=True)
-        self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
-        self._client.on_message, self._client.on_subscribe = self._received, self._subscribed
+
+class _Buffered:
+    """A socket that does not block, of which paho-mqtt reads a message in four pieces and to which it writes each answer alone.
+
+    This one asks the system once for many of them. Each call of the system lets another thread compute, and then waits for it.
+    """
+
+    def __init__(self, plain: Any) -> None:
+        self._socket, self._in, self._at, self._out = plain, b"", 0, bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def pending(self) -> int:
+        """Return the number of bytes that are read without the system."""
+        return len(self._in) - self._at
+
+    def recv(self, size: int) -> bytes:
+        if not self.pending():
+            self._in, self._at = self._socket.recv(_AT_ONCE), 0
+        piece = self._in[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def send(self, data: bytes) -> int:
+        self._out += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Send what was written. Raises TimeoutError if the broker does not take it."""
+        while self._out:
+            try:
+                del self._out[: self._socket.send(self._out)]
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                if not select.select([], [self._socket], [], CONNECT_S)[1]:
+                    raise TimeoutError("the broker takes no data") from None
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.flush()
+        self._socket.close()
+
+
+class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library without types here
+    buffered: _Buffered
+
+    def _create_socket(self) -> Any:
+        self.buffered = _Buffered(super()._create_socket())
+        return self.buffered
+
+
+class MqttClient:
+    """Port `Client`. The broker holds messages for a week while no client is connected under the id of the source."""
+
+    sends_again = True
+    """Whether there was a session already, of which messages without an acknowledgement come again."""
+
+    def __init__(self, source: MqttSource, address: str, earlier: Sequence[str]) -> None:
+        """Connect and subscribe. Raises UserError with what the broker refuses."""
+        self._name, self._topic = source.name, subscription(source)
+        self._received: list[tuple[Received, int]] = []
+        self._answers: list[str | None] = []
+        self._lost: str | None = None
+        client, host, port = _new_client(_BufferedClient, source, address, f"alerting-{source.name}", manual_ack=True)
+        self._client = client
+        client.on_connect, client.on_disconnect = self._connected, self._disconnected
+        client.on_message, client.on_subscribe = self._take, self._subscribed
+        client.on_socket_register_write = _ignore  # else each packet is written alone
+        client.connect_timeout = CONNECT_S
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        self._client.connect_async(host, port, keepalive=30, clean_start=False, properties=session)
-        self._client.loop_start()
+        client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=False, properties=session)
+        try:
+            self._await("the broker has not answered yet")
+            if earlier:
+                client.unsubscribe(list(earlier))
+            client.subscribe(self._topic, options=_options(1, is_stamped=source.stamp == "receipt"))
+            self._await("the broker has not confirmed the topic yet")
+        except BaseException:
+            self.close()
+            raise
 
-    def batch(self) -> list[Message]:
-        """Return the next messages. Raises UserError while the broker cannot be reached and none is left."""
-        found: list[Message] = []
-        with suppress(queue.Empty):
-            while len(found) < BATCH:
-                found.append(self._messages.get_nowait())
-        if not found and self._fault is not None:
-            raise UserError(f"source {self._name}: {self._fault}")
+    def receive(self, most: int) -> Sequence[Received]:
+        """Return messages. Those of quality of service 1 are bounded by the broker; others are dropped when too many wait."""
+        self._work(WAIT_S)
+        taken, self._received = self._received, []
+        found = [received for received, qos in taken if qos or most > 0]
+        if len(found) < len(taken):
+            dropped = len(taken) - len(found)
+            _log.warning("source %s: dropped %s messages of quality of service 0: too many wait", self._name, dropped)
         return found
+
+    def acknowledge(self, tokens: Sequence[Any]) -> None:
+        for mid in tokens:
+            if mid is not None:
+                self._client.ack(mid, 1)
+        self._write()
 
     def close(self) -> None:
         """Disconnect; the broker keeps the session and all messages that are not acknowledged."""
         self._client.disconnect()
-        self._client.loop_stop()
+        self._client.loop_write()
 
-    def _connected(self, client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        self._fault = f"the broker refuses: {reason}" if reason.is_failure else "the broker has not confirmed the topic yet"
-        if not reason.is_failure:
-            if self._earlier:
-                client.unsubscribe(self._earlier)
-            client.subscribe(self._topic, options=SubscribeOptions(qos=1, retainHandling=_NOT_SENT if self._is_stamped else 0))
+    def _await(self, what: str) -> None:
+        """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is a refusal."""
+        until = time.monotonic() + CONNECT_S
+        while not self._answers:
+            if time.monotonic() > until:
+                raise UserError(what)
+            self._work(WAIT_S)
+        if (refusal := self._answers.pop()) is not None:
+            raise UserError(refusal)
 
-    def _subscribed(self, _: mqtt.Client, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
-        """Note a topic that the broker refuses, or grants without acknowledgement only."""
-        refused = [str(reason) for reason in reasons if reason.value != 1]
-        self._fault = (
-            f"the broker does not grant topic {self._topic!r} with quality of service 1: {refused[0]}" if refused else None
-        )
+    def _work(self, wait: float) -> None:
+        """Read what has come, after at most `wait` seconds, and answer pings."""
+        self._write()
+        sock = self._client.buffered
+        if self._lost is None and (sock.pending() or select.select([sock], [], [], wait)[0]):
+            self._client.loop_read()
+            while self._lost is None and sock.pending() and len(self._received) < MOST_UNACKNOWLEDGED:
+                self._client.loop_read()
+        if self._lost is None:
+            self._client.loop_misc()
+        if self._lost is not None and not self._received:
+            raise UserError(self._lost)
+        self._write()
+
+    def _write(self) -> None:
+        if self._lost is None:
+            self._client.loop_write()
+            self._client.buffered.flush()
+
+    def _connected(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
+        self.sends_again = flags.session_present
+        self._answers.append(f"the broker refuses: {reason}" if reason.is_failure else None)
+
+    def _subscribed(self, _: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
+        self._answers.append(refusal(self._topic, reasons))
 
     def _disconnected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._fault = f"the connection to the broker is lost: {reason}"
+        self._lost = f"the connection to the broker is lost: {reason}"
 
-    def _received(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
-        mid, qos = message.mid, message.qos
-        if qos == 0 and self._messages.qsize() >= MOST_UNACKNOWLEDGED:
-            _log.warning("source %s: dropped a message of quality of service 0: too many wait", self._name)
-            return
-        self._messages.put(Message(message.topic, message.payload, self._now(), lambda: client.ack(mid, qos) and None))
+    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+        token = message.mid if message.qos else None
+        self._received.append((Received(message.topic, message.payload, token), message.qos))
+
+
+def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
+    """Return the fault of a topic that the broker refuses, or grants without acknowledgement only."""
+    refused = [str(reason) for reason in reasons if reason.value != 1]
+    return f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}" if refused else None
+
+
+def _ignore(*_: Any) -> None:
+    """Leave packets where they are until they are written together."""
+
+
+def _options(qos: int, *, is_stamped: bool) -> SubscribeOptions:
+    """Return how a topic is subscribed: without its retained messages where rows are stamped when they are received."""
+    return SubscribeOptions(qos=qos, retainHandling=_NOT_SENT if is_stamped else 0)
+
+
+def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
+    """Return copies of messages that come within some seconds, by a session of its own that ends with it."""
+    topic = source.form.subscription(source.plain_topic)  # a shared subscription would take messages from the others
+    client, host, port = new_client(source, address, f"alerting-test-{token_hex(6)}")
+    received: queue.SimpleQueue[Received] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def subscribe(client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        if reason.is_failure:
+            answers.put(f"the broker refuses: {reason}")
+        else:
+            client.subscribe(topic, options=_options(0, is_stamped=source.stamp == "receipt"))
+
+    def note_answer(_: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        answers.put(f"the broker does not grant topic {topic!r}: {refused[0]}" if refused else None)
+
+    client.on_connect, client.on_subscribe = subscribe, note_answer
+    client.on_message = lambda _, __, message: received.put(Received(message.topic, message.payload, None))
+    client.connect_timeout = seconds
+    until = time.monotonic() + seconds
+    client.connect(host, port, keepalive=30)
+    client.loop_start()
+    try:
+        if (fault := answers.get(timeout=max(until - time.monotonic(), 0.1))) is not None:
+            raise UserError(fault)
+        found: list[Received] = []
+        with suppress(queue.Empty):
+            while len(found) < _TRIED:
+                found.append(received.get(timeout=max(until - time.monotonic(), 0.001)))
+    except queue.Empty:
+        raise UserError(f"the broker does not answer within {seconds:g} s") from None
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return found, [f"{len(found)} messages came on topic {topic} within {seconds:g} s"]
+
+
+class MqttSender:
+    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent again."""
+
+    def __init__(self, source: MqttSource, address: str) -> None:
+        """Connect. Raises UserError if the address is none, or the broker refuses or does not answer."""
+        self._name, self._answered, self._fault = source.name, Event(), "it does not answer"
+        self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
+        self._client.on_connect = self._connected
+        self._client.connect_async(host, port, keepalive=30)
+        self._client.loop_start()
+        if not self._answered.wait(_SENT_S) or self._fault:
+            self.close()
+            raise UserError(f"source {source.name}: the broker cannot be reached: {self._fault}")
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Publish messages. Raises UserError if the broker does not acknowledge all of them within half a minute."""
+        published = [self._client.publish(message.topic, message.payload, qos=1) for message in messages]
+        for one in published:
+            try:
+                one.wait_for_publish(_SENT_S)
+            except (RuntimeError, ValueError) as fault:
+                raise UserError(f"source {self._name}: a message was not sent: {fault}") from fault
+            if not one.is_published():
+                raise UserError(f"source {self._name}: the broker did not acknowledge a message within {_SENT_S:g} s")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connected(self, _: mqtt.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        self._fault = f"it refuses: {reason}" if reason.is_failure else ""
+        self._answered.set()

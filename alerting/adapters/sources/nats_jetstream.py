@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,7 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription
 
+_TRIED, _NEWEST = 10, 100
 _PORTS = {"nats": 4222, "tls": 4222}
 _AGAIN_S = 30.0
 """Time after which the server sends a message again that was not acknowledged."""
@@ -30,11 +32,26 @@ def open_nats(source: NatsSource, address: str, now: Callable[[], datetime], _: 
     return ThreadedStream(source.name, lambda: NatsClient(source, server), now)
 
 
+def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], list[str]]:
+    """Return messages that the stream stores, of the newest ones where there are many; without a consumer."""
+    client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
+    try:
+        found = client.stored(_TRIED)
+    finally:
+        client.close()
+    return found, [] if found else [f"the stream holds no message with subject {subscription(source)}"]
+
+
 class NatsClient:
     """Port `Client`; its event loop runs only while it is called."""
 
-    def __init__(self, source: NatsSource, server: Address) -> None:
-        """Connect, and make the consumer where it is missing: it begins with all that the stream holds."""
+    sends_again = True
+
+    def __init__(self, source: NatsSource, server: Address, is_reader: bool = True) -> None:
+        """Connect, and make the consumer where it is missing: it begins with all that the stream holds.
+
+        Without `is_reader` there is no consumer, and only `stored` can be called.
+        """
         self._source, self._topic = source, subscription(source)
         self._faults: list[str] = []
         self._unacknowledged: dict[int, Any] = {}
@@ -43,6 +60,8 @@ class NatsClient:
         self._loop = asyncio.new_event_loop()
         try:
             self._loop.run_until_complete(self._open(server))
+            if is_reader:
+                self._loop.run_until_complete(self._bind())
         except BaseException as error:
             self.close()
             if isinstance(error, NoServersError):
@@ -65,13 +84,18 @@ class NatsClient:
             max_reconnect_attempts=1,
             error_cb=self._note,
         )
+
+    async def _stream(self) -> Any:
+        """Return the description of the stream. Raises UserError if there is none."""
         jetstream = self._client.jetstream(timeout=CONNECT_S)
         try:
-            stream = self._source.stream or await jetstream.find_stream_name_by_subject(self._topic)
-            await jetstream.stream_info(stream)
+            return await jetstream.stream_info(self._source.stream or await jetstream.find_stream_name_by_subject(self._topic))
         except NotFoundError:
             what = self._source.stream or f"with the subject {self._topic}"
             raise UserError(f"the server has no stream {what}: make it, or name another one in `stream`") from None
+
+    async def _bind(self) -> None:
+        jetstream, stream = self._client.jetstream(timeout=CONNECT_S), (await self._stream()).config.name
         durable = _durable(self._source.name)
         try:
             found = await jetstream.consumer_info(stream, durable)
@@ -83,6 +107,23 @@ class NatsClient:
         if not is_same:
             await jetstream.add_consumer(stream, _consumer(durable, self._topic))
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
+
+    def stored(self, most: int) -> list[Received]:
+        """Return messages that the stream holds, from _NEWEST before its end on, else from its beginning on."""
+        return self._loop.run_until_complete(self._stored(most))
+
+    async def _stored(self, most: int) -> list[Received]:
+        jetstream, stream, found = self._client.jetstream(timeout=CONNECT_S), await self._stream(), list[Received]()
+        for start in (stream.state.last_seq - _NEWEST, stream.state.first_seq):
+            at = max(start, stream.state.first_seq, 1)
+            with suppress(NotFoundError):
+                while len(found) < most:
+                    one = await jetstream.get_msg(stream.config.name, seq=at, subject=self._topic, next=True)
+                    found.append(Received(one.subject, one.data or b"", None, one.time))
+                    at = one.seq + 1
+            if found:
+                break
+        return found
 
     def receive(self, most: int) -> Sequence[Received]:
         return self._loop.run_until_complete(self._receive(most))

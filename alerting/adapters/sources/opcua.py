@@ -23,13 +23,14 @@ QUEUE = 1000
 MOST_WAITING = 10_000
 _SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
+_TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
 _log = logging.getLogger(__name__)
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it writes a traceback for every broken connection
 
 
-def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
-    """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
+def _check_address(source: OpcUaSource, address: str) -> None:
+    """Raise UserError, without any part of the address, if it is none, or if a certificate cannot be read."""
     try:
         url = urlsplit(address)
         is_one = url.scheme == "opc.tcp" and bool(url.hostname) and (url.port or 1) > 0 and not url.query + url.fragment
@@ -40,14 +41,34 @@ def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _
         raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}") from None
     if source.tls is not None:
         tls_context(source)
+
+
+def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+    """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
+    _check_address(source, address)
     return ThreadedStream(source.name, lambda: OpcUaClient(source, address, now), now)
+
+
+def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
+    """Return the present values of the first nodes, without a subscription. Notes name the nodes that the server refuses."""
+    _check_address(source, address)
+    client = OpcUaClient(source, address, lambda: datetime.now(UTC), is_reader=False)
+    try:
+        return client.present(_TRIED)
+    finally:
+        client.close()
 
 
 class OpcUaClient:
     """Port `Client`; its event loop runs only while it is called. Values need no acknowledgement."""
 
-    def __init__(self, source: OpcUaSource, address: str, now: Callable[[], datetime]) -> None:
-        """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses."""
+    sends_again = False
+
+    def __init__(self, source: OpcUaSource, address: str, now: Callable[[], datetime], is_reader: bool = True) -> None:
+        """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses.
+
+        Without `is_reader` nothing is subscribed, and only `present` can be called.
+        """
         self._source, self._now = source, now
         self._values: deque[Received] = deque()
         self._history: deque[tuple[str, datetime, datetime]] = deque()
@@ -56,7 +77,9 @@ class OpcUaClient:
         self._loop = asyncio.new_event_loop()
         self._client = _client(address)
         try:
-            self._run(self._open())
+            self._run(self._connect())
+            if is_reader:
+                self._run(self._subscribe())
         except BaseException:
             self.close()
             raise
@@ -64,7 +87,7 @@ class OpcUaClient:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self._loop.run_until_complete(asyncio.wait_for(work, 6 * CONNECT_S))
 
-    async def _open(self) -> None:
+    async def _connect(self) -> None:
         client, source, tls = self._client, self._source, self._source.tls
         client.connection_lost_callback = self._lose
         if tls is not None:
@@ -76,6 +99,9 @@ class OpcUaClient:
                 mode=_MODES[source.security],
             )
         await client.connect()
+
+    async def _subscribe(self) -> None:
+        client, source = self._client, self._source
         every = source.interval.total_seconds() * 1000
         subscribed = await client.create_subscription(every, handler=self)
         nodes = [client.get_node(id) for id in self._names]
@@ -89,6 +115,16 @@ class OpcUaClient:
             end = min(start + _SLICE, until)
             self._history += [(node, start, end) for node in source.nodes]
             start = end
+
+    def present(self, most: int) -> tuple[list[Received], list[str]]:
+        """Return the present values of the first nodes, and a sentence for each that the server refuses."""
+        found, notes = list[Received](), list[str]()
+        for id, name in [*self._names.items()][:most]:
+            try:
+                found.append(self._received(name, self._run(self._client.get_node(id).read_data_value())))
+            except ua.UaStatusCodeError as error:
+                notes.append(f"the server refuses node {name!r}: {first_line(error)}")
+        return found, notes
 
     def datachange_notification(self, node: Any, _: Any, data: Any) -> None:
         """Take a value that the server sends."""

@@ -26,18 +26,36 @@ LOOK_S = 10.0
 MOST_STREAMS = 1000
 _PORTS = {"redis": 6379, "rediss": 6379}
 _NEW = ">"
+_TRIED = 10
 
 
 def open_redis(source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: keys that are not read any more. Raises UserError for no address."""
+    server = _server(source, address)
+    return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
+
+
+def _server(source: RedisSource, address: str) -> Address:
     server = read_address(source, address, _PORTS, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(f"source {source.name}: the path of its url is the number of a database: redis://server/0")
-    return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
+    return server
+
+
+def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], list[str]]:
+    """Return the newest entries."""
+    client = RedisClient(source, _server(source, address), ())
+    try:
+        found = list(client.newest(_TRIED))
+    finally:
+        client.close()
+    return found, [] if found else [f"no stream {subscription(source)} has an entry"]
 
 
 class RedisClient:
     """Port `Client`: a consumer with the name of this machine, which first gets what it had not acknowledged."""
+
+    sends_again = True
 
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
         """Connect, and make the group of each stream where it is missing: it begins with all that the stream holds."""
@@ -81,6 +99,15 @@ class RedisClient:
 
     def close(self) -> None:
         self._redis.close()
+
+    def newest(self, most: int) -> Iterator[Received]:
+        """Yield the newest entries of the streams of the topic, without a group."""
+        left = most
+        for key in self._keys(self._topic):
+            if left and self._matches(key.decode("utf-8", "replace")):
+                entries = self._redis.xrevrange(key, count=left)
+                left -= len(entries)
+                yield from (self._received(key, *entry) for entry in entries)
 
     def _look(self) -> None:
         """Find the streams of the topic; one that is new is read from its beginning."""

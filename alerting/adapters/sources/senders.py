@@ -13,7 +13,7 @@ from alerting.usecases.sources.replay import Outgoing, Sender
 
 _HERE = "alerting.adapters.sources"
 SENDERS: Mapping[str, tuple[str, str]] = {
-    "mqtt": (f"{_HERE}.mqtt_sender", "MqttSender"),
+    "mqtt": (f"{_HERE}.mqtt", "MqttSender"),
 }
 """Module and class of the port `Sender` by kind: made of a source and the address of its server."""
 HTTP = "http"

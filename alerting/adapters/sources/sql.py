@@ -19,7 +19,11 @@ from alerting.definitions.sources.source import SqlSource
 from alerting.ports import Records
 
 _CONNECT_S = 10
-_DRIVERS = {"postgresql": "postgresql+psycopg2"}  # where the address names none: the driver that the platform brings
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}  # where the address names none: the driver that the platform brings
 _TIMEOUT_ARGUMENT = {
     "postgresql": "connect_timeout",
     "mysql": "connect_timeout",

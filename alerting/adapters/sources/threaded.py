@@ -4,10 +4,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
@@ -24,6 +25,7 @@ _BEGINNING = 64 << 10
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _GOOD_S = 60.0
 _CLOSE_S = 10.0
+_MILLISECOND = timedelta(milliseconds=1)
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +40,13 @@ class Received:
 
 
 class Client(Protocol):
-    """A connection to a broker, used by one thread. Any exception means that it is broken, and it is opened again."""
+    """A connection to a broker, used by one thread. Any exception means that it is broken, and it is opened again.
+
+    `sends_again`: whether messages of an earlier connection that were not acknowledged come again.
+    """
+
+    @property
+    def sends_again(self) -> bool: ...
 
     def receive(self, most: int) -> Sequence[Received]:
         """Return the next messages, at most about `most`, after at most WAIT_S; with 0 only keep the connection alive."""
@@ -59,6 +67,12 @@ class _Connection:
         self.unacknowledged = 0
         self.bytes = 0
         self._largest = 0
+
+    def take_over(self, earlier: "_Connection") -> None:
+        """Take messages that do not come again; there is nothing to acknowledge any more."""
+        with suppress(queue.Empty):
+            while self.messages.qsize() < MOST_UNACKNOWLEDGED:
+                self.messages.put(earlier.messages.get_nowait())
 
     def add(self, received: Received, now: datetime) -> None:
         payload, size, fault = received.payload, len(received.payload), None
@@ -133,16 +147,31 @@ class ThreadedStream:
 
     def _serve_connection(self) -> None:
         client = self._connect()
-        self._connection = connection = _Connection()
+        earlier, connection = self._connection, _Connection()
+        if not client.sends_again:
+            connection.take_over(earlier)
+        self._connection = connection
         self._fault = None
         try:
             while not self._closed.is_set():
                 if tokens := connection.take_done(0 if connection.headroom else WAIT_S):
                     client.acknowledge(tokens)
-                for received in client.receive(connection.headroom):
-                    connection.add(received, self._now())
+                if found := client.receive(connection.headroom):
+                    for received, at in zip(found, _stamps(found, self._now()), strict=True):
+                        connection.add(received, at)
             if tokens := connection.take_done(0):
                 client.acknowledge(tokens)
         finally:
             with suppress(Exception):
                 client.close()
+
+
+def _stamps(found: Sequence[Received], now: datetime) -> Iterator[datetime]:
+    """Yield when each message was received. The clock is asked once, as it may be in the database.
+
+    Messages of one topic that are received at once are a millisecond apart: stamped with it, none replaces another.
+    """
+    times = Counter[str]()
+    for received in found:
+        yield now + times[received.topic] * _MILLISECOND
+        times[received.topic] += 1

@@ -10,8 +10,9 @@ from datetime import datetime
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation
-from alerting.usecases.notification.deliver import deliver_now
+from alerting.ports import EventRow
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
+from alerting.usecases.notification.deliver import deliver_due, deliver_now
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -26,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class Evaluator:
-    """Evaluates the targets of stored readings. `add` is called by the thread that stores them."""
+    """Evaluates the targets of stored rows. `add` is called by the thread that stores them."""
 
     def __init__(self, opened: "Platform") -> None:
         self._platform, self._evaluation = opened, PromptEvaluation(opened)
-        self._arrived, self._lock = ArrivedReadings(), Lock()
-        self._stopped, self._evaluated = Event(), Event()
+        self._arrived, self._lock = ArrivedRows(), Lock()
+        self._stopped, self._evaluated, self._events = Event(), Event(), Event()
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make them late."""
@@ -55,17 +56,20 @@ class Evaluator:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def add(self, rows: "Sequence[ReadingRow]") -> None:
-        """Note stored readings, to evaluate the targets that read them."""
+    def add(self, rows: "Sequence[ReadingRow | EventRow]") -> None:
+        """Note stored rows, to evaluate the targets that read them."""
         with self._lock:
             self._arrived.add(rows)
+        if any(isinstance(row, EventRow) for row in rows):
+            self._events.set()
+            self._evaluated.set()
 
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""
         began = time.monotonic()
         if self._evaluation.waits or self._arrived.stamps:
             with self._lock:
-                arrived, self._arrived = self._arrived, ArrivedReadings()
+                arrived, self._arrived = self._arrived, ArrivedRows()
             try:
                 counts = self._evaluation.evaluate(arrived, self.stored_until or self._platform.clock.now())
             except Exception:
@@ -78,10 +82,15 @@ class Evaluator:
         self._stopped.wait(max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began))
 
     def deliver(self) -> None:
-        """Deliver the notifications that are due after the next evaluation."""
+        """Deliver the notifications that are due after the next evaluation.
+
+        An event may begin or end a suppression: then also end the muting of episodes that are no longer suppressed.
+        """
         self._evaluated.wait()
         self._evaluated.clear()
-        deliver_now(self._platform, self._platform.clock.now())
+        has_events, now = self._events.is_set(), self._platform.clock.now()
+        self._events.clear()
+        (deliver_due if has_events else deliver_now)(self._platform, now)
 
     def _repeat(self, work: Callable[[], None]) -> None:
         """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the same work."""

@@ -221,9 +221,15 @@ def test_source(
     rows: Annotated[
         Path | None, typer.Option(help="Of kind http: file of rows to look at, JSON or NDJSON.", metavar="FILE")
     ] = None,
+    wait: Annotated[
+        float, typer.Option(min=1.0, max=300.0, help="Seconds to wait for messages of MQTT and AMQP, and for a broker to answer.")
+    ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing."""
+    """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing.
+
+    Messages of brokers are copied: none is taken from `alerting stream`, and none is acknowledged.
+    """
     from alerting.usecases.sources import documents
     from alerting.usecases.sources.poll import try_source
     from alerting.usecases.sources.trial import try_records
@@ -232,7 +238,7 @@ def test_source(
     given = documents.check_sources(read_documents([file], "source", _EXAMPLE)) if file.is_file() else []
     with platform() as p:
         source = given[0] if given else documents.find_source(p.sources, name)
-        trial = try_source(p, _readers(), source) if rows is None else try_records(p, source, _read_rows(rows))
+        trial = try_source(p, _readers(), source, wait) if rows is None else try_records(p, source, _read_rows(rows))
     if as_json:
         print_json(trial)
         return
@@ -240,7 +246,7 @@ def test_source(
     for note in trial.notes:
         console.print(note)
     for row in trial.refused:
-        console.print(f"refused: row {row.line}: {row.reason}", style="red")
+        console.print(f"refused: row {row.line}: {row.reason}", style="red", markup=False)
 
 
 def _read_rows(file: Path) -> list[Any]:

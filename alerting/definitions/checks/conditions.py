@@ -1,13 +1,13 @@
 """Find faults of a condition: across its fields, and beside the known assets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
-from alerting.definitions.assets import TYPES, Asset, VariableType
-from alerting.definitions.checks.limits import order_faults, variable_faults
+from alerting.definitions.assets import TYPES, Asset
+from alerting.definitions.checks.limits import category_faults, order_faults, variable_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import MISSING, Fault, nearest
+from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
 from alerting.definitions.limits import Level, learned_limits, level_limits, levels_on, unknown_limits
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
@@ -157,18 +157,7 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         yield from _limits_on_asset_faults(definition, asset)
     for path, learned in learned_limits(definition):
         for name in (one for one in learned.by if one != HOUR_OF_DAY):
-            yield from _group_faults(f"{path}.learned.by", name, targets, types)
-
-
-def _group_faults(path: str, name: str, targets: Sequence[Asset], types: Mapping[str, VariableType]) -> Iterable[Fault]:
-    if name not in types:
-        yield Fault(
-            path, f"none of the matched assets has a variable {name!r}", nearest(name, [*types, HOUR_OF_DAY], "known variables")
-        )
-    elif types[name] == "number":
-        yield Fault(path, f"{name!r} is a number; a group needs a category", "name a category, or hour_of_day")
-    elif any(asset.delay(name) for asset in targets):
-        yield Fault(path, f"{name!r} has a delay: it is not known at the instant that it groups", "name another variable")
+            yield from category_faults(f"{path}.learned.by", name, targets, HOUR_OF_DAY)
 
 
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:

@@ -1,8 +1,8 @@
 """Find faults of limits: their order, and the variable that they are for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from alerting.definitions.assets import TYPES, VariableType
+from alerting.definitions.assets import TYPES, Asset, VariableType
 from alerting.definitions.faults import Fault, nearest
 
 
@@ -26,3 +26,17 @@ def variable_faults(
         yield Fault(path, f"{equals!r} is not a possible value of {name!r}, a {kind}", f"after equals: write {wanted}")
     elif equals is None and types[name] == "category":
         yield Fault(path, f"{name!r} is a category; a limit needs a number", "write equals: and its text")
+
+
+def category_faults(path: str, name: str, targets: Sequence[Asset], *others: str) -> Iterable[Fault]:
+    """Return the faults of a variable by which readings are grouped. `others`: what else may be named there."""
+    types = {n: v.type for asset in targets for n, v in asset.variables.items()}
+    choices = ", or ".join(["name a category", *others])
+    if name not in types:
+        yield Fault(
+            path, f"none of the matched assets has a variable {name!r}", nearest(name, [*types, *others], "known variables")
+        )
+    elif types[name] == "number":
+        yield Fault(path, f"{name!r} is a number; a group needs a category", choices)
+    elif any(asset.delay(name) for asset in targets):
+        yield Fault(path, f"{name!r} has a delay: it is not known at the instant that it groups", "name another variable")

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, Limit
+from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, LearnedLimit, Limit
 
 How = Literal["any", "all"]
 MOST_MEMBERS = 20
@@ -162,8 +162,12 @@ class Conditions(Condition):
 
 
 def single_condition(definition: object) -> Condition | None:
-    """Return the condition of a definition on one variable; None without one, or with conditions of several variables."""
-    return definition if isinstance(definition, Condition) and definition.variable else None
+    """Return the condition of a definition on one variable with limits that are stated; None for any other definition."""
+    if not isinstance(definition, Condition) or not definition.variable:
+        return None
+    levels = [level for level in vars(definition.levels).values() if level] if definition.levels else []
+    limits = [limit for one in (definition, *levels) for limit in (one.above, one.below)]
+    return None if any(isinstance(limit, LearnedLimit) for limit in limits) else definition
 
 
 def combination_of(written: Any, shared: Condition) -> Combination | None:

@@ -47,10 +47,23 @@ class HttpSource(SourceFields):
 
 
 class FilesSource(PolledFields):
-    """Files that appear in a folder: CSV or Parquet, each read once."""
+    """Files that appear in a folder, on this machine or at a server: CSV or Parquet, each read once."""
 
     kind: Literal["files"]
-    pattern: Text = Field(description="Absolute path with * and ?, e.g. /data/line-3/*.csv.")
+    url: Secret | None = Field(
+        None,
+        description="Where the address of the server is found that has the files, e.g. sftp://user:password@host or "
+        "s3://KEY:SECRET@?endpoint_url=https://minio:9000; those of this machine when left out.",
+    )
+    known_hosts: Text | None = Field(
+        None, description="File with the host key of an SFTP server; ~/.ssh/known_hosts when left out."
+    )
+    key: Text | None = Field(
+        None, description="File with the private key for an SFTP server, which only its owner may read; a password when left out."
+    )
+    pattern: Text = Field(
+        description="Absolute path with * and ?, e.g. /data/line-3/*.csv; in an object store /bucket/line-3/*.csv."
+    )
     done: Text | None = Field(None, description="Folder to which files are moved once they are stored; they stay when left out.")
     bad: Text | None = Field(None, description="Folder to which files are moved that cannot be stored; they stay when left out.")
     unchanged_for: Duration = Field(
@@ -162,16 +175,24 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault("variables", f"two columns become {name!r}", "give each its own name")
     if isinstance(source, FilesSource):
-        for field in ("pattern", "done", "bad"):
-            path = getattr(source, field)
-            if path is not None and (not path.startswith("/") or "/../" in f"{path}/"):
-                yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
+        yield from _file_faults(source)
     if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
         yield Fault("table", "give either a table or a query", "table: quality.results")
     if isinstance(source, StreamedSource):
         yield from source.faults()
-    if isinstance(source, SqlSource | StreamedSource) and len(source.url.model_dump(exclude_none=True)) != 1:
+    address = None if isinstance(source, HttpSource) else source.url
+    if address is not None and len(address.model_dump(exclude_none=True)) != 1:
         yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
+
+
+def _file_faults(source: FilesSource) -> Iterator[Fault]:
+    for field in ("pattern", "done", "bad"):
+        path = getattr(source, field)
+        if path is not None and (not path.startswith("/") or "/../" in f"{path}/"):
+            yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
+    for field in ("known_hosts", "key"):
+        if source.url is None and getattr(source, field) is not None:
+            yield Fault(field, "is of a server, and the source names none", "url: {env: LAB_FILES_URL}")
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
@@ -182,12 +203,12 @@ def folder_faults(source: Source) -> Iterator[Fault]:
     for field in ("done", "bad"):
         path = getattr(source, field)
         names = path.rstrip("/").split("/") if path is not None else []
-        if len(names) == len(levels) and all(map(_matches, names, levels)):
+        if len(names) == len(levels) and all(map(level_matches, names, levels)):
             yield Fault(
                 field, f"{shown(path)} is a folder in which the pattern matches files", "name a folder that it leaves out"
             )
 
 
-def _matches(name: str, level: str) -> bool:
+def level_matches(name: str, level: str) -> bool:
     """Return whether a level of a pattern matches a name; a name with a dot before it only if the level has one, too."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))

@@ -61,6 +61,9 @@ class Tls(Closed):
 class StreamedSource(SourceFields):
     """Fields of the kinds that the stream service reads: `alerting stream`."""
 
+    has_groups: ClassVar[bool] = False
+    """Whether the server divides the messages among all processes that read the source."""
+
     url: Secret = Field(description="Where the address of the server is found.")
     tls: Tls | None = Field(None, description="Certificates of an encrypted connection; those of the system when left out.")
 
@@ -134,6 +137,8 @@ class MqttSource(MessageSource):
 class AmqpSource(MessageSource):
     """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting stream`."""
 
+    has_groups = True
+
     form = TopicForm(".", "*", "#")
 
     kind: Literal["amqp"]
@@ -155,6 +160,8 @@ class AmqpSource(MessageSource):
 
 class RedisSource(MessageSource):
     """Entries of streams of a Redis server, which the stream service stores: `alerting stream`."""
+
+    has_groups = True
 
     form = TopicForm(":", "*")
 
@@ -178,6 +185,8 @@ class RedisSource(MessageSource):
 class NatsSource(MessageSource):
     """Messages of a JetStream of a NATS server, which the stream service stores: `alerting stream`."""
 
+    has_groups = True
+
     form = TopicForm(".", "*", ">", is_below=True)
 
     kind: Literal["nats"]
@@ -193,6 +202,8 @@ class NatsSource(MessageSource):
 
 class KafkaSource(MessageSource):
     """Messages of topics of Kafka, which the stream service stores: `alerting stream`. Not tested against a server."""
+
+    has_groups = True
 
     form = TopicForm(".", "*")
 

@@ -67,7 +67,7 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     centre = float(np.median(values[keep]))
     coefficients = _autoregression(at, values - centre, keep, gap) if residuals else ()
     deviations, whole = _residuals(at, values - centre, coefficients, keep, gap)
-    inside, offset, sigma = whole, 0.0, _robust_deviation(deviations[whole])
+    inside, offset, sigma = whole, 0.0, robust_deviation(deviations[whole])
     for _ in range(_ROUNDS):
         if sigma <= 0 or inside.sum() < LEAST_POINTS:
             return None
@@ -90,7 +90,7 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     )
 
 
-def _robust_deviation(values: Floats) -> float:
+def robust_deviation(values: Floats) -> float:
     """Return the standard deviation by the median absolute deviation; the plain one where half of all values are equal."""
     if not len(values):
         return 0.0
@@ -112,7 +112,7 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     cuts = [0, *_change_points(means, _PENALTY * math.log(number) * noise**2), number]
     parts = [(edges[a], edges[b]) for a, b in pairwise(cuts)]
     levels = np.array([np.median(values[a:b]) for a, b in parts])
-    sigma = _robust_deviation(np.concatenate([values[a:b] - level for (a, b), level in zip(parts, levels, strict=True)]))
+    sigma = robust_deviation(np.concatenate([values[a:b] - level for (a, b), level in zip(parts, levels, strict=True)]))
     lengths = np.array([b - a for a, b in parts])
     order = np.argsort(levels, kind="stable")
     usual = levels[order][int(np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2))]
@@ -165,7 +165,7 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
 
     All orders are fitted by least squares on the same readings, without those far from their neighbours' level.
     """
-    near = np.abs(deviations) <= 2 * _BEYOND * _robust_deviation(deviations[keep])
+    near = np.abs(deviations) <= 2 * _BEYOND * robust_deviation(deviations[keep])
     lags, rows = _lagged(at, deviations, keep & near, gap, MOST_ORDER)
     if rows.sum() < 10 * MOST_ORDER + LEAST_POINTS:
         return ()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.limits import variable_faults
+from alerting.definitions.checks.limits import category_faults, variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Dates, PromotionMode
@@ -29,6 +29,12 @@ class ControlChartDefinition(NormalDefinition):
         "ewma",
         description="shewhart: each point against control limits and zones (with subgroup: X̄, and S); ewma: exponentially "
         "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made for one size of shift.",
+    )
+    by: VariableName | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="A category, e.g. the recipe: each reading is charted by its distance from the level of its own category, in "
+        "the deviation of this category (short-run chart). One that was never seen takes level and deviation of all readings.",
     )
     subgroup: int | None = Field(
         None,
@@ -104,7 +110,7 @@ class ControlChartDefinition(NormalDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.variable,)
+        return (self.variable, *((self.by,) if self.by else ()))
 
     @property
     def rule_names(self) -> tuple[RuleName, ...]:
@@ -118,7 +124,7 @@ class ControlChartDefinition(NormalDefinition):
         return self.model_dump(mode="json", include=own | {"assets"}, exclude_none=True)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset({self.variable})
+        return frozenset(self.needs)
 
     def delay(self, asset: Asset) -> timedelta:
         return asset.delay(self.variable)
@@ -155,6 +161,8 @@ class ControlChartDefinition(NormalDefinition):
         yield from variable_faults("variable", self.variable, types)
         if types.get(self.variable) == "boolean":
             yield Fault("variable", f"{self.variable!r} is true or false; a control chart needs a number")
+        if self.by is not None:
+            yield from category_faults("by", self.by, targets)
 
 
 DEFINITION = ControlChartDefinition

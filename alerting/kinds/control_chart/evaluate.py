@@ -58,10 +58,10 @@ def evaluate_part(
     """Chart every reading of a part with the model in force there; a model that cannot be read ends the evaluation."""
 
     def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
-        samples = _samples_between(definition, sources, part.start, part.end)
+        samples = _samples_between(definition, fitted, sources, part.start, part.end)
         earlier, carried = list[Sample](), before.state.carried
         if not _is_of(carried, definition, version):
-            earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
+            earlier = _samples_between(definition, fitted, sources, part.start - fitted.warm_up, part.start)
         try:
             run = _ChartRun(definition, fitted, version, to_millis(model.training_cutoff), carried)
             if earlier:
@@ -88,9 +88,19 @@ def evaluate_part(
     return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
 
 
-def _samples_between(definition: ControlChartDefinition, sources: Sources, start: datetime, end: datetime) -> list[Sample]:
-    """Return the readings in (start, end], without those of suppressed times, which are not learned from either."""
-    samples = samples_of(definition, sources.platform.readings.load(sources.asset, start, end, [definition.variable]))
+def _samples_between(
+    definition: ControlChartDefinition, fitted: FittedChart, sources: Sources, start: datetime, end: datetime
+) -> list[Sample]:
+    """Return the readings in (start, end] as they are charted, without those of suppressed times, which are not learned from."""
+    history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
+    samples = samples_of(definition, history)
+    if fitted.runs is not None:
+        category = sources.shared.category(sources.asset, fitted.runs.by, history, [start])
+        labels = category.in_force(np.array([sample.at for sample in samples], np.int64))
+        samples = [
+            Sample(at, None if value is None else fitted.runs.charted(value, label))
+            for (at, value), label in zip(samples, labels.tolist(), strict=True)
+        ]
     covered = is_covered(sources.suppressed(definition, start, end), np.array([sample.at for sample in samples], np.int64))
     return [sample for sample, is_left_out in zip(samples, covered, strict=True) if not is_left_out]
 

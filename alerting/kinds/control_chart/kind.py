@@ -11,6 +11,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usual_gap
+from alerting.kinds.control_chart.messages import relative
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
 from alerting.kinds.evaluation import Evidence, Raise
@@ -55,6 +56,7 @@ class ControlChartKind:
         variable = asset.variables.get(definition.variable)
         unit = variable.unit if variable and definition.chart != "cusum" else None
         title = (variable and variable.title) or definition.variable.replace("_", " ")
+        title = title if definition.by is None else relative(title, definition.by)
         return Charted(definition.variable, statistic=Statistic(f"{name}: {title}", unit, tuple(levels)))
 
     def data_gaps(self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.control_charts.phase_one import LeftOut
+from alerting.detection.control_charts.short_runs import CategoryLevel, ShortRuns
 from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import from_millis
@@ -25,7 +26,7 @@ class FittedChart:
     """The chart of one asset. `interval_ms`: usual time between two readings. `run_length`: the chosen one, in points.
 
     Of phase I: `used` readings; `outliers`, single ones left out; `left_out`, stretches out of control; `deviation`, standard
-    deviation of the used readings.
+    deviation of the used readings. `runs`: levels of the categories that are charted together, if there are several.
     """
 
     chart: Chart
@@ -35,6 +36,7 @@ class FittedChart:
     used: int
     outliers: int
     left_out: tuple[LeftOut, ...]
+    runs: ShortRuns | None = None
 
     @property
     def stale_after(self) -> timedelta:
@@ -64,6 +66,8 @@ class FittedChart:
             yield f"{asset}: readings depend on the {order} before them: residuals are charted (AR coefficients {coefficients})"
         often = spoken_duration(timedelta(milliseconds=self.run_length * self.interval_ms * chart.subgroup))
         yield f"{asset}: at most one false alarm in {self.run_length:.0f} points on average ({often}), all rules together"
+        if self.runs:
+            yield from (f"{asset}: {sentence}" for sentence in _describe_runs(self.runs))
         if self.outliers:
             yield f"{asset}: {self.outliers} single readings far from the others are left out"
         for stretch in self.left_out[:_SHOWN]:
@@ -76,6 +80,18 @@ class FittedChart:
             yield f"{asset}: {len(self.left_out) - _SHOWN} more stretches are left out"
 
 
+def _describe_runs(runs: ShortRuns) -> Iterable[str]:
+    """Yield sentences on the levels of the categories."""
+    yield (
+        f"readings are charted by their distance from the level of their {runs.by}; one that was never seen takes "
+        f"that of all readings, {runs.of_all.centre:.6g} ± {runs.of_all.deviation:.4g}"
+    )
+    for category, level in [*runs.levels.items()][:_MOST_LEFT_OUT]:
+        yield f"{runs.by} {category}: level {level.centre:.6g} ± {level.deviation:.4g}, from {level.readings} readings"
+    if len(runs.levels) > _MOST_LEFT_OUT:
+        yield f"{len(runs.levels) - _MOST_LEFT_OUT} more values of {runs.by} have a level"
+
+
 @dataclass(frozen=True)
 class ControlChartModel(NormalModel[FittedChart]):
     """The charts by asset."""
@@ -83,7 +99,10 @@ class ControlChartModel(NormalModel[FittedChart]):
     @property
     def hash(self) -> str:
         """Return the hash of all numbers that decide a signal."""
-        charts = {asset: (asdict(fitted.chart), fitted.interval_ms) for asset, fitted in sorted(self.by_asset.items())}
+        charts = {
+            asset: (asdict(one.chart), one.interval_ms, *((asdict(one.runs),) if one.runs else ()))
+            for asset, one in sorted(self.by_asset.items())
+        }
         settings = [self.family, self.training_cutoff.isoformat(), charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -105,7 +124,7 @@ def from_files(files: Files) -> ControlChartModel:
 
 
 def _fitted(document: dict[str, Any]) -> FittedChart:
-    of_chart = document.pop("chart")
+    of_chart, runs = document.pop("chart"), document.pop("runs", None)
     spread = of_chart.pop("spread")
     chart = Chart(
         **of_chart
@@ -115,4 +134,10 @@ def _fitted(document: dict[str, Any]) -> FittedChart:
             "spread": None if spread is None else tuple(spread),
         }
     )
-    return FittedChart(chart=chart, **document | {"left_out": tuple(LeftOut(*one) for one in document["left_out"])})
+    left_out = tuple(LeftOut(*one) for one in document["left_out"])
+    return FittedChart(chart=chart, **document | {"left_out": left_out, "runs": None if runs is None else _runs(runs)})
+
+
+def _runs(document: dict[str, Any]) -> ShortRuns:
+    levels = {name: CategoryLevel(*level) for name, level in document["levels"].items()}
+    return ShortRuns(**document | {"of_all": CategoryLevel(*document["of_all"]), "levels": levels})

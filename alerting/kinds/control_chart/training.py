@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.faults import UserError
+from alerting.detection.categories import Labels, category_values
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
 from alerting.detection.control_charts.run_length import (
@@ -21,6 +22,7 @@ from alerting.detection.control_charts.run_length import (
     shewhart_run_length,
     spread_limits,
 )
+from alerting.detection.control_charts.short_runs import ShortRuns, estimate_short_runs
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
@@ -51,10 +53,17 @@ _SMOOTHING, _SHIFT = 0.1, 1.0
 
 
 class Series(NamedTuple):
-    """Readings of one asset: instants (ms), increasing, and values."""
+    """Readings of one asset: instants (ms), increasing, values, and with `by` the category of each, None where not known."""
 
     at: Millis
     values: npt.NDArray[np.float64]
+    categories: Labels | None = None
+
+    def charted(self, runs: ShortRuns | None) -> "Series":
+        """Return the readings as they are charted: those of several categories in units of their own."""
+        if runs is None or self.categories is None:
+            return self
+        return Series(self.at, runs.all_charted(self.values, self.categories.tolist()))
 
 
 class ControlChartTraining:
@@ -154,11 +163,22 @@ def _readings(definition: ControlChartDefinition, history: History, data: Learni
     at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(np.float64)
     used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
     used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
-    return Series(at[used], values[used])
+    if definition.by is None:
+        return Series(at[used], values[used])
+    category = category_values(history.asset, definition.by, [history.readings])
+    return Series(at[used], values[used], category.in_force(at[used]))
 
 
-def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | None:
-    at, values = normal
+def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | None:
+    runs = None
+    if definition.by is not None and series.categories is not None:
+        runs = estimate_short_runs(definition.by, series.values, series.categories.tolist())
+        if runs is None:
+            return None
+        levels = runs.levels
+        known = np.array([category in levels for category in series.categories], np.bool_)
+        series = Series(series.at[known], series.values[known], series.categories[known]).charted(runs)
+    at, values, _ = series
     if len(at) < LEAST_POINTS:
         return None
     interval = max(1, int(np.median(np.diff(at))))
@@ -189,6 +209,7 @@ def _fit(definition: ControlChartDefinition, normal: Series) -> FittedChart | No
         found.used,
         found.outliers,
         found.left_out,
+        runs,
     )
 
 
@@ -253,7 +274,9 @@ def _count_signals(definition: ControlChartDefinition, model: ControlChartModel,
         fitted = model.by_asset.get(history.asset.name)
         if fitted is None:
             continue
-        charted = [*_charted(definition, fitted, _readings(definition, history, data, start, data.period.end))]
+        charted = [
+            *_charted(definition, fitted, _readings(definition, history, data, start, data.period.end).charted(fitted.runs))
+        ]
         clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
         since = 0
         for point in charted:
@@ -286,13 +309,25 @@ def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterat
         old = champion.by_asset.get(name)
         if old is None:
             continue
-        by = (new.chart.centre - old.chart.centre) / old.deviation
-        if math.fabs(by) > _MOVED:
-            yield (
-                name,
-                f"On {name} the level has moved from {old.chart.centre:.6g} to {new.chart.centre:.6g}, by {by:+.2g} standard "
-                "deviations of a reading",
-            )
+        for of, before, after, deviation in _levels(old, new):
+            by = (after - before) / deviation
+            if math.fabs(by) > _MOVED:
+                yield (
+                    name,
+                    f"On {name} the level{of} has moved from {before:.6g} to {after:.6g}, by {by:+.2g} standard deviations of a "
+                    "reading",
+                )
+                break
+
+
+def _levels(old: FittedChart, new: FittedChart) -> Iterator[tuple[str, float, float, float]]:
+    """Yield the levels that two charts have in common: of what, before, after, and the standard deviation of a reading before."""
+    if old.runs is None or new.runs is None:
+        yield "", old.chart.centre, new.chart.centre, old.deviation
+        return
+    for category, level in old.runs.levels.items():
+        if category in new.runs.levels:
+            yield f" of {old.runs.by} {category}", level.centre, new.runs.levels[category].centre, level.deviation
 
 
 def _texts(one: _Signals) -> tuple[str, ...]:

@@ -5,10 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
-import pandas as pd
-
 from alerting.detection.carried import Carried
-from alerting.detection.categories import LONGEST, CategoryValues, category_values
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.kinds.evaluation import Sources, VersionInterval
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
@@ -39,7 +36,7 @@ def limits_in_force(
         return replace(none, missing=f"{learned_from} {model.training_cutoff.isoformat()}", cutoff=model.training_cutoff)
     instants = sorted({part.start, *_taken_at(carried)})
     history = read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
-    categories = {name: _category(name, sources, instants, history) for name in definition.groups_by}
+    categories = {name: sources.shared.category(sources.asset, name, history, instants) for name in definition.groups_by}
     few = f"too few readings for a learned limit on {sources.asset.name}"
     return replace(none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few)
 
@@ -55,12 +52,3 @@ def _taken_at(carried: Carried | None) -> Iterator[datetime]:
 def read_part(definition: ThresholdDefinition, sources: Sources, part: VersionInterval) -> History:
     """Return all readings that an evaluation of a part needs."""
     return sources.shared.load(sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset))
-
-
-def _category(name: str, sources: Sources, instants: list[datetime], history: History) -> CategoryValues:
-    """Return the values of a category in a history, and those in force at some instants before it."""
-    declared = sources.asset.variables.get(name)
-    longest = (declared.carry_forward if declared else None) or LONGEST
-    frames: list[pd.DataFrame] = [sources.shared.newest(sources.asset, {name: at - longest}, at) for at in instants]
-    frames.append(history.readings)
-    return category_values(sources.asset, name, frames)

@@ -174,7 +174,15 @@ def _limit(definition: ThresholdDefinition, value: float | None) -> float | None
 
 def _limits(document: Mapping[str, Any]) -> str:
     """Return the limits as the definition writes them."""
-    return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
+    return ", ".join(f"{name} {_written(document[name])}" for name in document if name in _LIMITS)
+
+
+def _written(limit: Any) -> str:
+    """Return a limit as text; a learned one without the braces of a document."""
+    if not isinstance(limit, Mapping) or "learned" not in limit:
+        return str(limit)
+    fields = (f"{name} {' and '.join(value) if isinstance(value, list) else value}" for name, value in limit["learned"].items())
+    return f"learned ({', '.join(fields)})"
 
 
 def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:

@@ -19,7 +19,7 @@ from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
-from alerting.definitions.model import Condition, Definition, Severity
+from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
@@ -123,10 +123,10 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
-    if not isinstance(definition, Conditions):
-        raise UserError(
-            f"{definition.name!r} is evaluated by a trained model: evaluate a past period with `alerting evaluate --from` instead"
-        )
+    if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
+        learned = "has learned limits, of which a scenario has no past"
+        how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
+        raise UserError(f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead")
     _refuse_too_long(scenario)
     combination = definition.combination
     conditions: list[Condition] = [definition] if combination is None else list(combination.leaves())

@@ -1,4 +1,4 @@
-"""Evaluate targets when readings for them arrive, besides the rounds of their cadence.
+"""Evaluate targets when readings or events for them arrive, besides the rounds of their cadence.
 
 The same functions, states and units of work as a round: a stream service and the scheduler may evaluate the same targets in
 turn, and either goes on where the other has stopped.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
-from alerting.ports import EvaluationPorts, ReadingRow, UpkeepPorts
+from alerting.ports import EvaluationPorts, EventRow, ReadingRow, UpkeepPorts
 from alerting.ports.late import LatePart
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
@@ -25,7 +25,7 @@ from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 
 
 class Stamps(NamedTuple):
-    """The earliest and the latest time stamp of some readings."""
+    """The earliest and the latest instant of some rows."""
 
     first: datetime
     last: datetime
@@ -36,33 +36,45 @@ class Stamps(NamedTuple):
 
 
 @dataclass
-class ArrivedReadings:
-    """Readings that were stored and not evaluated yet: stamps and variables by asset, whatever their number."""
+class ArrivedRows:
+    """Rows that were stored and not evaluated yet: instants, variables and types of events by asset, whatever their number."""
 
     stamps: dict[str, Stamps] = field(default_factory=dict)
     variables: dict[str, set[str]] = field(default_factory=dict)
+    events: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, rows: Sequence[ReadingRow]) -> None:
-        """Add stored readings."""
+    def add(self, rows: Sequence[ReadingRow | EventRow]) -> None:
+        """Add stored rows. An event changes conditions at its start and at its end."""
+        by_asset: dict[str, list[ReadingRow | EventRow]] = {}
         for row in rows:
-            self.stamps[row.asset] = Stamps(row.ts, row.ts).with_others(self.stamps.get(row.asset))
-            names = self.variables.setdefault(row.asset, set())
-            names.update(row.values)
-            names.update(row.quality)
+            by_asset.setdefault(row.asset, []).append(row)
+        for asset, found in by_asset.items():
+            readings = [row for row in found if isinstance(row, ReadingRow)]
+            events = [row for row in found if isinstance(row, EventRow)]
+            instants = [row.ts for row in readings]
+            instants += [instant for row in events for instant in (row.start, row.end) if instant is not None]
+            self.stamps[asset] = Stamps(min(instants), max(instants)).with_others(self.stamps.get(asset))
+            names = self.variables.setdefault(asset, set())
+            names.update(*(row.values for row in readings), *(row.quality for row in readings if row.quality))
+            self.events.setdefault(asset, set()).update(row.type for row in events)
 
-    def join(self, others: "ArrivedReadings") -> None:
+    def join(self, others: "ArrivedRows") -> None:
         """Add those of others."""
         for asset, stamps in others.stamps.items():
             self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
             self.variables.setdefault(asset, set()).update(others.variables[asset])
+            self.events.setdefault(asset, set()).update(others.events[asset])
 
     def parts(self) -> list[LatePart]:
         """Return them by asset."""
-        return [LatePart(asset, *stamps, 0, tuple(self.variables[asset])) for asset, stamps in self.stamps.items()]
+        return [
+            LatePart(asset, *stamps, 0, tuple(self.variables[asset]), tuple(self.events[asset]))
+            for asset, stamps in self.stamps.items()
+        ]
 
 
 class PromptEvaluation:
-    """Evaluates targets as soon as the latency of the readings that arrived for them is over.
+    """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
     Targets of models are left to the rounds of their cadence, as are those whose condition changes by time alone.
     """
@@ -75,13 +87,13 @@ class PromptEvaluation:
 
     @property
     def waits(self) -> bool:
-        """Return whether a target has readings that it was not evaluated with."""
+        """Return whether a target has rows that it was not evaluated with."""
         return bool(self._waiting)
 
     @log_run()
     @collect_garbage_rarely()
-    def evaluate(self, arrived: ArrivedReadings, as_of: datetime) -> EvaluationCounts:
-        """Evaluate every target with readings older than its latency up to `as_of` less this latency. Idempotent.
+    def evaluate(self, arrived: ArrivedRows, as_of: datetime) -> EvaluationCounts:
+        """Evaluate every target with rows older than its latency up to `as_of` less this latency. Idempotent.
 
         Where another process was faster, perhaps up to an earlier instant, and after an error, the same targets are evaluated
         again.

@@ -170,7 +170,7 @@ def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
 def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
     """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
     id = uuid.uuid4().hex
-    announced = () if arrivals.evaluated_until() is None else parts(None)  # before the first evaluation no row can be late
+    announced = parts(None) if arrivals.has_evaluated() else ()  # before the first evaluation no row can be late
     if announced:
         arrivals.put(Arrival(id, arrived_at, False, announced))
     yield

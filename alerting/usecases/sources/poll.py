@@ -8,19 +8,24 @@ from datetime import datetime
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource
+from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.documents import find_source, record_edits
 from alerting.usecases.sources.files import FileDrop, read_files, try_files
-from alerting.usecases.sources.trial import SourceTrial, try_records
+from alerting.usecases.sources.trial import Look, SourceTrial, try_messages, try_records
+
+TRIAL_S = 10.0
+"""Time that a trial waits for messages."""
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers of polled sources, by kind."""
+    """Readers of polled sources. `messages`: copies messages of a source of a kind within some seconds, and takes none."""
 
     files: FileDrop
     sql: RecordReader
+    messages: Callable[[str, StreamedSource, float], Look] = lambda *_: Look(())
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,16 @@ def _origin(source: SqlSource) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def try_source(plant: SourcePorts, readers: Readers, source: Source) -> SourceTrial:
-    """Connect a polled source and return its first rows as they would be stored. Writes nothing. Raises UserError."""
+def try_source(plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S) -> SourceTrial:
+    """Connect a source and return some rows as they would be stored. Writes and takes nothing. Raises UserError.
+
+    `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
+    """
     if isinstance(source, FilesSource):
         return try_files(plant, readers.files, source)
     if isinstance(source, SqlSource):
         piece = next(iter(readers.sql.read(source, None)), None)
         return try_records(plant, source, piece.rows if piece else [])
+    if isinstance(source, StreamedSource):
+        return try_messages(plant, source, readers.messages(source.kind, source, seconds))
     raise UserError(f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be sent, --rows FILE")

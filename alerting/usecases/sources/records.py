@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
 from alerting.definitions.faults import shown
@@ -22,6 +22,8 @@ VALUES = "values"
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
+_MOST_LAYOUTS = 1000
+_NUMBERS = frozenset([float, int])
 Scalar = float | str | bool
 Row = TypeVar("Row")
 
@@ -79,6 +81,7 @@ class RecordMapping:
         self._source = source
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
+        self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.titles: dict[str, str] = {}
         self._keys = {source.time, source.quality} | ({source.asset_column} if source.asset is None else set())
         if isinstance(source, SqlSource) and source.cursor not in source.variables:
@@ -89,7 +92,9 @@ class RecordMapping:
         asset, at = self._asset(record), self._instant(record, self._source.time)
         given = self._values(record, self._keys)
         quality = self._quality(record, given)
-        values = {name: value for name, value in given.items() if value is not None and quality.get(name) != "bad"}
+        values = cast(Mapping[str, Scalar], given)
+        if quality or None in given.values():
+            values = {name: value for name, value in given.items() if value is not None and quality.get(name) != "bad"}
         if not values and not quality:
             raise RowRefused("has no value")
         return ReadingRow(asset, at, values, {name: q for name, q in quality.items() if q == "bad" or name in values})
@@ -138,6 +143,10 @@ class RecordMapping:
         fields = inner if isinstance(inner, Mapping) else {key: value for key, value in record.items() if key not in keys}
         if len(fields) > _MOST_VALUES:
             raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
+        titles = tuple(fields)
+        layout = self._layouts.get(titles)
+        if layout is not None and (numbers := _numbers(fields.values())) is not None:
+            return dict(zip(layout, numbers, strict=True))
         found: dict[str, Scalar | None] = {}
         for title, value in fields.items():
             name = self._variable(title)
@@ -146,6 +155,8 @@ class RecordMapping:
             if name in found:
                 raise RowRefused(f"{title}: the variable {name} occurs twice")
             found[name] = value if type(value) is float and math.isfinite(value) else _scalar(title, value)
+        if len(found) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
+            self._layouts[titles] = tuple(found)
         return found
 
     def _variable(self, title: Any) -> str | None:
@@ -193,6 +204,17 @@ def _instant(given: Any) -> datetime:
     if isinstance(given, str):
         return datetime.fromisoformat(given.strip())
     raise ValueError
+
+
+def _numbers(values: Collection[Any]) -> list[float] | None:
+    """Return values that are all finite numbers; None for others, and if their sum is not finite, so that each is looked at."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
+    try:
+        found = list(map(float, values))
+    except OverflowError:
+        return None
+    return found if math.isfinite(sum(found)) else None
 
 
 def _is_utf8(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
-from alerting.ports import DeadMessage, Delivered, ReadingRow, Record, SourcePorts, Sources
+from alerting.ports import DeadMessage, Delivered, EventRow, ReadingRow, Record, SourcePorts, Sources
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.records import VALUES
@@ -50,12 +50,12 @@ class MessageStream(Protocol):
         """Disconnect; the broker keeps what is not acknowledged."""
 
 
-Stored = Callable[[Sequence[ReadingRow]], None]
-"""Takes readings that are stored, e.g. to evaluate the targets that read them."""
+Stored = Callable[[Sequence[ReadingRow | EventRow]], None]
+"""Takes rows that are stored, e.g. to evaluate the targets that read them."""
 
 
-def ignore(_: Sequence[ReadingRow]) -> None:
-    """Do nothing with stored readings."""
+def ignore(_: Sequence[ReadingRow | EventRow]) -> None:
+    """Do nothing with stored rows."""
 
 
 class TooManyDead(UserError):
@@ -141,8 +141,9 @@ def _store(
         reasons.setdefault(owners[row.line - 1], row.reason)
     put_aside([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
     new = store(plant, found, now, by=source.name).new
-    if found.readings:
-        stored(found.readings)
+    fitting: list[ReadingRow | EventRow] = [*found.readings, *found.events]
+    if fitting:
+        stored(fitting)
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
         plant.sources.record(source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)]))
     return StreamCount(len(messages), new, len(reasons))

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.definitions.sources.mapping import SourceFields
+from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import EventRow, ReadingRow, Record, SourcePorts
 from alerting.usecases.sources.deliver import fit
 from alerting.usecases.sources.records import RefusedRow
+from alerting.usecases.sources.stream import Message, topic_reader
 
 SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many came, or why none did."""
+
+    messages: Sequence[Message]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,27 @@ def try_records(plant: SourcePorts, source: SourceFields, records: Sequence[Reco
     found = fit(plant, source, records, source.name)
     rows = [*described(found.readings), *described(found.events)]
     return SourceTrial(source.name, len(records), rows[:SHOWN], found.refused[:SHOWN])
+
+
+def try_messages(plant: SourcePorts, source: StreamedSource, look: Look) -> SourceTrial:
+    """Return the first rows of messages as they would be stored, and the first refused ones, by the number of their message."""
+    read = topic_reader(source)
+    records: list[Record] = []
+    owners: list[int] = []
+    refused: list[RefusedRow] = []
+    for number, message in enumerate(look.messages, 1):
+        try:
+            rows = read(message)
+        except ValueError as fault:
+            refused.append(RefusedRow(number, str(fault)))
+            continue
+        records += rows
+        owners += [number] * len(rows)
+    found = fit(plant, source, records, source.name)
+    refused += [RefusedRow(owners[row.line - 1], row.reason) for row in found.refused]
+    rows_shown = [*described(found.readings), *described(found.events)][:SHOWN]
+    refused.sort(key=lambda row: row.line)
+    return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], look.notes)
 
 
 def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
+from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
 
@@ -266,6 +267,19 @@ def test_instants_after_a_limit_do_not_count_as_newest(stores):
     )
     assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {"oven-1": at(3)}
     assert stores.readings.newest_readings(at(2)) == {}
+
+
+def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own(stores):
+    rows = [ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)}) for i in range(60)]
+    stores.reading_writes.insert(rows[::2], at(1))
+    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in rows])
+    assert {key: row.values["t"] for key, row in found.items()} == {(r.asset, to_millis(r.ts)): r.values["t"] for r in rows[::2]}
+    many = [ReadingRow(f"oven-{i % 20}", at(1) + timedelta(milliseconds=i), {"t": 1.0}) for i in range(3000)]
+    stores.reading_writes.insert(many, at(2))  # more in between than are looked at together
+    wanted = [rows[0], many[7], many[2999]]
+    wanted += [ReadingRow(f"oven-{i}", at(2), {"t": 1.0}) for i in range(40)]
+    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in wanted])
+    assert set(found) == {(row.asset, to_millis(row.ts)) for row in wanted[:3]}
 
 
 def test_a_computed_variable_is_read_like_a_stored_one(stores):

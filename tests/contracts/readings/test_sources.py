@@ -152,3 +152,11 @@ def test_the_server_refuses_a_malformed_source(real):
     for document in ({"name": "gate"}, {**HTTP, "surplus": 1}, {**SQL, "url": "postgresql://me:secret@host/db"}):
         with pytest.raises(UserError, match="the database refuses"):
             real.sources.put(document)
+
+
+def test_processes_that_work_know_each_other_until_they_end(stores):
+    assert stores.sources.note_process("a") == ["a"]
+    assert stores.sources.note_process("b") == ["a", "b"]
+    assert stores.sources.note_process("a") == ["a", "b"]
+    stores.sources.forget_process("b")
+    assert stores.sources.note_process("a") == ["a"]

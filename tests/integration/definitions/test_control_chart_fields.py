@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from alerting.definitions.assets import Variable
 from alerting.definitions.fields.common import CommonFields
 from alerting.definitions.model import Problem
 from alerting.kinds.control_chart.definition import ControlChartDefinition
@@ -25,13 +26,15 @@ def rows():
         value = 0.5 * value + noise
         shift = 4 * (3 * DAY < m < 3.5 * DAY) + 3 * (8.2 * DAY < m < 8.4 * DAY) - 2 * (8.6 * DAY < m < 8.7 * DAY)
         if not 8.45 * DAY < m < 8.5 * DAY:
-            found.append(ReadingRow("press-1", at(m), {"force": 200 + value + shift, "heat": 50 - value}))
+            values = {"force": 200 + value + shift, "heat": 50 - value, "die": "AB"[m // 720 % 2]}
+            found.append(ReadingRow("press-1", at(m), values))
     return found
 
 
 def life(**changes):
     """Return the results of a definition: decision, notes, and episodes with their outcome."""
-    asset = press().model_copy(update={"variables": press().variables | {"heat": press().variables["force"]}})
+    others = {"heat": press().variables["force"], "die": Variable(type="category")}
+    asset = press().model_copy(update={"variables": press().variables | others})
     document = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force", **SHORT, **changes}
     return life_of(asset, rows(), document, TRAINED, END + 300, described)
 
@@ -41,6 +44,7 @@ PROBLEM = {"problem": {"variable": "force", "above": 203}}
 PROOFS = {
     "variable": [{}, {"variable": "heat"}],
     "chart": [{}, {"chart": "cusum"}],
+    "by": [{}, {"by": "die"}],
     "subgroup": [{}, {"subgroup": 4}],
     "rules": [SHEWHART | {"rules": ["nelson_1"]}, SHEWHART | {"rules": ["nelson_1", "nelson_5", "nelson_6"]}],
     "smoothing": [{}, {"smoothing": 0.4}],

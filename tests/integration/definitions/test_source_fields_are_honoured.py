@@ -11,6 +11,7 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
@@ -72,7 +73,7 @@ def of_files(folder, **changes):
     document = {"name": "s", "kind": "files", "pattern": f"{folder}/in/*", "variables": {"u_q": {}}, **own}
     apply_sources(platform, [document], "ada", at(0))
     try:
-        poll(platform, Readers(FolderDrop(), SqlReader(resolver({}))), "s", at(0))
+        poll(platform, Readers(SourceFiles(FolderDrop(), resolver({})), SqlReader(resolver({}))), "s", at(0))
     except UserError as refusal:
         return str(refusal)
     left = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -145,6 +146,8 @@ SHARED = {
     "stale_after": ({}, {"stale_after": "1m"}),
 }
 FILES = {
+    "url.env": ({}, {"url": {"env": "LAB"}}),
+    "url.file": ({}, {"url": {"file": "/nowhere"}}),
     "pattern": ({}, {"pattern": "FOLDER/other/*"}),
     "every": ({}, {"every": "5m"}),
     "done": ({}, {"done": "FOLDER/done"}),
@@ -178,6 +181,7 @@ MESSAGES = {
     "stamp": ({}, {"stamp": "receipt"}),
 }
 ELSEWHERE = {
+    *("known_hosts", "key"),  # test_remote_files.py, on a server
     "overlap",  # test_sql_source.py, on a server with instants
     "url.airflow_connection",  # of a broker: refused, see test_mqtt_source.py
     *("tls.ca", "tls.certificate", "tls.key"),  # test_broker_addresses.py, on an encrypted connection

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pymongo import DeleteOne, UpdateOne
+from pymongo import DeleteOne, UpdateOne, WriteConcern
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
@@ -29,6 +29,8 @@ class MongoArrivals:
         self._arrivals = database[ARRIVALS]
         self._evaluated_until = database[EVALUATED_UNTIL]
         self._requests = database[REPROCESSING_REQUESTS]
+        self._done = database[ARRIVALS].with_options(write_concern=WriteConcern(w=1))
+        self._has_evaluated = False
 
     def put(self, arrival: Arrival) -> None:
         document = to_document(arrival)
@@ -36,11 +38,16 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def remove(self, id: str) -> None:
-        self._arrivals.delete_one({"_id": id})
+        """Remove a record without waiting for the journal: one that comes back is routed ten minutes later, to no effect."""
+        self._done.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:
         found = self._evaluated_until.find_one({"_id": _DOCUMENT_ID})
         return None if found is None else utc(found["up_to"])
+
+    def has_evaluated(self) -> bool:
+        self._has_evaluated = self._has_evaluated or self.evaluated_until() is not None
+        return self._has_evaluated
 
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Advance the instant; an earlier one changes nothing."""

@@ -25,6 +25,8 @@ from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis, to_millis, whole_millis
 
 _SMALL_BATCH = 1000
+_MOST_IN_RANGE = 2000
+"""Instants that are looked at in a range before each wanted one is searched by itself."""
 _SAMPLES: Document = {"_id": False, "asset": True, "ts": True, "v": True, "q": True}
 
 
@@ -43,8 +45,10 @@ class MongoReadingWrites:
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
-        if sum(map(len, by_asset.values())) <= _SMALL_BATCH:
-            return self._stored(by_asset)
+        if (pairs := sum(map(len, by_asset.values()))) <= _SMALL_BATCH:
+            instants = set[int]().union(*by_asset.values())
+            is_mixed = len(by_asset) * len(instants) > 4 * pairs
+            return self._stored(self._within(by_asset, min(instants), max(instants)) if is_mixed else by_asset)
         found: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
@@ -54,6 +58,8 @@ class MongoReadingWrites:
 
     def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
         """Return the samples at these instants of each asset: the index is searched once for every asset and instant."""
+        if not by_asset:
+            return {}
         instants = set[int]().union(*by_asset.values())
         query = {"asset": {"$in": list(by_asset)}, "ts": {"$in": [from_millis(at) for at in instants]}}
         found: dict[ReadingKey, ReadingRow] = {}
@@ -62,6 +68,22 @@ class MongoReadingWrites:
             if (at := to_millis(ts)) in by_asset[asset]:
                 found[asset, at] = ReadingRow(asset, ts, document.get("v", {}), document.get("q", {}))
         return found
+
+    def _within(self, by_asset: Mapping[str, set[int]], first: int, last: int) -> Mapping[str, set[int]]:
+        """Return those of the wanted instants that are stored, by one look at the index from first to last.
+
+        Assets that report at instants of their own would else be searched at those of all others. If there is too much in
+        between, return all that are wanted.
+        """
+        query = {"asset": {"$in": list(by_asset)}, "ts": {"$gte": from_millis(first), "$lte": from_millis(last)}}
+        there: dict[str, set[int]] = {}
+        covered = self._readings.find(query, {"_id": False, "asset": True, "ts": True}).limit(_MOST_IN_RANGE)
+        for number, document in enumerate(covered, 1):
+            if number == _MOST_IN_RANGE:
+                return by_asset
+            if (at := to_millis(utc(document["ts"]))) in by_asset[document["asset"]]:
+                there.setdefault(document["asset"], set()).add(at)
+        return there
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         documents: Sequence[Any] | None = None

@@ -7,7 +7,7 @@ import pytest
 
 kafka = pytest.importorskip("kafka", reason="pip install kafka-python")
 from alerting.adapters.sources.addresses import read_address  # noqa: E402
-from alerting.adapters.sources.kafka_topics import KafkaClient, _options  # noqa: E402
+from alerting.adapters.sources.kafka_topics import KafkaClient, _options, newest  # noqa: E402
 from alerting.definitions.sources.source import parse_source  # noqa: E402
 
 SOURCE = parse_source({"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3.{asset}"})
@@ -99,3 +99,48 @@ def test_the_options_are_those_of_the_library():
     assert options.keys() <= kafka.KafkaConsumer.DEFAULT_CONFIG.keys()
     assert (options["security_protocol"], options["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
     assert (options["enable_auto_commit"], options["auto_offset_reset"]) == (False, "earliest")
+
+
+class Topics(Consumer):
+    """Two topics of the source with one partition each, and one of another line, as a consumer without a group sees them."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self._ends, self._at, self.closed = ends, {}, False
+
+    def topics(self):
+        return {"line-3.a", "line-3.b", "line-4.a"}
+
+    def partitions_for_topic(self, _):
+        return {0}
+
+    def assign(self, partitions):
+        assert partitions == [ONE, TWO]
+
+    def beginning_offsets(self, partitions):
+        return dict.fromkeys(partitions, 0)
+
+    def end_offsets(self, _):
+        return self._ends
+
+    def seek(self, partition, offset):
+        self._at[partition] = offset
+
+    def position(self, partition):
+        return self._at[partition]
+
+    def poll(self, timeout_ms):
+        found = {p: [record(p, i) for i in range(self._at[p], end)] for p, end in self._ends.items() if self._at[p] < end}
+        self._at = dict(self._ends)
+        return found
+
+    def close(self, autocommit):
+        self.closed = not autocommit
+
+
+def test_a_trial_copies_the_newest_messages_without_a_group():
+    consumer = Topics({ONE: 25, TWO: 0})
+    found, notes = newest(SOURCE, consumer, 1.0)
+    assert [one.payload for one in found] == [b"%d" % i for i in range(15, 25)]
+    assert (notes, consumer.closed, consumer.committed) == ([], True, {})
+    assert newest(SOURCE, Topics({ONE: 0, TWO: 0}), 1.0) == ([], ["no topic line-3.{asset} holds a message"])

@@ -9,17 +9,19 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.evaluator import Evaluator
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
-from alerting.ports import ReadingRow
+from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.arrived import ArrivedReadings, PromptEvaluation, evaluate_arrived, plan_arrived
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation, evaluate_arrived, plan_arrived
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, LEVELS, Line, told
 from tests.helpers.stores import states_of
-from tests.pretended import HandClock, platform_on
+from tests.helpers.suppression import feed, run
+from tests.helpers.suppression import plant as suppressed_plant
+from tests.pretended import HandClock, Mailbox, platform_on
 
 SECOND = 1 / 60
 
@@ -33,7 +35,7 @@ class Streamed(Line):
 
     def stream(self, minute):
         self.platform.clock.instant = at(minute)
-        arrived, self.arrived = self.arrived, ArrivedReadings()
+        arrived, self.arrived = self.arrived, ArrivedRows()
         counts = self.prompt.evaluate(arrived, at(minute))
         deliver_now(self.platform, at(minute))
         return counts
@@ -42,7 +44,7 @@ class Streamed(Line):
         super().feed(values, minute)
         self.arrived.add([ReadingRow("oven-1", at(m), {"temperature": 0.0}) for m in values])
 
-    arrived = ArrivedReadings()
+    arrived = ArrivedRows()
 
 
 @given(
@@ -55,7 +57,7 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90 s."""
     latency = timedelta(seconds=90)
     live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
-    live.arrived = ArrivedReadings()
+    live.arrived = ArrivedRows()
     end = len(values) + 4
     arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
     for minute, turn in zip(range(1, end + 1), turns, strict=False):
@@ -80,7 +82,7 @@ def watermark(line):
 
 def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more():
     line = Streamed(latency=timedelta(seconds=10))
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1 + 9 * SECOND).targets, line.mail.messages) == (0, [])
     assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (1, 1, at(1))
@@ -91,14 +93,14 @@ def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more(
 
 def test_without_a_latency_it_is_evaluated_at_once():
     line = Streamed()
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1).raised, len(line.mail.messages)) == (1, 1)
 
 
 def test_readings_are_not_lost_when_an_evaluation_fails():
     line = Streamed()
-    line.arrived = arrived = ArrivedReadings()
+    line.arrived = arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     load, line.platform.states.load_many = line.platform.states.load_many, None
     try:
@@ -111,7 +113,7 @@ def test_readings_are_not_lost_when_an_evaluation_fails():
 
 def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_them(monkeypatch):
     line = Streamed()
-    line.arrived = ArrivedReadings()
+    line.arrived = ArrivedRows()
     line.feed({0: 200}, 0)
     line.stream(0)
     line.feed({1: 200, 2: 230}, 2)
@@ -148,7 +150,7 @@ def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_t
     apply(platform, [*documents, too_moist()], "engineer", at(0), "test")
     rows = [ReadingRow("oven-2", at(1), {"temperature": 230.0})]
     add_readings(platform, rows, at(1))
-    arrived = ArrivedReadings()
+    arrived = ArrivedRows()
     arrived.add([*rows, ReadingRow("oven-1", at(1), {"moisture": 1.0})])
     counts = PromptEvaluation(platform).evaluate(arrived, at(1))
     assert (counts.targets, counts.raised) == (1, 1)
@@ -176,3 +178,30 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
     assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
+
+
+def test_an_event_counts_at_its_start_and_its_end_and_for_the_targets_that_read_its_type():
+    arrived = ArrivedRows()
+    arrived.add([EventRow("oven-1", "stop", at(1), at(2), "mes"), EventRow("oven-2", "stop", at(3), None, "mes")])
+    assert arrived.parts() == [
+        LatePart("oven-1", at(1), at(2), 0, (), ("stop",)),
+        LatePart("oven-2", at(3), at(3), 0, (), ("stop",)),
+    ]
+
+
+def test_the_end_of_a_suppressing_event_is_notified_at_once():
+    mail = Mailbox("mail")
+    platform = suppressed_plant(mail, suppression={"when": {"event": "maintenance"}})
+    add_events(platform, [EventRow("line-1", "maintenance", at(0), None, "mes")], at(0))
+    feed(platform, 1, 230)
+    run(platform, 2)
+    assert mail.messages == []
+    evaluator = Evaluator(platform)
+    evaluator._stopped.set()  # no pauses
+    ended = [EventRow("line-1", "maintenance", at(0), at(3), "mes")]
+    add_events(platform, ended, at(3))
+    platform.clock.instant = at(4)
+    evaluator.add(ended)
+    evaluator.evaluate()
+    evaluator.deliver()
+    assert [message.key.split(":")[1].split("-")[0] for message in mail.messages] == ["unmuted"]

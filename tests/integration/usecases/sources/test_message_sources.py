@@ -4,16 +4,20 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.stream import StreamService
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy
+from tests.support import free_port
 
 pytestmark = pytest.mark.slow
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -234,3 +238,39 @@ def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_tak
         line.service.close()
         assert line.stored()[2] == {"zone": 202.0, "recipe": "A 1", "on": True}
         assert client.xpending("plain", "alerting-fields")["pending"] == 0
+
+
+def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_service(line):
+    from alerting.adapters.sources.brokers import look_at
+    from alerting.usecases.sources.trial import try_messages
+
+    source = line.platform.sources.get(line.name)
+    line.turns(lambda: line.progress.fault is None)
+    sent = Event()
+
+    def send():
+        time.sleep(0.5)
+        for i in range(4):  # those of MQTT and AMQP are seen as they come
+            line.send([i])
+            line.server.publish(line.topic("oven-1", "readings"), [b"poison"])
+        sent.set()
+
+    Thread(target=send, daemon=True).start()
+    if line.server.kind in ("redis", "nats"):
+        assert sent.wait(30)
+    address = line.server.address(line.server.port)
+    trial = try_messages(line.platform, source, look_at(line.server.kind, source, address, 6.0))
+    assert {row["t"] for row in trial.rows} == {0.0, 1.0, 2.0, 3.0}
+    assert {row["asset"] for row in trial.rows} == {"oven-1"}
+    assert len(trial.refused) == 4
+    assert {row.reason for row in trial.refused} == {"is neither a row nor a list of rows"}
+    assert line.stored() == {}
+    line.turns(lambda: len(line.stored()) == 4 and line.platform.sources.dead(line.name, 10))
+
+
+def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy):
+    from alerting.adapters.sources.brokers import look_at
+
+    source = parse_source({"name": "away", "kind": server.kind, "url": {"env": "B"}, "topic": "away", **KINDS[server.kind]})
+    with pytest.raises(UserError, match="source away: "):
+        look_at(server.kind, source, server.address(free_port()), 2.0)

@@ -169,3 +169,17 @@ def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(v
     received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
     count = store_messages(platform, source, [Message(received.topic, received.payload, BEGIN, lambda: None)], BEGIN)
     assert (count.new, count.dead) == (1, 0)
+
+
+def test_a_trial_shows_present_values_and_names_nodes_that_the_server_refuses(plant):
+    from alerting.adapters.sources.brokers import look_at
+    from alerting.usecases.sources.trial import try_messages
+
+    plant.write(ZONE, 205.5, 500)
+    nodes = {**SOURCE["nodes"], "ns=2;s=Nothing": {"variable": "nothing", "asset": "oven-1"}}
+    source = parse_source({**SOURCE, "nodes": nodes})
+    look = look_at("opcua", source, f"opc.tcp://127.0.0.1:{plant.port}", 5.0)
+    trial = try_messages(memory_platform(), source, look)
+    assert [row["zone_2"] for row in trial.rows if "zone_2" in row] == [205.5]
+    assert any("recipe" in row for row in trial.rows)
+    assert [note for note in trial.notes if "'ns=2;s=Nothing'" in note]

@@ -21,11 +21,11 @@ TOPIC = "line-3/oven-1/readings"
 
 def test_messages_arrive_at_a_real_broker(tmp_path):
     pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
-    from alerting.adapters.sources.mqtt import MqttStream
+    from alerting.adapters.sources.mqtt import open_mqtt
 
     broker, source = Broker(tmp_path), parse_source(SOURCE)
     broker.start()
-    stream = MqttStream(source, broker.address, lambda: datetime.now(UTC))
+    stream = open_mqtt(source, broker.address, lambda: datetime.now(UTC))
     sender = open_sender(source, lambda: broker.address, lambda: ("", ""))
     sent = {json.dumps({"ts": n, "t": n}).encode() for n in range(700)}
     arrived = set()
@@ -49,8 +49,8 @@ def test_messages_arrive_at_a_real_broker(tmp_path):
 
 
 def test_a_broker_that_is_away_is_an_error(monkeypatch):
-    sender = pytest.importorskip("alerting.adapters.sources.mqtt_sender", reason="pip install paho-mqtt")
-    monkeypatch.setattr(sender, "_ANSWER_S", 0.2)
+    sender = pytest.importorskip("alerting.adapters.sources.mqtt", reason="pip install paho-mqtt")
+    monkeypatch.setattr(sender, "_SENT_S", 0.2)
     with pytest.raises(UserError, match="the broker cannot be reached: it does not answer"):
         open_sender(parse_source(SOURCE), lambda: f"mqtt://127.0.0.1:{free_port()}", lambda: ("", ""))
 

@@ -1,8 +1,11 @@
 """A connection to a broker holds a bounded amount in memory, and puts aside messages that are too large."""
 
+import threading
 from datetime import UTC, datetime
 
-from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_BYTES, Received, _Connection
+import pytest
+
+from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_BYTES, Received, ThreadedStream, _Connection, _stamps
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -30,3 +33,41 @@ def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
     message = connection.messages.get_nowait()
     assert (len(message.payload), message.received_at) == (65536, NOON)
     assert message.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
+
+
+def test_messages_of_one_topic_that_come_at_once_have_stamps_a_millisecond_apart_and_the_clock_is_asked_once():
+    found = [Received(topic, b"1", None) for topic in ("a", "b", "a", "a")]
+    assert [(at - NOON).total_seconds() for at in _stamps(found, NOON)] == [0, 0, 0.001, 0.002]
+
+
+class Broken:
+    """A client that delivers one message, then breaks."""
+
+    def __init__(self, number, sends_again):
+        self.sends_again, self._found = sends_again, [Received("t", b"%d" % number, number)]
+
+    def receive(self, _):
+        if not self._found:
+            raise ConnectionError("away")
+        return [self._found.pop()]
+
+    def acknowledge(self, tokens):
+        raise AssertionError(tokens)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("sends_again", "kept"), [(True, [b"2"]), (False, [b"1", b"2"])])
+def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(sends_again, kept):
+    stream = ThreadedStream.__new__(ThreadedStream)
+    stream._closed, stream._connection, stream._now = threading.Event(), _Connection(), lambda: NOON
+    for number in (1, 2):
+        stream._connect = lambda number=number: Broken(number, sends_again)
+        with pytest.raises(ConnectionError):
+            stream._serve_connection()
+    stream._fault, found = None, stream.batch()
+    assert [message.payload for message in found] == kept
+    for message in found[:-1]:
+        message.acknowledge()  # of the connection that is gone: to no effect
+    assert stream._connection.take_done(0) == []

@@ -114,6 +114,8 @@ def test_limits_come_from_the_asset_of_the_scenario():
 def test_what_cannot_be_run_says_why():
     with pytest.raises(UserError, match="trained model"):
         result(classifier(), {"moisture": [3]})
+    with pytest.raises(UserError, match="learned limits, of which a scenario has no past"):
+        result(threshold(above={"learned": {"quantile": 0.99}}), {"temperature": [220]})
     with pytest.raises(UserError, match="no readings of 'temperature'"):
         result(threshold(), {"temperatur": [3]})
     with pytest.raises(UserError, match="exactly one of"):

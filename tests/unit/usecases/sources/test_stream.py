@@ -2,19 +2,20 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.cli.ingest.stream import IDLE_S, StreamService
+from alerting.cli.ingest.stream import LONGEST_BEHIND, TURN_S, UNDER_WAY, StreamService
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, earlier_subscriptions, store_messages
 from tests.builders import at
+from tests.pretended import HandClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}
@@ -158,17 +159,26 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
     assert service._streams == {}
 
 
-def test_only_a_turn_without_any_message_waits(monkeypatch):
+def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_waits_for_those_that_are_left(monkeypatch):
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("alerting.adapters.sources.threaded.BATCH", 2)
     platform = memory_platform()
+    platform = replace(platform, clock=HandClock(NOON + timedelta(seconds=1)))
     service = StreamService(platform, {})
     service._read_at = float("inf")
-    for name, batches in (("busy", [[message(ROW)], [message(ROW)]]), ("silent", [])):
+    full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
+    long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2
+    for name, batches in (("busy", [full, long_ago, full[:1]]), ("silent", [])):
         service._streams[name] = parse_source({**SOURCE, "name": name}), Batches(batches)
+    stored_until = []
     for _ in range(3):
         service.turn()
-    assert waits.count(IDLE_S) == 1  # threads of other tests may wait, too
+        stored_until.append(service.stored_until)
+    now = NOON + timedelta(seconds=1)
+    assert stored_until == [full[1].received_at, now - LONGEST_BEHIND, now - UNDER_WAY]
+    assert waits.count(TURN_S) == 1  # threads of other tests may wait, too
 
 
 def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_secret(monkeypatch, tmp_path):

@@ -1,0 +1,206 @@
+"""Files of a source at an SFTP server or in an object store: fetched one at a time, read from a local copy, moved there."""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+from fsspec.implementations.arrow import ArrowFSWrapper
+
+from alerting.adapters.files.events import EventsFile
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.object_store import SCHEMES, object_store
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import Resolve
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.source import FilesSource, level_matches
+from alerting.usecases.sources.files import FoundFile
+
+MOST_BYTES = 1 << 30  # of one file
+MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
+_LONGEST_FETCH_S = 1800
+_PIECE = 1 << 20
+_MAGIC = re.compile(r"[*?\[]")
+
+
+class SourceFiles:
+    """Port `FileDrop`: of local folders, or of the server that the source names, which is connected when its files are listed."""
+
+    def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
+        self._folders, self._resolve = folders, resolve
+        self._remote: RemoteDrop | None = None
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return the files that match, the oldest first. Raises UserError if the server or the folder cannot be reached."""
+        if source.url is None:
+            return self._folders.found(source)
+        if self._remote is not None:
+            self._remote.close()
+        self._remote = open_remote(source, self._resolve(source.url), self._folders)
+        return self._remote.found(source)
+
+    def sha256(self, file: FoundFile) -> str:
+        return (self._remote or self._folders).sha256(file)
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
+        return (self._remote or self._folders).readings(source, file)
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
+        return (self._remote or self._folders).events(source, file)
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        (self._remote or self._folders).put_away(source, file, fault)
+
+
+def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "RemoteDrop":
+    """Connect the server of an address. Raises UserError, without the address, if it is none or the server refuses."""
+    scheme = address.partition(":")[0]
+    if scheme in ("sftp", "ssh"):
+        try:
+            from alerting.adapters.sources.servers.sftp import FAULTS, open_sftp
+        except ModuleNotFoundError as error:
+            remedy = "pip install 'alerting[sftp]'"
+            raise UserError(f"source {source.name}: the client of SFTP is not installed ({error.name}): {remedy}") from error
+        return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
+    if scheme not in SCHEMES:
+        raise UserError(f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, gs://… or az://…")
+    try:
+        system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
+    except UserError as error:
+        raise UserError(f"source {source.name}: {error}") from error
+    return RemoteDrop(source.name, system, folders, "", (OSError, pa.ArrowException))
+
+
+class RemoteDrop:
+    """Files at one server. `root`: what absolute paths begin with there. At most one file at a time has a local copy."""
+
+    def __init__(self, name: str, system: Any, folders: FolderDrop, root: str, faults: tuple[type[Exception], ...]) -> None:
+        self._name, self._system, self._folders, self._root, self._faults = name, system, folders, root, faults
+        self._copies = TemporaryDirectory(prefix="alerting-source-")
+        self._copy: tuple[FoundFile, Path] | None = None
+        self._entries = 0
+
+    def close(self) -> None:
+        """End the connection, and delete the local copy."""
+        self._copies.cleanup()
+        if hasattr(self._system, "close"):
+            self._system.close()
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return the files that match, the oldest first; no links, and none that may still be written."""
+        self._entries, latest = 0, time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
+        with self._errors(source.pattern):
+            found = [file for file in self._below("", source.pattern.strip("/").split("/")) if file.modified <= latest]
+        return sorted(found, key=lambda file: (file.modified, file.path))
+
+    def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
+        """Yield the files below a folder that match the levels of a pattern, of which the last one is that of files."""
+        level, deeper = levels[0], levels[1:]
+        if deeper and not _MAGIC.search(level):
+            yield from self._below(f"{folder}/{level}", deeper)
+            return
+        for entry in self._list(folder):
+            name = str(entry["name"]).rstrip("/").rpartition("/")[2]
+            if not level_matches(name, level):
+                continue
+            if name in ("", ".", "..") or not name.isprintable() or "\\" in name:
+                raise UserError(f"source {self._name}: the server lists {name!r} in {folder}, which is no name of a file")
+            if deeper and entry["type"] == "directory":
+                yield from self._below(f"{folder}/{name}", deeper)
+            elif not deeper and entry["type"] == "file":
+                yield _found(f"{folder}/{name}", entry)
+
+    def _list(self, folder: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._system.ls(self._there(folder), detail=True)
+        self._entries += len(entries)
+        if self._entries > MOST_ENTRIES:
+            raise UserError(
+                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the pattern looks, up to {folder}: "
+                "move stored files away (done), or write a narrower pattern"
+            )
+        return entries
+
+    def _there(self, path: str) -> str:
+        return self._root + path.lstrip("/")
+
+    def sha256(self, file: FoundFile) -> str:
+        with self._fetched(file).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
+        return self._folders.readings(source, replace(file, path=str(self._fetched(file))))
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
+        return self._folders.events(source, replace(file, path=str(self._fetched(file))))
+
+    def _fetched(self, file: FoundFile) -> Path:
+        """Return the local copy of a file. Raises UserError if it is too large, takes too long, or changes meanwhile."""
+        if self._copy is not None and self._copy[0] == file:
+            return self._copy[1]
+        if self._copy is not None:
+            self._copy[1].unlink(missing_ok=True)
+            self._copy = None
+        if file.size > MOST_BYTES:
+            raise UserError(f"source {self._name}: {file.path} has {file.size} bytes; at most {MOST_BYTES} of a file are read")
+        local = Path(self._copies.name) / file.path.rpartition("/")[2]
+        until, size = time.monotonic() + _LONGEST_FETCH_S, 0
+        with self._errors(file.path), self._system.open(self._there(file.path), "rb") as remote, local.open("wb") as copy:
+            while (piece := remote.read(_PIECE)) and size <= file.size:
+                copy.write(piece)
+                size += len(piece)
+                if time.monotonic() > until:
+                    raise UserError(
+                        f"source {self._name}: {file.path} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
+                    )
+        if size != file.size:
+            raise UserError(f"source {self._name}: {file.path} changed while it was read; it is read at the next poll")
+        self._copy = (file, local)
+        return local
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
+
+        A file that was changed since it was found stays, and is read at the next poll.
+        """
+        folder = source.done if fault is None else source.bad
+        if folder is None:
+            return
+        with self._errors(file.path):
+            if _found(file.path, self._system.info(self._there(file.path))) != file:
+                return
+            if self._root:  # object stores have no folders
+                self._system.makedirs(self._there(folder), exist_ok=True)
+            target = self._free(f"{self._there(folder).rstrip('/')}/", file.path.rpartition("/")[2])
+            if fault is not None:
+                with self._system.open(f"{target}.reason.txt", "wb") as reason:
+                    reason.write(f"{fault}\n".encode())
+            self._system.mv(self._there(file.path), target)
+
+    def _free(self, folder: str, name: str) -> str:
+        """Return a path in the folder that no file has."""
+        target, number = folder + name, 1
+        while self._system.exists(target):
+            number += 1
+            target = f"{folder}{number}-{name}"
+        return target
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise UserError(f"source {self._name}: {path}: there is no such file or folder at the server") from error
+        except self._faults as error:
+            raise UserError(f"source {self._name}: {path}: the server refuses: {first_line(error)}") from error
+
+
+def _found(path: str, entry: dict[str, Any]) -> FoundFile:
+    modified = entry.get("mtime")
+    return FoundFile(path, int(entry["size"] or 0), int(modified.timestamp() * 1e9) if isinstance(modified, datetime) else 0)

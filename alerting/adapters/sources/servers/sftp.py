@@ -1,0 +1,88 @@
+"""A connection to an SFTP server whose host key is known beforehand, as a file system of fsspec."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paramiko
+from fsspec.implementations.sftp import SFTPFileSystem
+from fsspec.spec import AbstractFileSystem
+
+from alerting.adapters.sources.secrets import require_private
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.source import FilesSource
+
+FAULTS = (OSError, EOFError, paramiko.SSHException)
+_CONNECT_S, _ANSWER_S = 10, 60
+
+
+class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
+    """File system of an open connection. A file is never moved onto another one."""
+
+    cachable = False
+
+    def __init__(self, client: Any) -> None:
+        AbstractFileSystem.__init__(self)
+        self.client, self.ftp = client, client.open_sftp()
+        self.ftp.get_channel().settimeout(_ANSWER_S)
+
+    def mv(self, path1: str, path2: str, **_: Any) -> None:
+        """Rename a file. Raises OSError if there is one of the new name."""
+        self.ftp.rename(path1, path2)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.client.close()
+
+
+def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
+    """Return a connection to `sftp://user:password@host:22`. Raises UserError, without the address, if there can be none.
+
+    The host key must be in `known_hosts`, else in ~/.ssh/known_hosts; no key is accepted because it is the first. The login is by
+    password or by the key that the source names, not by an agent or other keys of this machine.
+    """
+    try:
+        url = urlsplit(address)
+        host, port = url.hostname, url.port or 22
+    except ValueError:
+        host, port = None, 0
+    if not host or not url.username:
+        hint = "write for example sftp://user:password@host, in a password %2F for /, %23 for # and %3F for ?"
+        raise UserError(f"source {source.name}: its url is not the address of an SFTP server; {hint}")
+    host_keys = Path(source.known_hosts) if source.known_hosts else Path.home() / ".ssh" / "known_hosts"
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        client.load_host_keys(str(host_keys))
+        if source.key is not None:
+            require_private(Path(source.key))
+        client.connect(
+            host,
+            port,
+            unquote(url.username),
+            unquote(url.password) if url.password else None,
+            key_filename=source.key,
+            timeout=_CONNECT_S,
+            banner_timeout=_CONNECT_S,
+            auth_timeout=_CONNECT_S,
+            channel_timeout=_CONNECT_S,
+            allow_agent=False,
+            look_for_keys=False,
+        )
+        return CheckedSftp(client)
+    except FAULTS as error:
+        client.close()
+        raise UserError(f"source {source.name}: {host}: {_reason(error, host_keys, host, port)}") from error
+
+
+def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:
+    scan = f"`ssh-keyscan -p {port} {host}`"
+    if isinstance(error, paramiko.BadHostKeyException):
+        return f"shows another host key than {host_keys} has: another server answers, or its key was changed; compare with {scan}"
+    if isinstance(error, paramiko.AuthenticationException):
+        return "refuses the user, or the password or key"
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return f"{error.filename} cannot be read: {error.strerror}; host keys come from {scan}, after comparing the fingerprint"
+    if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
+        return f"its host key is not in {host_keys}: add what {scan} prints, after comparing the fingerprint"
+    return f"no connection: {first_line(error)}"

@@ -1,0 +1,147 @@
+"""One year of one asset at one reading a second with 20 variables: size in MongoDB and in the archive, and a training from it.
+
+`python -m benchmarks.archive --share 0.02` takes a fiftieth of the year (and of the six months). Values are rounded to a tenth,
+as sensors send them. Each step runs in a process of its own, of which the peak memory is given. The training is one of an anomaly
+definition whose normal period are the last six months but one, read from the archive; beside it stands the same reading alone,
+and that of the same interval from MongoDB before it was archived.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.platform import Platform
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import ReadingBatch, SampleColumn
+from alerting.settings.environment import read_settings
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.operations.archive import archive_readings, verify_archive
+from alerting.usecases.training.train import train
+from alerting.wiring import open_platform, open_stores, prepare_database
+from benchmarks.helpers.memory import peak_mib
+from benchmarks.import_rate import _free_port
+
+ASSET, NAME, VARIABLES = "line-1", "unusual", 20
+START, YEAR = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=365)
+_BATCH = 20_000
+Step = Callable[[Platform, timedelta], dict[str, Any]]
+
+
+def run(share: float = 1.0) -> dict[str, Any]:
+    """Return sizes in MiB, and seconds and peak MiB of each step."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod:
+        home = Path(folder) / "home"
+        home.mkdir(mode=0o700)
+        environ = {"ALERTING_HOME": str(home), "ALERTING_MONGODB_URI": mongod.uri, "ALERTING_ARCHIVE_AFTER": "14d"}
+        prepare_database(read_settings(environ))
+        steps: dict[str, dict[str, Any]] = {}
+        for step in (fill, load, archive, verify, load, fit):
+            name = step.__name__ if step.__name__ not in steps else "load_archived"
+            steps[name] = _alone(step, environ, share)
+            print(json.dumps({name: steps[name]}), file=sys.stderr, flush=True)
+    stored, archived = steps["fill"]["stored_mib"], steps["archive"]["archived_mib"]
+    same = steps["load"]["checksum"] == steps["load_archived"]["checksum"]
+    return {
+        "benchmark": "archive",
+        "figure": archived,
+        "unit": f"MiB of {steps['fill']['rows']} readings of {VARIABLES} variables in the archive",
+        "peer": "the same readings in MongoDB, with index",
+        "peer_figure": stored,
+        "ratio": round(stored / archived, 2),
+        "goal": "every reading is archived and read as before",
+        "met": bool(same and steps["archive"]["rows"] == steps["fill"]["rows"] and not steps["verify"]["faults"]),
+        "share_of_the_year": share,
+        "steps": steps,
+    }
+
+
+def _alone(step: Step, environ: dict[str, str], share: float) -> dict[str, Any]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_measured, step, environ, YEAR * share).result()
+
+
+def _measured(
+    step: Callable[[Platform, timedelta], dict[str, Any]], environ: dict[str, str], length: timedelta
+) -> dict[str, Any]:
+    os.environ.update(environ)
+    with open_platform(read_settings(os.environ), channels=False) as platform:
+        before, began = peak_mib(), time.perf_counter()
+        found = step(platform, length)
+        return {**found, "seconds": round(time.perf_counter() - began, 2), "peak_mib": peak_mib(), "peak_before_mib": before}
+
+
+def fill(platform: Platform, length: timedelta) -> dict[str, Any]:
+    """Store the readings; return how many, and how much room they take in MongoDB."""
+    names = [f"v{number}" for number in range(VARIABLES)]
+    platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
+    random, rows = np.random.default_rng(1), int(length.total_seconds())
+    first, level = int(START.timestamp() * 1000), np.full(VARIABLES, 50.0)
+    for start in range(0, rows, _BATCH):
+        count = min(_BATCH, rows - start)
+        drift = level + random.normal(0, 0.02, (count, VARIABLES)).cumsum(axis=0)
+        level = drift[-1]
+        values = np.round(drift + random.normal(0, 0.2, drift.shape), 1)
+        columns = {name: SampleColumn(values[:, i].copy(), np.ones(count, np.bool_)) for i, name in enumerate(names)}
+        at = first + 1000 * np.arange(start + 1, start + count + 1)
+        batch = ReadingBatch(np.full(count, ASSET, object), at, columns)
+        platform.reading_writes.insert(batch, START + length)
+    with open_stores(read_settings(os.environ)) as stores:
+        stores.database.client.admin.command("fsync")
+        stats = next(iter(stores.database["readings"].aggregate([{"$collStats": {"storageStats": {}}}])))["storageStats"]
+    return {"rows": rows, "stored_mib": round((stats["storageSize"] + stats["totalIndexSize"]) / (1 << 20), 1)}
+
+
+def _months(length: timedelta) -> tuple[datetime, datetime]:
+    """Return the half of the time that lies before the last twelfth."""
+    end = START + length * (11 / 12)
+    return end - length / 2, end
+
+
+def load(platform: Platform, length: timedelta) -> dict[str, Any]:
+    """Read six months of all variables."""
+    asset = platform.assets.get(ASSET)
+    if asset is None:
+        raise RuntimeError("the asset is not there")
+    frame = platform.readings.load(asset, *_months(length)).readings
+    return {"rows": len(frame), "checksum": float(frame.sum().sum())}
+
+
+def archive(platform: Platform, length: timedelta) -> dict[str, Any]:
+    """Archive all months."""
+    found = archive_readings(platform, START + length + timedelta(days=60))
+    if found.faults:
+        raise RuntimeError(found.faults[0])
+    return {"rows": found.deleted, "files": found.files, "archived_mib": round(found.bytes / (1 << 20), 1)}
+
+
+def verify(platform: Platform, _: timedelta) -> dict[str, Any]:
+    """Read every file and compare."""
+    return {"faults": verify_archive(platform)}
+
+
+def fit(platform: Platform, length: timedelta) -> dict[str, Any]:
+    """Train an anomaly definition on six months."""
+    start, end = _months(length)
+    normal = {"from": start.isoformat(), "to": end.isoformat()}
+    document = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "normal": normal}
+    apply(platform, [document], "benchmark", START + length, "benchmark")
+    proposal = train(platform, NAME, START + length)
+    return {"decision": proposal.verdict}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="share of the year, e.g. 0.02")
+    print(json.dumps(run(parser.parse_args().share)))

@@ -1,0 +1,125 @@
+"""The processes of the fault test of streams: broker, database, two stream services, and the rounds of the scheduler."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from alerting.definitions.faults import UserError
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.wiring import open_platform
+from tests.faults.parts import Database, Part, Program
+from tests.faults.world import World
+
+ROUND_S = 5.0
+STREAM = "LINES"
+SUBJECT = "line-3.{asset}.readings"
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class Command(Part):
+    """A command as a process of its own; its output goes to a file of the run."""
+
+    def __init__(self, world: World, name: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        super().__init__(world, name)
+        self._command, self._environ = list(command), {**os.environ, **environ}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        self.wanted = True
+        with self.world.path(f"{self.name}.out").open("ab") as out:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environ,
+                stdout=out,
+                stderr=out,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - as in the other parts, to end with the test
+            )
+
+    def stop(self) -> None:
+        self.wanted = False
+        if self.running:
+            os.kill(self.pid, signal.SIGCONT)
+            self._stop_at_once()
+
+    def _stop_at_once(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+class Broker(Command):
+    """A NATS server whose JetStream stores messages before it confirms them: a kill loses none."""
+
+    def __init__(self, world: World, port: int) -> None:
+        program = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if program is None:
+            raise SystemExit("nats-server is not installed: apt-get install --no-install-recommends nats-server")
+        super().__init__(
+            world, "broker", [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(world.path("nats"))], {}
+        )
+        self.port = port
+
+    @property
+    def address(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def await_start(self) -> None:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            else:
+                return
+
+
+def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
+    """In the order in which they start; the database runs already, as it makes its own login."""
+    environ = {**world.environ, "BROKER": broker.address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "alerting.cli.main", "stream"]
+    streams = [Command(world, f"stream-{n}", command, environ) for n in (1, 2)]
+    return [
+        database,
+        broker,
+        Program(world, "hook", "hook"),
+        *streams,
+        Program(world, "scheduler", "streamed.parts"),
+    ]
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def main(folder: str, part: str) -> None:
+    """Evaluate and deliver again and again, as the rounds of the scheduler do beside the stream services."""
+    world = World.read(folder)
+    while True:
+        try:
+            with open_platform(world.settings) as opened:
+                while True:
+                    counts = evaluate(opened, None, opened.clock.now())
+                    deliver_due(opened, opened.clock.now())
+                    world.note(part, "round", raised=counts.raised, elsewhere=counts.elsewhere, late=counts.late)
+                    time.sleep(ROUND_S)
+        except UserError as refusal:
+            world.note(part, "refused", why=str(refusal))
+            time.sleep(0.3)

@@ -1,0 +1,190 @@
+"""The fault test of streams: broker, two stream services, database and evaluator are killed and frozen under load.
+
+Afterwards every reading that the broker has confirmed is stored, and no other; episodes are those of one evaluation of all of
+them; every live episode was notified, and every notification was received.
+
+`make faults OF=streams MINUTES=15`, or `python -m tests.faults.streamed.run --minutes 15 --seed 1 --out faults.json`.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.platform import Platform
+from alerting.definitions.assets import Asset, Variable
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import WAITING
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.sources.documents import apply_sources
+from tests.faults.account import Account
+from tests.faults.parts import Database, Part
+from tests.faults.storm import Storm
+from tests.faults.streamed.line import ASSETS, DEFINITIONS, Line, _name, documents
+from tests.faults.streamed.parts import STREAM, SUBJECT, Broker, all_parts
+from tests.faults.world import CALM, STORMY, World
+from tests.pretended import HandClock, platform_on
+from tests.support import free_port
+
+LONGEST_FREEZE_S = 20.0
+PATIENCE_S = 240.0
+ROUTE = {"name": "line", "channels": ["mes"]}
+Say = Callable[[str], None]
+
+
+def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
+    """Storm for some minutes, recover, compare. Returns the report; `wrong` in it is empty if all is well."""
+    world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
+    world.save()
+    broker = Broker(world, free_port())
+    database, account = Database(world), Account()
+    parts: list[Part] = [database, broker]
+    try:
+        database.start()
+        parts = all_parts(world, database, broker)
+        broker.start()
+        broker.await_start()
+        asyncio.run(_make_stream(broker.address))
+        with open_stores(world.uri, STORMY, prepare=True) as stores:
+            began = datetime.now(UTC)
+            _found(stores, began, documents())
+        for part in parts[2:]:
+            part.start()
+        line = Line(broker.address, seed)
+        line.start()
+        storm = Storm(parts, seed, LONGEST_FREEZE_S)
+        storm.rage(minutes * 60, lambda left: say(f"storm: {left:.0f} s left, {len(line.sent)} readings sent"))
+        line.end()
+        say("recovering")
+        account.expect_none("line that did not end", [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"])
+        with open_stores(world.uri, STORMY) as stores:
+            readings = stores.database["readings"]
+            is_stored = storm.calm(lambda: readings.count_documents({}) >= len(line.sent), PATIENCE_S)
+            account.expect_none("readings that are not stored in time", [] if is_stored else [len(line.sent)])
+            calm = storm.calm(lambda: _is_done(stores, line), PATIENCE_S)
+            account.expect_none("work that is not done in time", [] if calm else [str(stores.arrivals.unfinished())[:300]])
+        for part in parts[2:]:
+            part.stop()
+        with open_stores(world.uri, STORMY) as stormy, open_stores(world.uri, CALM, prepare=True) as undisturbed:
+            account.counts["kills and freezes"] = {part.name: dict(part.counts) for part in parts}
+            _compare(account, world, line, stormy, _calm_episodes(undisturbed, began, line))
+    finally:
+        for part in reversed(parts):
+            part.stop()
+    ended = sum(part.counts["ended by itself"] for part in parts)
+    account.expect_none("processes that ended by themselves", [part.name for part in parts if part.counts["ended by itself"]])
+    say(f"{len(line.sent)} readings, {ended} processes ended by themselves")
+    return {"minutes": minutes, "seed": seed, "counts": account.counts, "wrong": account.wrong}
+
+
+async def _make_stream(address: str) -> None:
+    client = await nats.connect(address)
+    await client.jetstream().add_stream(name=STREAM, subjects=[SUBJECT.replace("{asset}", "*")])
+    await client.close()
+
+
+def _found(stores: MongoStores, now: datetime, source: Mapping[str, Any]) -> Platform:
+    """Put assets, definitions, the route and the source into service."""
+    platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
+    platform.assets.put([Asset(name=_name(i), variables={"temperature": Variable(source="line")}) for i in range(ASSETS)])
+    apply_sources(platform, [source], "engineer", now)
+    apply(platform, DEFINITIONS, "engineer", now, "fault test")
+    apply_routes(platform, [ROUTE], "engineer", now)
+    return platform
+
+
+def _is_done(stores: MongoStores, line: Line) -> bool:
+    """Return whether all is evaluated and notified."""
+    last = max(ts for _, ts in line.sent)
+    late = stores.arrivals.unfinished()
+    evaluated = stores.arrivals.evaluated_until()
+    waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
+    is_open = any(episode.closed_at is None for episode in stores.episodes.find())
+    return bool(evaluated and evaluated > last and not (late.arrivals or late.has_requests or waiting or is_open))
+
+
+def _calm_episodes(stores: MongoStores, began: datetime, line: Line) -> list[Episode]:
+    """Return the episodes of one evaluation of all readings that were sent."""
+    platform = _found(stores, began, documents())
+    add_readings(platform, line.rows(), began)
+    evaluate(platform, None, max(ts for _, ts in line.sent) + timedelta(minutes=1))
+    return list(stores.episodes.find())
+
+
+def _essence(episode: Episode) -> tuple[Any, ...]:
+    steps = tuple((t.kind, t.at) for t in episode.transitions if t.kind in ("raised", "severity", "closed"))
+    return episode.definition, episode.asset, episode.raised_at, episode.closed_at, episode.severity_peak, steps
+
+
+def _compare(account: Account, world: World, line: Line, stormy: MongoStores, calm: list[Episode]) -> None:
+    stored = {(d["asset"], d["ts"]): d["v"]["temperature"] for d in stormy.database["readings"].find()}
+    account.counts |= {"readings sent": len(line.sent), "readings stored": len(stored), "sent again in doubt": line.repeated}
+    account.expect_none("readings that are lost", sorted(line.sent.keys() - stored.keys()))
+    doubtful = stored.keys() - line.sent.keys()
+    account.expect_none("readings that were never sent", sorted(doubtful))
+    account.expect_none("readings of other values", [k for k in line.sent.keys() & stored.keys() if line.sent[k] != stored[k]])
+    account.counts["dead messages"] = stormy.database["dead_messages"].count_documents({})
+    account.expect_none("messages put aside", list(stormy.database["dead_messages"].find().limit(3)))
+
+    episodes = list(stormy.episodes.find())
+    live = [episode for episode in episodes if not episode.withdrawn]
+    found, expected = (Counter(map(_essence, some)) for some in (live, calm))
+    account.counts |= {"episodes": len(live), "of an undisturbed run": len(calm), "withdrawn": len(episodes) - len(live)}
+    account.expect_none("episodes missing", sorted((expected - found).elements(), key=str))
+    account.expect_none("episodes only in the storm", sorted((found - expected).elements(), key=str))
+
+    notices = {n["_id"]: n for n in stormy.database["notifications"].find()}
+    accepted = Counter(note["key"] for note in world.notes("hook") if note["what"] == "accepted")
+    account.counts |= {
+        "notifications": dict(Counter(f"{n['transition']} {n['status']}" for n in notices.values())),
+        "deliveries received": sum(accepted.values()),
+        "received more than once": sum(times > 1 for times in accepted.values()),
+        "scheduler rounds": len([n for n in world.notes("scheduler") if n["what"] == "round"]),
+    }
+    told = {n["episode"] for n in notices.values() if n["transition"] == "raised"}
+    account.expect_none("episodes without a notification", [e.id for e in live if e.id not in told])
+    sent = [key for key, n in notices.items() if n["status"] == "sent"]
+    account.expect_none("notifications that are dead", [key for key, n in notices.items() if n["status"] == "dead"])
+    account.expect_none("recorded as sent and not received", [key for key in sent if not accepted[key]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        began = [0.0]
+
+        def say(text: str) -> None:
+            if time.monotonic() - began[0] > 10 or not text.startswith("storm"):
+                began[0] = time.monotonic()
+                print(text, file=sys.stderr, flush=True)
+
+        report = run(Path(folder), given.minutes, given.seed, say)
+        if report["wrong"]:
+            for out in sorted(Path(folder).glob("*.out")) + sorted(Path(folder).glob("*.err")):
+                print(f"--- {out.name}\n{out.read_text()[-3000:]}", file=sys.stderr)
+    text = json.dumps(report, indent=2, default=str)
+    print(text)
+    if given.out:
+        given.out.write_text(text)
+    sys.exit(1 if report["wrong"] else 0)
+
+
+if __name__ == "__main__":
+    main()
