@@ -4,17 +4,25 @@ PYTHON ?= python3
 MADE := .venv/.made
 TESTS = tests/unit $(filter-out tests/unit/ tests/helpers/ tests/__pycache__/,$(wildcard tests/*/))
 WORKERS ?= 2
+UNIT := -q -p no:xdist -p no:anyio
+# Half of the unit tests by CPU time: most that load libraries of frames and numbers.
+FRAMES := $(addprefix tests/unit/,learning recommendation reporting detection demo)
 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench faults oracle docs format clean moved
+.PHONY: help up unit test check bench faults oracle docs format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no-demo: without)
 	@.venv/bin/alerting up $(ARGS)
+
+unit: $(MADE) ## Run the unit tests alone, in two processes that collect and import one half each
+	@second=$$(mktemp); .venv/bin/python -m pytest $(UNIT) $(FRAMES) $(ARGS) >$$second 2>&1 & \
+	.venv/bin/python -m pytest $(UNIT) $(filter-out $(FRAMES) %/__pycache__,$(wildcard tests/unit/*)) $(ARGS); first=$$?; \
+	wait $$!; code=$$?; cat $$second; rm $$second; exit $$((first | code))
 
 test: $(MADE) ## Run all tests, unit tests first, in two processes (ARGS="-k name": some of them; WORKERS=0: in one)
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)

@@ -122,8 +122,8 @@ def source_readers(
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
-    from alerting.adapters.sources.remote import SourceFiles
     from alerting.adapters.sources.secrets import resolver
+    from alerting.adapters.sources.servers.remote import SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 

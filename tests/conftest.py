@@ -24,6 +24,7 @@ settings.load_profile("any machine")
 ENDED_SERVERS = []
 
 
+@pytest.hookimpl(trylast=True)  # after the terminal has been registered
 def pytest_configure(config):
     """Print failures at once and the slowest files at the end, in the one process that prints."""
     terminal = config.pluginmanager.getplugin("terminalreporter")

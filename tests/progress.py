@@ -16,8 +16,7 @@ class Progress:
         self._seconds[report.nodeid.partition("::")[0]] += report.duration
         if not report.failed:
             return
-        self._terminal.ensure_newline()
-        self._terminal.write_line(f"FAILED {report.nodeid} ({report.when})", red=True)
+        self._terminal.write_line(f"\nFAILED {report.nodeid} ({report.when})", red=True)
         for line in report.longreprtext.splitlines()[-LAST_LINES:]:
             self._terminal.write_line(f"    {line}")
 

@@ -75,7 +75,9 @@ def _evaluate_interval(
     state, asset, platform = result.state, sources.asset, sources.platform
     known, anew = known_problem(state, part), KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
-    start = read_from(asset, platform.assets.event_types(), part, (definition, raising), model, earlier.is_first)
+    by_events = any(d.problem.event is not None for d in (definition, raising)) or (model is not None and model.plan.events)
+    event_types = platform.assets.event_types() if by_events else ()
+    start = read_from(asset, event_types, part, (definition, raising), model, earlier.is_first)
     history = _read_history(sources.shared, asset, start, part, model, (definition, raising))
     stride = stride_of(definition, model)
     of_open = prediction_rule(raising, history, known, stride, closed_by_hand)

@@ -81,10 +81,11 @@ def history(variables: dict[str, Variable], present: dict[str, Any], minutes: in
     return History(Asset(name="line", variables=variables, **asset), pd.DataFrame(columns, index=index))
 
 
-def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], share: float) -> None:
+def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], share: float, again: bool = True) -> None:
     """Compare the least answer for three levers a, b, c of costs 1, 2, 3 with every combination of their settings.
 
     `share`: the threshold as a share of the present risk, from MARGIN on the risk itself. NaN in `present`: no such value.
+    `again`: also search a second time, and compare both answers.
     """
     made = model_of(fitted, plan("abc"))
     names = [n for n, v in zip("abc", present, strict=True) if not np.isnan(v)]
@@ -98,7 +99,8 @@ def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], s
     under = effort[(_risk(fitted, grid) < MARGIN * threshold) & (effort > 0)]
     if len(under) and threshold <= before:
         assert (found.search, found.effort) == ("least", pytest.approx(under.min()))
-    assert recommend(made, line, AT, 3, answers=1) == found, "the same inputs, the same answer"
+    if again:
+        assert recommend(made, line, AT, 3, answers=1) == found, "the same inputs, the same answer"
 
 
 def _risk(fitted: Any, rows: Any) -> Any:

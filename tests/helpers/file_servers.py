@@ -57,6 +57,14 @@ def wait_for(port: int) -> None:
             return
 
 
+def create_bucket(port: int, name: str) -> None:
+    """Create a bucket on the S3 server of a port."""
+    import boto3
+
+    options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **options).create_bucket(Bucket=name)
+
+
 @pytest.fixture(scope="session")
 def sftp_server(tmp_path_factory) -> Iterator[SftpServer]:
     server = SftpServer(tmp_path_factory.mktemp("sshd"))

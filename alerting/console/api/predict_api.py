@@ -98,7 +98,6 @@ def _predict(platform: Platform, predictor: Predictor, name: str, body: PredictB
     from alerting.usecases.scoring.predict import predict
     from alerting.usecases.scoring.sent import sent_readings
 
-    require_definition(platform, name)
     given = None
     if body.rows is not None:
         given = sent_readings(platform, body.asset, [row.model_dump(exclude_none=True) for row in body.rows])

@@ -4,10 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import optuna
 from pydantic import TypeAdapter, ValidationError
 
 from alerting.definitions.families import PERSISTENCE
@@ -18,6 +17,9 @@ from alerting.kinds.forecast.model import FILE, Boosted, Forecast, Linear, Naive
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.families.quantile_trees import PACKAGES, fit_quantiles, read_quantiles
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    import optuna
 
 Params = dict[str, Any]
 DIFFERENCE, LEVEL = "difference", "level"
@@ -61,7 +63,7 @@ class Family(ABC):
     packages: ClassVar[Sequence[str]] = ()
     proven: ClassVar[Sequence[Params]] = ({},)
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {}
 
@@ -165,7 +167,7 @@ class Ridge(Family):
     name = "ridge"
     proven = tuple({"of": of, "penalty": penalty} for penalty in (0.01, 0.1, 0.001) for of in (DIFFERENCE, LEVEL))
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         return {
             "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
             "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
@@ -204,7 +206,7 @@ class BoostedTrees(Family):
         {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 6, "min_data_in_leaf": 60, "feature_fraction": 0.3},
     )
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         return {
             "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),

@@ -17,7 +17,6 @@ from alerting.kinds.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import EvaluationPorts, ModelUnavailable, PlanPorts, Readings
 from alerting.readings.history import from_millis
-from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.evaluation.target import evaluate_parts
@@ -76,12 +75,16 @@ def predict(
 
     Without `given` the stored readings are scored, by the revision and champion in force at `at`; `at` is now less the latency
     when left out, and at most that. With `given` these readings are scored instead, by the present champion, up to the last one
-    when `at` is left out. Events and times of suppression are the stored ones in both cases. Raises UserError for an unknown
-    name, for a definition whose model gives no score to a single instant, and for an asset to which it does not apply.
+    when `at` is left out. Events and times of suppression are the stored ones in both cases. Raises NotFound for an unknown
+    name, and UserError for a definition whose model gives no score to a single instant, and for an asset to which it does not
+    apply.
     """
-    latest = require_revision(platform.definitions, name)
+    revisions = platform.definitions.revisions(name)
+    if not revisions:
+        raise NotFound(f"there is no definition {name!r}")
+    latest = revisions[-1]
     kind, asset = scoring_kind(latest.definition), _require_match(platform, latest, asset_name)
-    question = _question(platform, models, latest, asset, at, given)
+    question = _question(platform, models, revisions, asset, at, given)
     [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
     number = in_force.revision.number if in_force.revision else None
     blank = Prediction(name, asset.name, None, None, None, None, None, number, in_force.model_version)
@@ -126,9 +129,15 @@ def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> As
 
 
 def _question(
-    platform: EvaluationPorts, models: Models, latest: Revision, asset: Asset, at: datetime | None, given: Readings | None
+    platform: EvaluationPorts,
+    models: Models,
+    revisions: Sequence[Revision],
+    asset: Asset,
+    at: datetime | None,
+    given: Readings | None,
 ) -> _Question:
-    revisions, decisions = platform.definitions.revisions(latest.name), platform.decisions.of(latest.name)
+    latest = revisions[-1]
+    decisions = platform.decisions.histories([latest.name]).get(latest.name, [])
     now = platform.clock.now()
     if given is None:
         known = now - latest.definition.latency(asset, platform.latency)

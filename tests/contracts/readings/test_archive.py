@@ -17,6 +17,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.archive import archive_readings, archive_status, restore_months, verify_archive
 from alerting.usecases.operations.retention import retain
 from tests.builders import oven
+from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
 from tests.pretended import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
@@ -250,3 +251,18 @@ def test_a_document_that_is_no_reading_leaves_its_month_in_the_database(platform
     assert "2026-01 is not archived" in run.faults[0]
     assert readings.find_one({"ts": START})["v"] == "rubbish"
     assert {file.month for file in platform.archive.files()} == {"2026-02", "2026-03"}
+
+
+def test_an_archive_in_an_object_store_is_read_and_restored_as_one_in_a_folder(platform, real, s3_server, monkeypatch):  # noqa: F811
+    create_bucket(s3_server, "plant")
+    names = {"ENDPOINT_URL": f"http://127.0.0.1:{s3_server}", "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}
+    for name, value in names.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    before = load(platform)
+    platform = archived(real, "s3://plant/readings")
+    assert archive_readings(platform, NOW).faults == []
+    assert_same(load(platform), before)
+    assert verify_archive(platform) == []
+    restore_months(platform, "oven-1", "2026-01", "2026-03")
+    assert_same(load(platform), before)
+    assert platform.archive.unknown_files() == []

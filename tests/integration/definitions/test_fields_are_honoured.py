@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import SEVERITIES, Costs
+from alerting.definitions.model import SEVERITIES, Costs, Problem
 from alerting.demo.trial.records import DayTotals, Findings, TrialArguments
 from alerting.demo.trial.result import summarise
 from alerting.detection.occurrences import Occurrences
@@ -204,7 +204,12 @@ THRESHOLD = {
     "horizon": [{"problem": MOIST}, {"problem": MOIST, "horizon": "5m"}],
     "gap": [{"problem": MOIST}, {"problem": MOIST, "gap": "20m"}],
 }  # fmt: skip
+OF_SEVERAL = dict.fromkeys(
+    (f"problem.{field}" for field in leaves(Problem) if field.startswith(("any.", "all."))),
+    "each does what it does in a threshold: tests/unit/detection/test_problems.py",
+)
 THRESHOLD_ELSEWHERE = {
+    **OF_SEVERAL,
     "kind": "it chooses the model",
     **dict.fromkeys(
         (field for field in leaves(ThresholdDefinition) if field.startswith(("any.", "all."))),
@@ -444,6 +449,7 @@ CLASSIFIER = {
     "tags": (dag, {}, {"tags": ["line-3"]}),
 }  # fmt: skip
 CLASSIFIER_ELSEWHERE = {
+    **OF_SEVERAL,
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",
     **{

@@ -10,8 +10,8 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.remote import SourceFiles
 from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source

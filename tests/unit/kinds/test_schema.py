@@ -45,9 +45,12 @@ def branch(kind):
     return next(b for b in validator()["oneOf"] if b["properties"]["kind"]["enum"] == [kind])
 
 
-@pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
-def test_the_json_schema_is_legal_and_takes_the_shortest_definitions(document):
+def test_the_json_schema_is_legal():
     Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
+def test_the_json_schema_takes_the_shortest_definitions(document):
     assert list(Draft202012Validator(json_schema()).iter_errors(document)) == []
 
 

@@ -235,4 +235,4 @@ def stepped(a, b, c):
 @pytest.mark.parametrize("present", [(9.0, 9.0, 9.0), (8.0, 5.0, 2.0), (7.0, 10.0, np.nan), (10.0, 1.0, 6.0)])
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.25])
 def test_no_cheaper_answer_exists_than_the_least_one(present, share):
-    assert_no_cheaper_answer(Formula(stepped), present, share)
+    assert_no_cheaper_answer(Formula(stepped), present, share, again=share == 0.5)

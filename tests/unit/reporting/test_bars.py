@@ -49,9 +49,3 @@ def test_the_risk_before_now_and_after_the_change():
     now = replace(raised, present=PresentAdvice(at(5), at(0), 0.7, 0.31, 1, (), advice))
     assert [b.label for b in risk_steps(now).bars] == ["At the raise", "Now", "With this change"]
     assert risk_steps(replace(raised, recommendation=None)) is None
-
-
-def test_names_with_signs_of_formulas_are_drawn_as_they_are_written():
-    from alerting.reporting.figures.charts import importance  # loads a library of drawings
-
-    assert "cost $a{$" in importance({"x": 0.2}, {"x": "cost $a{$"})

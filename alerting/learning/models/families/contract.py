@@ -6,16 +6,18 @@ One module per family, with its instance; `checks.check_family` tests whether it
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import optuna
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Problem
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator, FittedModel
+
+if TYPE_CHECKING:
+    import optuna
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
@@ -54,7 +56,7 @@ class ModelFamily(ABC):
     fixed: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
 
     @abstractmethod

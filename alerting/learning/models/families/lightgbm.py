@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightgbm
 import numpy as np
-import optuna
 
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.booster_text import check_booster, trees_of_texts
@@ -15,6 +14,9 @@ from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, FittedModel, threads_for
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    import optuna
 
 MOST_ROUNDS = 300
 PATIENCE = 50
@@ -94,7 +96,7 @@ class LightGbm(ModelFamily):
         {"extra_trees": True},  # many columns with nearly the same content
     )
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),

@@ -3,10 +3,9 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import optuna
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -17,6 +16,9 @@ from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    import optuna
 
 MOST_STEPS = 50  # of Newton's method, which needs about ten
 WIDE, WIDE_STEPS = 2_000, 500  # encoded columns from which a matrix of columns by columns takes too much memory and time
@@ -71,7 +73,7 @@ class Logistic(ModelFamily):
     defaults = {"C": 0.01, "class_weight": None}  # noqa: RUF012
     alternatives = ({"class_weight": "balanced"},)
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {
             "C": trial.suggest_float("C", 1e-4, 10.0, log=True),

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import optuna
 from pydantic import Field, TypeAdapter, ValidationError
 
 from alerting.definitions.families import PERSISTENCE
@@ -18,6 +17,9 @@ from alerting.learning.models.calibration import fit_platt
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    import optuna
 
 FILE = "persistence.json"
 
@@ -75,7 +77,7 @@ class Persistence(ModelFamily):
     defaults = {"column": None, "above": None, "below": None, "equals": None}  # noqa: RUF012
     fixed = frozenset(defaults)
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Return the defaults: there is nothing to search."""
         del trial
         return dict(self.defaults)

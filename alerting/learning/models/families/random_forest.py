@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import optuna
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -17,6 +16,9 @@ from alerting.learning.models.families.contract import LabelledRows, ModelFamily
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    import optuna
 
 MOST_TREES = 10_000
 MOST_THREADS = 64
@@ -31,9 +33,14 @@ class Forest:
     margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the mean vote of the trees for each row."""
+        """Return the mean vote of the trees for each row, bit for bit that of `predict_proba`, whose checks take 5 ms a call."""
         del rounds
-        return np.asarray(self.fitted.predict_proba(encoded)[:, 1], np.float64)
+        with np.errstate(over="ignore"):
+            rows = np.ascontiguousarray(encoded, np.float32)
+        votes = np.zeros(len(rows))
+        for tree in self.fitted.estimators_:
+            votes += tree.tree_.predict(rows)[:, 1]
+        return votes / len(self.fitted.estimators_)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
@@ -90,7 +97,7 @@ class RandomForest(ModelFamily):
     )
     fixed = frozenset({"n_estimators", "max_samples"})
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {
             "n_estimators": 100,

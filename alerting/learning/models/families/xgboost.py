@@ -7,16 +7,18 @@ LightGBM 64-bit numbers with `<=`; limits are converted so that no value changes
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 import xgboost
 
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_ROUNDS, PATIENCE, ROUNDS_UNWATCHED, BoosterMean, read_boosters
+
+if TYPE_CHECKING:
+    import optuna
 
 _LEFT, _NAN = 2, 8  # bits of decision_type: missing values go left; missing is NaN
 _FIELDS = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
@@ -41,7 +43,7 @@ class XgBoost(ModelFamily):
         {"max_depth": 8, "min_child_weight": 20.0},
     )
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),

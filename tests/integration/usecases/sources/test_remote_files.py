@@ -8,17 +8,17 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.object_store import object_store
-from alerting.adapters.sources import remote
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.remote import SourceFiles
 from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.servers import remote
+from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
-from tests.helpers.file_servers import s3_server, sftp_server  # noqa: F401 - fixtures
+from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
@@ -50,11 +50,7 @@ class OverS3:
         self.address = f"s3://key:secret@?endpoint_url=http://127.0.0.1:{port}"
         self.root, self.options = f"/{folder.name.lower().replace('_', '-')[-40:]}x", {"unchanged_for": "0s"}
         self.store = object_store(self.address)
-        import boto3
-
-        client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id="key",
-                              aws_secret_access_key="secret", region_name="us-east-1")  # fmt: skip
-        client.create_bucket(Bucket=self.root[1:])
+        create_bucket(port, self.root[1:])
 
     def write(self, name, text):
         with self.store.open_output_stream(f"{self.root[1:]}/{name}") as file:

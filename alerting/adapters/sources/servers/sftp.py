@@ -49,11 +49,11 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
     if not host or not url.username:
         hint = "write for example sftp://user:password@host, in a password %2F for /, %23 for # and %3F for ?"
         raise UserError(f"source {source.name}: its url is not the address of an SFTP server; {hint}")
-    known = Path(source.known_hosts) if source.known_hosts else Path.home() / ".ssh" / "known_hosts"
+    host_keys = Path(source.known_hosts) if source.known_hosts else Path.home() / ".ssh" / "known_hosts"
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     try:
-        client.load_host_keys(str(known))
+        client.load_host_keys(str(host_keys))
         if source.key is not None:
             require_private(Path(source.key))
         client.connect(
@@ -72,17 +72,17 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
         return CheckedSftp(client)
     except FAULTS as error:
         client.close()
-        raise UserError(f"source {source.name}: {host}: {_reason(error, known, host, port)}") from error
+        raise UserError(f"source {source.name}: {host}: {_reason(error, host_keys, host, port)}") from error
 
 
-def _reason(error: Exception, known: Path, host: str, port: int) -> str:
+def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:
     scan = f"`ssh-keyscan -p {port} {host}`"
     if isinstance(error, paramiko.BadHostKeyException):
-        return f"shows another host key than {known} has: another server answers, or its key was changed; compare with {scan}"
+        return f"shows another host key than {host_keys} has: another server answers, or its key was changed; compare with {scan}"
     if isinstance(error, paramiko.AuthenticationException):
         return "refuses the user, or the password or key"
     if isinstance(error, FileNotFoundError | PermissionError):
         return f"{error.filename} cannot be read: {error.strerror}; host keys come from {scan}, after comparing the fingerprint"
     if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
-        return f"its host key is not in {known}: add what {scan} prints, after comparing the fingerprint"
+        return f"its host key is not in {host_keys}: add what {scan} prints, after comparing the fingerprint"
     return f"no connection: {first_line(error)}"

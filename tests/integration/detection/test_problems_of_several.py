@@ -5,9 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from tests.helpers.coming_true import NORMAL, Line, at, warned
+from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operations.explain import why
+from alerting.usecases.reports.make import make_report
+from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned
 
+__all__ = ["last_humidity"]  # a fixture
 pytestmark = pytest.mark.usefixtures("last_humidity")
 BOTH = {"all": [{"variable": "moisture", "above": 5.0}, {"variable": "belt", "below": 1.5, "stale_after": "15m"}], "for": "10m"}
 
@@ -23,6 +28,26 @@ def lives(line):
     return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes]
 
 
+def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
+    line = slow_belt(warned(Line(**BOTH)))
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(*range(5, 45, 5))
+    assert "Moisture is 5.5 %, above 5 %" in current_progress(line.platform, line.episodes[0], at(44)).message
+    line.run(*range(45, 90, 5))
+    assert lives(line) == [(at(10), at(40), at(40), at(51))]
+    assert [m.text.splitlines()[1] for m in line.mail.messages] == [
+        "Moisture above 5 % and belt speed below 1.5 m/min will probably occur within 30 min (100 %; alarm at 50 %).",
+        "Moisture is 5.5 %, above 5 % and belt speed is 1.2 m/min, below 1.5 m/min since today 00:30.",
+        "Today 00:40 to 00:51 (11 min): the problem is over.",
+    ]
+    determine_due_outcomes(line.platform, at(200))
+    assert line.episodes[0].outcome_record.outcome == "hit"
+    panels = chart_of(line.platform, line.episodes[0], at(89)).panels
+    assert [(p.name, [level.value for level in p.levels]) for p in panels[1:]] == [("Moisture", [5]), ("belt speed", [1.5])]
+    assert make_report(line.platform, "too-moist", at(0), at(90), at(200)).metrics["outcomes"]["hit"] == 1
+    assert why(line.platform, "too-moist", "oven-1", at(60)).verdict == "normal"
+
+
 def test_an_unknown_condition_neither_begins_nor_ends_it():
     line = warned(Line(**BOTH), until=200)
     line.feed([*range(1, 30), 90], now=1, belt=2.0)
@@ -34,6 +59,15 @@ def test_an_unknown_condition_neither_begins_nor_ends_it():
     assert "no reading of belt within 15 min" in progress.message
     line.run(*range(75, 100, 5))
     assert line.episodes[0].closed_at == at(90)
+
+
+def test_late_values_of_one_variable_are_evaluated_again():
+    line = slow_belt(warned(Line(**BOTH)))
+    line.run(*range(5, 90, 5))
+    assert lives(line)[0] == (at(10), at(40), at(40), at(51))
+    line.feed(range(45, 51), now=90, belt=2.0)
+    line.run(95)
+    assert lives(line)[0] == (at(10), at(40), at(40), at(45))
 
 
 @settings(max_examples=15, deadline=None)

@@ -64,7 +64,7 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
     scheme = address.partition(":")[0]
     if scheme in ("sftp", "ssh"):
         try:
-            from alerting.adapters.sources.sftp import FAULTS, open_sftp
+            from alerting.adapters.sources.servers.sftp import FAULTS, open_sftp
         except ModuleNotFoundError as error:
             remedy = "pip install 'alerting[sftp]'"
             raise UserError(f"source {source.name}: the client of SFTP is not installed ({error.name}): {remedy}") from error

@@ -1,0 +1,1 @@
+"""Files at servers: SFTP and object stores."""
