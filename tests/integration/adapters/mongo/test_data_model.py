@@ -7,6 +7,7 @@ from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
 from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 
 ROOT = Path(__file__).parents[4]
 COLLECTIONS, SECTION_OF_INDEXES = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").split("## Indexes\n")
@@ -58,6 +59,7 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoStores(database)
     MongoClock(database)
     MongoLines(database)
+    MongoArchivedFiles(database)
     assert database.used | {SCHEMA} == INDEXES.keys() == ROWS.keys()
     assert all(len(row) == 6 and all(row) for row in ROWS.values())
 
