@@ -167,14 +167,14 @@ def archive_restore(
 ) -> None:
     """Put archived months of an asset back into MongoDB; their files are deleted.
 
-    The next run archives them again, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
+    They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
     """
     from alerting.usecases.operations.archive import restore_months
 
     with platform() as p, progress() as report:
         rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)
         again = p.archive is not None and p.archive.after is not None
-    notes = ["the next run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
+    notes = ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
     show_result({"asset": asset, "rows": rows}, as_json, f"{rows} readings of {asset} are in MongoDB again", *notes)
 
 
