@@ -22,7 +22,8 @@ def backup(
     """Back up the platform, running or not: database, models, secrets.
 
     The database is read as of one instant while the platform goes on. The folder holds secrets; it is readable by its owner
-    alone. Not included: Airflow's history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
+    alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's history, a registry of your own (ALERTING_MLFLOW_URI),
+    and the settings in the environment.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.save import save_backup
@@ -32,11 +33,12 @@ def backup(
     with progress() as report_progress, disk_errors(unfinished, "delete it, and name a new folder with room that you may write"):
         settings = read_settings(os.environ)
         made = save_backup(settings, folder, progress=report_progress)
-    documents = sum(made.database.values())
+    documents, archived = sum(made.database.values()), made.database.get("archived_files", 0)
+    archive = [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"] if archived else []
     registry = ["no models: the registry is a server of your own, back it up with its own tools"] if settings.mlflow_uri else []
     text = f"backup in {folder}: {documents} documents, {len(made.files)} files, {made.bytes / (1 << 20):.1f} MiB"
     result = {"folder": folder, "documents": documents, "files": len(made.files), "bytes": made.bytes, "models": not registry}
-    show_result(result, as_json, text, *registry)
+    show_result(result, as_json, text, *registry, *archive)
 
 
 @command
