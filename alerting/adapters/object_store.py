@@ -29,6 +29,8 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
         key, secret = (unquote(part) if part else None for part in (url.username, url.password))
         if unknown := query.keys() - _FIELDS[kind]:
             raise UserError(f"the address of the object store has unknown fields: {', '.join(sorted(unknown))}")
+        if kind == "s3" and (key is None) != (secret is None):
+            raise UserError("the address of the object store has a key without its secret, or a secret without its key")
     except (KeyError, ValueError):
         hint = "write for example s3://KEY:SECRET@?endpoint_url=https://minio:9000, in a secret %2F for / and %2B for +"
         raise UserError(f"this is not the address of an object store; {hint}") from None

@@ -22,7 +22,8 @@ def backup(
     """Back up the platform, running or not: database, models, secrets.
 
     The database is read as of one instant while the platform goes on. The folder holds secrets; it is readable by its owner
-    alone. Not included: Airflow's history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
+    alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's history, a registry of your own (ALERTING_MLFLOW_URI),
+    and the settings in the environment.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.save import save_backup
@@ -32,11 +33,12 @@ def backup(
     with progress() as report_progress, disk_errors(unfinished, "delete it, and name a new folder with room that you may write"):
         settings = read_settings(os.environ)
         made = save_backup(settings, folder, progress=report_progress)
-    documents = sum(made.database.values())
+    documents, archived = sum(made.database.values()), made.database.get("archived_files", 0)
+    archive = [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"] if archived else []
     registry = ["no models: the registry is a server of your own, back it up with its own tools"] if settings.mlflow_uri else []
     text = f"backup in {folder}: {documents} documents, {len(made.files)} files, {made.bytes / (1 << 20):.1f} MiB"
     result = {"folder": folder, "documents": documents, "files": len(made.files), "bytes": made.bytes, "models": not registry}
-    show_result(result, as_json, text, *registry)
+    show_result(result, as_json, text, *registry, *archive)
 
 
 @command
@@ -167,14 +169,14 @@ def archive_restore(
 ) -> None:
     """Put archived months of an asset back into MongoDB; their files are deleted.
 
-    The next run archives them again, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
+    They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
     """
     from alerting.usecases.operations.archive import restore_months
 
     with platform() as p, progress() as report:
         rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)
         again = p.archive is not None and p.archive.after is not None
-    notes = ["the next run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
+    notes = ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
     show_result({"asset": asset, "rows": rows}, as_json, f"{rows} readings of {asset} are in MongoDB again", *notes)
 
 

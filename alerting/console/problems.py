@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.language import language_of
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
@@ -86,7 +86,7 @@ def handle_problems(app: FastAPI) -> None:
     def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, fault.message)
-        status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown) else 422
+        status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown | Unreachable) else 422
         return problem(request, status, fault.message)
 
     @app.exception_handler(ModelUnavailable)

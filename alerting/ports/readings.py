@@ -57,7 +57,8 @@ class Wanted:
 class ReadingColumns:
     """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
 
-    `faults`: variables with a stored value that is not of their type, each with its remedy; they have no column.
+    `faults`: variables with a stored value that is not of their type, or in an archive that cannot be read, each with its
+    remedy; they have no column.
     `doubts`: samples whose quality is not good; a bad one is missing in its column.
     """
 

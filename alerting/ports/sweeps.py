@@ -111,8 +111,10 @@ class Archive(Protocol):
     def check(self, file: ArchivedFile) -> None:
         """Read a file whole. Raises UserError if it is not what was recorded."""
 
-    def restore(self, file: ArchivedFile) -> int:
+    def restore(self, file: ArchivedFile, now: datetime) -> int:
         """Put the readings of a file back into the database, where samples of the same instant stay. Return how many rows.
+
+        They arrive now, so that they are stored as long as new ones.
 
         Idempotent. The file is no longer part of the archive afterwards, and is deleted.
         """

@@ -7,6 +7,7 @@ deleted after that, so a process that is killed in between loses nothing, and th
 import hashlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -29,10 +30,13 @@ from alerting.adapters.archive.month_tables import (
 )
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.definitions.assets import VariableType, types_of
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
+from alerting.readings.instants import datetimes
 
 _PIECE = 1 << 22  # bytes
+_SLICE = 10_000  # readings that are deleted at once
+_LOOKED_FOR = 5  # recorded files of which one must be there before another is written
 
 
 class ReadingsArchive:
@@ -49,11 +53,34 @@ class ReadingsArchive:
         return self.records.due_months(asset, before, arrived_before)
 
     def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
+        self._require_earlier_files()
+        path = f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{uuid.uuid4().hex[:8]}.parquet"
+        try:
+            file = self._write(path, asset, month, number, arrived_before, now)
+        except Exception:
+            with suppress(UserError):  # what stopped the writing can stop this, too
+                self._files.delete(path)
+            raise
+        if file is None:
+            self._files.delete(path)
+        return file
+
+    def _require_earlier_files(self) -> None:
+        """Raise Unreachable if recorded files are gone: a folder without its disk would take new ones, and hide them later."""
+        known = self.records.some(_LOOKED_FOR)
+        if known and not any(self._files.has(file.path) for file in known):
+            raise Unreachable(
+                f"the archive {self.address} has none of the files that are recorded, e.g. {known[0].path}: mount it, or correct "
+                "ALERTING_ARCHIVE; nothing is archived"
+            )
+
+    def _write(
+        self, path: str, asset: str, month: str, number: int, arrived_before: datetime, now: datetime
+    ) -> ArchivedFile | None:
         known = self._assets.get(asset)
         measured = [] if known is None else [name for name in known.variables if not known.is_computed(name)]
         schema = month_schema(types_of(known, measured) if known else {})
         documents = self.records.documents(asset, month, arrived_before)
-        path = f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{uuid.uuid4().hex[:8]}.parquet"
         digest, rows = RowsDigest(), 0
         first = last = now
         try:
@@ -68,11 +95,9 @@ class ReadingsArchive:
                     first = first if rows else chunk[0]["ts"]
                     last = chunk[-1]["ts"]
                     rows += len(chunk)
-        except ValueError as error:
-            self._files.delete(path)
+        except (ValueError, TypeError) as error:
             raise UserError(f"{asset} {month} is not archived: a document in the collection readings is none: {error}") from error
         if not rows:
-            self._files.delete(path)
             return None
         file = ArchivedFile(
             asset, month, number, path, rows, first, last, *self._hash(path), digest.hexdigest(), arrived_before, now
@@ -89,9 +114,15 @@ class ReadingsArchive:
 
     def delete_readings(self, file: ArchivedFile) -> int:
         self.check(file)
-        deleted = self.records.delete_readings(file)
+        deleted = self.records.delete_readings(file, self._instants(file))
         self.records.mark(file, "archived")
         return deleted
+
+    def _instants(self, file: ArchivedFile) -> Iterator[Sequence[datetime]]:
+        """Yield the instants of the readings of a file, slice by slice."""
+        for piece in self.columns(file, {}, None, None):
+            for start in range(0, len(piece.ts), _SLICE):
+                yield datetimes(piece.ts[start : start + _SLICE])
 
     def check(self, file: ArchivedFile) -> None:
         size, sha256 = self._hash(file.path)
@@ -121,11 +152,11 @@ class ReadingsArchive:
                 f"the archived file {self._files.path(file.path)} has other rows than were written: nothing was deleted"
             )
 
-    def restore(self, file: ArchivedFile) -> int:
+    def restore(self, file: ArchivedFile, now: datetime) -> int:
         self.check(file)
         self.records.mark(file, "restoring")
         for table in self._tables(file):
-            self.records.put_back(file.asset, month_documents(table))
+            self.records.put_back(file.asset, month_documents(table), now)
         self.forget(file)
         return file.rows
 

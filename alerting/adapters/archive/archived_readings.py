@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 
 from alerting.adapters.archive.archive import ReadingsArchive
@@ -21,7 +22,7 @@ from alerting.adapters.samples.columns import (
     readings_frame,
 )
 from alerting.definitions.assets import Asset, VariableType, types_of
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import (
     ArchivedFile,
     EventRow,
@@ -80,7 +81,10 @@ class ArchivedReadings:
             of_asset = {asset: list(group) for asset, group in groupby(files, key=lambda file: file.asset)}
             for one in wanted:
                 if older := [file for file in of_asset.get(one.asset, ()) if file.last > one.start]:
-                    found[one.asset] = self._joined(one.types, found[one.asset], older, one.start, end)
+                    try:
+                        found[one.asset] = self._joined(one.types, found[one.asset], older, one.start, end)
+                    except Unreachable as fault:  # the assets that need no file of it are evaluated
+                        found[one.asset] = ReadingColumns(np.empty(0, np.int64), {}, dict.fromkeys(one.types, str(fault)))
         return found
 
     def _joined(

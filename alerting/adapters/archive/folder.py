@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from alerting.adapters.object_store import object_store
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import Unreachable, first_line
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,18 @@ class ArchiveFolder:
             with system.open_output_stream(path) as stream:
                 yield stream
             if is_local:
-                for one in (Path(path), Path(path).parent):
+                for one in (Path(path), *Path(path).parents[:3]):  # the folders of month and asset are new too, at first
                     _sync(one)
+
+    def has(self, name: str) -> bool:
+        """Return whether a file is there."""
+        with self.errors():
+            return bool(self._root[0].get_file_info(self.path(name)).type == fs.FileType.File)
 
     def delete(self, name: str) -> None:
         """Delete a file; one that is not there is deleted already."""
-        with self.errors():
-            if self._root[0].get_file_info(self.path(name)).type != fs.FileType.NotFound:
+        if self.has(name):
+            with self.errors():
                 self._root[0].delete_file(self.path(name))
 
     def names(self) -> dict[str, int]:
@@ -67,16 +72,16 @@ class ArchiveFolder:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Raise UserError that names the archive, for a file or server that cannot be reached."""
+        """Raise Unreachable that names the archive, for a file or server that cannot be reached."""
         try:
             yield
         except FileNotFoundError as error:
-            raise UserError(
+            raise Unreachable(
                 f"the archive {self.address} lacks a file that is recorded: mount it, correct ALERTING_ARCHIVE, or bring the "
                 f"file back ({first_line(error)})"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:
-            raise UserError(f"the archive {self.address} cannot be used: {first_line(error)}") from error
+            raise Unreachable(f"the archive {self.address} cannot be used: {first_line(error)}") from error
 
 
 def _sync(path: Path) -> None:

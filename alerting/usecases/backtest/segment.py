@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.model import ModelDefinition
 from alerting.ports import Backtests, Progress
 from alerting.reporting.backtest import SegmentMetrics
@@ -61,6 +61,8 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
         decided = train(platform, name, segment.start, progress)
         outcome: dict[str, Any] = {"verdict": decided.verdict, "reason": decided.reason, "promoted": decided.promote}
         outcome["cut_short"] = tuple(candidate.family for candidate in decided.leaderboard if candidate.cut_short)
+    except Unreachable:  # a figure without what is away would say that history does not suffice
+        raise
     except UserError as refusal:
         outcome = {"verdict": "not_trained", "reason": str(refusal), "promoted": False, "cut_short": ()}
     version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)

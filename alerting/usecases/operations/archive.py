@@ -52,6 +52,8 @@ def archive_readings(platform: UpkeepPorts, as_of: datetime, progress: Progress 
         for file in archive.files(asset):
             if file.state == "written":
                 _delete_readings(archive, run, file)
+            elif file.state == "restoring":
+                run.faults.append(f"{asset} {file.month}: is being restored: run `alerting archive restore` again")
         for month in _due_months(platform, archive, asset, as_of):
             progress(f"archiving {asset} {month}", run.rows, None)
             _archive_month(archive, run, asset, month, as_of)
@@ -67,8 +69,8 @@ def _due_months(platform: UpkeepPorts, archive: Archive, asset: str, as_of: date
 def _archive_month(archive: Archive, run: ArchiveRun, asset: str, month: str, as_of: datetime) -> None:
     earlier = [file for file in archive.files(asset) if file.month == month]
     if unfinished := [file for file in earlier if file.state != "archived"]:
-        doing = "being restored: run `alerting archive restore` again" if unfinished[0].state == "restoring" else "not finished"
-        run.faults.append(f"{asset} {month}: an earlier file of it is {doing}")
+        if unfinished[0].state == "written":
+            run.faults.append(f"{asset} {month}: an earlier file of it is not finished")
         return
     try:
         number = max((file.number for file in earlier), default=-1) + 1
@@ -114,8 +116,9 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
             archive.check(file)
         except UserError as fault:
             faults.append(str(fault))
-    unknown = "is not recorded, e.g. of a run that was interrupted: it is never read, and can be deleted"
-    return [*faults, *(f"{path} {unknown}" for path in archive.unknown_files())]
+    unknown = "is not recorded, e.g. of a run that was interrupted: it is never read"
+    remedy = "delete it, unless another platform has its archive there, or a run is at work"
+    return [*faults, *(f"{path} {unknown}; {remedy}" for path in archive.unknown_files())]
 
 
 def restore_months(platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent) -> int:
@@ -132,7 +135,7 @@ def restore_months(platform: UpkeepPorts, asset: str, first: str, last: str, pro
     rows = 0
     for file in reversed(files):
         progress(f"restoring {file.month}", rows, None)
-        rows += archive.restore(file)
+        rows += archive.restore(file, platform.clock.now())
     return rows
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.sources.source import FilesSource
 from alerting.ports import Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
 from alerting.readings.inference import BadLine
@@ -128,6 +128,8 @@ def _read(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFi
     mark = FileMark(source.name, file.path, file.size, file.modified, digest, now)
     try:
         result = _check(plant, drop, source, file).write(now=now, actor=f"source {source.name}")
+    except Unreachable:  # the file is good, and is read at the next poll
+        raise
     except UserError as refusal:
         mark = replace(mark, fault=str(refusal))
         plant.sources.record(source.name, Delivered(now, 0, 1, why=str(refusal)))

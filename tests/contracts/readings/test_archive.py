@@ -185,6 +185,55 @@ def test_a_missing_archive_is_an_error_and_not_missing_data(platform, folder):
     load(platform, START + timedelta(days=100))  # readings of the database alone need no archive
 
 
+def test_an_archive_without_its_disk_takes_no_file_and_the_readings_stay(platform, folder):
+    platform.archive.after = timedelta(days=120)
+    assert archive_readings(platform, NOW).files == 1
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+    platform.archive.after = timedelta(days=60)
+    stored = documents(platform)
+    run = archive_readings(platform, NOW)
+    assert (run.files, documents(platform) == stored, list(folder.rglob("*.parquet"))) == (0, True, [])
+    assert all("mount it" in fault for fault in run.faults)
+    assert len(run.faults) == 2
+
+
+def test_what_an_import_of_days_writes_while_its_month_is_archived_stays(platform, monkeypatch):
+    late = row(3, temperature=1.0)
+    records = platform.archive.records
+    delete = records.delete_readings
+
+    def write_meanwhile(file, instants):
+        given = iter(instants)
+        first = next(given)
+        add_readings(platform, [late] if file.month == "2026-01" else [], ARRIVED)  # it began long ago
+        return delete(replace(file, rows=file.rows + 1), [first, *given])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "delete_readings", write_meanwhile)
+        archive_readings(platform, NOW)
+    assert [document["ts"] for document in documents(platform) if document["ts"].month < 4] == [late.ts]
+    assert load(platform)[0].loc[late.ts, "temperature"] == 1.0
+
+
+def test_a_restore_while_the_month_is_archived_loses_nothing(platform, monkeypatch):
+    before = load(platform)
+    records = platform.archive.records
+    delete = records.delete_readings
+
+    def restore_meanwhile(file, instants):
+        some = [list(of_slice) for of_slice in instants]
+        deleted = delete(file, [some[0][:10]])
+        restore_months(platform, "oven-1", file.month, file.month)
+        return deleted + delete(file, some)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "delete_readings", restore_meanwhile)
+        archive_readings(platform, NOW)
+    assert platform.archive.files() == []
+    assert_same(load(platform), before)
+
+
 def test_restored_readings_are_the_documents_that_were_archived(platform, folder):
     readings = platform.sweeps._database["readings"]
     odd = {"$set": {"v.temperature": "hot", "v.undeclared": 7, "v.recipe": [1, {"a": 2}]}}

@@ -6,14 +6,22 @@ from datetime import datetime
 
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document, utc
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_new,
+    to_bson,
+    to_document,
+    upsert,
+    utc,
+)
 from alerting.adapters.mongo.indexes import ARCHIVED_FILES, READINGS
 from alerting.definitions.faults import UserError
 from alerting.ports import ArchivedFile
 from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
 
-_SLICE = 10_000
 _ORDER = [("asset", 1), ("month", 1), ("number", 1)]
 
 
@@ -41,6 +49,10 @@ class MongoArchivedFiles:
         pipeline: list[Document] = [{"$match": {} if until is None else {"first": {"$lte": to_bson(until)}}}]
         pipeline += [{"$sort": {"last": 1}}, {"$group": {"_id": "$asset", "file": {"$last": "$$ROOT"}}}]
         return [from_document(ArchivedFile, group["file"]) for group in self._files.aggregate(pipeline)]
+
+    def some(self, most: int) -> list[ArchivedFile]:
+        """Return a few files of any asset."""
+        return [from_document(ArchivedFile, document) for document in self._files.find().limit(most)]
 
     def _find(self, query: Document) -> list[ArchivedFile]:
         return [from_document(ArchivedFile, document) for document in self._files.find(query).sort(_ORDER)]
@@ -76,8 +88,11 @@ class MongoArchivedFiles:
         """Yield the readings of a month that arrived before an instant, oldest first."""
         return iter(self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort([("asset", 1), ("ts", 1)]))
 
-    def delete_readings(self, file: ArchivedFile) -> int:
-        """Delete the readings that a file holds, slice by slice. Raises UserError if there are more of them than in it."""
+    def delete_readings(self, file: ArchivedFile, instants: Iterable[Sequence[datetime]]) -> int:
+        """Delete the readings at the instants that a file holds, given slice by slice, and no other.
+
+        So what a slow import with an old arrival writes meanwhile stays. Raises UserError if there are more readings than in it.
+        """
         within = _within(file.asset, file.month, file.arrived_before)
         if (stored := self._readings.count_documents(within)) > file.rows:
             raise UserError(
@@ -85,28 +100,32 @@ class MongoArchivedFiles:
                 f"{file.arrived_before.isoformat(timespec='seconds')}, its archived file {file.rows}: nothing was deleted; "
                 f"`alerting archive restore {file.asset} --from {file.month} --until {file.month}` merges them"
             )
-        deleted = 0
-        while ids := [document["_id"] for document in self._readings.find(within, {"_id": True}).limit(_SLICE)]:
-            deleted += self._readings.delete_many({"_id": {"$in": ids}, "arrived_at": within["arrived_at"]}).deleted_count
-        return deleted
+        some = ({**within, "ts": {"$in": list(of_slice)}} for of_slice in instants)
+        return sum(self._readings.delete_many(readings).deleted_count for readings in some)
 
-    def put_back(self, asset: str, documents: Iterable[Document]) -> None:
-        """Store archived readings again, where samples of the same instant that are stored stay. Idempotent."""
+    def put_back(self, asset: str, documents: Iterable[Document], now: datetime) -> None:
+        """Store archived readings again, where samples of the same instant that are stored stay. Idempotent.
+
+        They arrive now: first of all those that are stored, so that neither a run of the archive at the same time nor the next
+        retention deletes them.
+        """
         given = list(documents)
         instants = [document["ts"] for document in given]
+        within = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
+        self._readings.update_many(within, {"$set": {"arrived_at": now}})
         found = {
-            utc(document["ts"]): {**document.get("v", {}), **document.get("q", {})}
-            for document in self._readings.find({"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}})
+            utc(document["ts"]): {**document.get("v", {}), **document.get("q", {})} for document in self._readings.find(within)
         }
-        writes = [UpdateOne({"asset": asset, "ts": d["ts"]}, _addition(d, found.get(d["ts"], {})), upsert=True) for d in given]
-        self._readings.bulk_write(writes, ordered=False)
+        updates = ((d["ts"], _addition(d, found.get(d["ts"], {}), now)) for d in given)
+        writes = [UpdateOne({"asset": asset, "ts": ts}, update, upsert=True) for ts, update in updates]
+        upsert(lambda: self._readings.bulk_write(writes, ordered=False))
 
 
-def _addition(document: Document, stored: Document) -> Document:
+def _addition(document: Document, stored: Document, now: datetime) -> Document:
     """Return the update that adds the samples of a document for variables of which none is stored."""
     parts = {"v": document["v"], "q": document.get("q", {})}
     fields = {f"{part}.{name}": one for part, samples in parts.items() for name, one in samples.items() if name not in stored}
-    return {"$setOnInsert": {"arrived_at": document["arrived_at"]}, **({"$set": fields} if fields else {})}
+    return {"$set": {**fields, "arrived_at": now}}
 
 
 def _key(file: ArchivedFile) -> Document:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -39,10 +39,11 @@ class SourceFiles:
 
     def found(self, source: FilesSource) -> list[FoundFile]:
         """Return the files that match, the oldest first. Raises UserError if the server or the folder cannot be reached."""
-        if source.url is None:
-            return self._folders.found(source)
         if self._remote is not None:
             self._remote.close()
+            self._remote = None
+        if source.url is None:
+            return self._folders.found(source)
         self._remote = open_remote(source, self._resolve(source.url), self._folders)
         return self._remote.found(source)
 
@@ -150,6 +151,16 @@ class RemoteDrop:
         if file.size > MOST_BYTES:
             raise UserError(f"source {self._name}: {file.path} has {file.size} bytes; at most {MOST_BYTES} of a file are read")
         local = Path(self._copies.name) / file.path.rpartition("/")[2]
+        try:
+            self._fetch(file, local)
+        except BaseException:
+            with suppress(OSError):  # its name can be too long for this disk
+                local.unlink(missing_ok=True)
+            raise
+        self._copy = (file, local)
+        return local
+
+    def _fetch(self, file: FoundFile, local: Path) -> None:
         until, size = time.monotonic() + _LONGEST_FETCH_S, 0
         with self._errors(file.path), self._system.open(self._there(file.path), "rb") as remote, local.open("wb") as copy:
             while (piece := remote.read(_PIECE)) and size <= file.size:
@@ -159,10 +170,13 @@ class RemoteDrop:
                     raise UserError(
                         f"source {self._name}: {file.path} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
                     )
-        if size != file.size:
+        if size != file.size or self._now(file.path) != file:
             raise UserError(f"source {self._name}: {file.path} changed while it was read; it is read at the next poll")
-        self._copy = (file, local)
-        return local
+
+    def _now(self, path: str) -> FoundFile:
+        """Return a file as it is now."""
+        with self._errors(path):
+            return _found(path, self._system.info(self._there(path)))
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
         """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
@@ -170,11 +184,9 @@ class RemoteDrop:
         A file that was changed since it was found stays, and is read at the next poll.
         """
         folder = source.done if fault is None else source.bad
-        if folder is None:
+        if folder is None or self._now(file.path) != file:
             return
         with self._errors(file.path):
-            if _found(file.path, self._system.info(self._there(file.path))) != file:
-                return
             if self._root:  # object stores have no folders
                 self._system.makedirs(self._there(folder), exist_ok=True)
             target = self._free(f"{self._there(folder).rstrip('/')}/", file.path.rpartition("/")[2])
@@ -202,5 +214,7 @@ class RemoteDrop:
 
 
 def _found(path: str, entry: dict[str, Any]) -> FoundFile:
+    """Return a file with its time in whole seconds: MinIO lists milliseconds, which the state of a single object leaves out."""
     modified = entry.get("mtime")
-    return FoundFile(path, int(entry["size"] or 0), int(modified.timestamp() * 1e9) if isinstance(modified, datetime) else 0)
+    seconds = int(modified.timestamp()) if isinstance(modified, datetime) else 0
+    return FoundFile(path, int(entry["size"] or 0), seconds * 10**9)
