@@ -150,10 +150,10 @@ def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str,
     for name, start in since.items():
         length = SHORTEST_SEARCH
         while True:  # a value of long ago is searched for in lengths that grow tenfold
-            begin = max(start, until - length)
+            begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])
             newest = history.readings[name][present(history, name)].iloc[-1:]
-            if len(newest) or begin == start:
+            if len(newest) or begin <= start:
                 break
             length *= 10
         for ts, value in newest.items():

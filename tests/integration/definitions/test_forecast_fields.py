@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.fields.common import CommonFields
-from alerting.definitions.model import Costs
+from alerting.definitions.model import Costs, Problem
 from alerting.detection.suppression import suppressed_intervals
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.definition import ForecastDefinition
@@ -144,6 +144,10 @@ ELSEWHERE = {
     **dict.fromkeys(
         (f"operating_point.{way}" for way in ("false_alarms_per_week", "cost_of_miss", "cost_of_false_alarm", "least_precision")),
         "the threshold is put by the function of classifiers: see theirs",
+    ),
+    **dict.fromkeys(
+        (f"problem.{field}" for field in leaves(Problem) if field.startswith(("any.", "all."))),
+        "a forecast refuses a problem of several variables: tests/unit/kinds/test_validation.py",
     ),
     "promotion.least_events": "the first comparison is that of classifiers: see theirs",
 }

@@ -26,6 +26,7 @@ from alerting.usecases.sources.files import FoundFile
 MOST_BYTES = 1 << 30  # of one file
 MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
 _LONGEST_FETCH_S = 1800
+_SECOND = 10**9  # ns
 _PIECE = 1 << 20
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -170,13 +171,14 @@ class RemoteDrop:
                     raise UserError(
                         f"source {self._name}: {file.path} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
                     )
-        if size != file.size or self._now(file.path) != file:
+        if size != file.size or not self._is_unchanged(file):
             raise UserError(f"source {self._name}: {file.path} changed while it was read; it is read at the next poll")
 
-    def _now(self, path: str) -> FoundFile:
-        """Return a file as it is now."""
-        with self._errors(path):
-            return _found(path, self._system.info(self._there(path)))
+    def _is_unchanged(self, file: FoundFile) -> bool:
+        """Return whether a file is as it was listed: to the second, because MinIO leaves milliseconds out of the state of one."""
+        with self._errors(file.path):
+            now = _found(file.path, self._system.info(self._there(file.path)))
+        return (now.size, now.modified // _SECOND) == (file.size, file.modified // _SECOND)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
         """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
@@ -184,7 +186,7 @@ class RemoteDrop:
         A file that was changed since it was found stays, and is read at the next poll.
         """
         folder = source.done if fault is None else source.bad
-        if folder is None or self._now(file.path) != file:
+        if folder is None or not self._is_unchanged(file):
             return
         with self._errors(file.path):
             if self._root:  # object stores have no folders
@@ -214,7 +216,5 @@ class RemoteDrop:
 
 
 def _found(path: str, entry: dict[str, Any]) -> FoundFile:
-    """Return a file with its time in whole seconds: MinIO lists milliseconds, which the state of a single object leaves out."""
     modified = entry.get("mtime")
-    seconds = int(modified.timestamp()) if isinstance(modified, datetime) else 0
-    return FoundFile(path, int(entry["size"] or 0), seconds * 10**9)
+    return FoundFile(path, int(entry["size"] or 0), int(modified.timestamp() * _SECOND) if isinstance(modified, datetime) else 0)

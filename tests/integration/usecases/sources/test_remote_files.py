@@ -104,10 +104,10 @@ def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_the
     assert (found.new, found.refused) == (2, 1)
     assert stored(platform) == {"12:00": 1.5, "12:01": 2.5}
     assert server.names() == ["bad/b.csv", "bad/b.csv.reason.txt", "done/a.csv", "in/notes.txt"]
-    server.write("in/a.csv", GOOD.replace("2,5", "3,5"))  # another one of this name
+    server.write("in/a.csv", GOOD.replace("2,5", "13,5"))  # another one of this name, perhaps of the same second
     assert poll(platform, readers(server), "lab", at(2)).new == 1
     assert "done/2-a.csv" in server.names()
-    assert stored(platform)["12:01"] == 3.5
+    assert stored(platform)["12:01"] == 13.5
 
 
 def test_a_file_that_stays_is_read_once_and_again_when_it_grows(platform, server, monkeypatch):
