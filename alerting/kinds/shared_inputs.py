@@ -7,7 +7,7 @@ last hundred.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 from weakref import ref
 
@@ -29,6 +29,7 @@ _MOST_PARTS = 16
 _MOST_SCORES = 1_000
 _MOST_EXPLAINED = 100
 _FEW_ROWS = 64
+_MOMENT = timedelta(milliseconds=1)
 T = TypeVar("T")
 
 
@@ -137,10 +138,13 @@ class SharedInputs:
         return self._older[key]
 
     def category(self, asset: Asset, name: str, history: History, instants: Sequence[datetime]) -> CategoryValues:
-        """Return the values of a category in a history, and those in force at instants before it, which are increasing."""
+        """Return the values of a category in a history, and those in force at instants before it, which are increasing.
+
+        One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
+        """
         declared = asset.variables.get(name)
         longest = (declared.carry_forward if declared else None) or LONGEST
-        older = [self.newest(asset, {name: at - longest}, at) for at in instants]
+        older = [self.newest(asset, {name: at - longest - _MOMENT}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
