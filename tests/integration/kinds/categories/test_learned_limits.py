@@ -4,7 +4,13 @@ import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.limits import key_of
+from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.registry import kind_of
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel
+from alerting.kinds.threshold.training import TRAINING
+from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
@@ -130,6 +136,25 @@ def test_a_level_that_moved_waits_for_a_person():
     decided = learned(platform, 4)
     assert decided.waiting
     assert "since the last estimate lie beyond the limit of all readings in service" in decided.reason
+
+
+def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():
+    conditions = [{"variable": name, "above": {"learned": {"quantile": 0.6}}} for name in ("force", "heat")]
+    common = {field: DOCUMENT[field] for field in ("name", "kind", "assets")}
+    definition = parse_definition({**common, "any": conditions})
+    force, heat = (key_of(name, one) for name, one in definition.learned)
+
+    def model(**limits):
+        tables = {
+            key: LimitTable(0.6, (), at(0), at(1), {(): GroupLimit(9, limits[name])})
+            for name, key in (("force", force), ("heat", heat))
+        }
+        return LearnedLimitsModel("quantiles", 1, at(1), {"press-1": FittedLimits(tables, {})})
+
+    data = LearningData([], {}, NormalTime(at(0), at(1), at(1)))
+    found = TRAINING.compare(definition, data, {"quantiles": model(force=12.0, heat=None)}, model(force=11.0, heat=80.0))
+    assert {key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()} == {force: 12.0, heat: 80.0}
+    assert "press-1: too few readings for new limits, so those in service stay" in found.decision.reason
 
 
 def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
