@@ -16,7 +16,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.detection.categories import LONGEST, CategoryValues, category_values
+from alerting.detection.categories import CategoryValues, category_values, longest_hold
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -142,9 +142,8 @@ class SharedInputs:
 
         One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
         """
-        declared = asset.variables.get(name)
-        longest = (declared.carry_forward if declared else None) or LONGEST
-        older = [self.newest(asset, {name: at - longest - _MOMENT}, at) for at in instants]
+        before = longest_hold(asset, name) + _MOMENT
+        older = [self.newest(asset, {name: at - before}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:

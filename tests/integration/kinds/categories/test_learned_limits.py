@@ -90,6 +90,12 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert answer.limit == pytest.approx(10.8)
 
 
+def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
+    platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
+    learned(platform, 1.75)  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 720, ("A",): 360, ("B",): 360}
+
+
 def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
     platform = running(extra=[(2 * DAY + 10, {"force": 20.7, "recipe": "new"}), (2 * DAY + 20, {"force": 20.9, "recipe": "new"})])
     learned(platform, 2)
