@@ -149,6 +149,8 @@ class ThreadedStream:
         earlier, connection = self._connection, _Connection()
         if not client.sends_again:
             connection.take_over(earlier)
+            if dropped := earlier.messages.qsize():
+                _log.warning("source %s: dropped %s messages of earlier connections: too many wait", self._name, dropped)
         self._connection = connection
         self._fault = None
         try:
