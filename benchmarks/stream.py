@@ -178,9 +178,11 @@ def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
     client.loop_start()
     try:
         while True:
-            batch, waiting[:BATCH] = waiting[:BATCH], []
+            batch = waiting[:BATCH]
+            del waiting[: len(batch)]  # none of those that have come meanwhile
             if not batch:
                 time.sleep(0.005)
+                yield 0
                 continue
             readings.insert_many([_document(message) for message in batch], ordered=False)
             for message in batch:

@@ -200,6 +200,11 @@ class ModelDefinition(Definition):
     def needs(self) -> tuple[str, ...]:
         """Return the variables (with *) without which there is no answer."""
 
+    @property
+    def groups_by(self) -> tuple[str, ...]:
+        """Return the categories by which a training groups readings; one holds until its next value."""
+        return ()
+
     @abstractmethod
     def question_fields(self) -> dict[str, Any]:
         """Return the fields that a model answers, as plain values: after a change of one, no earlier model may answer."""

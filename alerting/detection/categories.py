@@ -36,15 +36,19 @@ class CategoryValues:
         return found
 
 
+def longest_hold(asset: Asset, name: str) -> timedelta:
+    """Return how long a value of a category holds, if there is no other one."""
+    declared = asset.variables.get(name)
+    return (declared.carry_forward if declared else None) or LONGEST
+
+
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
     """Return the values of a category, or of a variable that is true or false, of frames of readings in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate([millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)])
     values = [value if isinstance(value, str) else str(bool(value)).lower() for one in columns for value in one.tolist()]
-    declared = asset.variables.get(name)
-    stated = declared.carry_forward if declared else None
     order = np.unique(at, return_index=True)[1] if len(at) else np.empty(0, np.int64)
-    return CategoryValues(at[order], np.array(values, object)[order], duration_millis(stated or LONGEST))
+    return CategoryValues(at[order], np.array(values, object)[order], duration_millis(longest_hold(asset, name)))
 
 
 def labels_at(names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis) -> list[Labels]:

@@ -7,7 +7,7 @@ last hundred.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 from weakref import ref
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.detection.categories import LONGEST, CategoryValues, category_values
+from alerting.detection.categories import CategoryValues, category_values, longest_hold
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -29,6 +29,7 @@ _MOST_PARTS = 16
 _MOST_SCORES = 1_000
 _MOST_EXPLAINED = 100
 _FEW_ROWS = 64
+_MOMENT = timedelta(milliseconds=1)
 T = TypeVar("T")
 
 
@@ -137,10 +138,12 @@ class SharedInputs:
         return self._older[key]
 
     def category(self, asset: Asset, name: str, history: History, instants: Sequence[datetime]) -> CategoryValues:
-        """Return the values of a category in a history, and those in force at instants before it, which are increasing."""
-        declared = asset.variables.get(name)
-        longest = (declared.carry_forward if declared else None) or LONGEST
-        older = [self.newest(asset, {name: at - longest}, at) for at in instants]
+        """Return the values of a category in a history, and those in force at instants before it, which are increasing.
+
+        One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
+        """
+        before = longest_hold(asset, name) + _MOMENT
+        older = [self.newest(asset, {name: at - before}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:

@@ -140,7 +140,7 @@ class OpcUaClient:
         self._lost = first_line(error)
 
     def receive(self, most: int) -> Sequence[Received]:
-        if self._lost is not None:
+        if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         self._run(asyncio.sleep(0 if self._values and most else WAIT_S))
         if len(self._values) > MOST_WAITING:

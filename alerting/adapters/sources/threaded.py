@@ -4,7 +4,6 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -108,7 +107,7 @@ class ThreadedStream:
         """Connect in the background. `connect`: returns an open client, or raises anything."""
         self._name, self._connect, self._now = name, connect, now
         self._fault: str | None = "the broker has not answered yet"
-        self._connection = _Connection()
+        self._connection, self._stamps = _Connection(), _Stamps()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
         self._thread.start()
@@ -150,6 +149,8 @@ class ThreadedStream:
         earlier, connection = self._connection, _Connection()
         if not client.sends_again:
             connection.take_over(earlier)
+            if dropped := earlier.messages.qsize():
+                _log.warning("source %s: dropped %s messages of earlier connections: too many wait", self._name, dropped)
         self._connection = connection
         self._fault = None
         try:
@@ -157,7 +158,7 @@ class ThreadedStream:
                 if tokens := connection.take_done(0 if connection.headroom else WAIT_S):
                     client.acknowledge(tokens)
                 if found := client.receive(connection.headroom):
-                    for received, at in zip(found, _stamps(found, self._now()), strict=True):
+                    for received, at in zip(found, self._stamps.of(found, self._now()), strict=True):
                         connection.add(received, at)
             if tokens := connection.take_done(0):
                 client.acknowledge(tokens)
@@ -166,12 +167,19 @@ class ThreadedStream:
                 client.close()
 
 
-def _stamps(found: Sequence[Received], now: datetime) -> Iterator[datetime]:
-    """Yield when each message was received. The clock is asked once, as it may be in the database.
+class _Stamps:
+    """When messages were received. The clock is asked once for many of them, as it may be in the database.
 
-    Messages of one topic that are received at once are a millisecond apart: stamped with it, none replaces another.
+    Each message is at least a millisecond after the one before of its topic: stamped with it, none replaces another.
     """
-    times = Counter[str]()
-    for received in found:
-        yield now + times[received.topic] * _MILLISECOND
-        times[received.topic] += 1
+
+    def __init__(self) -> None:
+        self._last: dict[str, datetime] = {}
+
+    def of(self, found: Sequence[Received], now: datetime) -> Iterator[datetime]:
+        """Yield the stamps of messages that are received at once."""
+        self._last = {topic: at for topic, at in self._last.items() if at + _MILLISECOND > now}
+        for received in found:
+            last = self._last.get(received.topic)
+            self._last[received.topic] = now if last is None else last + _MILLISECOND
+            yield self._last[received.topic]

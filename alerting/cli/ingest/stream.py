@@ -144,8 +144,9 @@ class StreamService:
 
         from alerting.adapters.mongo.mongo import DatabaseDown
 
-        began, started = self._platform.clock.now(), time.monotonic()
+        started = time.monotonic()
         try:
+            began = self._platform.clock.now()
             if started - self._read_at >= READ_AGAIN_S:
                 self._read_sources()
             self._behind.clear()

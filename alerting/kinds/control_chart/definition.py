@@ -110,7 +110,11 @@ class ControlChartDefinition(NormalDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.variable, *((self.by,) if self.by else ()))
+        return (self.variable, *self.groups_by)
+
+    @property
+    def groups_by(self) -> tuple[str, ...]:
+        return (self.by,) if self.by else ()
 
     @property
     def rule_names(self) -> tuple[RuleName, ...]:

@@ -89,15 +89,14 @@ class LearnedLimitsTraining:
         before = [f"{old[key]:.6g}" if (key := (name, number)) in old else "-" for name, number, _ in limits]
         evidence = {"compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]}
         moved = [] if champion is None else [*_moved(definition, data, champion)]
-        lost = [] if champion is None else sorted(champion.by_asset.keys() - challenger.by_asset.keys())
+        kept = {} if champion is None else _kept(champion, challenger)
         if champion is not None and champion.hash == challenger.hash:
             return Comparison(FAMILY, PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, {})
         model = None
         reason = "Quantiles of the newest readings; no threshold is chosen by a problem."
-        if champion is not None and lost:
-            kept = {name: champion.by_asset[name] for name in lost}
-            model = LearnedLimitsModel(FAMILY, challenger.revision, challenger.training_cutoff, {**kept, **challenger.by_asset})
-            reason += f" {', '.join(lost)}: too few readings for new limits, so those in service stay."
+        if kept:
+            model = LearnedLimitsModel(FAMILY, challenger.revision, challenger.training_cutoff, {**challenger.by_asset, **kept})
+            reason += f" {', '.join(sorted(kept))}: too few readings for new limits, so those in service stay."
         if moved:
             reason = f"{'; '.join(moved)}. The new limits go into service only if a person approves. {reason}"
         decision = PromotionDecision("provisional" if moved else "promote", True, bool(moved), reason, evidence)
@@ -164,6 +163,21 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
         for number, (_, table) in enumerate(sorted(fitted.tables.items()), start=1):
             limit = table.groups[()].limit
             found += [] if limit is None else [(name, number, limit)]
+    return found
+
+
+def _kept(champion: LearnedLimitsModel, challenger: LearnedLimitsModel) -> dict[str, FittedLimits]:
+    """Return the assets with limits that stay in service, as there are too few readings for new ones: with all their limits."""
+    found = {}
+    for name, old in champion.by_asset.items():
+        new = challenger.by_asset.get(name)
+        if new is None:
+            found[name] = old
+            continue
+        few = [key for key, one in new.tables.items() if one.answering(()) is None]
+        stay = {key: old.tables[key] for key in few if key in old.tables and old.tables[key].answering(()) is not None}
+        if stay:
+            found[name] = FittedLimits({**new.tables, **stay}, new.left_out)
     return found
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,6 +12,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.detection.categories import longest_hold
 from alerting.episodes.outcome import consensus
 from alerting.kinds.registry import estimation_of
 from alerting.kinds.training import LearningData, NormalTime, TrainingSource, VerdictInterval
@@ -34,7 +36,8 @@ def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: 
         for name, part in zip(rows, parts, strict=True):
             rows[name] += int(part.readings.notna().any(axis=1).sum())
         variables |= set(map(str, parts[0].readings))
-        files[f"readings-{number}.parquet"] = _to_parquet(pd.concat([part.readings for part in parts]))
+        before = _categories_before(platform, definition, asset, period.start)
+        files[f"readings-{number}.parquet"] = _to_parquet(pd.concat([*before, *(part.readings for part in parts)]))
         files[f"events-{number}.parquet"] = _to_parquet(parts[-1].events)
     profile = _profile(files, period, rows, len(assets), len(variables))
     document = {"assets": [asset.name for asset in assets], "period": asdict(period)}
@@ -47,6 +50,16 @@ def _load(
     names, known = sorted(definition.variables_read(asset) & asset.variables.keys()), as_of - definition.delay(asset)
     intervals = [(period.start, period.cutoff), (period.unseen_from or period.cutoff, period.end)]
     return [platform.readings.load(asset, start, min(end, known), names) for start, end in intervals]
+
+
+def _categories_before(
+    platform: TrainingPorts, definition: ModelDefinition, asset: Asset, start: datetime
+) -> Iterator[pd.DataFrame]:
+    """Yield the values at the start of the period of the categories by which readings are grouped, if there are any."""
+    since = {name: start - longest_hold(asset, name) for name in definition.groups_by if name in asset.variables}
+    found = platform.readings.newest(asset, since, start) if since else pd.DataFrame()
+    if len(found):
+        yield found
 
 
 def _profile(files: Files, period: NormalTime, rows: dict[str, int], assets: int, variables: int) -> DatasetProfile:

@@ -4,7 +4,13 @@ import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.limits import key_of
+from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.registry import kind_of
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel
+from alerting.kinds.threshold.training import TRAINING
+from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
@@ -84,6 +90,12 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert answer.limit == pytest.approx(10.8)
 
 
+def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
+    platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
+    learned(platform, 1.75)  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 720, ("A",): 360, ("B",): 360}
+
+
 def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
     platform = running(extra=[(2 * DAY + 10, {"force": 20.7, "recipe": "new"}), (2 * DAY + 20, {"force": 20.9, "recipe": "new"})])
     learned(platform, 2)
@@ -130,6 +142,25 @@ def test_a_level_that_moved_waits_for_a_person():
     decided = learned(platform, 4)
     assert decided.waiting
     assert "since the last estimate lie beyond the limit of all readings in service" in decided.reason
+
+
+def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():
+    conditions = [{"variable": name, "above": {"learned": {"quantile": 0.6}}} for name in ("force", "heat")]
+    common = {field: DOCUMENT[field] for field in ("name", "kind", "assets")}
+    definition = parse_definition({**common, "any": conditions})
+    force, heat = (key_of(name, one) for name, one in definition.learned)
+
+    def model(**limits):
+        tables = {
+            key: LimitTable(0.6, (), at(0), at(1), {(): GroupLimit(9, limits[name])})
+            for name, key in (("force", force), ("heat", heat))
+        }
+        return LearnedLimitsModel("quantiles", 1, at(1), {"press-1": FittedLimits(tables, {})})
+
+    data = LearningData([], {}, NormalTime(at(0), at(1), at(1)))
+    found = TRAINING.compare(definition, data, {"quantiles": model(force=12.0, heat=None)}, model(force=11.0, heat=80.0))
+    assert {key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()} == {force: 12.0, heat: 80.0}
+    assert "press-1: too few readings for new limits, so those in service stay" in found.decision.reason
 
 
 def test_a_backtest_estimates_walk_forward_what_live_would_have_known():

@@ -63,3 +63,13 @@ def test_live_in_any_chunks_gives_what_one_batch_gives(name, readings, cuts):
     end = sum(gap for gap, *_ in readings) + 10.0
     chunks = evaluated(definition, readings, [*sorted(c for c in cuts if c < end), end])
     assert chunks == evaluated(definition, readings, [end])
+
+
+@pytest.mark.parametrize("cuts", [[90], [40, 90], [60, 90]])
+def test_a_recipe_exactly_as_old_as_it_may_be_is_in_force_however_the_time_is_cut(cuts):
+    recipe = Variable(type="category", carry_forward=timedelta(minutes=30))
+    asset = Asset(name="press-1", variables={"force": Variable(), "recipe": recipe})
+    definition = parse_definition({**COMMON, "variable": "force", "above": ABOVE, "stale_after": "1h"})
+    rows = [ReadingRow("press-1", at(10), {"recipe": "A"}), ReadingRow("press-1", at(40), {"force": 10.5})]
+    steps, *_ = evaluated_to(definition, sources_of(asset, rows, model_of(definition)), cuts)
+    assert [(step.kind, step.at) for step in steps] == [("raised", at(40))]  # above 9 of recipe A; of all readings it is 11

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest.stream import StreamService
+from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, store_messages
@@ -18,6 +20,7 @@ from tests.helpers.proxy import Proxy
 from tests.support import free_port
 
 asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")
+OpcUaClient = pytest.importorskip("alerting.adapters.sources.opcua").OpcUaClient
 pytestmark = pytest.mark.slow
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ZONE, RECIPE = "ns=2;s=Oven1.Zone2", "ns=2;s=Oven1.Recipe"
@@ -133,6 +136,14 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     reader.turns(lambda: {120, 121} <= reader.stored().keys())
     reader.service.close()
     assert reader.stored()[120] == {"zone_2": 300.0}
+
+
+def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
+    client = OpcUaClient.__new__(OpcUaClient)
+    client._lost, client._values, client._history, client._run = "closed", deque("abc"), deque(), asyncio.run
+    assert [client.receive(2), client.receive(0), client.receive(2)] == [["a", "b"], [], ["c"]]
+    with pytest.raises(UserError, match="the connection to the server is lost: closed"):
+        client.receive(2)
 
 
 def test_a_node_that_is_missing_is_named(plant, proxy):

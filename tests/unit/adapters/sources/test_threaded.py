@@ -1,11 +1,11 @@
 """A connection to a broker holds a bounded amount in memory, and puts aside messages that are too large."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_BYTES, Received, ThreadedStream, _Connection, _stamps
+from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_BYTES, Received, ThreadedStream, _Connection, _Stamps
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -35,9 +35,16 @@ def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
     assert message.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
 
 
-def test_messages_of_one_topic_that_come_at_once_have_stamps_a_millisecond_apart_and_the_clock_is_asked_once():
-    found = [Received(topic, b"1", None) for topic in ("a", "b", "a", "a")]
-    assert [(at - NOON).total_seconds() for at in _stamps(found, NOON)] == [0, 0, 0.001, 0.002]
+def test_messages_of_one_topic_have_stamps_at_least_a_millisecond_apart_and_the_clock_is_asked_once_for_many():
+    stamps = _Stamps()
+
+    def stamped(topics, now):
+        found = stamps.of([Received(topic, b"1", None) for topic in topics], NOON + timedelta(milliseconds=now))
+        return [(at - NOON) // timedelta(milliseconds=1) for at in found]
+
+    assert stamped("abaa", 0) == [0, 0, 1, 2]
+    assert stamped("aba", 1) == [3, 1, 4]  # not 1 again, which would replace an earlier message
+    assert stamped("ab", 100) == [100, 100]
 
 
 class Broken:
@@ -62,6 +69,7 @@ class Broken:
 def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(sends_again, kept):
     stream = ThreadedStream.__new__(ThreadedStream)
     stream._closed, stream._connection, stream._now = threading.Event(), _Connection(), lambda: NOON
+    stream._stamps = _Stamps()
     for number in (1, 2):
         stream._connect = lambda number=number: Broken(number, sends_again)
         with pytest.raises(ConnectionError):

@@ -159,6 +159,19 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
     assert service._streams == {}
 
 
+def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions_and_does_not_end_the_service(monkeypatch):
+    class Away:
+        def now(self):
+            raise AutoReconnect("away")
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    service = StreamService(replace(memory_platform(), clock=Away()), {})
+    service._read_at = float("inf")
+    service._streams["line"] = parse_source(SOURCE), Batches([[message(ROW)]])
+    service.turn()
+    assert service._streams == {}
+
+
 def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_waits_for_those_that_are_left(monkeypatch):
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
