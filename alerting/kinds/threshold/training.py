@@ -89,7 +89,7 @@ class LearnedLimitsTraining:
         before = [f"{old[key]:.6g}" if (key := (name, number)) in old else "-" for name, number, _ in limits]
         evidence = {"compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]}
         moved = [] if champion is None else [*_moved(definition, data, champion)]
-        kept = {} if champion is None else _kept(champion, challenger)
+        kept = {} if champion is None else _still_in_service(champion, challenger)
         if champion is not None and champion.hash == challenger.hash:
             return Comparison(FAMILY, PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, {})
         model = None
@@ -166,7 +166,7 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
     return found
 
 
-def _kept(champion: LearnedLimitsModel, challenger: LearnedLimitsModel) -> dict[str, FittedLimits]:
+def _still_in_service(champion: LearnedLimitsModel, challenger: LearnedLimitsModel) -> dict[str, FittedLimits]:
     """Return the assets with limits that stay in service, as there are too few readings for new ones: with all their limits."""
     found = {}
     for name, old in champion.by_asset.items():
