@@ -1,22 +1,25 @@
 """One year of one asset at one reading a second with 20 variables: size in MongoDB and in the archive, and a training from it.
 
-`python -m benchmarks.archive --share 0.02` takes a fiftieth of the year (and of the six months). Values are rounded to a tenth,
-as sensors send them. Each step runs in a process of its own, of which the peak memory is given. The training is one of an anomaly
-definition whose normal period are the last six months but one, read from the archive; beside it stands the same reading alone,
-and that of the same interval from MongoDB before it was archived.
+`python -m benchmarks.archive --share 0.02`, or ARCHIVE_SHARE=0.02 in the environment, takes a fiftieth of the year (and of the
+six months). With `--folder` the data stay there after an interruption, and the next run goes on after the last complete step;
+delete the folder at the end. Values are rounded to a tenth, as sensors send them. Each step runs in a process of its own, of
+which the peak memory is given. The training is one of an anomaly definition whose normal period are the last six months but
+one, read from the archive; beside it stands the same reading alone, and that of the same interval from MongoDB before it was
+archived.
 """
 
 import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -40,18 +43,25 @@ _CHECKPOINT_S = 65
 Step = Callable[[Platform, timedelta], dict[str, Any]]
 
 
-def run(share: float = 1.0) -> dict[str, Any]:
-    """Return sizes in MiB, and seconds and peak MiB of each step."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod:
-        home = Path(folder) / "home"
-        home.mkdir(mode=0o700)
+def run(share: float = float(os.environ.get("ARCHIVE_SHARE", "1")), kept: Path | None = None) -> dict[str, Any]:
+    """Return sizes in MiB, and seconds and peak MiB of each step. `kept`: a folder that holds the data of an interrupted run."""
+    with TemporaryDirectory() if kept is None else nullcontext(str(kept)) as folder:
+        return _run(Path(folder), share)
+
+
+def _run(folder: Path, share: float) -> dict[str, Any]:
+    with EmbeddedMongod(folder / "db", _free_port()) as mongod:
+        home, done = folder / "home", folder / f"steps-{share:g}.json"
+        home.mkdir(mode=0o700, exist_ok=True)
         environ = {"ALERTING_HOME": str(home), "ALERTING_MONGODB_URI": mongod.uri, "ALERTING_ARCHIVE_AFTER": "14d"}
         prepare_database(read_settings(environ))
-        steps: dict[str, dict[str, Any]] = {}
-        for step in (fill, load, archive, verify, load, fit):
-            name = step.__name__ if step.__name__ not in steps else "load_archived"
-            steps[name] = _alone(step, environ, share)
-            print(json.dumps({name: steps[name]}), file=sys.stderr, flush=True)
+        steps: dict[str, dict[str, Any]] = json.loads(done.read_text()) if done.exists() else {}
+        for name, step in _STEPS.items():
+            if name not in steps:
+                steps[name] = _alone(step, environ, share)
+                done.write_text(json.dumps(steps))
+                print(json.dumps({name: steps[name]}), file=sys.stderr, flush=True)
+        steps["server"] = {"peak_mib": peak_mib(int((folder / "db" / "server.lock").read_text()))}
     stored, archived = steps["fill"]["stored_mib"], steps["archive"]["archived_mib"]
     same = steps["load"]["checksum"] == steps["load_archived"]["checksum"]
     return {
@@ -142,7 +152,12 @@ def fit(platform: Platform, length: timedelta) -> dict[str, Any]:
     return {"decision": proposal.verdict}
 
 
+_STEPS: dict[str, Step] = {"fill": fill, "load": load, "archive": archive, "verify": verify, "load_archived": load, "fit": fit}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="share of the year, e.g. 0.02")
-    print(json.dumps(run(parser.parse_args().share)))
+    parser.add_argument("--share", type=float, default=float(os.environ.get("ARCHIVE_SHARE", "1")), help="of the year, e.g. 0.02")
+    parser.add_argument("--folder", type=Path, help="an empty folder, or that of an interrupted run")
+    given = parser.parse_args()
+    print(json.dumps(run(given.share, given.folder)))

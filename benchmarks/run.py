@@ -24,6 +24,7 @@ HEAVY = (
     "forecast",
     "kinds",
     "plant",
+    "rabbitmq",
     "report",
     "reports_due",
     "scheduler",

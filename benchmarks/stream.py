@@ -18,7 +18,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paho.mqtt.client as mqtt
@@ -32,7 +31,8 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
 from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
 from alerting.cli.ingest.evaluator import Evaluator
-from alerting.cli.ingest.stream import StreamService, threads_take_turns_often
+from alerting.cli.ingest.stream import interpreter_for_messages
+from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import Message
 from alerting.settings.environment import Settings
@@ -41,14 +41,24 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import apply_sources
 from alerting.wiring import assemble
 from benchmarks.helpers.mosquitto import Mosquitto
+from benchmarks.helpers.streams import (
+    ASSETS,
+    GOAL,
+    LEAST_VALUES,
+    LONGEST_S,
+    MESSAGES,
+    START,
+    VARIABLES,
+    Rows,
+    document,
+    service_rows,
+    time_to_empty,
+    wide,
+)
 
-MESSAGES, VARIABLES, ASSETS, ROUNDS = 6_000, 52, 10, 3
-LONGEST_S = 60.0
-"""Time in which a consumer must empty the queue."""
-GOAL, LEAST_VALUES = 0.8, 31_400
+ROUNDS = 3
 READINGS_S, SECONDS, RAISES_S, LINES = 1_000, 30, 5, 100
 GOAL_S = 1.0
-START = datetime(2026, 1, 5, tzinfo=UTC)
 TOPIC = "line/{asset}/readings"
 SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": TOPIC, "latency": "0s"}
 
@@ -71,9 +81,9 @@ def run() -> dict[str, object]:
 
         ours, bare = [], []
         for _ in range(ROUNDS):
-            ours.append(_empty(port, _wide, lambda: _service(plant(), port)))
-            bare.append(_empty(port, _wide, lambda: _bare(next(stores), port)))
-        single = _empty(port, _single, lambda: _service(plant(), port))
+            ours.append(_empty(port, wide, lambda: service_rows(plant(), SOURCE, broker.address)))
+            bare.append(_empty(port, wide, lambda: _bare(next(stores), port)))
+        single = _empty(port, _single, lambda: service_rows(plant(), SOURCE, broker.address))
         seconds = _notified_after(plant(), port)
     figure, peer = max(rate for rate, _ in ours), max(rate for rate, _ in bare)
     assert seconds, "no notification was sent"
@@ -97,18 +107,12 @@ def run() -> dict[str, object]:
     }
 
 
-def _wide(number: int) -> bytes:
-    """Return a message of many variables."""
-    values = {f"variable_{i}": round(20 + (number * 7 + i) % 100 * 0.37, 2) for i in range(VARIABLES)}
-    return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": values}).encode()
-
-
 def _single(number: int) -> bytes:
     """Return a message of one variable."""
     return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": {"t": number % 50}}).encode()
 
 
-def _empty(port: int, message: Callable[[int], bytes], consumer: Callable[[], Generator[int, None, None]]) -> tuple[float, float]:
+def _empty(port: int, message: Callable[[int], bytes], consumer: Rows) -> tuple[float, float]:
     """Fill the session of the source at the broker, then let a consumer empty it. Return messages a second, and CPU each (ms)."""
     _client(port, "alerting-bench", subscribe=True)
     sender = _client(port, "sender")
@@ -117,16 +121,7 @@ def _empty(port: int, message: Callable[[int], bytes], consumer: Callable[[], Ge
         one.wait_for_publish(LONGEST_S)
     sender.disconnect()
     sender.loop_stop()
-    rows = consumer()
-    next(rows)  # it is connected, or about to be
-    stored, began, cpu = 0, time.perf_counter(), time.process_time()
-    while stored < MESSAGES:
-        stored += next(rows)
-        assert time.perf_counter() - began < LONGEST_S, f"{stored} of {MESSAGES} messages were stored after {LONGEST_S} s"
-    elapsed, used = time.perf_counter() - began, time.process_time() - cpu
-    rows.close()
-    assert stored == MESSAGES, f"{stored} rows of {MESSAGES} messages were stored"
-    return MESSAGES / elapsed, used / MESSAGES * 1000
+    return time_to_empty(consumer)
 
 
 def _client(port: int, id: str, subscribe: bool = False) -> mqtt.Client:
@@ -146,22 +141,6 @@ def _client(port: int, id: str, subscribe: bool = False) -> mqtt.Client:
         client.disconnect()
         client.loop_stop()
     return client
-
-
-def _service(platform: Platform, port: int) -> Generator[int, None, None]:
-    """Yield 0 before it connects, then the rows of each batch that the stream service stores."""
-    apply_sources(platform, [SOURCE], "benchmark", datetime.now(UTC))
-    rows: list[int] = []
-    service = StreamService(platform, {"BROKER": f"mqtt://127.0.0.1:{port}"}, lambda batch: rows.append(len(batch)))
-    yield 0
-    try:
-        with threads_take_turns_often():
-            while True:
-                service.turn()
-                yield sum(rows)
-                rows.clear()
-    finally:
-        service.close()
 
 
 def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
@@ -184,19 +163,13 @@ def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
                 time.sleep(0.005)
                 yield 0
                 continue
-            readings.insert_many([_document(message) for message in batch], ordered=False)
+            readings.insert_many([document(m.topic.split("/")[1], m.payload) for m in batch], ordered=False)
             for message in batch:
                 client.ack(message.mid, message.qos)
             yield len(batch)
     finally:
         client.disconnect()
         client.loop_stop()
-
-
-def _document(message: mqtt.MQTTMessage) -> dict[str, Any]:
-    row = json.loads(message.payload)
-    asset = message.topic.split("/")[1]
-    return {"asset": asset, "ts": datetime.fromisoformat(row["ts"]), "v": row["values"], "arrived_at": datetime.now(UTC)}
 
 
 class _Taken:
@@ -222,7 +195,7 @@ def _notified_after(platform: Platform, port: int) -> Sequence[float]:
     evaluator = Evaluator(platform)
     service = StreamService(platform, {"BROKER": f"mqtt://127.0.0.1:{port}"}, evaluator.add)
     evaluator.start()
-    with threads_take_turns_often(), _line(port):
+    with interpreter_for_messages(), _line(port):
         until = time.monotonic() + SECONDS + 10
         while time.monotonic() < until:
             service.turn()

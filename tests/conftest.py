@@ -32,6 +32,14 @@ def pytest_configure(config):
         config.pluginmanager.register(Progress(terminal), "progress")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Deal files to processes, those that start Airflow to the same one."""
+    from tests.distribution import Dealt
+
+    return Dealt(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Import and collect without the garbage collector, and let it pass over all that was loaded from then on."""

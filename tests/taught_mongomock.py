@@ -1,5 +1,7 @@
 """Patches of mongomock for the contract suite: arguments of newer drivers, and raw documents."""
 
+from itertools import islice
+
 import bson
 import mongomock.collection
 from bson.raw_bson import RawBSONDocument
@@ -49,9 +51,9 @@ def _aggregate(self, pipeline, *args, **options):
     return iter(found)
 
 
-def _to_list(self):
-    """Read a cursor to its end."""
-    return list(self)
+def _to_list(self, length=None):
+    """Read so many more documents of a cursor, or all."""
+    return list(islice(self, length))
 
 
 class _List(list):

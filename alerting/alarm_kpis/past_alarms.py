@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import translatable, translatable_count
 from alerting.episodes.extract import Alarm
 
 
@@ -20,7 +20,7 @@ class PastAlarms:
         """Return a sentence for people; empty without such alarms."""
         if not self.found:
             return ""
-        alarms = translatable("1 alarm") if self.found == 1 else translatable("{number} alarms", number=str(self.found))
+        alarms = translatable_count("{number} alarm", "{number} alarms", self.found)
         if self.counted:
             return translatable("{alarms} of these were found by evaluating past days, without a notification", alarms=alarms)
         return translatable(

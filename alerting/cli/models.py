@@ -235,11 +235,22 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
         _show_training(history["training"])
         columns = ["version", "alias", "family", "revision", "training_cutoff", "refit_cutoff", "threshold"]
         show([_short(v) for v in history["versions"]], columns, False, f"no model yet: alerting train {name}")
+    if history["estimate"]:
+        _show_estimate(history["estimate"])
     if history["decisions"]:
         console.print("\ndecisions, oldest first", style="bold")
         columns = ["at", "verdict", "challenger", "champion", "by", "reason"]
         return show([_short(d) | {"by": d["actor"]} for d in history["decisions"]], columns, False, "")
     return None
+
+
+def _show_estimate(estimate: dict[str, Any]) -> None:
+    console.print("\nwhat it learned", style="bold")
+    for note in estimate["notes"]:
+        console.print(f"  {note}")
+    for table in estimate["tables"]:
+        console.print(f"\n{table['title']}")
+        show([dict(zip(table["columns"], row, strict=True)) for row in table["rows"]], table["columns"], False, "")
 
 
 def _show_champion(history: dict[str, Any]) -> None:

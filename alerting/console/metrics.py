@@ -163,6 +163,8 @@ def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
     yield _gauge("alerting_source_rows", "Rows of a source that changed anything, so far.", rows, "source")
     refused = {source.name: float(source.refused) for source in sources}
     yield _gauge("alerting_source_refused_rows", "Rows of a source that could not be stored, so far.", refused, "source")
+    lost = {source.name: float(source.lost) for source in sources}
+    yield _gauge("alerting_source_lost_values", "Values of a source that were lost and could be counted, so far.", lost, "source")
     lag = {source.name: source.lag for source in sources if source.lag is not None}
     yield _gauge("alerting_source_lag_seconds", "Now minus the newest time stamp of a source.", lag, "source")
     silent = {source.name: source.silent for source in sources}

@@ -16,16 +16,22 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
+from alerting.adapters.archive.job_files import JobAddresses
 from alerting.adapters.archive.predict_jobs import (
+    FETCHED,
+    TROUBLE,
     Job,
+    JobOrder,
     PredictJobs,
     read_order,
     wall_clock,
     write_json,
     write_outcome,
 )
-from alerting.definitions.faults import UserError, first_line
+from alerting.adapters.archive.s3_objects import ObjectState
+from alerting.definitions.faults import Unreachable, UserError, first_line
 
 LONGEST_S = 6 * 3600.0
 _POLL_S, _CLEAN_S, _PAUSE_S, _KILL_AFTER_S = 0.5, 600.0, 10.0, 5.0
@@ -137,19 +143,35 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TRY_AGAIN))
     os.nice(10)
     try:
-        order = read_order(folder)
-        with open_platform(read_settings(os.environ), channels=False) as platform:
+        (folder / TROUBLE).unlink(missing_ok=True)
+        order, settings, progress = read_order(folder), read_settings(os.environ), _Progress(folder)
+        addresses = JobAddresses(settings.predictions_from, settings.predictions_to)
+        readings, scores = folder / "readings.parquet", folder / "scores.parquet"
+        if order.address is not None and not (readings.exists() and (folder / FETCHED).exists()):
+            state = ObjectState(order.size, order.etag)
+            write_json(folder / FETCHED, addresses.fetch(order.address, state, readings, progress))
+        with open_platform(settings, channels=False) as platform:
             layout = Layout(**order.layout)  # type: ignore[arg-type]
-            readings, scores = folder / "readings.parquet", folder / "scores.parquet"
-            found = score_file(platform, order.definition, readings, layout, scores, _Progress(folder))
-    except (DatabaseDown, ModelUnavailable, PyMongoError) as fault:
+            found = score_file(platform, order.definition, readings, layout, scores, progress)
+    except (DatabaseDown, ModelUnavailable, PyMongoError, Unreachable) as fault:
         print(f"predict job {folder.name}: {first_line(fault)}", file=sys.stderr)  # noqa: T201 - the console's log
+        write_json(folder / TROUBLE, first_line(fault))
         return _NO_DATABASE if isinstance(fault, DatabaseDown | ConnectionFailure) else _TRY_AGAIN
     except UserError as refusal:
         write_outcome(folder, at=wall_clock(), fault=str(refusal).replace(str(folder / "readings.parquet"), "the file"))
         return 0
-    write_outcome(folder, at=wall_clock(), result=asdict(found))
+    write_outcome(folder, at=wall_clock(), result=_with_copy(asdict(found), order, addresses, scores))
     return 0
+
+
+def _with_copy(result: dict[str, Any], order: JobOrder, addresses: JobAddresses, scores: Path) -> dict[str, Any]:
+    """Return the result of a job with the address of the copy of its scores, or with the reason why there is none."""
+    if order.scores_to is None:
+        return result
+    try:
+        return {**result, "copy_at": addresses.write(order.scores_to, order.id, scores)}
+    except UserError as fault:
+        return {**result, "notes": [*result["notes"], f"the scores are not in {order.scores_to}: {fault}"]}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from alerting.adapters.archive.job_files import JobAddresses
 from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
@@ -29,7 +30,8 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
-    jobs = PredictJobs(settings.home / "predictions")
+    addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
+    jobs = PredictJobs(settings.home / "predictions", addresses=addresses)
     with open_platform(settings) as platform:
         app = create_app(
             platform,

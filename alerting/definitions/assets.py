@@ -134,8 +134,10 @@ class Asset(Closed):
 
     def with_parts(self, variables: Iterable[str]) -> list[str]:
         """Return the variables and the parts of computed ones, directly or through others, each once and after its parts."""
-        parts: dict[str, tuple[str, ...]] = {}
         waiting = list(variables)
+        if not any(map(self.is_computed, waiting)):
+            return list(dict.fromkeys(reversed(waiting)))
+        parts: dict[str, tuple[str, ...]] = {}
         while waiting:
             name = waiting.pop()
             declared = self.variables.get(name)

@@ -76,7 +76,9 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
 
 def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
     """Return path and description of every learned limit of a condition of one variable."""
-    return [(path, limit.learned) for path, limit in written_limits(definition) if isinstance(limit, LearnedLimit)]
+    limited = [("", definition), *((f"levels.{severity}.", limits) for severity, limits in level_limits(definition))]
+    sides = [(f"{prefix}{side}", getattr(limits, side)) for prefix, limits in limited for side in ("above", "below")]
+    return [(path, limit.learned) for path, limit in sides if isinstance(limit, LearnedLimit)]
 
 
 def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:

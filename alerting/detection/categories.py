@@ -1,8 +1,9 @@
 """Categories in force at instants, by which readings are grouped: a recipe, a product, a mode; and the hour of the day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,8 +15,16 @@ from alerting.definitions.fields.limits import HOUR_OF_DAY
 from alerting.readings.history import Millis, duration_millis, millis
 
 Labels = npt.NDArray[np.object_]
+BoolArray = npt.NDArray[np.bool_]
 LONGEST = timedelta(days=90)
 """Time for which the value of a category is carried forward, unless the asset's document says so."""
+
+
+class Windows(NamedTuple):
+    """Windows by category: the value in force at the end of each, None where it is not known, and whether it changed inside."""
+
+    values: Labels
+    changes: BoolArray
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,22 @@ class CategoryValues:
             known = (last >= 0) & (ts - self.at[np.maximum(last, 0)] <= self.longest)
             found[known] = self.values[last[known]]
         return found
+
+    def over_windows(self, ends: Millis, length: int, among: Collection[str] | None = None) -> Windows:
+        """Return the values over the windows (end - length, end]. `among`: the values that count; others are as not known."""
+        expiries = self.at[np.append(np.diff(self.at) > self.longest, True)[: len(self.at)]] + self.longest + 1
+        instants = np.unique(np.concatenate([self.at, expiries]))
+
+        def values_at(ts: Millis) -> Labels:
+            found = self.in_force(ts)
+            if among is not None:
+                found[[value not in among for value in found.tolist()]] = None
+            return found
+
+        values = values_at(instants)
+        changed = instants[values != np.concatenate([np.full(1, None, object), values[:-1]])[: len(values)]]
+        inside = np.searchsorted(changed, ends, side="right") - np.searchsorted(changed, ends - length, side="right")
+        return Windows(values_at(ends), inside > 0)
 
 
 def longest_hold(asset: Asset, name: str) -> timedelta:

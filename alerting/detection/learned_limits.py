@@ -68,7 +68,11 @@ class LimitTable:
             quantile=Styled(self.quantile, "g"),
             count=self.groups[group].readings,
         )
-        return joined(", ", found, *(_within(name, value) for name, value in zip(self.by, group, strict=False)))
+        return joined(", ", found, self.within(group))
+
+    def within(self, group: Group) -> str:
+        """Return the readings of a group: `recipe A, 14:00 to 15:00`; nothing for all readings."""
+        return joined(", ", *(_within(name, value) for name, value in zip(self.by, group, strict=False)))
 
 
 def _within(name: str, value: str) -> str:
@@ -174,7 +178,7 @@ def _until_unknown(values: Iterable[str | None]) -> Group:
 def estimate_limits(
     learned: Learned, values: Numbers, labels: Sequence[Labels], start: datetime, end: datetime, most_groups: int
 ) -> LimitTable:
-    """Return the quantile of all readings and of each group, linear between neighbours (type 7 of Hyndman and Fan, 1996).
+    """Return the quantile of all readings and of each group: the value of a reading (type 1 of Hyndman and Fan, 1996).
 
     `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the largest are kept.
     """
@@ -189,7 +193,8 @@ def estimate_limits(
         for group, number in numbers.items():
             of_group = values[order[cuts[number] : cuts[number + 1]]]
             enough = len(of_group) >= least
-            groups[group] = GroupLimit(len(of_group), float(np.quantile(of_group, learned.quantile)) if enough else None)
+            limit = float(np.quantile(of_group, learned.quantile, method="inverted_cdf")) if enough else None
+            groups[group] = GroupLimit(len(of_group), limit)
     if len(groups) > most_groups:
         kept = sorted(groups, key=lambda group: (len(group) > 0, -groups[group].readings, group))[:most_groups]
         groups = {group: groups[group] for group in kept}

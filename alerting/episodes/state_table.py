@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
@@ -12,6 +13,7 @@ from alerting.episodes.lifecycle import ConditionState, LastingState, SeveritySt
 from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
+Objects = npt.NDArray[np.object_]
 TargetKey = tuple[str, str]  # a definition and an asset, by name
 
 
@@ -34,6 +36,7 @@ class Condition(LastingState):
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
+_COLUMNS = (*_CARRIED, "variable", "unknown_count", "unknown_reason", "conditions", "earlier_conditions")
 _OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
@@ -77,39 +80,37 @@ class ConditionTable:
         rows = len(keys)
         self.keys = list(keys)
         self.watermark: Millis = np.full(rows, NO_TIME)
-        self.variable: list[str | None] = [None] * rows
+        self.variable: Objects = np.full(rows, None)
         self.at: Millis = np.full(rows, NO_TIME)
         self.value: Numbers = np.full(rows, np.nan)
         self.since: Millis = np.full(rows, NO_TIME)
         self.earlier = CarriedState.empty(rows)
         self.unknown_count: Positions = np.zeros(rows, np.int64)
-        self.unknown_reason: list[str | None] = [None] * rows
-        self.conditions: list[Condition] = [NORMAL] * rows
-        self.earlier_conditions: list[Condition | None] = [None] * rows
+        self.unknown_reason: Objects = np.full(rows, None)
+        self.conditions: Objects = np.full(rows, NORMAL)
+        self.earlier_conditions: Objects = np.full(rows, None)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def take(self, rows: Sequence[int]) -> "ConditionTable":
         """Return a separate table with these rows, in this order."""
-        selected = ConditionTable([self.keys[i] for i in rows])
-        for name in ("watermark", "at", "value", "since", "unknown_count"):
-            setattr(selected, name, getattr(self, name)[np.asarray(rows, np.int64)])
-        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
-            column = getattr(self, name)
-            setattr(selected, name, [column[i] for i in rows])
+        selected, at = ConditionTable([self.keys[i] for i in rows]), np.asarray(rows, np.int64)
+        for name in _COLUMNS:
+            setattr(selected, name, getattr(self, name)[at])
         selected.earlier = self.earlier.take(rows)
         return selected
 
     def put_rows(self, rows: Sequence[int], others: "ConditionTable") -> None:
         """Write all rows of another table at these indices."""
-        for name in ("watermark", "at", "value", "since", "unknown_count"):
-            getattr(self, name)[np.asarray(rows, np.int64)] = getattr(others, name)
-        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
-            column, values = getattr(self, name), getattr(others, name)
-            for row, value in zip(rows, values, strict=True):
-                column[row] = value
+        at = np.asarray(rows, np.int64)
+        for name in _COLUMNS:
+            getattr(self, name)[at] = getattr(others, name)
         self.earlier.put(rows, others.earlier)
+
+    def special_rows(self) -> list[int]:
+        """Return the rows whose condition is not `NORMAL`."""
+        return [row for row, condition in enumerate(self.conditions.tolist()) if condition is not NORMAL]
 
     def carried_state(self) -> "CarriedState":
         """Return the position of each target."""
@@ -175,9 +176,10 @@ class ConditionTable:
     def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
         since = np.where(self.since == NO_TIME, self.at, self.since)
-        beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]
-        above, below, inside = np.array(beyond, np.bool_).reshape(len(self), 3).T
-        return CarriedColumns(self.at, self.value, since, above, below, inside)
+        sides = np.zeros((3, len(self)), np.bool_)
+        for row in self.special_rows():
+            sides[:, row] = _sides(self.conditions[row], severities[row])
+        return CarriedColumns(self.at, self.value, since, *sides)
 
 
 def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
@@ -189,10 +191,10 @@ def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, 
 
 def find_unchanged(table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
-    without_transition = np.array(
-        [_is_in_no_transition(c, s) for c, s in zip(table.conditions, severities, strict=True)], np.bool_
-    )
-    normal = np.array([condition.raised_at is None for condition in table.conditions], np.bool_)
+    without_transition, normal = np.array([len(of_row) == 1 for of_row in severities], np.bool_), np.ones(len(table), np.bool_)
+    for row in table.special_rows():
+        without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
+        normal[row] = table.conditions[row].raised_at is None
     stays_normal = normal & (found.status == CLEAR)
     stays_open = ~normal & np.isin(found.status, TRIGGERED)
     unchanged: Flags = without_transition & (stays_normal | stays_open | (found.status == NO_VALUE))
@@ -201,8 +203,6 @@ def find_unchanged(table: ConditionTable, severities: Sequence[Sequence[Severity
 
 def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -> bool:
     """Return whether nothing is pending or clearing, and of the readings only the side of the limits is stored."""
-    if condition is NORMAL:
-        return len(severities) == 1
     in_transition = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
     if in_transition or condition.rate is not None:
         return False
@@ -225,6 +225,6 @@ def advance_states(table: ConditionTable, found: Unchanged, unknown: Sequence[st
     after.watermark = until
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
     after.unknown_count = np.where([reason is not None for reason in unknown], table.unknown_count + 1, 0)
-    after.unknown_reason = list(unknown)
-    after.earlier, after.earlier_conditions = table.carried_state(), [None] * len(table)
+    after.unknown_reason = np.array(unknown, object)
+    after.earlier, after.earlier_conditions = table.carried_state(), np.full(len(table), None)
     return after

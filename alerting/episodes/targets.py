@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
@@ -15,17 +16,16 @@ _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
 
 
-@dataclass(frozen=True)
-class EvaluationTarget:
+class EvaluationTarget(NamedTuple):
     """One definition on one asset.
 
     `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the variable of a
     threshold, with its `type`, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms
     before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
-    back late data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`:
-    number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`;
-    `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation. `needs_model`: whether a
-    trained model evaluates it.
+    back late data are evaluated again, with the delay of its variables. `turn`: a number of the target, out of 2**32, by which
+    targets take turns. `revision`: number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables
+    that count beside `variable`; `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation.
+    `needs_model`: whether a trained model evaluates it.
     """
 
     definition: str
@@ -88,11 +88,12 @@ def batches(targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from:
     out. `evaluated_from`: start of the readings to evaluate, which is earlier for targets to reprocess.
     """
     due = [row for row, start in enumerate(starts.tolist()) if start < until - targets[row].latency]
+    lengths = ((until - evaluated_from) / _USUAL_SAMPLING).tolist()
     batch: list[int] = []
     size = 0.0
     for _, of_asset in groupby(due, key=lambda row: targets[row].asset):
         rows = list(of_asset)
-        values = sum((until - int(evaluated_from[row])) / _USUAL_SAMPLING for row in rows if targets[row].variable is not None)
+        values = sum(lengths[row] for row in rows if targets[row].variable is not None)
         if batch and size + values > _VALUES_AT_ONCE:
             yield batch
             batch, size = [], 0.0

@@ -21,7 +21,7 @@ from alerting.kinds.evaluation import Evidence, ModelVerification, Raise, Served
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
-from alerting.reporting.figures.episode_chart import Fan, Level
+from alerting.reporting.figures.episode_chart import Fan, Level, MovingLevel
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
@@ -150,6 +150,19 @@ class VerifyingKind(Protocol[D_contra]):
         suppressed: IntervalsByAsset,
     ) -> ModelVerification | None:
         """Compare what the models in service stated with what had come by `as_of`; None if that cannot be told yet."""
+
+
+@runtime_checkable
+class MovingKind(Protocol[D_contra]):
+    """Behaviour of a kind whose limits change by themselves."""
+
+    def moving_levels(
+        self, definition: D_contra, sources: Sources, parts: Sequence[VersionInterval]
+    ) -> Mapping[str, tuple[MovingLevel, ...]]:
+        """Return the limits that were in force in parts which follow one another, by variable; none if they do not change.
+
+        Raises ModelUnavailable if a model in service cannot be read.
+        """
 
 
 class TrainedKind(Kind[D_contra], Protocol[D_contra]):

@@ -43,6 +43,14 @@ def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"family": document["family"], "revision": document["revision"], "training_cutoff": cutoff}
 
 
+class NoteTable(NamedTuple):
+    """A table for people: `columns` are their titles, every row has a text for each."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+
 class Rule(NamedTuple):
     """Time that a state must last before an episode opens and closes, and the severities of the definition."""
 

@@ -1,7 +1,6 @@
 """The part that kinds share whose model predicts a problem: its score is a probability, an episode has a prediction window."""
 
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -29,6 +28,7 @@ class PredictionKind:
 
     evaluate = staticmethod(evaluate_part)
     explain = staticmethod(explain_raise)
+    outcome = staticmethod(predicts)
 
     def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
         return explain_instant(definition, question)
@@ -46,9 +46,6 @@ class PredictionKind:
 
     def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
         return Inputs()
-
-    def outcome(self, definition: TrainedDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return predicts(definition, asset)
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variables of the problem; for a predicted event the variable that contributed most."""

@@ -15,7 +15,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.kind import Kind, TrainedKind, VerifyingKind
+    from alerting.kinds.kind import Kind, MovingKind, TrainedKind, VerifyingKind
     from alerting.kinds.training import Estimation, Training
 
 _packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
@@ -66,6 +66,14 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 
     kind = kind_of(definition)
     return kind if isinstance(kind, VerifyingKind) else None
+
+
+def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
+    """Return the kind of a definition if its limits change by themselves."""
+    from alerting.kinds.kind import MovingKind  # noqa: PLC0415 - loads the methods of kinds
+
+    kind = kind_of(definition)
+    return kind if isinstance(kind, MovingKind) else None
 
 
 def trained_kind_named(name: str) -> "TrainedKind[Any]":

@@ -6,6 +6,7 @@ Dataset, runs, registration and promotion are the same for all kinds.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from math import exp, lgamma, log
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
 from alerting.kinds.normal_definition import NormalDefinition
+from alerting.kinds.normal_model import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -23,6 +25,7 @@ from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.long_history import LongHistory
 
 LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
 MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
@@ -113,15 +116,20 @@ class VerdictInterval(NamedTuple):
 class LearningData:
     """Data of a training, read once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
 
-    histories: Sequence[History]
+    histories: Sequence[LongHistory]
     suppressed: IntervalsByAsset
     period: NormalTime
     verdicts: Sequence[VerdictInterval] = ()
 
+    @cached_property
+    def whole_histories(self) -> Sequence[History]:
+        """Return the histories in memory: for kinds that read a few variables."""
+        return [history.whole() for history in self.histories]
+
 
 @dataclass(frozen=True)
 class Estimated:
-    """A model that was estimated from readings alone, with `notes` for people, and counts for the record.
+    """A model that was estimated from readings alone, with `notes` and `tables` for people, and counts for the record.
 
     `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the run.
     """
@@ -132,6 +140,7 @@ class Estimated:
     notes: tuple[str, ...]
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
+    tables: tuple[NoteTable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,12 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition."""
+    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition.
+
+    `in_pieces`: it reads its histories piece by piece, and whole columns one at a time.
+    """
+
+    in_pieces: bool
 
     def period(self, definition: M_contra, source: TrainingSource) -> NormalTime:
         """Return the times to read. Raises UserError without readings."""

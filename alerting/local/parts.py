@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
 RECENT_S = 5.0
 PREPARE = "prepare"
+_LOCK_PATIENCE_S = 60  # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy machine
 
 
 def answers(url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True) -> Callable[[], bool]:
@@ -97,7 +98,7 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.airflow_passwords_file),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={_LOCK_PATIENCE_S}",
         "AIRFLOW__API__BASE_URL": airflow_uri(settings),
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(settings.airflow_port),

@@ -50,6 +50,7 @@ from alerting.ports.notifications import (
 )
 from alerting.ports.platform_alerts import Audit, AuditEntry, Disk, PlatformAlert, PlatformAlerts
 from alerting.ports.readings import (
+    ArchiveAway,
     EventRow,
     NewestReading,
     ReadingBatch,
@@ -70,6 +71,7 @@ from alerting.ports.sources import (
     Record,
     RecordReader,
     Records,
+    SourceLoss,
     SourceProgress,
     SourceRevision,
     Sources,

@@ -1,6 +1,6 @@
 """Ports for readings and events, with their rows: one by one, or by column as files deliver them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.faults import Unreachable
 from alerting.readings.instants import Millis, datetimes
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
@@ -78,6 +79,14 @@ class NewestReading:
 
 ReadingKey = tuple[str, int]
 """An asset, and an instant in ms."""
+
+
+class ArchiveAway(Unreachable):
+    """Error: the archive is away, and with it what is archived of the months of these rows; other rows can be written."""
+
+    def __init__(self, message: str, keys: Collection[ReadingKey]) -> None:
+        super().__init__(message)
+        self.keys = frozenset(keys)
 
 
 class ReadingWrites(Protocol):

@@ -38,7 +38,9 @@ class SourceProgress:
     `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
     `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:
     the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
-    oldest first. `last_refused`: the reason of the last refused row or file, which stays.
+    oldest first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values that were lost for ever,
+    where they could be counted; `last_lost`: how the last were lost, at `lost_at`. `read_until`: up to when a process has read
+    it, of a source that sends a value once.
     """
 
     cursor: str | None = None
@@ -50,6 +52,10 @@ class SourceProgress:
     last: Mapping[str, Any] | None = None
     fault: str | None = None
     last_refused: str | None = None
+    lost: int = 0
+    last_lost: str | None = None
+    lost_at: datetime | None = None
+    read_until: datetime | None = None
     recent: Sequence[DeliveryCount] = field(default_factory=tuple)
 
 
@@ -66,6 +72,14 @@ class Delivered:
     newest: datetime | None = None
     last: Mapping[str, Any] | None = None
     why: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceLoss:
+    """Values of a source that are lost for ever, and how. `count`: at least so many, 0 where they cannot be counted."""
+
+    reason: str
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,12 @@ class Sources(Protocol):
 
     def record(self, name: str, delivered: Delivered) -> None:
         """Count a delivery, and forget the fault of the last attempt."""
+
+    def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
+        """Count values that are lost for ever, and store how they were lost."""
+
+    def note_read(self, name: str, at: datetime) -> None:
+        """Store that a process has read a source up to an instant."""
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""

@@ -50,8 +50,8 @@ class NoSweeps:
 NO_SWEEPS = NoSweeps()
 
 
-FileState = Literal["written", "archived", "restoring"]
-"""written: its readings may still be in the database too. restoring: they are being put back."""
+FileState = Literal["written", "archived", "restoring", "deleting"]
+"""written: its readings may still be in the database too. restoring: they are being put back. deleting: it is read no more."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,13 @@ class Archive(Protocol):
         """
 
     def forget(self, file: ArchivedFile) -> None:
-        """Delete a file for good."""
+        """Delete a file for good: from now on it is not read. Idempotent.
+
+        If the archive cannot be reached, the record stays until the file is deleted (`being_deleted`).
+        """
+
+    def being_deleted(self) -> Sequence[ArchivedFile]:
+        """Return the files that are no longer read and whose deletion has not ended."""
 
     def unknown_files(self) -> Sequence[str]:
         """Return the paths of files at the place of the archive that are not recorded."""

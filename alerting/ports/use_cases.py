@@ -190,15 +190,15 @@ class MutingPorts(OutcomePorts, RoutePorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChartPorts(EpisodePorts):
-    """Draw the chart of an episode. `zone`: time zone of the plant, for times in messages."""
+class ChartPorts(RegistryPorts, KindPorts):
+    """Draw the chart of an episode, with limits of its model. `zone`: time zone of the plant, for times in messages."""
 
     scores: Scores
     zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliveryPorts(MutingPorts, ChartPorts):
+class DeliveryPorts(ChartPorts, MutingPorts):
     """Make and deliver notifications."""
 
     platform_alerts: PlatformAlerts
@@ -219,7 +219,7 @@ class OperatorPorts(MutingPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationPorts(PlanPorts, RegistryPorts, MutingPorts, KindPorts, IngestionPorts):
+class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
     """Evaluate targets, live, late and past."""
 
     checkpoints: Checkpoints
@@ -259,7 +259,7 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportPorts(RegistryPorts, OutcomePorts, MaterialPorts):
+class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     """Make and announce reports, and measure the quality of alarms.
 
     `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are said.

@@ -1,5 +1,6 @@
 """Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads only numpy."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,18 +10,27 @@ Millis = npt.NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min  # no instant, in a column of instants
 FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def whole_millis(instant: datetime) -> datetime:
     """Return an instant in UTC, rounded down to whole milliseconds. Raises ValueError if it has no time zone."""
     if instant.tzinfo is None:
         raise ValueError(f"the instant {instant.isoformat()} has no time zone")
+    if instant.tzinfo is UTC and instant.microsecond % 1000 == 0:
+        return instant
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000).astimezone(UTC)
 
 
 def to_millis(instant: datetime) -> int:
     """Return one aware instant as whole milliseconds since 1970, rounded down."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def millis_of(instants: Sequence[datetime]) -> Millis:
+    """Return instants as whole milliseconds since 1970, rounded down. Either all are aware, or all are in UTC without a zone."""
+    epoch = _EPOCH if instants and instants[0].tzinfo else _EPOCH.replace(tzinfo=None)
+    return np.array([(instant - epoch) // _MILLISECOND for instant in instants], np.int64)
 
 
 def from_millis(value: int) -> datetime:
@@ -46,4 +56,4 @@ def month_interval(month: str) -> tuple[datetime, datetime]:
 
 def duration_millis(value: timedelta) -> int:
     """Return a duration in whole milliseconds."""
-    return value // timedelta(milliseconds=1)
+    return value // _MILLISECOND

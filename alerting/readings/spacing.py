@@ -1,9 +1,11 @@
 """Times between the values of a variable."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from alerting.definitions.assets import Asset
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, millis
 
@@ -14,11 +16,17 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
     None without both.
     """
     for history in histories:
-        declared = history.asset.variables.get(name)
-        if declared and declared.sampling:
-            return duration_millis(declared.sampling)
+        declared = declared_ms(name, history.asset)
+        if declared:
+            return declared
     found = distances(name, histories)
     return int(np.median(found)) if len(found) else None
+
+
+def declared_ms(name: str, asset: Asset) -> int | None:
+    """Return the usual time (ms) between two values of a variable that the asset's document states."""
+    declared = asset.variables.get(name)
+    return duration_millis(declared.sampling) if declared and declared.sampling else None
 
 
 def distances(name: str, histories: Sequence[History]) -> Millis:
@@ -29,3 +37,27 @@ def distances(name: str, histories: Sequence[History]) -> Millis:
 def value_times(history: History, name: str) -> Millis:
     """Return the instants (ms) at which a variable has a value within its engineering range."""
     return millis(history.readings.index)[present(history, name)]  # type: ignore[arg-type]
+
+
+class UsualDistance:
+    """The median of the times (ms) between neighbouring values of a variable, of instants that are added piece by piece."""
+
+    def __init__(self) -> None:
+        self._last: Millis = np.empty(0, np.int64)
+        self._counts = Counter[int]()
+
+    def add(self, times: Millis) -> None:
+        """Add the next instants, which are later than those before."""
+        times = np.concatenate([self._last, times])
+        lengths, counts = np.unique(np.diff(times), return_counts=True)
+        self._counts.update(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
+        self._last = times[-1:]
+
+    def median(self) -> int | None:
+        """Return the median as `sampling_ms` finds it; None of fewer than two instants."""
+        if not self._counts:
+            return None
+        lengths = sorted(self._counts)
+        until = np.cumsum([self._counts[length] for length in lengths])
+        middle = [lengths[int(np.searchsorted(until, rank, side="right"))] for rank in ((until[-1] - 1) // 2, until[-1] // 2)]
+        return int(sum(middle) / 2)

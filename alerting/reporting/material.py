@@ -3,7 +3,7 @@
 Times without any known value count as neither evaluated nor in alarm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,11 +11,13 @@ from typing import Literal
 import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Material:
     refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
     that the data do not show are among the problems too. `verification`: how the model did by the values that came.
-    `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
+    `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable. `reduced`: by asset, where
+    `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
     came late, as the platform recorded them.
     """
 
@@ -94,6 +97,7 @@ class Material:
     verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()
+    moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: NO_MOVING_LEVELS
 
     @property
     def raised(self) -> list[Episode]:

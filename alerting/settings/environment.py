@@ -18,6 +18,7 @@ from alerting.definitions.upkeep import HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
+from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
 from alerting.settings.reports import read_plant_report
@@ -112,6 +113,7 @@ class Settings:
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
     and task logs are. Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
+    `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may read, and write: none by default.
     `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
     `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
@@ -137,6 +139,8 @@ class Settings:
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     archive: Annotated[str | None, archive_location] = None
     archive_after: Annotated[timedelta | None, lasting] = None
+    predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
+    predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)

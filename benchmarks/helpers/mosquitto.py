@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 
 from alerting.settings.machine import free_port
+from benchmarks.helpers.ports import await_port
 
 
 class Mosquitto:
@@ -36,15 +35,7 @@ class Mosquitto:
         """Start it, and wait until it answers."""
         command = [str(self._program), "-c", str(self._config)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.05)
-            else:
-                return
+        await_port(self.port, 20.0)
 
     def stop(self) -> None:
         """Stop it. Idempotent."""

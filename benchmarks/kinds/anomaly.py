@@ -1,9 +1,10 @@
 """Does the detector that is chosen without labels find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings.
 
-Each recording's first 400 rows are normal operation, without their labels; every later row is called normal or not. Window and
-threshold were fixed on the 16 recordings of `valve1` (`python -m benchmarks.kinds.anomaly valve1` prints the trials); the
-others were scored once. F1 is pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29,
-T² + Q 0.76, local outlier factor 0.774, convolutional autoencoder 0.78.
+Each recording's first 400 rows are normal operation, without their labels; every later row is called normal or not. The window
+was fixed on the 16 recordings of `valve1` (`python -m benchmarks.kinds.anomaly valve1` prints the trials), where the defaults of
+the kind for statistics and threshold were as good as any; the others were scored once for each version of this benchmark. F1 is
+pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29, T² + Q 0.76, local outlier factor 0.774,
+convolutional autoencoder 0.78.
 """
 
 import json
@@ -29,12 +30,14 @@ from alerting.kinds.validation import parse_definition
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features
 from alerting.readings.history import History, from_millis, millis, to_millis
+from alerting.readings.long_history import in_memory
 from benchmarks.helpers.public_data import ABSENT, folder
 
 NORMAL_ROWS, GOAL = 400, 0.77
-WINDOWS, SHARES = ("30s", "10s"), (0.01, 0.02, 0.05)
-WINDOW, SHARE = "30s", 0.01
-"""Fixed on valve1."""
+WINDOWS: tuple[str, ...] = ("30s", "20s", "10s")
+SHARES: tuple[float | None, ...] = (None, 0.01, 0.02, 0.05)
+WINDOW, SHARE = "30s", None
+"""Fixed on valve1. A share of normal time in alarm; None: the threshold by default, one false alarm a week."""
 _SAMPLES = 2_000
 CHOSEN = "chosen without labels"
 
@@ -78,27 +81,26 @@ def run() -> dict[str, object]:
     }
 
 
-def _definition(window: str, share: float) -> AnomalyDefinition:
+def _definition(window: str, share: float | None) -> AnomalyDefinition:
     document: dict[str, Any] = {
         "name": "loop",
         "kind": "anomaly",
         "assets": ["loop"],
         "windows": [window],
         "stride": "1s",
-        "aggregations": ["mean", "std"],
-        "threshold": {"time_in_alarm": share},
+        "threshold": {} if share is None else {"time_in_alarm": share},
     }
     definition = parse_definition(document)
     assert isinstance(definition, AnomalyDefinition)
     return definition
 
 
-def _outcomes(file: Path, window: str, shares: Sequence[float]) -> dict[float, dict[str, Outcome]]:
+def _outcomes(file: Path, window: str, shares: Sequence[float | None]) -> dict[float | None, dict[str, Outcome]]:
     """Return, for each threshold, the outcome of every candidate and of the one that is chosen without labels."""
     history, anomalous = _recording(file)
     ts = millis(pd.DatetimeIndex(history.readings.index))
     start, cutoff, end = (from_millis(int(t)) for t in (ts[0] - 1, ts[NORMAL_ROWS - 1], ts[-1]))
-    view = point_in_time_view(history, to_millis(cutoff))
+    view = in_memory(point_in_time_view(history, to_millis(cutoff)))
     plan = plan_of(_definition(window, shares[0]), view, start, cutoff)
     assert plan is not None
     later = ts[NORMAL_ROWS:]

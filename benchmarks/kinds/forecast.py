@@ -54,13 +54,14 @@ def run() -> dict[str, Any]:
         found |= metrology(data)
     if part in ("all", "skill"):
         found |= skill(data)
+        found["met"] = found.get("met", True) and found["skill_met"]
     return found
 
 
 def metrology(data: Path) -> dict[str, Any]:
     """Return errors and coverage of the next laboratory value, and the peer's error on the same samples."""
     roaster, sensors = _roaster(data)
-    definition = _definition("quality", roaster.asset.name, 341.0, "1h", periods=_DATES)
+    definition = _definition("quality", roaster.asset.name, 341.0, "1h", periods=_DATES, learning={})
     dataset = build_dataset(definition, 1, [roaster], _END)
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     candidates = [ForecastTraining().train(dataset, definition, family, silent) for family in definition.families]

@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,32 +18,51 @@ from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
 from alerting.kinds.validation import parse_definition
 from alerting.settings.machine import free_port
+from tests.helpers.forked import Forked
 
-PARSE = Path(__file__).with_name("parse.py")
+AIRFLOW = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
+}
 NOBODY_LISTENS = "mongodb://127.0.0.1:1/?directConnection=true"
+
+
+@contextmanager
+def reader_of_dags(files: pytest.TempPathFactory, **environ: str) -> Iterator[Forked]:
+    """Airflow, imported once: each folder of DAGs is parsed in a process forked from that.
+
+    All readers have one home of Airflow, because its path is a part of every DAG.
+    """
+    environ = os.environ | AIRFLOW | {"AIRFLOW_HOME": str(files.getbasetemp() / "airflow")} | environ
+    with Forked(files.mktemp("reader"), "tests.dags.parse:main", environ=environ) as started:
+        yield started
 
 
 @dataclass
 class Folder:
-    """The DAG folder as one installation sees it: `parse` starts a process that reads it like the DAG processor does."""
+    """The DAG folder as one installation sees it: `parse` reads it like the DAG processor does, in a process of its own."""
 
     home: Path
     uri: str
+    reader: Forked
 
-    def parse(self, uri: str | None = None, **environ: str) -> dict[str, Any]:
+    def parse(
+        self, uri: str | None = None, reader: Forked | None = None, without: str | None = None, **environ: str
+    ) -> dict[str, Any]:
+        """Return what Airflow finds. `without`: a pattern of files that are left out."""
         own = {
-            "AIRFLOW_HOME": str(self.home / "airflow"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-            "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
             "ALERTING_HOME": str(self.home),
             "ALERTING_MONGODB_URI": uri or self.uri,
             "ALERTING_DATABASE": "dags_test",
         }
         answer = self.home / "parsed.json"
+        answer.unlink(missing_ok=True)
         write_dag_files(self.home)
-        command = [sys.executable, PARSE, dag_folder(self.home), answer]
-        subprocess.run(command, env=os.environ | own | environ, check=True, capture_output=True)
+        for file in dag_folder(self.home).glob(without) if without else ():
+            file.unlink()
+        done = (reader or self.reader).run(dag_folder(self.home), answer, environ=os.environ | AIRFLOW | own | environ)
+        assert done.returncode == 0, done.stderr
         return json.loads(answer.read_text())
 
 
@@ -89,9 +107,16 @@ def revisions(mongod: str) -> Iterator[Revisions]:
     kept.clear()
 
 
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    """The session's reader of DAG folders."""
+    with reader_of_dags(tmp_path_factory) as started:
+        yield started
+
+
 @pytest.fixture
-def folder(mongod: str, tmp_path: Path) -> Folder:
-    return Folder(tmp_path, mongod)
+def folder(mongod: str, tmp_path: Path, reader: Forked) -> Folder:
+    return Folder(tmp_path, mongod, reader)
 
 
 @pytest.fixture

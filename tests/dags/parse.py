@@ -1,4 +1,4 @@
-"""Parses the DAG folder as the DAG processor does, in a process of its own, and prints what it found as JSON."""
+"""Parses a DAG folder as the DAG processor does, in a process of its own, and writes what it found into a file as JSON."""
 
 import json
 import sys
@@ -58,6 +58,3 @@ def main() -> None:
         "cpu_seconds": cpu_seconds,
     }
     Path(sys.argv[2]).write_text(json.dumps(found))
-
-
-main()

@@ -15,6 +15,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from tests.faults.world import World
 
 MODULES = ("plant", "evaluator", "notifier", "mail", "hook")
+START_S = 300.0
+"""Time in which the database must be back after a kill: it replays its journal, on a machine that may be busy with other work."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -156,7 +158,7 @@ class Database(Part):
         return self._started
 
     def start(self) -> None:
-        self._server.start()
+        self._server.start(START_S)
         self._started = True
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from tests.faults.account import Account
 from tests.faults.excuses import Excuses, grouped_and_not_told
 from tests.faults.run import _not_reached
 from tests.faults.starvation import Health, longest_delivery_s, longest_healthy_gap, time_within
+from tests.faults.streamed.compare import compare_episodes, compare_notifications
 
 
 def never(_start, _end):
@@ -138,3 +139,60 @@ def test_a_run_that_reaches_no_digest_no_claim_and_no_model_episode_has_failed()
     account.counts["episodes of the model"] = 0
     assert len(_not_reached(account, minutes=30, speed=6, kills=100)) == 4
     assert len(_not_reached(account, minutes=0.75, speed=12, kills=3)) == 2
+
+
+def compared(stormy, notifications, accepted=None):
+    account = Account()
+    received = {n.key: 1 for n in notifications} if accepted is None else accepted
+    compare_notifications(account, stormy, notifications, received)
+    return account.wrong
+
+
+def in_stream(id, transition="raised", **changes):
+    return told(id, transition, channel="mes", **changes)
+
+
+@pytest.mark.parametrize(
+    ("live", "notifications", "wrong"),
+    [
+        pytest.param([episode("a", 1, 1)], [], "episodes without a notification: 1", id="no notification"),
+        pytest.param(
+            [episode("a", 1, 5, closed=2), episode("b", 3, 5)], [in_stream("b")], "episodes without a notification", id="unnamed"
+        ),
+        pytest.param(
+            [episode("a", 1, 2, closed=2), episode("b", 3, 5)],
+            [in_stream("b", reason="first notification; 1 more since 4 min ago")],
+            "episodes without a notification",
+            id="of another evaluation",
+        ),
+        pytest.param([episode("a", 1, 2, closed=3)], [in_stream("a")], "ends without a notification", id="no end"),
+        pytest.param([episode("a", 1, 2)], [in_stream("a", status="dead")], "notifications that are dead", id="dead"),
+    ],
+)
+def test_a_notification_that_is_lost_in_a_storm_of_streams_is_found(live, notifications, wrong):
+    found = compared(live, notifications)
+    assert [text.startswith(wrong) for text in found] == [True]
+
+
+def test_a_notification_that_was_not_received_is_found():
+    assert compared([episode("a", 1, 2)], [in_stream("a")], {})[0].startswith("recorded as sent and not received: 1")
+
+
+def test_the_newest_of_a_catch_up_speaks_for_the_others():
+    notifications = [in_stream("b", reason="first notification; 1 more since 4 min ago")]
+    assert compared([episode("a", 1, 5, closed=2), episode("b", 3, 5)], notifications) == []
+    known = episode("c", 2, 2, closed=3)  # in between, found and notified before late data came
+    notifications += [in_stream("c"), in_stream("c", "closed")]
+    assert compared([episode("a", 1, 5, closed=2), known, episode("b", 3, 5)], notifications) == []
+    refuted = replace(episode("b", 3, 5, closed=4), withdrawn=True)
+    assert compared([episode("a", 1, 5, closed=2), known, refuted], notifications) == []
+
+
+def test_late_data_may_move_the_begin_of_an_episode_and_nothing_else():
+    calm, late = episode("a", 1, 1, closed=9), episode("b", 3, 4, closed=9)
+    moved = replace(late, condition_started_at=at(1))
+    corrected = moved.then("corrected", at(5), "late data: it began earlier")
+    for stormy, wrong in ((late, 2), (moved, 1), (corrected, 0), (replace(corrected, closed_at=at(8)), 2), (calm, 0)):
+        account = Account()
+        compare_episodes(account, [stormy], [calm])
+        assert len(account.wrong) == wrong

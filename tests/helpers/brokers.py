@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.helpers import rabbitmq
+from benchmarks.helpers.ports import answers
 from tests.helpers.mosquitto import Broker
 from tests.support import free_port
 
@@ -36,28 +37,17 @@ class Server(ABC):
         """Return the command that starts the server."""
         return [self.program]
 
-    def environment(self) -> dict[str, str]:
-        return {}
-
     def start(self) -> None:
         self._run(self.command())
         until = time.monotonic() + 120
-        while not self._answers():
+        while not answers(self.port):
             assert time.monotonic() < until
             assert self._processes[-1].poll() is None, (self.folder / "out").read_text()
             time.sleep(0.05)
 
     def _run(self, command: list[str]) -> None:
         with (self.folder / "out").open("ab") as out:
-            environment = {**os.environ, **self.environment()}
-            self._processes.append(subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=self.folder))
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+            self._processes.append(subprocess.Popen(command, stdout=out, stderr=out, cwd=self.folder))
 
     def stop(self) -> None:
         for process in reversed(self._processes):
@@ -79,30 +69,13 @@ class Server(ABC):
 class Rabbit(Server):
     program, package, client = "rabbitmq-server", "rabbitmq-server", "pika"
 
-    def command(self) -> list[str]:
-        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.folder),
-            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_DIST_PORT": str(self._others[0]),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
-            "ERL_EPMD_PORT": str(self._others[1]),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
-
     def start(self) -> None:
-        self._others = free_port(), free_port()
-        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = false\n")
-        (self.folder / "plugins").write_text("[].")
-        self._run(["epmd"])  # else RabbitMQ leaves one running
-        super().start()
+        self._broker = rabbitmq.Rabbit(self.folder)
+        self._broker.start()
+        self.port = self._broker.port
+
+    def stop(self) -> None:
+        self._broker.stop()
 
     def address(self, port: int) -> str:
         return f"amqp://guest:guest@127.0.0.1:{port}"

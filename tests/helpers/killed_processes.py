@@ -84,6 +84,12 @@ def short_transactions(server: EmbeddedMongod, seconds: int = 1) -> Iterator[Non
         admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": mongod_access.TRANSACTION_LIFETIME_S})
 
 
+def end_transactions(server: EmbeddedMongod) -> None:
+    """End all transactions that are open, as the server does by itself after its time limit."""
+    with mongod_access.as_server(server.folder, server.port) as admin:
+        admin.admin.command({"killAllSessions": []})
+
+
 def copy_of(database: MongoDatabase) -> dict[str, list[dict[str, Any]]]:
     """Return all documents of a database."""
     return {name: list(database[name].find()) for name in database.list_collection_names()}

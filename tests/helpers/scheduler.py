@@ -37,8 +37,9 @@ class Airflow:
     def trigger(self, dag_id: str, as_of: datetime) -> str:
         """Start a run and return its path."""
         body = {"logical_date": None, "conf": {"as_of": as_of.isoformat()}}
-        run_id = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
-        return f"/dags/{dag_id}/dagRuns/{run_id}"
+        answer = self.http.post(f"/dags/{dag_id}/dagRuns", json=body)
+        assert answer.is_success, f"{answer.text}; {self._report([])}"
+        return f"/dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
 
     def answer(self, path: str, option: str, reason: str) -> str:
         """Answer a run's question as its administrator; returns the text that was asked with."""

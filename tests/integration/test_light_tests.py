@@ -20,3 +20,15 @@ def test_the_tests_of_a_pure_folder_run_without_them(folder):
     command = [sys.executable, "-c", PROGRAM, f"tests/unit/{folder}", *HEAVY]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "0 []", found.stdout
+
+
+def test_an_evaluation_loads_no_library_of_models_or_statistics():
+    program = (
+        "import sys, alerting.usecases.evaluation.evaluate\n"
+        "from alerting.kinds.registry import kind_of\n"
+        "from tests.builders import threshold\n"
+        "kind_of(threshold())\n"  # loads all kinds
+        "print(sorted({'scipy', 'sklearn', 'lightgbm'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]", found.stdout

@@ -1,11 +1,13 @@
 """Traps that other alarm systems fell into, each named by its number, as far as they are about late data and outages."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.sync import apply
@@ -14,6 +16,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line, told
 from tests.helpers.notifications import notifications_of
+from tests.pretended import pretended_platform
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
@@ -133,3 +136,17 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
     assert line.state() == alone.state()
     notices = [n.key for n in notifications_of(line.platform)]
     assert len(notices) == len(set(notices))
+
+
+def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises_its_alert():
+    """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory takes a day and a half."""
+    platform = pretended_platform()
+    platform.assets.put([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
+    apply(platform, [too_hot(variable="moisture", above=4.5, stale_after="2d")], "engineer", at(0), "test")
+    for hour in range(0, 48, 6):
+        if hour == 42:
+            add_readings(platform, [ReadingRow("oven-1", at(6 * 60), {"moisture": 5.0})], at(hour * 60))
+        platform.clock.instant = at(hour * 60)
+        counts = evaluate(platform, None, at(hour * 60))
+        assert counts.too_late == 0
+    assert [(e.raised_at, e.late_data_status) for e in platform.episodes.find()] == [(at(6 * 60), None)]

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -22,11 +21,11 @@ from alerting.adapters.archive.month_tables import (
     OWN,
     TIME,
     RowsDigest,
+    documents_at_once,
     month_columns,
     month_documents,
     month_schema,
-    month_table,
-    rows_at_once,
+    row_groups,
 )
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.definitions.assets import VariableType, types_of
@@ -66,12 +65,15 @@ class ReadingsArchive:
         return file
 
     def _require_earlier_files(self) -> None:
-        """Raise Unreachable if recorded files are gone: a folder without its disk would take new ones, and hide them later."""
+        """Raise Unreachable if recorded files are gone: a folder without its disk would take new ones, and hide them later.
+
+        And a file that is only not mounted would count as deleted.
+        """
         known = self.records.some(_LOOKED_FOR)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
                 f"the archive {self.address} has none of the files that are recorded, e.g. {known[0].path}: mount it, or correct "
-                "ALERTING_ARCHIVE; nothing is archived"
+                "ALERTING_ARCHIVE; nothing is archived or deleted"
             )
 
     def _write(
@@ -88,13 +90,12 @@ class ReadingsArchive:
                 self._files.create(path) as stream,
                 pq.ParquetWriter(stream, schema, compression="zstd", use_dictionary=True) as writer,
             ):
-                while chunk := list(islice(documents, rows_at_once(schema))):
-                    table = month_table(chunk, schema)
+                for table in row_groups(documents, schema):
                     digest.update(table)
                     writer.write_table(table, row_group_size=len(table))
-                    first = first if rows else chunk[0]["ts"]
-                    last = chunk[-1]["ts"]
-                    rows += len(chunk)
+                    first = first if rows else table[TIME][0].as_py()
+                    last = table[TIME][-1].as_py()
+                    rows += len(table)
         except (ValueError, TypeError) as error:
             raise UserError(f"{asset} {month} is not archived: a document in the collection readings is none: {error}") from error
         if not rows:
@@ -156,16 +157,23 @@ class ReadingsArchive:
         self.check(file)
         self.records.mark(file, "restoring")
         for table in self._tables(file):
-            self.records.put_back(file.asset, month_documents(table), now)
+            for some in table.to_batches(documents_at_once(table.schema)):
+                self.records.put_back(file.asset, month_documents(pa.table(some)), now)
         self.forget(file)
         return file.rows
 
     def forget(self, file: ArchivedFile) -> None:
+        self.records.mark(file, "deleting")
+        if not self._files.delete(file.path):
+            self._require_earlier_files()
+            self._files.require_folder(file.path)
         self.records.remove(file)
-        self._files.delete(file.path)
+
+    def being_deleted(self) -> Sequence[ArchivedFile]:
+        return self.records.being_deleted()
 
     def unknown_files(self) -> Sequence[str]:
-        known = {file.path for file in self.files()}
+        known = {file.path for file in (*self.files(), *self.being_deleted())}
         return [self._files.path(name) for name in sorted(self._files.names()) if name not in known]
 
     def columns(
@@ -177,9 +185,9 @@ class ReadingsArchive:
 
     def rows_at(self, file: ArchivedFile, instants: Iterable[datetime]) -> Iterator[Document]:
         """Yield the readings of a file at these instants, as documents {ts, v, q, arrived_at}."""
-        wanted = set(instants)
+        wanted = list(instants)
         for table in self._tables(file, None, min(wanted) - timedelta(milliseconds=1), max(wanted)):
-            yield from (document for document in month_documents(table) if document["ts"] in wanted)
+            yield from month_documents(table.filter(pc.is_in(table[TIME], pa.array(wanted, table[TIME].type))))
 
     def _tables(
         self,

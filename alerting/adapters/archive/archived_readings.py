@@ -24,6 +24,7 @@ from alerting.adapters.samples.columns import (
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import (
+    ArchiveAway,
     ArchivedFile,
     EventRow,
     NewestReading,
@@ -150,10 +151,12 @@ class ArchivedReadings:
     def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
         found = self._stored.newest_readings(until)
         for file in self._archive.records.newest(until):
-            if file.asset not in found or found[file.asset].ts < file.last:
-                at = file.last if until is None or file.last <= until else self._last(file, until)
-                if at is not None and (file.asset not in found or found[file.asset].ts < at):
-                    found[file.asset] = NewestReading(at, file.arrived_before)
+            known = found.get(file.asset)
+            if known is not None and known.ts > file.last:
+                continue
+            at = file.last if until is None or file.last <= until else self._last(file, until)
+            if at is not None and (known is None or (known.ts, known.arrived_at) < (at, file.arrived_before)):
+                found[file.asset] = NewestReading(at, file.arrived_before)
         return found
 
     def _last(self, file: ArchivedFile, until: datetime) -> datetime | None:
@@ -187,6 +190,10 @@ class ArchivedWrites:
         self._stored, self._archive = stored, archive
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
+        """Return all samples that are stored at these instants, archived ones among them.
+
+        Raises ArchiveAway with the instants of archived months if one of their files cannot be read.
+        """
         by_asset: dict[str, list[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, []).append(at)
@@ -194,14 +201,23 @@ class ArchivedWrites:
         if not by_asset:
             return found
         earliest = from_millis(min(map(min, by_asset.values()))) - _MOMENT
+        files = self._archive.records.between([*by_asset], earliest, None)
+        of_month = [(file, [at for at in map(from_millis, by_asset[file.asset]) if month_of(at) == file.month]) for file in files]
+        try:
+            archived = self._archived(of_month)
+        except Unreachable as fault:
+            needed = {(file.asset, to_millis(at)) for file, instants in of_month for at in instants}
+            raise ArchiveAway(str(fault), needed) from fault
+        return found | {key: merge_rows(row, found[key]) if key in found else row for key, row in archived.items()}
+
+    def _archived(self, wanted: Sequence[tuple[ArchivedFile, Sequence[datetime]]]) -> dict[ReadingKey, ReadingRow]:
         archived: dict[ReadingKey, ReadingRow] = {}
-        for file in self._archive.records.between([*by_asset], earliest, None):
-            instants = [at for at in map(from_millis, by_asset[file.asset]) if month_of(at) == file.month]
+        for file, instants in wanted:
             for document in self._archive.rows_at(file, instants) if instants else ():
                 row = ReadingRow(file.asset, document["ts"], document["v"], document.get("q", {}))
                 key = file.asset, to_millis(row.ts)
                 archived[key] = merge_rows(archived[key], row) if key in archived else row
-        return found | {key: merge_rows(row, found[key]) if key in found else row for key, row in archived.items()}
+        return archived
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         return self._stored.insert(rows, arrived_at)

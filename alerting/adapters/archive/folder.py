@@ -57,11 +57,17 @@ class ArchiveFolder:
         with self.errors():
             return bool(self._root[0].get_file_info(self.path(name)).type == fs.FileType.File)
 
-    def delete(self, name: str) -> None:
-        """Delete a file; one that is not there is deleted already."""
-        if self.has(name):
+    def delete(self, name: str) -> bool:
+        """Delete a file; return whether it was there."""
+        if is_there := self.has(name):
             with self.errors():
                 self._root[0].delete_file(self.path(name))
+        return is_there
+
+    def require_folder(self, name: str) -> None:
+        """Raise Unreachable if the folder of a file is gone, as on a disk that is not mounted. Object stores have no folders."""
+        if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
+            raise Unreachable(f"the archive {self.address} lacks the folder of {name}: mount it, or correct ALERTING_ARCHIVE")
 
     def names(self) -> dict[str, int]:
         """Return the size of each file by its name."""

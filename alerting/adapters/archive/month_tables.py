@@ -7,7 +7,8 @@ is in `other (JSON)`, as MongoDB writes it (Extended JSON).
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ OWN = (TIME, ARRIVED, QUALITY, OTHER)
 _TS = pa.timestamp("ms", "UTC")
 _TYPES: Mapping[VariableType, Any] = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 _MOST_ROWS, _MOST_CELLS = 100_000, 3_000_000
+_MOST_CELLS_OF_DOCUMENTS = 100_000  # in memory at once: a document takes ten times the memory of a row
 
 
 def month_schema(types: Mapping[str, VariableType]) -> Any:
@@ -34,9 +36,25 @@ def month_schema(types: Mapping[str, VariableType]) -> Any:
     return pa.schema([*own, *((name, _TYPES[type_]) for name, type_ in types.items())])
 
 
-def rows_at_once(schema: Any) -> int:
-    """Return how many rows of a schema are in memory at once: the length of a row group."""
+def row_group_rows(schema: Any) -> int:
+    """Return the length of a row group of a schema, the most rows that are in memory at once as a table."""
     return max(1000, min(_MOST_ROWS, _MOST_CELLS // len(schema.names)))
+
+
+def documents_at_once(schema: Any) -> int:
+    """Return how many readings of a schema are in memory at once as documents."""
+    return max(100, _MOST_CELLS_OF_DOCUMENTS // len(schema.names))
+
+
+def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
+    """Yield documents as tables of the length of a row group, made of few documents at a time.
+
+    Raises ValueError if one is no reading.
+    """
+    at_once, found = documents_at_once(schema), iter(documents)
+    in_group = range(row_group_rows(schema) // at_once)
+    while tables := [month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))]:
+        yield pa.concat_tables(tables).combine_chunks()
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:

@@ -1,8 +1,9 @@
 """Predict jobs in a folder of this machine: each a folder with its readings, and later its scores.
 
-A job is there when its readings are. Every file has one writer and appears whole: `job.json` and `cancelled` are written by the
-console, `progress.json`, `scores.parquet` and `outcome.json` by the worker; the state follows from what is there. So a process
-may be killed at any time: a job without an outcome is begun again.
+A job is there when its readings are, or when it names their address in an object store, from which the worker fetches them. Every
+file has one writer and appears whole: `job.json` and `cancelled` are written by the console, `readings.parquet` of an address,
+`fetched.json`, `progress.json`, `trouble.json`, `scores.parquet` and `outcome.json` by the worker; the state follows from what is
+there. So a process may be killed at any time: a job without an outcome is begun again.
 """
 
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
+from alerting.adapters.archive.job_files import NO_ADDRESSES, JobAddresses
 from alerting.definitions.faults import UserError
 from alerting.usecases.episodes.store import NotFound
 
@@ -28,6 +30,8 @@ MOST_FAILURES = 3
 _SCRATCH = 3
 """Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
 _INCOMING, _EXPECTED = "incoming-", "expected_size"
+FETCHED, TROUBLE = "fetched.json", "trouble.json"
+"""Files of a job with the SHA-256 of the readings that were fetched, and with the reason why a try has failed."""
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -37,7 +41,11 @@ class JobsFull(UserError):
 
 @dataclass(frozen=True)
 class JobOrder:
-    """A job as it was ordered. `layout`: options of the columns of its readings, as those of an import."""
+    """A job as it was ordered. `layout`: options of the columns of its readings, as those of an import. `size`: in bytes.
+
+    `sha256`: of readings that were sent. `address`, `etag`: of readings in an object store, and the tag of their content.
+    `scores_to`: the folder in the store that gets the scores too.
+    """
 
     id: str
     definition: str
@@ -45,13 +53,18 @@ class JobOrder:
     created_at: datetime
     size: int
     layout: Mapping[str, str]
+    sha256: str | None = None
+    address: str | None = None
+    etag: str = ""
+    scores_to: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """A job and what became of it. `progress`: share done, from 0 to 1; `step`: what is being done.
 
-    `result`: version, rows, scores, unknown instants by reason, and notes, once it is done; `fault`: why it failed.
+    `result`: version, rows, scores, unknown instants by reason, and notes, once it is done; `fault`: why it failed. `sha256`: of
+    its readings; None before they are fetched.
     """
 
     order: JobOrder
@@ -61,6 +74,7 @@ class Job:
     result: Mapping[str, Any] | None
     fault: str | None
     ended_at: datetime | None
+    sha256: str | None
 
 
 def wall_clock() -> datetime:
@@ -69,10 +83,10 @@ def wall_clock() -> datetime:
 
 
 class PredictJobs:
-    """The jobs in a folder that only its owner may enter. `now`: the real time."""
+    """The jobs in a folder that only its owner may enter. `now`: the real time. `addresses`: those that a job may name."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime] = wall_clock) -> None:
-        self._folder, self._now = folder, now
+    def __init__(self, folder: Path, now: Callable[[], datetime] = wall_clock, addresses: JobAddresses = NO_ADDRESSES) -> None:
+        self._folder, self._now, self.addresses = folder, now, addresses
         self._running: str | None = None
         self._beginning = Lock()
 
@@ -104,11 +118,11 @@ class PredictJobs:
         sizes |= {path.parent.name: _read(path) or 0 for path in self._folder.glob(f"{_INCOMING}*/{_EXPECTED}")}
         return sum(max(0, _SCRATCH * size - _bytes_in(self._folder / name)) for name, size in sizes.items())
 
-    def submit(self, folder: Path, definition: str, actor: str, layout: Mapping[str, str]) -> Job:
-        """Make a job of a folder whose readings are complete."""
+    def submit(self, folder: Path, definition: str, actor: str, layout: Mapping[str, str], **source: Any) -> Job:
+        """Make a job of a folder whose readings are complete or at an address. `source`: further fields of the order."""
         id = folder.name.removeprefix(_INCOMING)
-        size = (folder / "readings.parquet").stat().st_size
-        order = JobOrder(id, definition, actor, self._now(), size, dict(layout))
+        size = _read(folder / _EXPECTED)
+        order = JobOrder(id, definition, actor, self._now(), size, dict(layout), **source)
         write_json(folder / "job.json", {**asdict(order), "created_at": order.created_at.isoformat()})
         folder.rename(self._folder / id)
         return self.get(id)
@@ -155,8 +169,11 @@ class PredictJobs:
         self._running = id
 
     def record_failure(self, id: str, why: str, *, final: bool = False) -> None:
-        """Record that the worker ended without an outcome; after the third time, or a `final` one, the job has failed."""
-        path = self._folder / id / "failures"
+        """Record that the worker ended without an outcome; after the third time, or a `final` one, the job has failed.
+
+        The reason that the worker has left, if there is one, goes before `why`.
+        """
+        path, why = self._folder / id / "failures", _read(self._folder / id / TROUBLE) or why
         failures = (_read(path) or 0) + 1
         write_json(path, failures)
         if final or failures >= MOST_FAILURES:
@@ -167,7 +184,8 @@ class PredictJobs:
         before = self._now() - lasts
         for number, job in enumerate(self.all()):
             if job.state in ("done", "failed", "cancelled") and job.order.id != self._running:
-                (self._folder / job.order.id / "readings.parquet").unlink(missing_ok=True)
+                for name in ("readings.parquet", "readings.parquet.part"):
+                    (self._folder / job.order.id / name).unlink(missing_ok=True)
                 if (job.ended_at or job.order.created_at) < before or number >= MOST_JOBS:
                     shutil.rmtree(self._folder / job.order.id, ignore_errors=True)
 
@@ -179,15 +197,16 @@ class PredictJobs:
     def _job(self, order: JobOrder) -> Job:
         folder = self._folder / order.id
         outcome, cancelled = _read(folder / "outcome.json"), _read(folder / "cancelled")
+        sha256 = order.sha256 or _read(folder / FETCHED)
         if cancelled is not None:
-            return Job(order, "cancelled", 0.0, None, None, None, datetime.fromisoformat(cancelled))
+            return Job(order, "cancelled", 0.0, None, None, None, datetime.fromisoformat(cancelled), sha256)
         if outcome is not None:
             state: State = "failed" if outcome["fault"] else "done"
             ended_at = datetime.fromisoformat(outcome["at"])
-            return Job(order, state, float(state == "done"), None, outcome["result"], outcome["fault"], ended_at)
+            return Job(order, state, float(state == "done"), None, outcome["result"], outcome["fault"], ended_at, sha256)
         progress = _read(folder / "progress.json") if order.id == self._running else None
         share, step = (0.0, None) if progress is None else (progress["share"], progress["step"])
-        return Job(order, "running" if order.id == self._running else "waiting", share, step, None, None, None)
+        return Job(order, "running" if order.id == self._running else "waiting", share, step, None, None, None, sha256)
 
 
 def _is_incoming(folder: Path) -> bool:

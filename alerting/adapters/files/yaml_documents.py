@@ -17,6 +17,8 @@ _INT = "tag:yaml.org,2002:int"
 
 def read_yaml(file: Path) -> list[Any]:
     """Return every document of a YAML or JSON file except empty ones. Raises UserError with the position of the first fault."""
+    if file.is_dir():
+        raise UserError(f"{file}: is a folder; name its files, for example {file / '*.yaml'}")
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{file}: is larger than {_LARGEST_FILE // 1_000_000} MB")

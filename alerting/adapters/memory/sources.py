@@ -9,7 +9,7 @@ from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
-from alerting.ports.sources import DeadMessage, Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
+from alerting.ports.sources import DeadMessage, Delivered, DeliveryCount, FileMark, SourceLoss, SourceProgress, SourceRevision
 
 _RECENT = 20
 
@@ -59,6 +59,14 @@ class MemorySources:
             recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
             counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)
         self._progress[name] = counted
+
+    def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
+        before = self.progress(name)
+        self._progress[name] = replace(before, lost=before.lost + loss.count, last_lost=loss.reason, lost_at=at)
+
+    def note_read(self, name: str, at: datetime) -> None:
+        before = self.progress(name)
+        self._progress[name] = replace(before, read_until=max(at, before.read_until or at))
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._progress[name] = replace(self.progress(name), cursor=cursor, cursor_of=of)

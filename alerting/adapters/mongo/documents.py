@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
+from bson.codec_options import CodecOptions, DatetimeConversion
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.bson import BsonConverter, make_converter
@@ -44,6 +45,13 @@ Document = dict[str, Any]
 MongoDatabase = Database[Document]
 MongoCollection = Collection[Document]
 T = TypeVar("T")
+CODEC: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    tzinfo=UTC,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _TEMPLATE = "_template"

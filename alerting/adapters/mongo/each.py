@@ -24,8 +24,13 @@ class Read(Generic[T]):
 
 def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
     """Return the documents that `parse` can read. The others are left out, with a line in the log."""
+    return good_values(collection, read_each(documents, parse))
+
+
+def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
+    """Return the values that could be read. The others are left out, with a line in the log."""
     found = []
-    for read in read_each(documents, parse):
+    for read in reads:
         if read.value is None:
             _log.warning("%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons))
         else:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC
 
 from pymongo import MongoClient
 from pymongo.errors import (
@@ -22,7 +21,7 @@ from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
 from alerting.adapters.mongo.definitions.sources import MongoSources
-from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
 from alerting.adapters.mongo.episodes.operators import (
@@ -120,10 +119,10 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
             w="majority",
             journal=True,
             wtimeoutMS=30_000,
-            tz_aware=True,
-            tzinfo=UTC,
-            datetime_conversion="DATETIME_AUTO",  # one date after the year 9999, or half a character, must not stop a query
-            unicode_decode_error_handler="replace",
+            tz_aware=CODEC.tz_aware,
+            tzinfo=CODEC.tzinfo,
+            datetime_conversion=CODEC.datetime_conversion,
+            unicode_decode_error_handler=CODEC.unicode_decode_error_handler,
             serverSelectionTimeoutMS=millis,
             connectTimeoutMS=millis,
             appname="alerting",

@@ -15,6 +15,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, millis, no_events
+from alerting.readings.instants import millis_of
 from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
 
 CHUNK = 10_000
@@ -120,12 +121,12 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
 
     The documents are read a chunk at a time, so that a long history is not in memory twice.
     """
-    instants: list[Column] = [np.array([], dtype="datetime64[ms]")]
+    instants: list[Column] = [np.array([], np.int64)]
     columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
     faults: dict[str, str] = {}
     doubted: list[Document] = []
     while chunk := list(islice(documents, CHUNK)):
-        instants.append(np.array([document["ts"].replace(tzinfo=None) for document in chunk], dtype="datetime64[ms]"))
+        instants.append(millis_of([document["ts"] for document in chunk]))
         doubted += [document for document in chunk if "q" in document]
         for name, type_ in types.items():
             try:
@@ -133,7 +134,7 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
             except UserError as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
-    return without_bad(np.concatenate(instants).view(np.int64), joined, faults, doubted)
+    return without_bad(np.concatenate(instants), joined, faults, doubted)
 
 
 def without_bad(ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]) -> ReadingColumns:

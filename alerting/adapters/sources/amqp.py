@@ -14,8 +14,11 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import AmqpSource
 from alerting.usecases.sources.stream import subscription
 
+_AT_ONCE = 1 << 20
+"""Bytes of messages that are received together at most, besides 100 KiB; then their size counts in how many more may come."""
 _TRIED = 10
 _PORTS = {"amqp": 5672, "amqps": 5671}
+_SHORT_WAIT_S = 0.01
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 
@@ -34,6 +37,8 @@ class AmqpClient:
     def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
         """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the broker refuses."""
         self._received: list[Received] = []
+        self._bytes = 0  # of these messages
+        self._unacknowledged: dict[int, None] = {}  # delivery tags, in their order
         self._cancelled = False
         try:
             self._connection = pika.BlockingConnection(_parameters(source, broker))
@@ -60,21 +65,41 @@ class AmqpClient:
         channel.add_on_cancel_callback(self._cancel)
         channel.basic_consume(queue, self._receive, consumer_tag=f"alerting-{source.name}")
 
-    def receive(self, most: int) -> Sequence[Received]:  # noqa: ARG002 - the broker counts what is not acknowledged
-        self._connection.process_data_events(WAIT_S)
+    def receive(self, most: int) -> Sequence[Received]:
+        """Return what has come, up to about `most` or _AT_ONCE. The broker itself counts what is not acknowledged.
+
+        While messages are being stored the wait is short, so that they are acknowledged soon: the broker may be waiting for that.
+        """
+        self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
+        before = 0
+        while before < len(self._received) < most and self._bytes < _AT_ONCE:
+            before = len(self._received)
+            self._connection.process_data_events(0)
         if self._cancelled:
             raise UserError("the broker has deleted the queue, or given it to another reader")
-        found, self._received = self._received, []
+        found, self._received, self._bytes = self._received, [], 0
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
-        for token in tokens:
-            self._channel.basic_ack(token)
+        """Acknowledge all messages before the first that is not stored at once, and later ones each."""
+        done, last = set(tokens), 0
+        for tag in self._unacknowledged:
+            if tag not in done:
+                break
+            last = tag
+        if last:
+            self._channel.basic_ack(last, multiple=True)
+        for tag in tokens:
+            if tag > last:
+                self._channel.basic_ack(tag)
+            self._unacknowledged.pop(tag, None)
 
     def close(self) -> None:
         self._connection.close()
 
     def _receive(self, _: Any, method: Any, __: Any, body: bytes) -> None:
+        self._unacknowledged[method.delivery_tag] = None
+        self._bytes += len(body)
         self._received.append(Received(method.routing_key, body, method.delivery_tag))
 
     def _cancel(self, _: Any) -> None:

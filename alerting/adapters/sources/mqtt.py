@@ -1,6 +1,5 @@
 """A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays: quality of service 1."""
 
-import logging
 import os
 import queue
 import select
@@ -19,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alerting.adapters.sources.addresses import CONNECT_S, read_address
-from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
+from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_UNACKNOWLEDGED, WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 from alerting.usecases.sources.replay import Outgoing
@@ -30,7 +29,6 @@ _SESSION_S = 7 * 24 * 3600
 _KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
 _AT_ONCE = 1 << 18  # bytes
-_log = logging.getLogger(__name__)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -57,7 +55,8 @@ def open_mqtt(source: MqttSource, address: str, now: Callable[[], datetime], ear
     Raises UserError if the address is none.
     """
     read_address(source, address, _PORTS)
-    return ThreadedStream(source.name, lambda: MqttClient(source, address, earlier), now)
+    losses = Losses(source.name)
+    return ThreadedStream(source.name, lambda: MqttClient(source, address, earlier, losses), now, losses)
 
 
 class _Buffered:
@@ -116,9 +115,9 @@ class MqttClient:
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come again."""
 
-    def __init__(self, source: MqttSource, address: str, earlier: Sequence[str]) -> None:
+    def __init__(self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses) -> None:
         """Connect and subscribe. Raises UserError with what the broker refuses."""
-        self._name, self._topic = source.name, subscription(source)
+        self._losses, self._topic = losses, subscription(source)
         self._received: list[tuple[Received, int]] = []
         self._answers: list[str | None] = []
         self._lost: str | None = None
@@ -148,8 +147,7 @@ class MqttClient:
         taken, self._received = self._received, []
         found = [received for received, qos in taken if qos or most > 0]
         if len(found) < len(taken):
-            dropped = len(taken) - len(found)
-            _log.warning("source %s: dropped %s messages of quality of service 0: too many wait", self._name, dropped)
+            self._losses.add("too many messages wait, and those of quality of service 0 are sent once", len(taken) - len(found))
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,18 +15,16 @@ from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
 from alerting.adapters.sources.addresses import CONNECT_S, tls_context
-from alerting.adapters.sources.threaded import WAIT_S, Received, ThreadedStream
+from alerting.adapters.sources.threaded import WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.opc_ua import OpcUaSource
 
 QUEUE = 1000
 """Values of a node that the server keeps between two messages, and after a broken connection until the session ends."""
-MOST_WAITING = 10_000
 _SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
 _TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
-_log = logging.getLogger(__name__)
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it writes a traceback for every broken connection
 
 
@@ -46,13 +45,15 @@ def _check_address(source: OpcUaSource, address: str) -> None:
 def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
     _check_address(source, address)
-    return ThreadedStream(source.name, lambda: OpcUaClient(source, address, now), now)
+    losses = Losses(source.name)
+    client = partial(OpcUaClient, source, address, now, losses)
+    return ThreadedStream(source.name, client, now, losses, is_sent_once=True, history=source.history)
 
 
 def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
     """Return the present values of the first nodes, without a subscription. Notes name the nodes that the server refuses."""
     _check_address(source, address)
-    client = OpcUaClient(source, address, lambda: datetime.now(UTC), is_reader=False)
+    client = OpcUaClient(source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False)
     try:
         return client.present(_TRIED)
     finally:
@@ -64,13 +65,16 @@ class OpcUaClient:
 
     sends_again = False
 
-    def __init__(self, source: OpcUaSource, address: str, now: Callable[[], datetime], is_reader: bool = True) -> None:
+    def __init__(
+        self, source: OpcUaSource, address: str, now: Callable[[], datetime], losses: Losses, is_reader: bool = True
+    ) -> None:
         """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses.
 
         Without `is_reader` nothing is subscribed, and only `present` can be called.
         """
-        self._source, self._now = source, now
-        self._values: deque[Received] = deque()
+        self._source, self._now, self._losses = source, now, losses
+        self._values: list[Received] = []
+        self._past: deque[Received] = deque()
         self._history: deque[tuple[str, datetime, datetime]] = deque()
         self._lost: str | None = None
         self._names: dict[Any, str] = {ua.NodeId.from_string(node): node for node in source.nodes}
@@ -131,32 +135,33 @@ class OpcUaClient:
         found = data.monitored_item.Value
         name = self._names.get(node.nodeid, str(node.nodeid))
         if found.StatusCode is not None and found.StatusCode.value & _OVERFLOW == _OVERFLOW:
-            _log.warning(
-                "source %s: the server dropped values of node %s: more than %s came at once", self._source.name, name, QUEUE
-            )
+            self._losses.add(f"the server dropped values of node {name}: more than {QUEUE} came at once", 1)
         self._values.append(self._received(name, found))
 
     async def _lose(self, error: Exception) -> None:
         self._lost = first_line(error)
 
     def receive(self, most: int) -> Sequence[Received]:
+        """Return all values that have come, as the server sends none again, and up to `most` of the history."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
-        self._run(asyncio.sleep(0 if self._values and most else WAIT_S))
-        if len(self._values) > MOST_WAITING:
-            raise UserError(f"more than {MOST_WAITING} values wait: they come faster than they are stored; sample less often")
-        if most and not self._values and self._history:
+        if self._lost is None:
+            self._run(asyncio.sleep(0 if self._past and most else WAIT_S))
+        if most and not (self._values or self._past) and self._history and self._lost is None:
             self._run(self._read_history(*self._history.popleft()))
-        return [self._values.popleft() for _ in range(min(most, len(self._values)))]
+        found, self._values = self._values, []
+        return [*found, *(self._past.popleft() for _ in range(min(most - len(found), len(self._past))))]
 
     async def _read_history(self, node: str, start: datetime, end: datetime) -> None:
         try:
             found = await self._client.get_node(node).read_raw_history(start, end, return_bounds=False)
         except ua.UaStatusCodeError as error:
-            _log.warning("source %s: the server gives no history of node %s: %s", self._source.name, node, first_line(error))
+            self._losses.add(
+                f"the server gives no history of node {node} ({first_line(error)}): what changed without a connection is missing"
+            )
             self._history = deque(one for one in self._history if one[0] != node)
         else:
-            self._values += [self._received(node, value) for value in found]
+            self._past += [self._received(node, value) for value in found]
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Do nothing: the server keeps no values that were sent."""

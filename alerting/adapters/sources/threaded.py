@@ -1,20 +1,24 @@
 """A subscription through a client that blocks: in a thread of its own, and opened again after a while whenever it breaks."""
 
 import logging
-import queue
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
+from alerting.ports import SourceLoss
 from alerting.usecases.sources.stream import Message
 
 MOST_UNACKNOWLEDGED = 1000
 """Messages of a source that are here and not acknowledged: the bound of memory, with MOST_BYTES."""
+MOST_WAITING = 50_000
+"""The same of a source whose server sends a value once: about 40 MB, or 17 minutes of 50 values a second."""
 MOST_BYTES = 64 << 20
 LARGEST_MESSAGE = 1 << 20
 """Size of the largest message that can be stored (bytes)."""
@@ -24,6 +28,8 @@ _BEGINNING = 64 << 10
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _GOOD_S = 60.0
 _CLOSE_S = 10.0
+_MOST_REASONS = 100
+_TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
 _log = logging.getLogger(__name__)
 
@@ -57,21 +63,50 @@ class Client(Protocol):
         """Disconnect."""
 
 
-class _Connection:
-    """The messages of one connection that are not acknowledged yet. Those of an earlier one come again, and are dropped."""
+class Losses:
+    """Counts of values that a subscription has lost for ever, by reason, until they are taken. For several threads at once."""
 
-    def __init__(self) -> None:
-        self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.done: queue.SimpleQueue[tuple[Any, int]] = queue.SimpleQueue()
+    def __init__(self, name: str) -> None:
+        self._name, self._lock = name, threading.Lock()
+        self._counts, self._logged = Counter[str](), set[str]()
+
+    def add(self, reason: str, count: int = 0) -> None:
+        """Note values that are lost; `count`: 0 where they cannot be counted."""
+        with self._lock:
+            if reason in self._counts or len(self._counts) < _MOST_REASONS:
+                self._counts[reason] += count
+            is_new = reason not in self._logged
+            self._logged = (self._logged if len(self._logged) < _MOST_REASONS else set()) | {reason}
+        if is_new:
+            _log.warning("source %s: values are lost: %s", self._name, reason)
+
+    def take(self) -> list[SourceLoss]:
+        """Return what was added since the last call."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        return [SourceLoss(reason, count) for reason, count in taken.items()]
+
+
+class _Connection:
+    """The messages of one connection that are not acknowledged yet. Those of an earlier one come again, and are dropped.
+
+    `most`: bound of these messages. Only the thread of the client adds messages and counts them.
+    """
+
+    def __init__(self, most: int = MOST_UNACKNOWLEDGED) -> None:
+        self.messages: deque[Message] = deque()
+        self.done: SimpleQueue[tuple[Any, int]] = SimpleQueue()
         self.unacknowledged = 0
         self.bytes = 0
-        self._largest = 0
+        self._most, self._largest = most, 0
 
-    def take_over(self, earlier: "_Connection") -> None:
-        """Take messages that do not come again; there is nothing to acknowledge any more."""
-        with suppress(queue.Empty):
-            while self.messages.qsize() < MOST_UNACKNOWLEDGED:
-                self.messages.put(earlier.messages.get_nowait())
+    def take_over(self, earlier: "_Connection") -> int:
+        """Take messages that do not come again; there is nothing to acknowledge any more. Return how many find no room."""
+        with suppress(IndexError):
+            while self.headroom:
+                message = earlier.messages.popleft()
+                self._put(message.topic, message.payload, message.received_at, None, message.fault)
+        return len(earlier.messages)
 
     def add(self, received: Received, now: datetime) -> None:
         payload, size, fault = received.payload, len(received.payload), None
@@ -79,35 +114,67 @@ class _Connection:
         if size > LARGEST_MESSAGE:
             payload = payload[:_BEGINNING]
             fault = f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are kept"
+        self._put(received.topic, payload, received.at or now, received.token, fault)
+
+    def _put(self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None) -> None:
         self.unacknowledged, self.bytes = self.unacknowledged + 1, self.bytes + len(payload)
-        token = received.token, len(payload)
-        self.messages.put(Message(received.topic, payload, received.at or now, lambda: self.done.put(token), fault))
+        done = token, len(payload)
+        self.messages.append(Message(topic, payload, at, lambda: self.done.put(done), fault))
+
+    def drop_oldest(self) -> int:
+        """Drop the oldest messages that are beyond the bounds; return how many."""
+        dropped = 0
+        with suppress(IndexError):  # all others are being stored
+            while self.unacknowledged > self._most or self.bytes > MOST_BYTES:
+                message = self.messages.popleft()
+                self._forget(len(message.payload))
+                dropped += 1
+        return dropped
 
     def take_done(self, wait: float) -> list[Any]:
         """Return the tokens of messages that are stored. `wait`: seconds to wait for the first of them."""
         tokens: list[Any] = []
-        with suppress(queue.Empty):
+        with suppress(Empty):
             while True:
                 token, size = self.done.get(timeout=wait) if wait and not tokens else self.done.get_nowait()
+                self._forget(size)
                 tokens.append(token)
-                self.unacknowledged, self.bytes = self.unacknowledged - 1, self.bytes - size
-        return tokens
+        return [token for token in tokens if token is not None]
+
+    def _forget(self, size: int) -> None:
+        self.unacknowledged, self.bytes = self.unacknowledged - 1, self.bytes - size
 
     @property
     def headroom(self) -> int:
         """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE before the first."""
         left = MOST_BYTES - self.bytes
-        return max(min(MOST_UNACKNOWLEDGED - self.unacknowledged, max(left // (self._largest or LARGEST_MESSAGE), left > 0)), 0)
+        return max(min(self._most - self.unacknowledged, max(left // (self._largest or LARGEST_MESSAGE), left > 0)), 0)
 
 
 class ThreadedStream:
     """Port `MessageStream` over a client that blocks."""
 
-    def __init__(self, name: str, connect: Callable[[], Client], now: Callable[[], datetime]) -> None:
-        """Connect in the background. `connect`: returns an open client, or raises anything."""
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Client],
+        now: Callable[[], datetime],
+        losses: Losses | None = None,
+        is_sent_once: bool = False,
+        history: timedelta = timedelta(0),
+    ) -> None:
+        """Connect in the background. `connect`: returns an open client, or raises anything. `losses`: those of the client.
+
+        `is_sent_once`: the server sends a value once. Then MOST_WAITING of them are kept, also while none can be stored; of more
+        the oldest are dropped. `history`: how far back a new connection reads, so after such a drop there is a new one.
+        """
         self._name, self._connect, self._now = name, connect, now
+        self._is_sent_once, self._history = is_sent_once, history
+        self._losses = losses or Losses(name)
         self._fault: str | None = "the broker has not answered yet"
         self._connection, self._stamps = _Connection(), _Stamps()
+        self._broken_at: datetime | None = None
+        self._dropped: list[tuple[datetime, int]] = []
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
         self._thread.start()
@@ -116,15 +183,19 @@ class ThreadedStream:
         """Return the next messages. Raises UserError while the broker cannot be reached and none is left."""
         found: list[Message] = []
         messages = self._connection.messages
-        with suppress(queue.Empty):
+        with suppress(IndexError):
             while len(found) < BATCH:
-                found.append(messages.get_nowait())
+                found.append(messages.popleft())
         if not found and self._fault is not None:
             raise UserError(f"source {self._name}: {self._fault}")
         return found
 
+    def losses(self) -> list[SourceLoss]:
+        """Return what was lost for ever since the last call."""
+        return self._losses.take()
+
     def close(self) -> None:
-        """Acknowledge what is stored, and disconnect; the broker keeps all other messages."""
+        """Acknowledge what is stored, and disconnect; the broker keeps all other messages. `batch` returns what had come."""
         self._closed.set()
         self._thread.join(_CLOSE_S)
 
@@ -134,37 +205,115 @@ class ThreadedStream:
             began = time.monotonic()
             try:
                 self._serve_connection()
-            except Exception as error:  # of any client library: the connection is opened again
+            except Exception as error:  # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
-                reason = (
-                    str(error) if isinstance(error, UserError) else f"the connection to the broker fails: {first_line(error)}"
-                )
+                own = f"the stream service itself fails, not the broker: {type(error).__name__}: {first_line(error)}"
+                reason = str(error) if isinstance(error, UserError) else own
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
                 wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def _serve_connection(self) -> None:
-        client = self._connect()
-        earlier, connection = self._connection, _Connection()
-        if not client.sends_again:
-            connection.take_over(earlier)
-            if dropped := earlier.messages.qsize():
-                _log.warning("source %s: dropped %s messages of earlier connections: too many wait", self._name, dropped)
-        self._connection = connection
-        self._fault = None
+        with _faults_of_the_broker():
+            client = self._connect()
+        connection = _Connection(MOST_WAITING if self._is_sent_once else MOST_UNACKNOWLEDGED)
+        if not client.sends_again and (dropped := connection.take_over(self._connection)):
+            self._losses.add("too many messages of earlier connections waited", dropped)
+        self._connection, self._fault = connection, None
+        self._note_gap()
+        waiting: list[Received] = []
         try:
-            while not self._closed.is_set():
-                if tokens := connection.take_done(0 if connection.headroom else WAIT_S):
-                    client.acknowledge(tokens)
-                if found := client.receive(connection.headroom):
-                    for received, at in zip(found, self._stamps.of(found, self._now()), strict=True):
-                        connection.add(received, at)
+            while not (self._closed.is_set() or (self._dropped and connection.unacknowledged < BATCH)):
+                tokens = connection.take_done(0 if connection.headroom else WAIT_S)
+                with _faults_of_the_broker():
+                    if tokens:
+                        client.acknowledge(tokens)
+                    waiting += client.receive(max(connection.headroom - len(waiting), 0))
+                waiting = self._add(connection, waiting)
+                self._drop_oldest(connection)
             if tokens := connection.take_done(0):
-                client.acknowledge(tokens)
+                with _faults_of_the_broker():
+                    client.acknowledge(tokens)
         finally:
+            if self._is_sent_once:
+                self._add_last(client, connection, waiting)
             with suppress(Exception):
                 client.close()
+
+    def _add(self, connection: _Connection, found: list[Received]) -> list[Received]:
+        """Add messages with the time of now. Return those that wait because the clock, which can be in the database, fails."""
+        if not found:
+            return found
+        try:
+            now = self._now()
+        except Exception as error:
+            fault = f"the clock of the platform cannot be read: {first_line(error)}"
+            if self._fault != fault:
+                _log.warning("source %s: %s", self._name, fault)
+            self._fault = fault
+            if self._is_sent_once and len(found) > MOST_WAITING:
+                self._losses.add("the clock of the platform could not be read", len(found) - MOST_WAITING)
+                return found[-MOST_WAITING:]
+            return found
+        self._fault = None
+        for received, at in zip(found, self._stamps.of(found, now), strict=True):
+            connection.add(received, at)
+        return []
+
+    def _add_last(self, client: Client, connection: _Connection, waiting: list[Received]) -> None:
+        """Add what has come through a connection that ends, and note when it ended."""
+        with suppress(Exception):
+            waiting = [*waiting, *client.receive(0)]
+        if left := self._add(connection, waiting):
+            self._losses.add("the clock of the platform could not be read when the connection ended", len(left))
+        self._drop_oldest(connection)
+        with suppress(Exception):
+            self._broken_at = self._broken_at or self._now()
+
+    def _drop_oldest(self, connection: _Connection) -> None:
+        """Drop values beyond the bounds: they are lost, unless the history that a new connection reads has them."""
+        first = next(iter(connection.messages), None)
+        dropped = connection.drop_oldest() if self._is_sent_once else 0
+        if not dropped or first is None:
+            return
+        if self._history:
+            since = self._dropped[0][0] if self._dropped else first.received_at
+            self._dropped = [(since, dropped + sum(count for _, count in self._dropped))]
+        else:
+            self._losses.add(_TOO_MANY, dropped)
+
+    def _note_gap(self) -> None:
+        """Note what was missed before a connection, of a server that sends a value once, where its history is too short."""
+        if self._broken_at is None and not self._dropped:
+            return
+        try:
+            now = self._now()
+        except Exception:  # of a clock in a database that is away: it is noted at the next connection
+            return
+        if self._broken_at is not None and now - self._broken_at > self._history:
+            self._losses.add(gap("there was no connection", self._broken_at, now))
+        for since, count in self._dropped:
+            if now - since > self._history:
+                self._losses.add(_TOO_MANY, count)
+        self._broken_at, self._dropped = None, []
+
+
+def gap(what: str, start: datetime, end: datetime) -> str:
+    """Return how values of an interval were lost, of a server that sends a value once."""
+    times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
+    return f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the source if its server has one"
+
+
+@contextmanager
+def _faults_of_the_broker() -> Iterator[None]:
+    """Raise UserError that names the connection, for what a client raises of its library."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"the connection to the broker fails: {first_line(error)}") from error
 
 
 class _Stamps:

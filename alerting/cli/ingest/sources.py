@@ -70,6 +70,10 @@ def list_sources(as_json: Json = False) -> None:
         if status.fault or status.is_stale:
             since = f"no row for {_duration(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
+        if status.last_lost and status.lost_at:
+            lost = f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
+            when = status.lost_at.isoformat(timespec="seconds")
+            console.print(f"source {status.name}: {lost} at {when}: {status.last_lost}", style="red", markup=False)
         if status.last_refused and not status.fault:
             console.print(f"source {status.name}: last refused: {status.last_refused}", markup=False)
     for name, of in faults.items():

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from alerting.console.api.api import MAY_NAME_NOTHING
 from alerting.console.api.ingest_api import BODIES
+from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
@@ -64,7 +65,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
-    schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
+    schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
     for route in _operations(app.routes):
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]

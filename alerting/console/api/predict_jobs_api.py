@@ -1,29 +1,52 @@
 """REST API, version 1: scores of whole files, as jobs."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
-from pydantic import Field
+from pydantic import Field, StringConstraints, ValidationError
 
+from alerting.adapters.archive.job_files import IncomingReadings, StoreBusy
 from alerting.adapters.archive.predict_jobs import Job, JobsFull, PredictJobs
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id
 from alerting.console.api.predict_api import require_definition
 from alerting.console.api.views import View
-from alerting.definitions.faults import UserError
+from alerting.console.gate import LARGEST_BODY
+from alerting.definitions.fields.names import Closed
 
 PARQUET = "application/vnd.apache.parquet"
-_BODY = {"requestBody": {"required": True, "content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}}
+_JSON = "application/json"
 _RESULT: dict[int | str, dict[str, Any]] = {200: {"description": "The scores.", "content": {PARQUET: {}}}}
-_MAGIC = b"PAR1"
 router = APIRouter(prefix="/api/v1")
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="Id of a predict job.")]
+ShortAddress = Annotated[str, StringConstraints(min_length=1, max_length=1200)]
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
+
+
+class JobBody(Closed):
+    """Readings in an object store, instead of a file that is sent."""
+
+    address: ShortAddress = Field(
+        description="A Parquet file, at most 1 GiB: s3://bucket/folder/name, in a folder of ALERTING_PREDICTIONS_FROM."
+    )
+    scores_to: ShortAddress | None = Field(
+        None,
+        description="A folder of the store that gets the scores too, as scores-<id>.parquet: one of ALERTING_PREDICTIONS_TO.",
+    )
+
+
+_CONTENT = {
+    PARQUET: {"schema": {"type": "string", "format": "binary"}},
+    _JSON: {"schema": {"$ref": "#/components/schemas/JobBody"}},
+}
+_BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
 class JobResult(View):
@@ -34,6 +57,7 @@ class JobResult(View):
     scores: int = Field(description="Instants with a score.")
     unknown: dict[str, int] = Field(description="Instants without a score, by reason.")
     notes: list[str] = Field(description="What the scores lack.")
+    copy_at: str | None = Field(None, description="Address of the copy of the scores in the object store.")
 
 
 class JobView(View):
@@ -50,6 +74,10 @@ class JobView(View):
     fault: str | None = Field(description="Why it failed.")
     result: JobResult | None
     scores: str | None = Field(description="Address of the scores, once it is done: Parquet.")
+    bytes: int = Field(description="Size of the readings.")
+    sha256: str | None = Field(description="Of the readings; null before they are fetched.")
+    address: str | None = Field(description="Of the readings in an object store.")
+    scores_to: str | None = Field(description="The folder of the object store that gets the scores too.")
 
 
 def _jobs(request: Request) -> PredictJobs:
@@ -73,24 +101,43 @@ async def order_scores(
     asset_column: Column = None,
     time: Column = None,
 ) -> JobView:
-    """Score a Parquet file of readings, as `import readings` reads it; it is the body, at most 1 GiB. Role: engineer.
+    """Score a Parquet file of readings, as `import readings` reads it: the body, or an object in a store. Role: engineer.
 
-    `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the column of the time stamps,
-    found when left out.
+    The body is the file, at most 1 GiB, or, of content type application/json, the address of one. `asset`: the asset of all rows,
+    else that in `asset_column` (`asset` when left out); `time`: the column of the time stamps, found when left out.
     """
-    size = int(request.headers.get("content-length", "0"))
     await run_in_threadpool(_require_scores, platform, name)
-    try:
-        folder = await run_in_threadpool(jobs.begin, size)
-    except JobsFull as full:
-        raise HTTPException(429, str(full), {"retry-after": "60"}) from full
     layout = {key: value for key, value in (("asset", asset), ("asset_column", asset_column), ("time", time)) if value}
+    size, body = int(request.headers.get("content-length", "0")), None
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
+        body = await _read_body(request, size)
     try:
-        await _receive(request, folder / "readings.parquet", size)
-        return _view(await run_in_threadpool(jobs.submit, folder, name, person.name, layout))
+        state = None if body is None else await run_in_threadpool(jobs.addresses.state, body.address, body.scores_to)
+        folder = await run_in_threadpool(jobs.begin, size if state is None else state.size)
+    except (JobsFull, StoreBusy) as full:
+        raise HTTPException(429, str(full), {"retry-after": "60"}) from full
+    try:
+        source: dict[str, Any]
+        if body is None or state is None:
+            source = {"sha256": await _receive(request, folder / "readings.parquet", size)}
+        else:
+            source = {**body.model_dump(), "etag": state.etag}
+        return _view(await run_in_threadpool(partial(jobs.submit, folder, name, person.name, layout, **source)))
     except BaseException:
         jobs.abandon(folder)
         raise
+
+
+async def _read_body(request: Request, size: int) -> JobBody:
+    """Return the address in a body of JSON. Raises HTTPException 400 or 413, or RequestValidationError with all its faults."""
+    if size > LARGEST_BODY:
+        raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
+    try:
+        return JobBody.model_validate_json(await request.body())
+    except ValidationError as fault:
+        if fault.errors()[0]["type"] == "json_invalid":
+            raise HTTPException(400) from None
+        raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]) from None
 
 
 @router.get("/predict-jobs", tags=["predictions"])
@@ -125,18 +172,13 @@ def _require_scores(platform: Platform, name: str) -> None:
     require_scores(platform, name)
 
 
-async def _receive(request: Request, path: FilePath, size: int) -> None:
-    """Write the body of a request to a file. Raises UserError if it is no Parquet file, or was cut off."""
-    written, first, last = 0, b"", b""
+async def _receive(request: Request, path: FilePath, size: int) -> str:
+    """Write the body of a request to a file; return its SHA-256. Raises UserError if it is no Parquet file, or was cut off."""
     with path.open("wb") as file:
+        arriving = IncomingReadings(file)
         async for chunk in request.stream():
-            await run_in_threadpool(file.write, chunk)
-            written += len(chunk)
-            first, last = (first + chunk[:4])[:4], (last + chunk[-4:])[-4:]
-    if written != size:
-        raise UserError(f"the body was cut off: {written} of {size} bytes arrived")
-    if (first, last) != (_MAGIC, _MAGIC):
-        raise UserError("the body is not a Parquet file: it neither begins nor ends with PAR1")
+            await run_in_threadpool(arriving.write, chunk)
+    return arriving.finish(size, "the body")
 
 
 def _view(job: Job) -> JobView:
@@ -153,4 +195,8 @@ def _view(job: Job) -> JobView:
         fault=job.fault,
         result=None if job.result is None else JobResult.model_validate(job.result),
         scores=f"/api/v1/predict-jobs/{order.id}/scores" if job.state == "done" else None,
+        bytes=order.size,
+        sha256=job.sha256,
+        address=order.address,
+        scores_to=order.scores_to,
     )

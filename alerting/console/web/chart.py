@@ -8,7 +8,18 @@ from typing import Any
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Level, Panel, describe, lines, value_range
+from alerting.reporting.figures.episode_chart import (
+    EpisodeChart,
+    Fan,
+    Floats,
+    Level,
+    Millis,
+    Panel,
+    describe,
+    describe_moving,
+    lines,
+    value_range,
+)
 from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
@@ -51,19 +62,26 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
     def y(value: float) -> float:
         return round(SIDE * (high - value) / (high - low), 1)
 
-    parts: list[str] = []
-    for at, values in lines(panel):
+    def path(at: Millis, values: Floats) -> str:
         xs = [round(SIDE / 100 * _x(chart, t), 1) for t in at.tolist()]
         ys = [y(v) for v in values.tolist()]
-        steps = "".join(f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True))
-        parts.append(f"M{xs[0]:g} {ys[0]:g}{steps}")
+        return f"M{xs[0]:g} {ys[0]:g}" + "".join(f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True))
+
     points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
     return {
         "fan": None if panel.fan is None else _fan(panel.fan, chart, y),
         "heading": language.translate(panel.name) if panel.share else panel.heading,
-        "path": "".join(parts),
+        "path": "".join(path(*part) for part in lines(panel)),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
         "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],
+        "moving": [
+            (
+                "".join(path(*part) for part in parts),
+                Spot(y(float(parts[-1][1][-1])) / SIDE * 100, describe_moving(panel, moving, language)),
+            )
+            for moving in panel.moving
+            if (parts := moving.parts(low, high))
+        ],
         "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v, language)) for v in panel.levels if low <= v.value <= high],
     }
 

@@ -10,7 +10,9 @@ from alerting.console.api.parameters import Id
 from alerting.console.web.rendering import render
 from alerting.ports import DecisionRecord
 from alerting.reporting.figures.bars import importance_bars
+from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.episodes.store import NotFound
+from alerting.usecases.training.promote import newest_estimate
 
 router = APIRouter(include_in_schema=False)
 _DECISIONS_SHOWN = 20
@@ -33,7 +35,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         title=revision.definition.title or name,
         importance=importance_bars(measured.evidence["importance"]["variables"], titles) if measured else None,
         measured=measured,
-        estimated=next((d.evidence["notes"] for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None),
+        estimated=newest_estimate(decisions),
+        waiting=next((a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)), None),
         decisions=list(reversed(decisions))[:_DECISIONS_SHOWN],
         now=platform.clock.now(),
     )

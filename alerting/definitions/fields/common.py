@@ -91,6 +91,6 @@ class CommonFields(Closed):
     suppression: Suppression | None = Field(None, description="Times without notifications by design: line stopped, calendar.")
     allowed_lateness: Duration = Field(
         timedelta(days=1),
-        description="Late readings and events are evaluated again if they are not older than this; older ones are counted "
-        "as too late. 0s: never.",
+        description="Late readings and events are evaluated again if they are not older than this and the `delay` of the "
+        "variables; older ones are counted as too late. 0s: never.",
     )

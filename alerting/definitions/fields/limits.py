@@ -52,6 +52,8 @@ Limit = float | FromAttribute
 
 def limit_form(value: object) -> str:
     """Return how a limit is written, as the name of its group of fields."""
+    if isinstance(value, float | int):
+        return "float"
     if isinstance(value, LearnedLimit) or (isinstance(value, Mapping) and "learned" in value):
         return "LearnedLimit"
     return "FromAttribute" if isinstance(value, Mapping | FromAttribute) else "float"

@@ -142,7 +142,8 @@ class Variable(Closed):
 
     @model_validator(mode="after")
     def _check_computed(self) -> Self:
-        given = [name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default]
-        if self.computed is not None and given:
+        if self.computed is None:
+            return self
+        if given := [name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default]:
             raise ValueError(f"a computed variable is a number that no sensor delivers; remove {', '.join(given)}")
         return self

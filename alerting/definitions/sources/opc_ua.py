@@ -27,6 +27,8 @@ class OpcUaNode(Closed):
 class OpcUaSource(StreamedSource):
     """Values of nodes of an OPC UA server, which the stream service subscribes: `alerting stream`."""
 
+    is_sent_once = True
+
     kind: Literal["opcua"]
     url: Secret = Field(description="Where the address of the server is found, e.g. opc.tcp://user:password@server:4840/path.")
     quality: Title | None = Field(

@@ -63,6 +63,8 @@ class StreamedSource(SourceFields):
 
     has_groups: ClassVar[bool] = False
     """Whether the server divides the messages among all processes that read the source."""
+    is_sent_once: ClassVar[bool] = False
+    """Whether the server sends a value once, and keeps none that is not stored."""
 
     url: Secret = Field(description="Where the address of the server is found.")
     tls: Tls | None = Field(None, description="Certificates of an encrypted connection; those of the system when left out.")

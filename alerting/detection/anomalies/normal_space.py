@@ -50,10 +50,7 @@ class NormalSpace:
         centre = np.array([_mean(column) for column in matrix.T])
         spread = np.array([_deviation(column) for column in matrix.T])
         scale = np.maximum(spread, np.maximum(_LEAST_SCALE * np.abs(centre), 1e-9))
-        scaled = np.nan_to_num((matrix - centre) / scale)
-        covariance = scaled.T @ scaled / max(len(scaled), 1)
-        covariance = (1 - _SHRINK) * covariance + _SHRINK * np.eye(len(covariance))
-        return NormalSpace(centre, scale, np.linalg.inv(covariance))
+        return NormalSpace(centre, scale, precision_of((matrix - centre) / scale))
 
     def encode(self, matrix: Floats) -> Floats:
         """Return rows in usual deviations from the centre; a missing value is what the others lead to expect."""
@@ -97,6 +94,14 @@ class NormalSpace:
         return NormalSpace(arrays["centre"], arrays["scale"], arrays["precision"])
 
 
+def precision_of(scaled: Floats) -> Floats:
+    """Return the inverse covariance of scaled rows (n x k) around 0; a missing value counts as 0."""
+    rows = np.nan_to_num(scaled)
+    covariance = rows.T @ rows / max(len(rows), 1)
+    covariance = (1 - _SHRINK) * covariance + _SHRINK * np.eye(len(covariance))
+    return np.asarray(np.linalg.inv(covariance))
+
+
 def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArray:
     """Return the rows that are far from the others, at most the share `most` of them, and none of the `trusted` ones.
 
@@ -106,10 +111,8 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
     if not most or not len(matrix):
         return np.zeros(len(matrix), np.bool_)
     count = int(most * len(matrix))
-    middle = np.array([_median(column) for column in matrix.T])
-    spread = np.array([1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)])
-    usual = np.array([_deviation(column) for column in matrix.T])
-    rough = replace(NormalSpace.fit(matrix), centre=middle, scale=np.where(spread > 0, spread, np.maximum(usual, 1e-9)))
+    middle, spread = robust_level(matrix)
+    rough = replace(NormalSpace.fit(matrix), centre=middle, scale=spread)
     distance = squared_length(rough.encode(matrix))
     for _ in range(_ROUNDS):
         central = distance <= np.partition(distance, len(distance) - 1 - count)[len(distance) - 1 - count]
@@ -120,6 +123,14 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
     if far.sum() > count:
         far &= distance >= np.sort(distance[far])[-count] if count else False
     return np.asarray(far)
+
+
+def robust_level(matrix: Floats) -> tuple[Floats, Floats]:
+    """Return the median of each column, and its median absolute deviation as a standard one (the usual one where it is 0)."""
+    middle = np.array([_median(column) for column in matrix.T])
+    spread = np.array([1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)])
+    usual = np.array([_deviation(column) for column in matrix.T])
+    return middle, np.where(spread > 0, spread, np.maximum(usual, 1e-9))
 
 
 def _mean(values: Floats) -> float:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerting.detection.anomalies.injection import TYPES, inject
+from alerting.detection.anomalies.injection import TYPES, Columns, inject
 from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
+from alerting.detection.categories import Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
@@ -17,7 +18,8 @@ from alerting.kinds.training import LEAST_ALLOWED, MOST_IN_ALARM, Comparison, Le
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.promotion import PromotionDecision
-from alerting.readings.history import History, Millis, duration_millis, to_millis
+from alerting.readings.history import Millis, duration_millis, to_millis
+from alerting.readings.long_history import LongHistory
 
 _WEEK_MS = 7 * 86_400_000
 _ANOMALIES = 10  # of each type and asset
@@ -103,7 +105,7 @@ def _only_in_champion(
         fitted = champion.by_asset.get(asset.name)
         if fitted is None or asset.name in challenger.by_asset:
             continue
-        if {number.name for number in fitted.plan.numbers} <= definition.variables_evaluated(asset):
+        if {number.name for number in fitted.plan.numbers} <= definition.numbers_of(asset):
             kept[asset.name] = fitted
         else:
             lost.append(asset.name)
@@ -168,10 +170,13 @@ def _evidence(
 
 
 def _of_asset(
-    definition: AnomalyDefinition, fitted: FittedDetector, history: History, rows: NormalRows, start: int, end: int
+    definition: AnomalyDefinition, fitted: FittedDetector, history: LongHistory, rows: NormalRows, start: int, end: int
 ) -> Evidence:
-    stride, scores = fitted.plan.stride_ms, np.nan_to_num(fitted.score(rows.matrix), nan=-np.inf)
-    normal = rows.normal & fitted.is_known(rows.matrix)
+    windows = fitted.windows(rows.categories, rows.at)
+    scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
+    scores[windows.changes] = -np.inf
+    rows = replace(rows, normal=rows.normal & ~windows.changes)
+    stride, normal = fitted.plan.stride_ms, rows.normal & fitted.is_known(rows.matrix)
     clear_for = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for)
     alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
     weeks = int(normal.sum()) * stride / _WEEK_MS
@@ -182,7 +187,7 @@ def _of_asset(
     every = _episodes(definition, rows.at, scores, stride, 0)
     around = duration_millis(definition.window.until)
     found = sum(bool(((every > a - around) & (every <= b)).any()) for a, b in problems)
-    hits, injected = _synthetic(definition, fitted, history, rows)
+    hits, injected = _synthetic(definition, fitted, history, rows, windows.values)
     lasting = lasting_scores(rows.at[normal], scores[normal], stride, duration_millis(definition.hold))
     alarm_weeks = int((lasting >= THRESHOLD).sum()) * stride / _WEEK_MS
     return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected, alarm_weeks)
@@ -201,19 +206,24 @@ def _episodes(definition: AnomalyDefinition, at: Millis, scores: Floats, stride_
     return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 
-def _synthetic(definition: AnomalyDefinition, fitted: FittedDetector, history: History, rows: NormalRows) -> tuple[int, int]:
+def _synthetic(
+    definition: AnomalyDefinition, fitted: FittedDetector, history: LongHistory, rows: NormalRows, categories: Labels
+) -> tuple[int, int]:
     """Return how many of the synthetic anomalies in unseen normal time are found, and how many there are."""
     plan, at = fitted.plan, rows.at[rows.normal]
     length = max(plan.longest_window_ms, 5 * plan.stride_ms, duration_millis(definition.hold) + plan.stride_ms)
     starts = at[:: max(1, len(at) // _ANOMALIES)]
     starts = starts[np.concatenate([[True], np.diff(starts) >= 2 * length])] if len(starts) else starts
+    columns = Columns(history, plan.variables, rows.categories if fitted.by else None)
     found = total = 0
     for type in TYPES:
-        changed, put = inject(history, [n.name for n in plan.numbers], type, starts, length, definition.seed)
+        changed, put = inject(columns, type, starts, length, duration_millis(plan.lookback), definition.seed)
         for one in put:
-            of_it = at[(at > one.start) & (at <= one.end)]
+            inside = rows.normal & (rows.at > one.start) & (rows.at <= one.end)
+            of_it = rows.at[inside]
             if len(of_it):
-                scores = np.nan_to_num(fitted.score(build_features(plan, changed, of_it).to_numpy(np.float64)), nan=-np.inf)
+                matrix = build_features(plan, changed, of_it).to_numpy(np.float64)
+                scores = np.nan_to_num(fitted.score(matrix, categories[inside]), nan=-np.inf)
                 total += 1
                 found += bool(len(_episodes(definition, of_it, scores, plan.stride_ms, 0)))
     return found, total

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from alerting.definitions.assets import Asset, Closed, EventType, Tag
+from alerting.definitions.assets import Asset, Closed, EventType, Tag, VariableName
+from alerting.definitions.checks.limits import category_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, Severity
@@ -56,6 +57,12 @@ class AnomalyDefinition(NormalDefinition):
     kind: Literal["anomaly"] = Field(description="anomaly: the readings together are unlike normal operation.")
     include: tuple[Tag, ...] = Field(("*",), min_length=1, max_length=1000, description="Variables the model may see (with *).")
     exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
+    by: VariableName | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="A category, e.g. the recipe: readings are compared with normal operation of their own category. One that "
+        "was never seen, or with too little normal time, is compared with all together; a window over a change is unknown.",
+    )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
         description="History of normal operation: the last days before a training, e.g. 28d, of which the newest fifth only "
@@ -131,7 +138,11 @@ class AnomalyDefinition(NormalDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return self.include
+        return (*self.include, *self.groups_by)
+
+    @property
+    def groups_by(self) -> tuple[str, ...]:
+        return (self.by,) if self.by else ()
 
     @property
     def false_alarms_per_week(self) -> float:
@@ -145,10 +156,14 @@ class AnomalyDefinition(NormalDefinition):
 
     def question_fields(self) -> dict[str, Any]:
         """Return the fields that decide which scores a model gives; not those of the threshold's use and of severities."""
-        fields = {"assets", "include", "exclude", "windows", "aggregations", "stride", "hold", "threshold"}
+        fields = {"assets", "by", "include", "exclude", "windows", "aggregations", "stride", "hold", "threshold"}
         return self.model_dump(mode="json", include=fields, exclude_none=True)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        return self.numbers_of(asset).union(self.groups_by)
+
+    def numbers_of(self, asset: Asset) -> frozenset[str]:
+        """Return the variables of the asset that the model may see: numbers, and those that are true or false."""
         return frozenset(name for name, one in asset.variables.items() if one.type != "category" and self.may_see(name))
 
     def severities(self) -> tuple[Severity, ...]:
@@ -188,9 +203,11 @@ class AnomalyDefinition(NormalDefinition):
     def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
         del event_types
         for asset in targets:
-            if not self.variables_evaluated(asset):
+            if not self.numbers_of(asset):
                 hint = "widen include; categories do not count"
                 yield Fault("include", f"matches no number of {asset.name} without exclude", hint)
+        if self.by is not None:
+            yield from category_faults("by", self.by, targets)
 
 
 DEFINITION = AnomalyDefinition

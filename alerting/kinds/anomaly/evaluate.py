@@ -4,7 +4,6 @@ The state between two scores is that of the earlier one. What lies before the in
 nothing but the condition's own state is carried: any chunks give the same bits.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
@@ -15,15 +14,17 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
+from alerting.detection.categories import CategoryValues, Labels
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import touches
 from alerting.kinds.anomaly.contributions import contributions, number, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.messages import anomaly_message
+from alerting.kinds.anomaly.messages import anomaly_message, compared_with, describe_change
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.evaluation import Evidence, ScoredRows, Sources, TargetEvaluation, VersionInterval
 from alerting.kinds.normal_model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
@@ -34,12 +35,17 @@ _SHOWN = 3
 
 
 class Scored(NamedTuple):
-    """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN: unknown), why it is unknown."""
+    """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN: unknown), why it is unknown.
+
+    `category`: the one by which each row is scored, None where it is compared with all; `named`: the one in force.
+    """
 
     at: Millis
     matrix: Floats
     score: Floats
     unknown: npt.NDArray[np.object_]
+    category: Labels
+    named: Labels
 
 
 def evaluate_part(
@@ -51,7 +57,8 @@ def evaluate_part(
         at, history, muted = _read(definition, sources, fitted, part)
         try:
             matrix = sources.shared.features(fitted.plan, history, at).matrix
-            scored = _score(fitted, at, matrix, muted, to_millis(model.training_cutoff))
+            categories = categories_at(sources.shared, fitted, sources.asset, history, at)
+            scored = _score(fitted, at, matrix, categories, muted, to_millis(model.training_cutoff))
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return stopped(before, f"the model cannot score: {first_line(fault)}")
         intervals = _intervals(definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1)
@@ -77,18 +84,32 @@ def _read(
     back = max([stride, *(duration_millis(one.over) + stride for one in definition.escalation if one.over is not None)])
     at = grid(max(start - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
-    history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.plan.variables)
+    history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.variables)
     return at, history, _suppressed(definition, sources, fitted, at)
 
 
-def _score(fitted: FittedDetector, at: Millis, matrix: Floats, muted: BoolArray, cutoff: int) -> Scored:
-    score, unknown = fitted.score(matrix), np.full(len(at), "", object)
+def categories_at(
+    shared: SharedInputs, fitted: FittedDetector, asset: Asset, history: History, at: Millis
+) -> CategoryValues | None:
+    """Return the categories by which rows at these instants are scored; None where the model knows none."""
+    if fitted.by is None or not len(at):
+        return None
+    return shared.category(asset, fitted.by.name, history, [from_millis(int(at[0])) - fitted.plan.lookback])
+
+
+def _score(
+    fitted: FittedDetector, at: Millis, matrix: Floats, categories: CategoryValues | None, muted: BoolArray, cutoff: int
+) -> Scored:
+    windows = fitted.windows(categories, at)
+    score, unknown = fitted.score(matrix, windows.values), np.full(len(at), "", object)
     for row in np.flatnonzero(np.isnan(score)):
         unknown[row] = _missing(fitted, matrix[row], int(at[row]))
+    if fitted.by is not None:
+        score[windows.changes], unknown[windows.changes] = np.nan, describe_change(fitted.by.name, fitted.plan.lookback)
     score[muted], unknown[muted] = np.nan, "suppressed, or its windows reach into a suppressed time"
     learned = at <= cutoff
     score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
-    return Scored(at, matrix, score, unknown)
+    return Scored(at, matrix, score, unknown, windows.values, windows.values if categories is None else categories.in_force(at))
 
 
 def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
@@ -161,19 +182,30 @@ def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime
     row = int(np.searchsorted(scored.at, to_millis(at), side="right")) - 1
     if row < 0:
         return Evidence(Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version))
-    found = responsible(fitted, scored.matrix[row])
+    found = responsible(fitted.of(scored.category[row]), scored.matrix[row])
     score = float(scored.score[row])
     inputs: dict[str, float | str | None] = {one.variable: number(one.level.value) for one in found[:_SHOWN]}
-    evaluation = Evaluation(at, "triggered", anomaly_message(asset, found), score, THRESHOLD, version)
+    if fitted.by is not None:
+        inputs[fitted.by.name] = scored.named[row]
+    message = anomaly_message(asset, found, _compared(fitted, scored, row))
+    evaluation = Evaluation(at, "triggered", message, score, THRESHOLD, version)
     return Evidence(evaluation, inputs=inputs, contributions=contributions(asset, found))
+
+
+def _compared(fitted: FittedDetector, scored: Scored, row: int) -> str:
+    """Return the normal operation that a row is compared with; empty where there is one alone."""
+    return "" if fitted.by is None else compared_with(fitted.by.name, scored.category[row], scored.named[row])
 
 
 def _rows(asset: Asset, fitted: FittedDetector, scored: Scored, part: VersionInterval, model: AnomalyModel) -> ScoredRows:
     """Return the scores of the part itself; facts name the sensors of the last one."""
     own = scored.at > to_millis(part.start)
-    facts: Sequence[str] = ()
+    facts: list[str] = []
+    if own.any() and fitted.by is not None and not scored.unknown[-1]:
+        facts.append(_compared(fitted, scored, -1))
     if own.any() and scored.score[-1] >= THRESHOLD:
-        facts = [c.message for c in contributions(asset, responsible(fitted, scored.matrix[-1])[:_SHOWN])]
+        found = responsible(fitted.of(scored.category[-1]), scored.matrix[-1])
+        facts += [c.message for c in contributions(asset, found[:_SHOWN])]
     return ScoredRows(
         scored.at[own],
         scored.score[own],

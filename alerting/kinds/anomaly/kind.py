@@ -1,7 +1,7 @@
 """Kind `anomaly`: something is unlike normal operation."""
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.evaluate import THRESHOLD, evaluate_part
+from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_part
 from alerting.kinds.anomaly.model import AnomalyModel, from_files
 from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.why import explain_instant
@@ -39,6 +39,7 @@ class AnomalyKind:
 
     evaluate = staticmethod(evaluate_part)
     why = staticmethod(explain_instant)
+    outcome = staticmethod(predicts)
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
@@ -53,8 +54,10 @@ class AnomalyKind:
 
     def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
         fitted = cast("AnomalyModel", scored.model).by_asset[asset.name]
-        matrix = shared.features(fitted.plan, history, scored.at[-1:]).matrix
-        return ScoreDetails(contributions(asset, responsible(fitted, matrix[0])))
+        last = scored.at[-1:]
+        matrix = shared.features(fitted.plan, history, last).matrix
+        category = fitted.windows(categories_at(shared, fitted, asset, history, last), last).values[0]
+        return ScoreDetails(contributions(asset, responsible(fitted.of(category), matrix[0])))
 
     def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
         return Inputs()
@@ -63,9 +66,6 @@ class AnomalyKind:
         self, definition: AnomalyDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
     ) -> Evidence:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
-
-    def outcome(self, definition: AnomalyDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return predicts(definition, asset)
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""

@@ -3,25 +3,29 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from alerting.detection.anomalies.category_space import group_rows
 from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.detection.anomalies.normal_space import Floats, NormalSpace
+from alerting.detection.categories import CategoryValues, Labels, Windows
 from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
+from alerting.readings.history import Millis, duration_millis
 
 FILE, NUMBERS = "anomaly.json", "anomaly.npy"
 FORMAT = 1
 _CLEAR_STRIDES = 3
+_MEASURED = "usual", "limit", "weeks", "false_alarms"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class FittedDetector:
 
     `weeks`: normal time behind the threshold; `false_alarms`: a week, that it should give; `account`: sentences for people.
     `steady`: variables that nearly always had a value in normal operation; without one of them the state is unknown.
+    `by`: the detector of rows of known categories, beside which this one is that of all other rows.
     """
 
     plan: FeaturePlan
@@ -41,6 +46,7 @@ class FittedDetector:
     false_alarms: float
     account: tuple[str, ...] = field(compare=False)
     steady: tuple[str, ...] = ()
+    by: "ByCategory | None" = None
 
     @property
     def stride(self) -> timedelta:
@@ -60,14 +66,38 @@ class FittedDetector:
             found.setdefault(column.source, []).append(position)
         return found
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Return the variables whose readings are needed."""
+        return tuple(dict.fromkeys([*self.plan.variables, *((self.by.name,) if self.by else ())]))
+
     def abnormality(self, raw: Floats) -> Floats:
         """Return raw scores on the scale of people: 0 is usual, 1 the threshold."""
         return (raw - self.usual) / (self.limit - self.usual)
 
-    def score(self, matrix: Floats) -> Floats:
-        """Return how unlike normal each row is; NaN where too few variables have a value, or a steady one has none."""
-        known = self.is_known(matrix)
+    def of(self, category: str | None) -> "FittedDetector":
+        """Return the detector of the rows of a category: that of all rows together for one without a level of its own."""
+        space = None if self.by is None or category is None else self.by.spaces.get(category)
+        return self if self.by is None or space is None else replace(self.by.detector, space=space)
+
+    def windows(self, categories: CategoryValues | None, at: Millis) -> Windows:
+        """Return the categories of rows at these instants: None of the other ones, and which rows lie over a change."""
+        return windows_of(categories if self.by else None, at, self.plan, self.by.spaces if self.by else None)
+
+    def score(self, matrix: Floats, categories: Labels | None = None) -> Floats:
+        """Return how unlike normal each row is; NaN where too few variables have a value, or a steady one has none.
+
+        `categories`: of the rows; each is scored by the detector of its own.
+        """
         scores = np.full(len(matrix), np.nan)
+        if categories is not None and self.by is not None:
+            for category, rows in group_rows(categories).items():
+                scores[rows] = self.of(category)._score(matrix[rows])
+            return scores
+        return self._score(matrix)
+
+    def _score(self, matrix: Floats) -> Floats:
+        scores, known = np.full(len(matrix), np.nan), self.is_known(matrix)
         if known.any():
             scores[known] = self.abnormality(self.detector.score(self.space.encode(matrix[known])))
         return scores
@@ -81,6 +111,23 @@ class FittedDetector:
     def silent(self, row: Floats) -> list[str]:
         """Return the steady variables without a value in any window of a row."""
         return [name for name in self.steady if np.isnan(row[self.columns_by_variable[name]]).all()]
+
+
+@dataclass(frozen=True)
+class ByCategory:
+    """Known values of the category `name`: `spaces`, in which the one `detector` scores the rows of each; `rows` of each."""
+
+    name: str
+    detector: FittedDetector
+    spaces: Mapping[str, NormalSpace]
+    rows: Mapping[str, int]
+
+
+def windows_of(categories: CategoryValues | None, at: Millis, plan: FeaturePlan, among: Collection[str] | None = None) -> Windows:
+    """Return the categories of rows at these instants, and which lie over a change; without categories None and none."""
+    if categories is None:
+        return Windows(np.full(len(at), None, object), np.zeros(len(at), np.bool_))
+    return categories.over_windows(at, duration_millis(plan.lookback), among)
 
 
 def usual_clear_for(plan: FeaturePlan) -> int:
@@ -112,17 +159,27 @@ class AnomalyModel(NormalModel[FittedDetector]):
 
 
 def _settings(fitted: FittedDetector) -> dict[str, Any]:
+    by = fitted.by
     return {
         "plan": fitted.plan.to_document(),
-        "family": fitted.detector.family,
-        **{name: getattr(fitted, name) for name in ("usual", "limit", "weeks", "false_alarms")},
+        **_measured(fitted),
         **({"steady": list(fitted.steady)} if fitted.steady else {}),
+        **({} if by is None else {"by": {"name": by.name, "rows": dict(by.rows), **_measured(by.detector)}}),
     }
+
+
+def _measured(fitted: FittedDetector) -> dict[str, Any]:
+    return {"family": fitted.detector.family, **{name: getattr(fitted, name) for name in _MEASURED}}
 
 
 def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
     detector = {f"detector.{name}": values for name, values in arrays_of(fitted.detector).items()}
-    return {f"space.{name}": values for name, values in fitted.space.arrays().items()} | detector
+    found = {f"space.{name}": values for name, values in fitted.space.arrays().items()} | detector
+    if fitted.by is not None:
+        spaces = [space for _, space in sorted(fitted.by.spaces.items())]
+        found |= {f"by.{name}": values for name, values in _arrays(fitted.by.detector).items()}
+        found |= {"by.centre": np.array([one.centre for one in spaces]), "by.scale": np.array([one.scale for one in spaces])}
+    return found
 
 
 def to_files(model: AnomalyModel) -> Files:
@@ -160,25 +217,30 @@ def from_files(files: Files) -> AnomalyModel:
 
 def _fitted(document: Mapping[str, Any], numbers: Floats) -> FittedDetector:
     arrays = {name: _array(numbers, *place) for name, place in document["arrays"].items()}
+    fitted = _detector(document, document, arrays, tuple(document["account"]))
+    if "by" not in document:
+        return fitted
+    by = document["by"]
+    of_category = {name.removeprefix("by."): values for name, values in arrays.items() if name.startswith("by.")}
+    detector = _detector(document, by, of_category, ())
+    levels = zip(sorted(by["rows"]), of_category["centre"], of_category["scale"], strict=True)
+    spaces = {name: replace(detector.space, centre=centre, scale=scale) for name, centre, scale in levels}
+    return replace(fitted, by=ByCategory(by["name"], detector, spaces, {name: int(rows) for name, rows in by["rows"].items()}))
+
+
+def _detector(
+    document: Mapping[str, Any], settings: Mapping[str, Any], arrays: Mapping[str, Floats], account: tuple[str, ...]
+) -> FittedDetector:
     of = {
         prefix: {name.removeprefix(f"{prefix}."): values for name, values in arrays.items() if name.startswith(f"{prefix}.")}
         for prefix in ("space", "detector")
     }
-    plan = FeaturePlan.from_document(document["plan"])
-    detector = detector_of(document["family"], of["detector"])
+    plan, detector = FeaturePlan.from_document(document["plan"]), detector_of(settings["family"], of["detector"])
     if isinstance(detector, IsolationTrees):
         detector.check(len(plan.layout))
-    return FittedDetector(
-        plan,
-        NormalSpace.from_arrays(of["space"]),
-        detector,
-        float(document["usual"]),
-        float(document["limit"]),
-        float(document["weeks"]),
-        float(document["false_alarms"]),
-        tuple(document["account"]),
-        tuple(document.get("steady", ())),
-    )
+    usual, limit, weeks, false_alarms = (float(settings[name]) for name in _MEASURED)
+    space, steady = NormalSpace.from_arrays(of["space"]), tuple(document.get("steady", ()))
+    return FittedDetector(plan, space, detector, usual, limit, weeks, false_alarms, account, steady)
 
 
 def _array(numbers: Floats, begin: int, *shape: int) -> Floats:

@@ -1,6 +1,6 @@
 """The rows of normal operation of one asset: all but problems, suppressed times, confirmed episodes, and their surroundings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
+from alerting.detection.categories import CategoryValues, category_values
 from alerting.detection.problems import BoolArray, problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -17,11 +18,15 @@ from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.trained import Floats
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
-from alerting.readings.spacing import sampling_ms
+from alerting.readings.history import Millis, duration_millis, millis, to_millis
+from alerting.readings.long_history import LongHistory, split_instants
+from alerting.readings.spacing import UsualDistance, declared_ms
 
 ROWS = 10_000
+MOST_CELLS = 32_000_000
+"""Values of the rows that are computed to learn from one asset (256 MB, and as much twice for selections of them)."""
 _WINDOW = 10  # usual intervals of readings
+_WINDOWS_AT_ONCE = 2  # least length of the time whose features are computed at once: each begins with one window more
 _NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
 _NICE = tuple(1000 * s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400))
 
@@ -31,7 +36,7 @@ class NormalRows:
     """Rows of features of one asset at instants `at` (ms) of some period, with NaN where missing.
 
     `normal`: rows of normal operation. `confirmed_normal`: of episodes with the verdict false_alarm. `problems`: start and end
-    (ms) of what is known not to be normal. `left_out`: rows by reason.
+    (ms) of what is known not to be normal. `left_out`: rows by reason. `categories`: over time, where the definition names one.
     """
 
     at: Millis
@@ -40,19 +45,18 @@ class NormalRows:
     confirmed_normal: BoolArray
     problems: tuple[tuple[int, int], ...]
     left_out: dict[str, int]
+    categories: CategoryValues | None = None
 
 
-def plan_of(definition: AnomalyDefinition, history: History, start: datetime, end: datetime) -> FeaturePlan | None:
+def plan_of(definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime) -> FeaturePlan | None:
     """Return the columns for one asset, from its readings in (start, end]; None without a number that has values."""
-    ts = millis(pd.DatetimeIndex(history.readings.index))
-    inside = (ts > to_millis(start)) & (ts <= to_millis(end))
-    names = sorted(n for n in definition.variables_evaluated(history.asset) if n in history.readings)
-    names = [name for name in names if present(history, name)[inside].any()]
+    candidates = sorted(name for name in definition.numbers_of(history.asset) if name in history.variables)
+    sampling, rows = _usual_distances(history, candidates, to_millis(start), to_millis(end))
+    names = list(sampling)
     if not names:
         return None
-    sampling = {name: sampling_ms(name, [history]) for name in names}
     usual = int(np.median([value for value in sampling.values() if value] or [60_000]))
-    observed = len(np.unique(ts[inside])) * max(usual, 1)
+    observed = rows * max(usual, 1)
     stride = duration_millis(definition.stride) if definition.stride else _stride(usual, observed)
     windows = [duration_millis(w) for w in definition.windows or ()]
     windows = windows or [max(_WINDOW * usual, 2 * stride)]
@@ -61,8 +65,27 @@ def plan_of(definition: AnomalyDefinition, history: History, start: datetime, en
         windows_ms=tuple(sorted(set(windows))),
         aggregations=definition.aggregations,
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
-        delay_ms=max(duration_millis(history.delay(name)) for name in names),
+        delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )
+
+
+def _usual_distances(
+    history: LongHistory, candidates: Sequence[str], start: int, end: int
+) -> tuple[Mapping[str, int | None], int]:
+    """Return the usual time (ms) between two values of those variables that have one in (start, end], and the readings there."""
+    declared = {name: declared_ms(name, history.asset) for name in candidates}
+    found, there, rows = {name: UsualDistance() for name in candidates}, set[str](), 0
+    for piece in history.pieces(candidates):
+        ts = millis(pd.DatetimeIndex(piece.readings.index))
+        inside = (ts > start) & (ts <= end)
+        rows += int(inside.sum())
+        for name in candidates:
+            sound = present(piece, name)
+            if sound[inside].any():
+                there.add(name)
+            if not declared[name]:
+                found[name].add(ts[sound])
+    return {name: declared[name] or found[name].median() for name in candidates if name in there}, rows
 
 
 def _stride(usual: int, observed: int) -> int:
@@ -71,17 +94,24 @@ def _stride(usual: int, observed: int) -> int:
     return next((length for length in _NICE if length >= least), _NICE[-1]) if least > usual else max(usual, 1)
 
 
+def computed_strides(plan: FeaturePlan, start: datetime, end: datetime) -> int:
+    """Return k where one stride in k is computed to learn from (start, end]: so the rows have at most `MOST_CELLS` values."""
+    rows = (to_millis(end) - to_millis(start)) // plan.stride_ms
+    return max(-(-rows * len(plan.columns) // MOST_CELLS), 1)
+
+
 def rows_of(
     definition: AnomalyDefinition,
     plan: FeaturePlan,
-    history: History,
+    history: LongHistory,
     data: LearningData,
     start: datetime,
     end: datetime,
+    every: int = 1,
 ) -> NormalRows:
-    """Return the rows of (start, end], and which of them are normal operation."""
-    at = grid(to_millis(start), to_millis(end), plan.stride_ms)
-    matrix = build_features(plan, history, at).to_numpy(np.float64)
+    """Return the rows of (start, end], one in `every` strides, and which of them are normal operation."""
+    at = grid(to_millis(start), to_millis(end), every * plan.stride_ms)
+    matrix = _features(plan, history, at)
     groups = _groups(plan)
     known = known_variables(matrix, groups) * 2 >= len(groups)
     of_asset = [verdict for verdict in data.verdicts if verdict.asset == history.asset.name]
@@ -97,13 +127,25 @@ def rows_of(
         "around problems": int((known & in_problem).sum()),
         "around suppressed times": int((known & in_muted & ~in_problem).sum()),
     }
-    return NormalRows(at, matrix, normal, confirmed, tuple(problems), left_out)
+    by = definition.by
+    categories = None if by is None else category_values(history.asset, by, [piece.readings for piece in history.pieces([by])])
+    return NormalRows(at, matrix, normal, confirmed, tuple(problems), left_out, categories)
 
 
-def _problems(definition: AnomalyDefinition, history: History, confirmed: Iterable[VerdictInterval]) -> list[tuple[int, int]]:
+def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> Floats:
+    """Return the features at instants, of which so many are computed at once as some pieces of the readings have."""
+    matrix, back = np.empty((len(at), len(plan.columns))), duration_millis(plan.lookback)
+    for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
+        some = at[part]
+        readings = history.between(int(some[0]) - back, int(some[-1]), plan.variables)
+        matrix[part] = build_features(plan, readings, some).to_numpy(np.float64)
+    return matrix
+
+
+def _problems(definition: AnomalyDefinition, history: LongHistory, confirmed: Iterable[VerdictInterval]) -> list[tuple[int, int]]:
     found = [(to_millis(one.start), to_millis(one.end)) for one in confirmed]
     if definition.problem is not None:
-        found += problem_intervals(definition.problem, history)
+        found += problem_intervals(definition.problem, history.whole(definition.problem.variables))
     return sorted(found)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.faults import UserError
-from alerting.kinds.anomaly.model import AnomalyModel
+from alerting.detection.categories import Labels
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import Floats
 
@@ -14,8 +15,9 @@ _ASSET = "asset"
 def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
     """Return how unlike normal each row is: 0 is usual, from 1 on an anomaly, NaN where too little is known.
 
-    The column `asset` names the asset of each row; it may be left out where the model has one. Raises UserError if columns are
-    missing, or an asset is not one of the model's.
+    The column `asset` names the asset of each row; it may be left out where the model has one. A model by a category needs a
+    column of its name: the value in force throughout the windows of a row, empty or one never seen to compare it with all.
+    Raises UserError if columns are missing, or an asset is not one of the model's.
     """
     names = sorted(model.by_asset)
     if _ASSET not in rows and len(names) > 1:
@@ -26,5 +28,17 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
     scores = np.full(len(rows), np.nan)
     for name in dict.fromkeys(assets.tolist()):
         fitted, of_asset = model.by_asset[name], assets == name
-        scores[of_asset] = fitted.score(Columns.from_plan(fitted.plan).matrix(rows[of_asset]))
+        matrix = Columns.from_plan(fitted.plan).matrix(rows[of_asset])
+        scores[of_asset] = fitted.score(matrix, _categories(fitted, rows[of_asset]))
     return scores
+
+
+def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
+    if fitted.by is None:
+        return None
+    name, known = fitted.by.name, fitted.by.spaces
+    if name not in rows:
+        raise UserError(
+            f"the rows have no column {name!r}, by which the model compares them: add it, empty where it is not known"
+        )
+    return np.array([value if value in known else None for value in rows[name].astype(object)], object)

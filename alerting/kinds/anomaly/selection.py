@@ -1,23 +1,27 @@
 """AutoML without labels: every setting is fitted on parts of the normal rows, measured on the others, and the best is chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from alerting.detection.anomalies.category_space import Spaces, encode, fit_spaces
 from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks, originals
 from alerting.detection.anomalies.detectors import Detector
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
-from alerting.detection.anomalies.injection import TYPES, inject
-from alerting.detection.anomalies.normal_space import Floats, NormalSpace
+from alerting.detection.anomalies.injection import TYPES, Columns, inject
+from alerting.detection.anomalies.normal_space import Floats
 from alerting.detection.anomalies.threshold import Threshold, threshold_for_rate, threshold_for_share
+from alerting.detection.categories import CategoryValues, Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import usual_clear_for
 from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.history import History, Millis, duration_millis
+from alerting.readings.history import Millis, duration_millis
+from alerting.readings.long_history import LongHistory
 
+Positions = npt.NDArray[np.int64]
 _FOLDS, _INTERVALS = 4, 40
 _ANOMALIES = 24  # of each type
 _COMPARED = 2_000  # rows on which agreement is measured
@@ -27,16 +31,30 @@ _COMPARED = 2_000  # rows on which agreement is measured
 class Fold:
     """Rows that fit, and later unseen ones of the same normal history; the fit has none whose windows reach into the others."""
 
-    space: NormalSpace
-    fit: npt.NDArray[np.int64]
-    unseen: npt.NDArray[np.int64]
+    spaces: Spaces
+    fit: Positions
+    unseen: Positions
+    categories: Labels
+
+    def encode(self, matrix: Floats, rows: Positions) -> Floats:
+        """Return some of all rows, encoded."""
+        return encode(self.spaces, matrix[rows], self.categories[rows])
 
 
 @dataclass(frozen=True)
 class Injected:
-    """Rows with synthetic anomalies, by fold."""
+    """Rows with synthetic anomalies, and their categories, by fold."""
 
     by_fold: tuple[Floats, ...]
+    categories: tuple[Labels, ...]
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Categories of rows, None of rows that are compared with all others, and their `values` over time."""
+
+    of_rows: Labels
+    values: CategoryValues | None = None
 
 
 @dataclass(frozen=True)
@@ -61,16 +79,18 @@ class Tried:
 def choose_setting(
     definition: AnomalyDefinition,
     plan: FeaturePlan,
-    history: History,
+    history: LongHistory,
     at: Millis,
     matrix: Floats,
+    categories: Categories | None = None,
 ) -> list[Tried]:
     """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal operation.
 
     A setting with the scores of another one takes no part in the ranks; it has those of the other one.
     """
-    folds = make_folds(at, matrix, plan.longest_window_ms)
-    injected = inject_types(definition, plan, history, at, folds)
+    categories = categories or without_categories(at)
+    folds = make_folds(at, matrix, plan.longest_window_ms, categories.of_rows)
+    injected = inject_types(definition, plan, history, at, folds, categories)
     found = [
         try_setting(definition, plan, setting, at, matrix, folds, injected)
         for setting in TRIED
@@ -98,14 +118,29 @@ class _Scored:
         return self.tried.scores
 
 
-def make_folds(at: Millis, matrix: Floats, window_ms: int) -> list[Fold]:
+def without_categories(at: Millis) -> Categories:
+    """Return the categories of rows that are all compared with each other."""
+    return Categories(np.full(len(at), None, object))
+
+
+def try_alone(definition: AnomalyDefinition, plan: FeaturePlan, setting: Setting, at: Millis, matrix: Floats) -> Tried:
+    """Return a setting with its scores and threshold on rows of all categories together, without synthetic anomalies."""
+    folds = make_folds(at, matrix, plan.longest_window_ms, without_categories(at).of_rows)
+    return try_setting(definition, plan, setting, at, matrix, folds, {}).tried
+
+
+def make_folds(at: Millis, matrix: Floats, window_ms: int, categories: Labels) -> list[Fold]:
+    """Return the folds, each with the normal space of its fit."""
+    return [Fold(fit_spaces(matrix[fit], categories[fit]), fit, unseen, categories) for fit, unseen in split_rows(at, window_ms)]
+
+
+def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
     """Split rows into short intervals, dealt to the folds in turn; rows within a window of an unseen interval do not fit.
 
     So every fold has fitted on all regimes of the history, and its unseen rows share no reading with those of its fit.
     """
     length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
     of = ((at - at[0]) // length) % _FOLDS
-    folds = []
     for number in range(_FOLDS):
         unseen = np.flatnonzero(of == number)
         if not len(unseen):
@@ -115,28 +150,33 @@ def make_folds(at: Millis, matrix: Floats, window_ms: int) -> list[Fold]:
         fit = np.flatnonzero((np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms))
         if len(fit) < len(at) // 4:  # a history of few windows
             fit = np.flatnonzero(of != number)
-        folds.append(Fold(NormalSpace.fit(matrix[fit]), fit, unseen))
-    return folds
+        yield fit, unseen
 
 
 def inject_types(
-    definition: AnomalyDefinition, plan: FeaturePlan, history: History, at: Millis, folds: Sequence[Fold]
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    history: LongHistory,
+    at: Millis,
+    folds: Sequence[Fold],
+    categories: Categories,
 ) -> dict[str, Injected]:
     """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each fold."""
-    found = dict[str, Injected]()
-    length = max(plan.longest_window_ms, 5 * plan.stride_ms)
+    found, columns = dict[str, Injected](), Columns(history, plan.variables, categories.values)
+    length, back = max(plan.longest_window_ms, 5 * plan.stride_ms), duration_millis(plan.lookback)
     for type in TYPES:
-        chance, rows = np.random.default_rng([definition.seed, *type.encode()]), list[Floats]()
+        chance, rows, labels = np.random.default_rng([definition.seed, *type.encode()]), list[Floats](), list[Labels]()
         for fold in folds:
             count = min(_ANOMALIES // len(folds), max(1, (len(fold.unseen) * plan.stride_ms) // (2 * length)))
             starts = np.sort(at[chance.choice(fold.unseen, size=count, replace=False)])
             starts = starts[np.concatenate([[True], np.diff(starts) >= length])]
-            changed, put = inject(history, [n.name for n in plan.numbers], type, starts, length, definition.seed)
+            changed, put = inject(columns, type, starts, length, back, definition.seed)
             inside = np.zeros(len(at), np.bool_)
             for one in put:
                 inside |= (at > one.start) & (at <= one.end)
             rows.append(build_features(plan, changed, at[inside]).to_numpy(np.float64))
-        found[type] = Injected(tuple(rows))
+            labels.append(categories.of_rows[inside])
+        found[type] = Injected(tuple(rows), tuple(labels))
     return found
 
 
@@ -152,12 +192,12 @@ def try_setting(
     """Fit a setting on every fold, and measure it on what its fits had not seen."""
     scores, errors, of = np.empty(len(at)), list[float](), dict[str, list[Floats]]({type: [] for type in injected})
     for number, fold in enumerate(folds):
-        detector = fit_detector(setting, fold.space.encode(matrix[fold.fit]), definition.seed)
-        unseen = fold.space.encode(matrix[fold.unseen])
+        detector = fit_detector(setting, fold.encode(matrix, fold.fit), definition.seed)
+        unseen = fold.encode(matrix, fold.unseen)
         scores[fold.unseen] = detector.score(unseen)
         errors += _error(detector, unseen)
         for type, rows in injected.items():
-            of[type].append(detector.score(fold.space.encode(rows.by_fold[number])))
+            of[type].append(detector.score(encode(fold.spaces, rows.by_fold[number], rows.categories[number])))
     threshold = find_threshold(definition, plan, at, scores)
     anomalies = {type: np.concatenate(parts) for type, parts in of.items()}
     found = {type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)}

@@ -1,19 +1,33 @@
 """Learn a detector of anomalies from normal operation, and compare it with the one in service on unseen time."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from alerting.definitions.faults import UserError
+from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
 from alerting.detection.anomalies.fitting import fit_detector
-from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
+from alerting.detection.anomalies.normal_space import Floats, far_from_others
+from alerting.detection.categories import Labels
+from alerting.detection.problems import BoolArray
+from alerting.kinds.anomaly.by_category import are_in, describe_categories, known_categories
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, to_files
-from alerting.kinds.anomaly.normal_time import describe_plan, has_all, plan_of, rows_of, steady_variables
-from alerting.kinds.anomaly.selection import Tried, choose_setting
+from alerting.kinds.anomaly.model import AnomalyModel, ByCategory, FittedDetector, to_files, windows_of
+from alerting.kinds.anomaly.normal_time import (
+    MOST_CELLS,
+    NormalRows,
+    computed_strides,
+    describe_plan,
+    has_all,
+    plan_of,
+    rows_of,
+    steady_variables,
+)
+from alerting.kinds.anomaly.selection import Categories, Tried, choose_setting, try_alone, without_categories
 from alerting.kinds.training import (
     Comparison,
     Estimated,
@@ -24,8 +38,10 @@ from alerting.kinds.training import (
     no_readings,
     normal_time,
 )
-from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.readings.history import History, to_millis
+from alerting.learning.data.point_in_time import long_view
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import Millis, to_millis
+from alerting.readings.long_history import LongHistory
 
 LEAST_ROWS = 100
 _MOST_ROWS = 20_000  # from which a detector is chosen
@@ -34,6 +50,8 @@ _SHOWN = 5
 
 class AnomalyTraining:
     """Detectors of what is unlike normal operation."""
+
+    in_pieces = True
 
     def period(self, definition: AnomalyDefinition, source: TrainingSource) -> NormalTime:
         spans = [span for asset in source.assets if (span := source.readings.span(asset.name)) is not None]
@@ -83,40 +101,85 @@ class AnomalyTraining:
     save = staticmethod(to_files)
 
 
+class _Used(NamedTuple):
+    """Rows that are learned from: instants (ms), features, and the category of each; one in `every` of those that could be."""
+
+    at: Millis
+    matrix: Floats
+    categories: Labels
+    every: int
+    left_out: Mapping[str, int]
+
+
 def _learn(
-    definition: AnomalyDefinition, history: History, data: LearningData
+    definition: AnomalyDefinition, history: LongHistory, data: LearningData
 ) -> tuple[FittedDetector, Tried, Mapping[str, int], int] | None:
     """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used; None with too few rows."""
-    period, view = data.period, point_in_time_view(history, to_millis(data.period.cutoff))
+    period, view = data.period, long_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
     if plan is None:
         return None
-    rows = rows_of(definition, plan, view, data, period.start, period.cutoff)
+    strides = computed_strides(plan, period.start, period.cutoff)
+    computed = replace(plan, stride_ms=strides * plan.stride_ms)
+    rows = rows_of(definition, plan, view, data, period.start, period.cutoff, strides)
     steady = steady_variables(plan, rows.matrix[rows.normal]) if rows.normal.any() else ()
     normal = rows.normal & has_all(plan, steady, rows.matrix)
-    at, matrix = rows.at[normal], rows.matrix[normal]
-    if len(at) < LEAST_ROWS:
+    windows = windows_of(rows.categories, rows.at, plan)
+    used = _use(definition, computed, rows, normal & ~windows.changes, windows.values)
+    known = known_categories(used.at, used.categories, plan.longest_window_ms)
+    if rows.categories is not None and not known:
+        used = _use(definition, computed, rows, normal, windows.values)
+    if len(used.at) < LEAST_ROWS:
         return None
-    far = far_from_others(matrix, definition.contamination, rows.confirmed_normal[normal])
-    at, matrix = at[~far], matrix[~far]
-    every = -(-len(at) // _MOST_ROWS)
-    used = (at // plan.stride_ms) % every == 0
-    at, matrix = at[used], matrix[used]
-    tried = choose_setting(definition, replace(plan, stride_ms=every * plan.stride_ms), view, at, matrix)
-    best, space = tried[0], NormalSpace.fit(matrix)
-    detector = fit_detector(best.setting, space.encode(matrix), definition.seed)
-    usual = float(np.median(best.scores))
-    limit = max(best.threshold.value, usual + 1e-9)
+    thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
+    inside = are_in(used.categories, known) if known else np.ones(len(used.at), np.bool_)
+    categories = Categories(used.categories[inside], rows.categories) if known else without_categories(used.at)
+    tried = choose_setting(definition, thinned, view, used.at[inside], used.matrix[inside], categories)
+    together = try_alone(definition, thinned, tried[0].setting, used.at, used.matrix) if known else tried[0]
+    fitted, _ = _fit(definition, plan, together, used.matrix, without_categories(used.at).of_rows)
+    if definition.by is not None and known:
+        detector, spaces = _fit(definition, plan, tried[0], used.matrix[inside], categories.of_rows)
+        rows_of_each = Counter(categories.of_rows.tolist())
+        of_each = {name: spaces[name] for name in sorted(known)}
+        by = ByCategory(definition.by, replace(detector, steady=steady), of_each, rows_of_each)
+        fitted = replace(fitted, by=by)
+    changes = int((normal & windows.changes).sum())
     left_out = {
         **rows.left_out,
         "without a variable that is nearly always there": int((rows.normal & ~normal).sum()),
-        "far from the others": int(far.sum()),
-        "between those that were used": int((~used).sum()),
+        **({f"over a change of {definition.by}": changes} if known else {}),
+        **used.left_out,
     }
-    account = _account(describe_plan(plan), left_out, len(at), every, tried)
-    expected = best.threshold.expected
-    fitted = FittedDetector(plan, space, detector, usual, limit, best.threshold.weeks, expected, account, steady)
-    return fitted, best, left_out, len(at)
+    account = _account(describe_plan(plan), left_out, len(used.at), used.every, tried)
+    if strides > 1:
+        account += (_describe_strides(plan, strides),)
+    if definition.by is not None:
+        share = changes / max(int(normal.sum()), 1)
+        account += (*describe_categories(definition.by, used.categories, known, plan, share, together.threshold),)
+    return replace(fitted, account=account, steady=steady), tried[0], left_out, len(used.at)
+
+
+def _use(definition: AnomalyDefinition, plan: FeaturePlan, rows: NormalRows, normal: BoolArray, categories: Labels) -> _Used:
+    """Return those of the normal rows that are learned from: none far from the others, of a long history one in `every`."""
+    at, matrix, labels = rows.at[normal], rows.matrix[normal], categories[normal]
+    compared = matrix if rows.categories is None else around_own_level(matrix, labels)
+    far = far_from_others(compared, definition.contamination, rows.confirmed_normal[normal])
+    at, matrix, labels = at[~far], matrix[~far], labels[~far]
+    every = max(-(-len(at) // _MOST_ROWS), 1)
+    used = (at // plan.stride_ms) % every == 0
+    left_out = {"far from the others": int(far.sum()), "between those that were used": int((~used).sum())}
+    return _Used(at[used], matrix[used], labels[used], every, left_out)
+
+
+def _fit(
+    definition: AnomalyDefinition, plan: FeaturePlan, tried: Tried, matrix: Floats, categories: Labels
+) -> tuple[FittedDetector, Spaces]:
+    """Return the detector of rows, each encoded in the space of its own category, and these spaces."""
+    spaces = fit_spaces(matrix, categories)
+    detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
+    usual, threshold, space = float(np.median(tried.scores)), tried.threshold, next(iter(spaces.values()))
+    limit = max(threshold.value, usual + 1e-9)
+    return FittedDetector(plan, space, detector, usual, limit, threshold.weeks, threshold.expected, ()), spaces
 
 
 def _account(plan: str, left_out: Mapping[str, int], used: int, every: int, tried: Sequence[Tried]) -> tuple[str, ...]:
@@ -131,6 +194,13 @@ def _account(plan: str, left_out: Mapping[str, int], used: int, every: int, trie
         + (f", left out: {', '.join(without)}" if without else ""),
         f"threshold by {best.threshold.method}, from {7 * best.threshold.weeks:.2g} days that the fits had not seen{rate}",
         *(one.describe() for one in tried[:_SHOWN]),
+    )
+
+
+def _describe_strides(plan: FeaturePlan, strides: int) -> str:
+    return (
+        f"of the strides of the normal period only one in {strides} was computed, because the {len(plan.columns)} columns may "
+        f"have {MOST_CELLS:,} values; nothing was learned from the others: a longer stride or a shorter period uses all"
     )
 
 

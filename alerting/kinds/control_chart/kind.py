@@ -1,7 +1,7 @@
 """Kind `control_chart`: the process has shifted."""
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import cast
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
@@ -27,6 +27,7 @@ class ControlChartKind:
 
     evaluate = staticmethod(evaluate_part)
     why = staticmethod(explain_instant)
+    outcome = staticmethod(predicts)
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
@@ -38,9 +39,6 @@ class ControlChartKind:
         self, definition: ControlChartDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
     ) -> Evidence:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
-
-    def outcome(self, definition: ControlChartDefinition, asset: Asset) -> Literal["onset", "state"]:
-        return predicts(definition, asset)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the charted statistic with its limits, as they were at the raise, and the readings."""

@@ -69,6 +69,8 @@ class Series(NamedTuple):
 class ControlChartTraining:
     """Limits of control charts."""
 
+    in_pieces = False
+
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
         last = max(newest_instants(definition, source, definition.variable), default=None)
         if last is None:
@@ -78,7 +80,7 @@ class ControlChartTraining:
 
     def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData) -> Estimated:
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
-        for history in data.histories:
+        for history in data.whole_histories:
             asset = history.asset.name
             fitted = _fit(definition, _readings(definition, history, data, data.period.start, data.period.cutoff))
             if fitted is None:
@@ -270,7 +272,7 @@ def _count_signals(definition: ControlChartDefinition, model: ControlChartModel,
     """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
     signals, points, expected, lasting = 0, 0, 0.0, 0
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
-    for history in data.histories:
+    for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is None:
             continue

@@ -25,7 +25,7 @@ Params = dict[str, Any]
 DIFFERENCE, LEVEL = "difference", "level"
 _READ = TypeAdapter(Forecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
-_ROUNDS = 150
+_ROUNDS = 150  # of models that were trained before their number was searched
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))  # level, trend, damping
 
 
@@ -200,15 +200,15 @@ class BoostedTrees(Family):
 
     name = "boosted_trees"
     packages = PACKAGES
-    proven = (
-        {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
-        {"of": LEVEL, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 30, "feature_fraction": 0.5},
-        {"of": DIFFERENCE, "learning_rate": 0.05, "num_leaves": 6, "min_data_in_leaf": 60, "feature_fraction": 0.3},
+    proven = tuple(
+        {"of": of, "rounds": rounds, "num_leaves": leaves, "learning_rate": 0.05, "min_data_in_leaf": 30, "feature_fraction": 0.5}
+        for of, rounds, leaves in ((DIFFERENCE, 150, 15), (LEVEL, 150, 15), (DIFFERENCE, 300, 8))
     )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
         return {
             "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
+            "rounds": trial.suggest_int("rounds", 100, 400),
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 4, 31, log=True),
             "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, 200, log=True),
@@ -222,12 +222,12 @@ class BoostedTrees(Family):
         known = ~np.isnan(target)
         rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
         trees = fit_quantiles(
-            {key: value for key, value in params.items() if key != "of"},
+            {key: value for key, value in params.items() if key not in ("of", "rounds")},
             rows,
             target[known],
             task.columns.categorical,
             QUANTILES,
-            _ROUNDS,
+            params.get("rounds", _ROUNDS),
             seed,
         )
         return task.model(Boosted(leads, last, usual, trees))

@@ -46,7 +46,7 @@ class ThresholdDefinition(Conditions, Definition):
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
         description="With learned limits: decision on newly estimated ones. A person decides in any case where ten times as many "
-        "readings as expected, or half of all, lay beyond the limit in service since it was estimated.",
+        "readings as expected, or half of all, lay beyond the limits in service since these were estimated.",
     )
 
     @model_validator(mode="wrap")
@@ -54,7 +54,7 @@ class ThresholdDefinition(Conditions, Definition):
     def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         """Return a definition with a model if a limit is learned."""
         found = read(value)
-        if cls is not ThresholdDefinition or not found.learned:
+        if cls is not ThresholdDefinition or not any(learned_limits(one) for one in found.conditions):
             return found
         fields = {name: getattr(found, name) for name in cls.model_fields}
         return cast("Self", LearnedThresholdDefinition.model_construct(found.model_fields_set, **fields))

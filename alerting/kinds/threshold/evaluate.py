@@ -64,18 +64,13 @@ def evaluate_combined_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under conditions of several variables. The first evaluation begins with the last known values."""
+    """Evaluate one part under conditions of several variables, from the readings of `readings_carried_into`."""
     asset, before = sources.asset, result.state
     history = sources.shared.load(
         asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
     )
-    carried = before.carried
-    if carried is None or not carried.parts or part.is_new:
-        leaves = list(combination.leaves())
-        known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
-        carried = together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
     series, severity = all_series(combination, history), severity_of_missing(definition)
-    evaluated = evaluate_combination(combination, asset, series, carried, part.start, part.end, severity, learned)
+    evaluated = evaluate_combination(combination, asset, series, before.carried, part.start, part.end, severity, learned)
     after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
@@ -85,6 +80,15 @@ def evaluate_combined_interval(
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
     return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown, learned=learned)
+
+
+def readings_carried_into(part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None) -> Carried:
+    """Return the last reading of each condition before a part. The first evaluation begins with the last known values."""
+    if carried is not None and carried.parts and not part.is_new:
+        return carried
+    leaves = list(combination.leaves())
+    known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
+    return together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
 
 
 def _last_value(condition: Condition, carried: Carried | None, sources: Sources, at: datetime) -> Carried | None:

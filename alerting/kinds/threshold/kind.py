@@ -5,7 +5,6 @@ from typing import Literal, cast
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
-from alerting.definitions.wording.language import translatable
 from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
@@ -18,14 +17,20 @@ from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation
 from alerting.kinds.kind import Charted, Inputs, TrainedKind
 from alerting.kinds.normal_model import stopped
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
-from alerting.kinds.threshold.evaluate import evaluate_combined_interval, evaluate_threshold_interval, note_revision
-from alerting.kinds.threshold.learned import limits_in_force, read_part
+from alerting.kinds.threshold.evaluate import (
+    evaluate_combined_interval,
+    evaluate_threshold_interval,
+    note_revision,
+    readings_carried_into,
+)
+from alerting.kinds.threshold.learned import limits_in_force, read_part, split_at_cutoff
 from alerting.kinds.threshold.model import from_files
+from alerting.kinds.threshold.moving import moving_levels
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, to_millis
-from alerting.reporting.figures.episode_chart import Level, condition_levels
+from alerting.reporting.figures.episode_chart import AT_RAISE, Level, condition_levels
 
 
 class ThresholdKind:
@@ -33,11 +38,13 @@ class ThresholdKind:
 
     why = staticmethod(explain_instant)
     data_gaps = staticmethod(data_gaps)
+    moving_levels = staticmethod(moving_levels)
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
         if isinstance(definition, LearnedThresholdDefinition):
-            return Inputs()
+            before = max(lookback(one) for one in definition.conditions)
+            return Inputs(None, before, max(one.stale_after for one in definition.conditions))
         if combination is not None:
             leaves = list(combination.leaves())
             stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
@@ -51,12 +58,9 @@ class ThresholdKind:
     ) -> TargetEvaluation:
         note_revision(before, part)
         try:
-            learned = limits_in_force(definition, sources, part, before.state.carried)
-            cut = learned.cutoff if learned is not None else None
-            if cut is not None and part.start < cut < part.end:  # no instant up to it is evaluated by these limits
-                before = _evaluate_part(definition, sources, replace(part, end=cut), before)
-                part = replace(part, start=cut, is_new=False)
-            return _evaluate_part(definition, sources, part, before)
+            for one in split_at_cutoff(definition, sources, part, before.state.carried):
+                before = _evaluate_part(definition, sources, one, before)
+            return before
         except ModelUnavailable as unavailable:
             return stopped(before, f"the limits cannot be read: {unavailable}")
 
@@ -97,7 +101,11 @@ def _evaluate_part(
 ) -> TargetEvaluation:
     if to_millis(part.start) >= to_millis(part.end):
         return replace(before, state=replace(before.state, watermark=part.end))
-    combination, learned = definition.combination, limits_in_force(definition, sources, part, before.state.carried)
+    combination = definition.combination
+    if combination is not None:
+        carried = readings_carried_into(part, combination, sources, before.state.carried)
+        before = replace(before, state=replace(before.state, carried=carried))
+    learned = limits_in_force(definition, sources, part, before.state.carried)
     if combination is not None:
         return evaluate_combined_interval(definition, combination, sources, before, part, learned)
     if learned is None:
@@ -112,7 +120,7 @@ def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Epis
     limit = episode.evaluation.threshold
     if not definition.learned or limit is None or limit in {level.value for level in charted.levels}:
         return charted
-    return charted._replace(levels=(*charted.levels, Level(limit, translatable("limit at the raise"))))
+    return charted._replace(levels=(*charted.levels, Level(limit, AT_RAISE)))
 
 
 def _charted(condition: Condition, asset: Asset) -> Charted:

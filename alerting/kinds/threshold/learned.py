@@ -12,7 +12,7 @@ from alerting.kinds.threshold.definition import LearnedThresholdDefinition, Thre
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History
 
-NO_ESTIMATE = "no learned limits are in service yet; train it"
+NO_ESTIMATE = "no learned limits are in service yet; train it, or approve those that wait"
 
 
 def limits_in_force(
@@ -39,6 +39,20 @@ def limits_in_force(
     categories = {name: sources.shared.category(sources.asset, name, history, instants) for name in definition.groups_by}
     few = f"too few readings for a learned limit on {sources.asset.name}"
     return replace(none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few)
+
+
+def split_at_cutoff(
+    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, carried: Carried | None
+) -> list[VersionInterval]:
+    """Return the part, cut where the cutoff of its limits lies within it: no instant up to there is evaluated by them.
+
+    Raises ModelUnavailable if the estimate in service cannot be read.
+    """
+    learned = limits_in_force(definition, sources, part, carried)
+    cut = learned.cutoff if learned is not None else None
+    if cut is None or not part.start < cut < part.end:
+        return [part]
+    return [replace(part, end=cut), replace(part, start=cut, is_new=False)]
 
 
 def _taken_at(carried: Carried | None) -> Iterator[datetime]:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alerting.detection.learned_limits import GroupLimit, LimitTable, least_readings
-from alerting.kinds.normal_model import NormalModel, read_header
+from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import template
+from alerting.detection.learned_limits import Group, GroupLimit, LimitTable, least_readings
+from alerting.kinds.normal_model import NormalModel, NoteTable, read_header
 from alerting.ports import Files
 
 FILE = "learned_limits.json"
+_COLUMNS = (template("Group"), template("Readings"), template("Limit"))
+_MOST_ROWS = 200  # of one limit, shown to people
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,25 @@ class FittedLimits:
             if count:
                 yield f"{asset}: {count} readings left out: {reason}"
 
+    def list_groups(self, asset: Asset) -> Iterable[NoteTable]:
+        """Yield the limits by group, a table for each limit that has groups."""
+        for key, table in sorted(self.tables.items()):
+            if not table.by:
+                continue
+            variable = json.loads(key)[0]
+            declared = asset.variables.get(variable)
+            unit = (declared.unit if declared else None) or ""
+            rows = [
+                (table.within(group) or "all", f"{one.readings}", "too few" if one.limit is None else f"{one.limit:.6g} {unit}")
+                for group, one in sorted(table.groups.items(), key=_position)
+            ]
+            yield NoteTable(f"{asset.name}: {variable}, quantile {table.quantile:g}", _COLUMNS, rows[:_MOST_ROWS])
+
+
+def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
+    """Return where a group stands in a list: names in order, hours by their number."""
+    return [(len(name) if name.isdigit() else 0, name) for name in item[0]]
+
 
 def _describe(variable: str, table: LimitTable) -> str:
     whole, least = table.groups[()], least_readings(table.quantile)
@@ -41,7 +64,7 @@ def _describe(variable: str, table: LimitTable) -> str:
         few = len(of_depth) - len(limits)
         span = f", {min(limits):.6g} to {max(limits):.6g}" if limits else ""
         coarser = f"; {few} more with fewer than {least} readings take the coarser limit" if few else ""
-        text += f"; {len(limits)} groups of {' and '.join(table.by[:depth])}{span}{coarser}"
+        text += f"; {len(limits)} groups of {' and '.join(table.by[:depth]).replace('_', ' ')}{span}{coarser}"
     return text
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.limits import HOUR_OF_DAY
+from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of
-from alerting.detection.categories import category_values, labels_at
-from alerting.detection.learned_limits import LimitTable, estimate_limits, least_readings
+from alerting.detection.categories import CategoryValues, category_values, labels_at
+from alerting.detection.learned_limits import LearnedLimits, LimitTable, estimate_limits, least_readings
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
@@ -35,8 +35,12 @@ from alerting.readings.history import History, Millis, duration_millis, from_mil
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
-_MANY_TIMES, _MOST = 10, 0.5
-"""A person decides on new limits where so many times as many readings as expected lay beyond those in service, or most of all."""
+_MANY_TIMES, _MOST, _LEAST_BEYOND = 10, 0.5, 3
+"""A person decides on new limits where so many times as many readings as expected lay beyond those in service, or most of all.
+
+Fewer than the last number say nothing.
+"""
+_MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
@@ -50,6 +54,8 @@ class _Used(NamedTuple):
 class LearnedLimitsTraining:
     """Learned limits of thresholds."""
 
+    in_pieces = False
+
     def period(self, definition: LearnedThresholdDefinition, source: TrainingSource) -> NormalTime:
         names = sorted({variable for variable, _ in definition.learned})
         last = max((at for name in names for at in newest_instants(definition, source, name)), default=None)
@@ -60,7 +66,7 @@ class LearnedLimitsTraining:
         return NormalTime(start, last, last)
 
     def estimate(self, definition: LearnedThresholdDefinition, revision: int, family: str, data: LearningData) -> Estimated:
-        fitted = {history.asset.name: _fit(definition, history, data) for history in data.histories}
+        fitted = {history.asset.name: _fit(definition, history, data) for history in data.whole_histories}
         by_asset = {name: one for name, one in fitted.items() if any(table.answering(()) == () for table in one.tables.values())}
         if not by_asset:
             raise _too_few(definition, fitted, data)
@@ -73,7 +79,9 @@ class LearnedLimitsTraining:
             left_out[reason] = left_out.get(reason, 0) + count
         metrics = {f"limit {name} {number}": limit for name, number, limit in _whole_limits(model)}
         groups = sum(len(table.groups) for one in by_asset.values() for table in one.tables.values())
-        return Estimated(model, used, left_out, tuple(notes), {"groups": groups}, metrics)
+        assets = [history.asset for history in data.whole_histories if history.asset.name in by_asset]
+        shown = [table for asset in assets for table in by_asset[asset.name].list_groups(asset)]
+        return Estimated(model, used, left_out, tuple(notes), {"groups": groups}, metrics, tuple(shown[:_MOST_TABLES]))
 
     def compare(
         self,
@@ -106,18 +114,22 @@ class LearnedLimitsTraining:
 
 
 def _fit(definition: LearnedThresholdDefinition, history: History, data: LearningData) -> FittedLimits:
-    asset, left_out, tables = history.asset, dict[str, int](), dict[str, LimitTable]()
+    left_out, tables = dict[str, int](), dict[str, LimitTable]()
     for variable, learned in definition.learned:
         used = _used(definition, history, data, variable)
         start = max(data.period.start, data.period.cutoff - learned.over)
         inside = used.at > to_millis(start)
-        categories = {name: category_values(asset, name, [history.readings]) for name in learned.by if name != HOUR_OF_DAY}
-        labels = labels_at(learned.by, categories, definition.schedule.timezone, used.at[inside])
+        labels = labels_at(learned.by, _categories(history, learned), definition.schedule.timezone, used.at[inside])
         key = key_of(variable, learned)
         tables[key] = estimate_limits(learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS)
         for reason, count in used.left_out.items():
             left_out[f"{variable}, {reason}"] = count
     return FittedLimits(tables, left_out)
+
+
+def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]:
+    """Return the values of the categories by which a limit is grouped."""
+    return {name: category_values(history.asset, name, [history.readings]) for name in learned.by if name != HOUR_OF_DAY}
 
 
 def _used(definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str) -> _Used:
@@ -182,24 +194,35 @@ def _still_in_service(champion: LearnedLimitsModel, challenger: LearnedLimitsMod
 
 
 def _moved(definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel) -> Sequence[str]:
-    """Return a sentence for each asset and variable of which far more readings than expected lay beyond the limit in service."""
+    """Return a sentence for each asset and variable of which far more readings than expected lay beyond the limits in service.
+
+    Each reading is compared with the limit of its own group, as live evaluation compares it.
+    """
     found = []
-    for history in data.histories:
+    for history in data.whole_histories:
         fitted = champion.by_asset.get(history.asset.name)
         for variable, learned in definition.learned if fitted else ():
-            table = fitted.tables.get(key_of(variable, learned)) if fitted else None
-            limit = None if table is None else table.groups[()].limit
-            if table is None or limit is None:
+            key = key_of(variable, learned)
+            table = fitted.tables.get(key) if fitted else None
+            whole = None if table is None else table.groups[()].limit
+            if table is None or whole is None:
                 continue
             used = _used(definition, history, data, variable)
-            values = used.values[used.at > to_millis(table.end)]
+            new = used.at > to_millis(table.end)
+            in_service = LearnedLimits({key: table}, definition.schedule.timezone, "", _categories(history, learned))
+            values, limits = used.values[new], in_service.at(variable, learned, used.at[new]).values
             upper = learned.quantile > MIDDLE
             expected = 1 - learned.quantile if upper else learned.quantile
-            share = float(np.mean(values > limit if upper else values < limit)) if len(values) else 0.0
-            if len(values) >= least_readings(learned.quantile) and share > min(_MANY_TIMES * expected, _MOST):
+            beyond = int(np.sum(values > limits if upper else values < limits))
+            if beyond >= _LEAST_BEYOND and beyond > min(_MANY_TIMES * expected, _MOST) * len(values):
+                of = (
+                    f"the limits of their groups (of all readings {whole:.6g})"
+                    if table.by
+                    else f"the limit in service, {whole:.6g}"
+                )
                 found.append(
-                    f"On {history.asset.name} {share:.2%} of the readings of {variable} since the last estimate lie beyond "
-                    f"the limit of all readings in service, {limit:.6g}; {expected:.2%} were expected"
+                    f"On {history.asset.name} {beyond / len(values):.2%} of the readings of {variable} since the last estimate "
+                    f"lie beyond {of}; {expected:.2%} were expected"
                 )
     return found
 

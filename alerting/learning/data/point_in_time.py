@@ -1,5 +1,6 @@
 """Point-in-time views of an asset: the input of all learning."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, event_delays, millis
+from alerting.readings.history import History, Millis, duration_millis, event_delays, millis, no_events
+from alerting.readings.long_history import LongHistory
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
@@ -30,6 +32,18 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
     starts, ends, delay = millis(history.events["start"]), history.events["end"], event_delays(history)
     events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[starts + delay <= until]
     return replace(history, readings=readings, events=events, known_until=until)
+
+
+def long_view(history: LongHistory, until: int) -> LongHistory:
+    """Return the point-in-time view of a long history at `until` (ms)."""
+    bare = replace(history.head, events=no_events())
+
+    def read(names: Sequence[str], start: int, end: int) -> pd.DataFrame:
+        readings = history.read(names, start, min(end, until))
+        return point_in_time_view(replace(bare, readings=readings), until).readings
+
+    ends = [*(end for end in history.ends if end < until), until]
+    return LongHistory(point_in_time_view(history.head, until), history.variables, ends, read)
 
 
 def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history: History, start: int, end: int) -> Millis:

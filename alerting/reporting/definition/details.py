@@ -1,7 +1,7 @@
 """Single episodes and missed problems of a period, as far as a page shows them one by one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
 from alerting.definitions.fields.conditions import single_condition
-from alerting.definitions.model import Definition
+from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
@@ -103,7 +103,10 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
     declared = history.asset.variables.get(name)
     title, unit = (declared.title or name, declared.unit) if declared else (name, None)
     panel = new_panel(Panel(title.replace("_", " "), unit, at[inside], values, _levels(m.definition, history.asset)))
-    return panel if len(panel.at) > 1 else None
+    if len(panel.at) < 2:
+        return None
+    found, missing = m.moving_levels(history.asset, start, end)
+    return replace(panel, moving=found.get(name, ()), note=missing)
 
 
 def variable_of(definition: Definition) -> str | None:
@@ -122,5 +125,4 @@ def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
         return levels_by_variable(combination, asset)[combination.variables[0]]
     if definition.problem is not None:
         return problem_levels(definition.problem)
-    condition = single_condition(definition)
-    return () if condition is None else condition_levels(condition, asset)
+    return condition_levels(definition, asset) if isinstance(definition, Condition) and definition.variable else ()

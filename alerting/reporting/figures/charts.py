@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
 from alerting.reporting import messages
 from alerting.reporting.figures.chart_style import chart_style
-from alerting.reporting.figures.episode_chart import Panel
+from alerting.reporting.figures.episode_chart import Panel, describe_moving, value_range
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
@@ -68,7 +68,7 @@ def timeline(
     def draw(figure: Figure) -> None:
         axes = figure.subplots(len(upper) + 1, 1, sharex=True, height_ratios=[*upper, lane_height], squeeze=False)[:, 0]
         if variable is not None:
-            draw_panel(axes[0], variable)
+            draw_panel(axes[0], variable, language)
         if scored:
             _draw_score(axes[len(upper) - 1], metrics, scores, language)
         _draw_lanes(axes[-1], metrics, lanes)
@@ -81,18 +81,25 @@ def timeline(
         problems=len(metrics.problems),
         missed=len(metrics.missed),
     )
+    if variable is not None:
+        label = "; ".join([label, *(describe_moving(variable, one, language) for one in variable.moving)])
     return inline_svg("timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw, language)
 
 
-def draw_panel(axes: Axes, panel: Panel) -> None:
-    """Draw the readings of a variable as a line that breaks at gaps, and its limits as dashed lines."""
+def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
+    """Draw the readings of a variable as a line that breaks at gaps, and its limits dashed, in steps where they change."""
     at, values = panel.at / 86_400_000, panel.values
     gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
     at, values = np.insert(at, gaps, np.nan), np.insert(values, gaps, np.nan)
     axes.plot(at, values, color=COLOURS["muted"], linewidth=0.9)
     for level in panel.levels:
         axes.axhline(level.value, color=COLOURS["problem"], linewidth=1, linestyle="--")
-    axes.set_title(panel.heading, color=COLOURS["muted"])
+    for moving in panel.moving:
+        for instants, limits in moving.parts(*value_range(panel)):
+            axes.plot(
+                instants / 86_400_000, limits, color=COLOURS["problem"], linewidth=1, linestyle="--", drawstyle="steps-post"
+            )
+    axes.set_title("; ".join(filter(None, (panel.heading, language.translate(panel.note)))), color=COLOURS["muted"])
 
 
 def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:

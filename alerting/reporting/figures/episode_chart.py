@@ -3,9 +3,10 @@
 Pages draw it as SVG, e-mails as PNG. It has no more points than a chart can show: first, lowest, highest and last per column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,11 @@ from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.readings.history import duration_millis, from_millis
+from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.reporting.sentences import about
 
 COLUMNS = 320
+AT_RAISE = translatable("limit at the raise")
 Floats = npt.NDArray[np.float64]
 Millis = npt.NDArray[np.int64]
 
@@ -29,6 +32,50 @@ class Level:
 
     value: float
     label: str
+
+
+@dataclass(frozen=True)
+class MovingLevel:
+    """A dashed line of steps: each value holds from its instant (ms, increasing) to the next, the last one to `end`.
+
+    A value is NaN where no limit was in force.
+    """
+
+    at: Millis
+    values: Floats
+    end: int
+    label: str
+
+    def parts(self, low: float, high: float) -> list[tuple[Millis, Floats]]:
+        """Return its unbroken parts between two values, each with the instant at which it ends."""
+        at, inside = np.append(self.at, self.end), (self.values >= low) & (self.values <= high)
+        edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2).tolist()
+        return [(at[first : last + 1], np.append(self.values[first:last], self.values[last - 1])) for first, last in edges]
+
+    def since(self, start: int) -> "MovingLevel":
+        """Return the line from an instant (ms) on."""
+        first = max(int(np.searchsorted(self.at, start, side="right")) - 1, 0)
+        return replace(self, at=np.maximum(self.at[first:], start), values=self.values[first:])
+
+    @property
+    def values_in_force(self) -> Floats:
+        """Return the values that were in force."""
+        return self.values[~np.isnan(self.values)]
+
+    @property
+    def gap(self) -> timedelta:
+        """Return for how long no limit was in force."""
+        return timedelta(milliseconds=int(np.diff(np.append(self.at, self.end))[np.isnan(self.values)].sum()))
+
+
+class LevelsInForce(NamedTuple):
+    """Limits that change, by variable, and why they are not known, empty if they are."""
+
+    by_variable: Mapping[str, tuple[MovingLevel, ...]]
+    missing: str = ""
+
+
+NO_MOVING_LEVELS = LevelsInForce({})
 
 
 @dataclass(frozen=True)
@@ -48,6 +95,7 @@ class Fan:
 @dataclass(frozen=True)
 class Panel:
     """One variable, or the risk, over time. `share`: the values are shares from 0 to 1. `fan`: the forecast of the variable.
+    `moving`: limits that change in this time. `note`: what is not drawn, and why.
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line breaks.
     """
@@ -60,6 +108,8 @@ class Panel:
     share: bool = False
     hold: timedelta = timedelta(days=1)
     fan: Fan | None = None
+    moving: tuple[MovingLevel, ...] = ()
+    note: str = ""
 
     @property
     def heading(self) -> str:
@@ -148,6 +198,8 @@ def episode_chart(
     panels_drawn = tuple(p for p in panels if len(p.at))
     if not panels_drawn:
         return None
+    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
+    panels_drawn = tuple(replace(p, moving=tuple(one.since(drawn_from) for one in p.moving)) for p in panels_drawn)
     window_end = episode.valid_until
     window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
     last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
@@ -158,7 +210,7 @@ def episode_chart(
     ]
     return EpisodeChart(
         panels=panels_drawn,
-        start=max(start, from_millis(min(int(p.at[0]) for p in panels_drawn))),
+        start=from_millis(drawn_from),
         end=max(*ends, episode.raised_at),
         raised_at=episode.raised_at,
         happening_at=episode.happening_at,
@@ -184,9 +236,25 @@ def _describe_panel(panel: Panel, language: Language) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
     low, high, last = (panel.show(float(v), language) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
     limits = "".join(f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}" for level in panel.levels)
+    limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
     name = language.translate(panel.name)
     shown = language.say("{name} {low} to {high}, last {last}", name=name, low=low, high=f"{high}{unit}", last=f"{last}{unit}")
     return f"{shown}{limits}"
+
+
+def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits: int = 4) -> str:
+    """Return a limit that changes in words: its label, lowest and highest value, and for how long there was none."""
+    label, values = language.translate(level.label), level.values_in_force
+    if not len(values):
+        return language.say("{label} not known", label=label)
+    low, high = (panel.show(float(value), language, digits) for value in (values.min(), values.max()))
+    unit = f" {panel.unit}" if panel.unit else ""
+    shown = (
+        f"{label} {low}{unit}" if low == high else language.say("{label} {low} to {high}", label=label, low=low, high=high + unit)
+    )
+    if not level.gap:
+        return shown
+    return language.say("{limit}, not known for {duration}", limit=shown, duration=about(level.gap, language))
 
 
 def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
@@ -213,10 +281,13 @@ def value_range(panel: Panel) -> tuple[float, float]:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
     low, high = min([float(panel.values.min()), *fan]), max([float(panel.values.max()), *fan])
-    nearest = min((level.value for level in panel.levels), key=lambda v: max(low - v, v - high), default=low)
+    levels = [level.value for level in panel.levels] + [
+        value for level in panel.moving for value in level.values_in_force.tolist()
+    ]
+    nearest = min(levels, key=lambda v: max(low - v, v - high), default=low)
     low, high = min(low, nearest), max(high, nearest)
     evaluated_until = high - low or abs(high) or 1.0
-    near = [level.value for level in panel.levels if low - evaluated_until <= level.value <= high + evaluated_until]
+    near = [value for value in levels if low - evaluated_until <= value <= high + evaluated_until]
     low, high = min([low, *near]), max([high, *near])
     pad = 0.08 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad

@@ -16,7 +16,7 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import from_millis
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.chart_style import chart_style
-from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, lines, value_range
+from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, describe_moving, lines, value_range
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
 WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
@@ -65,6 +65,12 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> 
             below = -7 if level.value > low + 0.85 * (high - low) else 2
             label = f"{language.translate(level.label)} {panel.show(level.value, language)}"
             axis.annotate(label, (0.01, level.value * scale), (0, below), ("axes fraction", "data"), "offset points", fontsize=6)
+    for moving in panel.moving:
+        for at, values in moving.parts(low, high):
+            days = _days([from_millis(t) for t in at.tolist()])
+            axis.plot(days, values * scale, color=INK, linewidth=1, linestyle="--", drawstyle="steps-post")
+        if len(moving.values_in_force):
+            axis.annotate(describe_moving(panel, moving, language), (0.01, 0.02), xycoords="axes fraction", fontsize=6)
     axis.set_title(language.say("Risk, %") if panel.share else panel.heading)
     if language.code != "en":
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))

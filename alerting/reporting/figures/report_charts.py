@@ -14,6 +14,7 @@ from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, show_percent, time_axis
+from alerting.reporting.figures.episode_chart import describe_moving
 
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values
@@ -126,7 +127,7 @@ def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC, languag
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        draw_panel(axes, panel)
+        draw_panel(axes, panel, language)
         left, right = panel.at[0] / 86_400_000, panel.at[-1] / 86_400_000
         end = date_number(missed.end) if missed.end else right
         axes.axvspan(date_number(missed.start), min(end, right), color=COLOURS["problem"], alpha=0.3, linewidth=0)
@@ -139,4 +140,5 @@ def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC, languag
         variable=panel.name,
         when=messages.instant(missed.start, zone),
     )
+    label = "; ".join([label, *(describe_moving(panel, one, language) for one in panel.moving)])
     return inline_svg(name, label, (WIDTH / 2, 2.5), draw, language)

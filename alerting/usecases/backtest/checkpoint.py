@@ -3,7 +3,7 @@
 import io
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isnan
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import Backtests, DecisionRecord, Document, Files, Score
+from alerting.ports import BacktestPorts, Backtests, DecisionRecord, Document, Files, Score
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
@@ -33,8 +33,11 @@ _CHECKPOINT = TypeAdapter(Checkpoint)
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
-def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics) -> dict[str, bytes]:
-    """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
+def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime) -> dict[str, bytes]:
+    """Return the changes of this segment as files. From here on the memory records the changes of the next one.
+
+    `since`: up to when every target was evaluated before it.
+    """
     memory, view = sandbox.memory, sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
     table = memory.states.load_many([(name, asset.name) for asset in view.assets.all()])
@@ -44,7 +47,7 @@ def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics) -> di
         states={asset: state for row, (_, asset) in enumerate(table.keys) if (state := table.state(row)) is not None},
         episodes=tuple(changed.values()),
     )
-    scores = memory.scores.between(name, segment.start + _INSTANT, segment.end + _INSTANT)
+    scores = memory.scores.between(name, since + _INSTANT, segment.end + _INSTANT)
     files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_scores(list(scores))}
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
@@ -93,7 +96,7 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
         states, sandbox.stored = point.states, sandbox.stored | {e.id: e for e in point.episodes}
         for asset, score in _unpack_scores(files["scores.npz"]):
             memory.scores.add(name, asset, [score])
-        _restore_models(sandbox, name, point, files)
+        _restore_models(memory, name, point, files)
     for episode in sandbox.stored.values():
         memory.episodes.insert(episode)
     keys = [(name, asset) for asset in states]
@@ -101,12 +104,14 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     for position, state in enumerate(states.values()):
         after.put(position, state)
     memory.states.advance(ConditionTable(keys), after)
+    if run["segments"]:
+        sandbox.drop_models(run["segments"][-1]["end"])
     return done
 
 
-def _restore_models(sandbox: Sandbox, name: str, point: Checkpoint, files: Files) -> None:
+def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: Files) -> None:
     """Restore the champion of a segment; of a version that was not promoted there is only its number."""
-    memory, promoted = sandbox.memory, {d.challenger_version for d in point.decisions if d.promoted}
+    promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
         if version not in promoted:
             memory.models.register(name, f"not promoted {version}", {}, {"training_run": f"not promoted {version}"})
@@ -116,7 +121,6 @@ def _restore_models(sandbox: Sandbox, name: str, point: Checkpoint, files: Files
         families = {n.split("/")[1] for n in files if n.startswith("candidate/")}
         candidates = {family: _files_below(f"candidate/{family}/", files) for family in families}
         store_candidates(memory.models, name, search_run(tags), candidates)
-        sandbox.retain_only(version)
 
 
 def _files_below(stem: str, files: Files) -> Files:

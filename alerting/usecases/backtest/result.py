@@ -15,6 +15,7 @@ from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of,
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.episodes.moving_levels import with_moving_levels
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 
 
@@ -35,7 +36,7 @@ def finish(
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
-    material = gather_material(view, view.definitions.latest()[0], start, end, now)
+    material = with_moving_levels(view, gather_material(view, view.definitions.latest()[0], start, end, now))
     metrics = compute_metrics(material)
     events = events_of(material)
     top = BacktestMetrics(
@@ -98,5 +99,6 @@ def describe_training(definition: Definition, segments: list[SegmentMetrics], re
     models = len({s.model_hash for s in segments if s.model_hash})
     message = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
     message += f"; {failed} trainings were not possible" if failed else ""
-    approval = " Promotions that need approval were taken as approved at once." if definition.promotion.mode == "approval" else ""
+    needed = definition.promotion.mode == "approval" or any(s.approved for s in segments)
+    approval = " Promotions that need approval were taken as approved at once." if needed else ""
     return f"{message}.{approval}"

@@ -14,10 +14,14 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
+from alerting.kinds.registry import moving_kind_of
 from alerting.ports import BacktestPorts, Files, FixedClock, Models, NewestReading, ReadingColumns, Readings, Wanted
 from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
+from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
+
+_MOST_DRAWN_BYTES = 64 << 20
 
 
 class ReadingsUntil:
@@ -89,12 +93,35 @@ class Sandbox:
             known.episodes.insert(episode)
         return replace(self.live_view(at), definitions=known.definitions, episodes=known.episodes)
 
-    def retain_only(self, version: int | None) -> None:
-        """Drop the files of all models except this version, which is in service, and of all runs except its candidates."""
-        models = self._live.in_memory().models
-        for number in self.memory.models.versions(self._revision.name):
-            copy_model(self.memory.models, models, self._revision.name, number, with_files=number == version)
+    def drop_models(self, at: datetime) -> None:
+        """Drop files and candidates of all models that no evaluation after `at` reads: only those in service since then are kept.
+
+        A model that was replaced still evaluates what lies between the watermark and its replacement, because the watermark
+        stays behind by the latency. The result draws limits that change: the newest of those models are kept, up to 64 MiB.
+        """
+        name, models = self._revision.name, self._live.in_memory().models
+        decisions, since = self.memory.decisions.of(name), self.evaluated_until(at)
+        kept = {champion_at(decisions, since, question=None)}
+        kept |= {d.challenger_version for d in decisions if d.promoted and d.at > since}
+        if moving_kind_of(self._revision.definition) is not None:
+            kept |= self._newest(name)
+        for number in self.memory.models.versions(name):
+            copy_model(self.memory.models, models, name, number, with_files=number in kept)
         self.memory = replace(self.memory, models=models)
+
+    def _newest(self, name: str) -> set[int]:
+        found, size = set[int](), 0
+        for number in sorted(self.memory.models.versions(name), reverse=True):
+            size += sum(len(data) for data in self.memory.models.model_files(name, number).values())
+            if size > _MOST_DRAWN_BYTES:
+                break
+            found.add(number)
+        return found
+
+    def evaluated_until(self, at: datetime) -> datetime:
+        """Return the earliest watermark before `at`."""
+        table = self.memory.states.load_many([(self._revision.name, asset.name) for asset in self._live.assets.all()])
+        return min([at, *(state.watermark for row in range(len(table)) if (state := table.state(row)) is not None)])
 
 
 def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:

@@ -16,6 +16,7 @@ from alerting.usecases.backtest.run import Subject
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
 
 STEP = timedelta(days=1)  # evaluated at once
@@ -34,7 +35,7 @@ def walk_segment(
 ) -> SegmentMetrics:
     """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
-    trained = SegmentMetrics(number, start, end)
+    trained, since = SegmentMetrics(number, start, end), sandbox.evaluated_until(start)
     if isinstance(subject.definition, ModelDefinition):
         trained = _train(sandbox, name, trained, progress)
     unknown: dict[str, str] = {}
@@ -42,10 +43,13 @@ def walk_segment(
     for done, day in enumerate(steps):
         progress("evaluating", done, len(steps))
         until = min(day + STEP, end)
-        unknown = evaluate(sandbox.live_view(until), [name], until).unknown
-    raised = sum(start < e.raised_at <= end for e in sandbox.memory.episodes.find())
+        counts = evaluate(sandbox.live_view(until), [name], until)
+        for reason in counts.unreadable.values():  # figures without it would say that nothing happened
+            raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
+        unknown = counts.unknown
+    raised = sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find())
     figure = replace(trained, episodes=raised, unknown=tuple(f"{target}: {why}" for target, why in unknown.items()))
-    backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure))
+    backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since))
     return figure
 
 
@@ -56,9 +60,11 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
 
 def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
-    platform = sandbox.training(segment.start)
+    platform, approved = sandbox.training(segment.start), False
     try:
         decided = train(platform, name, segment.start, progress)
+        if decided.waiting:
+            approved, decided = True, promote_run(platform, decided.run_id, approved_by="the backtest")
         outcome: dict[str, Any] = {"verdict": decided.verdict, "reason": decided.reason, "promoted": decided.promote}
         outcome["cut_short"] = tuple(candidate.family for candidate in decided.leaderboard if candidate.cut_short)
     except Unreachable:  # a figure without what is away would say that history does not suffice
@@ -66,7 +72,7 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
     except UserError as refusal:
         outcome = {"verdict": "not_trained", "reason": str(refusal), "promoted": False, "cut_short": ()}
     version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)
-    sandbox.retain_only(version)
+    sandbox.drop_models(segment.start)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
     return replace(
         segment,
@@ -74,6 +80,7 @@ def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progr
         family=tags.get("family"),
         model_hash=tags.get("model_hash"),
         training_cutoff=datetime.fromisoformat(tags["training_cutoff"]) if tags else None,
+        approved=approved,
         **outcome,
     )
 

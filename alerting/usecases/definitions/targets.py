@@ -8,6 +8,7 @@ from zlib import crc32
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.shards import SHARDS, shard_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.kinds.registry import kind_of
 from alerting.ports import PlanPorts
@@ -83,8 +84,8 @@ def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIn
         to_millis(newest.at),
         duration_millis(newest.definition.schedule.every),
         latency=duration_millis(definition.latency(asset, latency)),
-        allowed_lateness=duration_millis(definition.allowed_lateness),
-        turn=crc32(f"{newest.name}|{asset.name}".encode()),
+        allowed_lateness=duration_millis(definition.allowed_lateness + definition.delay(asset)),
+        turn=_turn(newest.name, asset.name),
         revision=newest.number,
         has_outcome=definition.problem is not None,
         events=definition.events_read(),
@@ -97,3 +98,8 @@ def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIn
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
     )
+
+
+def _turn(definition: str, asset: str) -> int:
+    """Return the turn of a target (see `EvaluationTarget`). Targets whose states are stored together follow one another."""
+    return (shard_of(definition) * 2**32 + crc32(f"{definition}|{asset}".encode())) // SHARDS

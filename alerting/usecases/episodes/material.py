@@ -13,7 +13,7 @@ from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.detection.conditions import search_from
 from alerting.detection.problems import counted_problems, find_occurrences, find_problems, predicts, problem_lookback
 from alerting.detection.suppression import first_free, is_covered
@@ -29,7 +29,13 @@ from alerting.reporting.material import Material, ModelInService, Reduced
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.bounded_readings import load_bounded
-from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference, summary_of
+from alerting.usecases.episodes.report_inputs import (
+    decisions_made,
+    learned_from,
+    sample_reference,
+    summary_of,
+    unfitted_times,
+)
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
@@ -254,8 +260,11 @@ def _evaluated_intervals(
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
     platform, revision, histories = sources.platform, sources.revision, sources.histories
-    intervals = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
-    began = live_from(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name))
+    decisions, has_model = platform.decisions.of(revision.name), isinstance(revision.definition, ModelDefinition)
+    evaluated_again = platform.past_evaluations.of(revision.name)
+    evaluated_again = [r for r in evaluated_again if r.revision is not None and (r.model_version is not None or not has_model)]
+    intervals = [(r.asset, r.start, r.end) for r in evaluated_again]
+    began = live_from(platform.definitions.revisions(revision.name), decisions)
     if began is not None:
         watermarks = platform.states.load_many([(revision.name, asset) for asset in histories]).watermark.tolist()
         reached = zip(histories, watermarks, strict=True)
@@ -268,7 +277,8 @@ def _evaluated_intervals(
             continue
         interval = min(a for a, _ in mine), max(b for _, b in mine)
         known = _with_last_values(platform.readings, revision.definition, history)
-        interval, gaps[asset] = _trim_to_data(revision.definition, known, sources.reduced.get(asset), interval)
+        unfitted = unfitted_times(decisions, asset, end)
+        interval, gaps[asset] = _trim_to_data(revision.definition, known, sources.reduced.get(asset), interval, unfitted)
         if interval[0] < interval[1]:
             evaluated[asset] = interval
     return evaluated, gaps
@@ -287,9 +297,9 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
 
 
 def _trim_to_data(
-    definition: Definition, history: History, reduced: Reduced | None, interval: Interval
+    definition: Definition, history: History, reduced: Reduced | None, interval: Interval, unfitted: Sequence[Interval]
 ) -> tuple[Interval, tuple[Interval, ...]]:
-    """Return the interval up to the last known value, and the data gaps in it."""
+    """Return the interval up to the last known value, and the gaps in it: without data, or without a model (`unfitted`)."""
     first, last = interval
     if reduced is not None and reduced.gaps is not None:
         newest = max(first, history.readings.index[-1].to_pydatetime())
@@ -297,6 +307,7 @@ def _trim_to_data(
         gaps = tuple(merge([*reduced.gaps, *after], first, last))
     else:
         gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
+    gaps = tuple(merge([*gaps, *unfitted], first, last)) if unfitted else gaps
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
     return interval, gaps

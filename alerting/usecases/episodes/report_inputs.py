@@ -48,6 +48,18 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     return found
 
 
+def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
+    """Return when the model in service had nothing for an asset, because it had too few readings: nothing was evaluated then."""
+    fitted = {r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence}
+    promoted = [r for r in records if r.promoted and r.at < end]
+    ends = [*(following.at for following in promoted[1:]), end]
+    return [
+        (r.at, until)
+        for r, until in zip(promoted, ends, strict=False)
+        if r.challenger_version in fitted and asset not in fitted[r.challenger_version]
+    ]
+
+
 def summary_of(record: DecisionRecord) -> str:
     """Return why a decision was made, for people."""
     return summarise_decision(record.verdict, record.champion_version, record.actor, record.reason, record.evidence)

@@ -35,6 +35,7 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     others = sorted(set(range(len(batch.before))) - set(staying))
     run.fetch_revisions({batch.targets[row].definition for row in others})
     others = [row for row in others if run.histories[batch.targets[row].definition]]  # without these no revision is valid
+    run.fetch_assets({batch.targets[row].asset for row in others})
     ready = by_shard(batch, staying)
     cut: list[int] = []
     for evaluated in _portions(run, readings, batch, others):

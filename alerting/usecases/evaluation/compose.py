@@ -66,13 +66,13 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
 def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
     """Add new episodes, oldest first, with their notifications. Return how many were added.
 
-    The last episode gets all its notifications; the earlier ones only those that wait for a digest. An episode that is stored
-    already was found by an evaluation of past times, and stays as it is.
+    The last new episode gets all its notifications; the earlier ones only those that wait for a digest. An episode that is
+    stored already was found by an evaluation of past times, and stays as it is.
     """
     new = [episode for episode in episodes if target.changes.get(episode.id) is None]
     for episode in new:
-        last = target.is_last and episode is episodes[-1]
-        _announce(target, _linked(target.changes, episode), len(episodes) - 1 if last else 0, not last)
+        last = target.is_last and episode is new[-1]
+        _announce(target, _linked(target.changes, episode), len(new) - 1 if last else 0, not last)
     return len(new)
 
 

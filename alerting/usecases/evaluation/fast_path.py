@@ -6,6 +6,7 @@ import numpy as np
 
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
 from alerting.episodes.state_table import CarriedState, ConditionTable, advance_states, find_unchanged
+from alerting.episodes.targets import EvaluationTarget
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
@@ -16,7 +17,7 @@ from alerting.usecases.evaluation.run import Batch, Run
 def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable) -> list[int]:
     """Write the new states of the targets whose condition does not change into `after`. Return their rows."""
     series_values, index = readings.pack_series()
-    rows = [row for row, target in enumerate(batch.targets) if _is_simple(batch, row) and target.series in index]
+    rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
     if not rows:
         return []
     targets, states = [batch.targets[row] for row in rows], _start_states(batch, rows)
@@ -44,20 +45,25 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
     return [rows[i] for i in staying]
 
 
-def _is_simple(batch: Batch, row: int) -> bool:
-    """Return whether the fast path can evaluate a target.
+def _simple_rows(batch: Batch) -> list[int]:
+    """Return the rows of the targets that the fast path can evaluate."""
+    columns = batch.reprocessed, batch.base.watermark, batch.base.at, batch.base.variable
+    rows = zip(batch.targets, *(column.tolist() for column in columns), strict=True)
+    return [row for row, given in enumerate(rows) if _is_simple(*given)]
+
+
+def _is_simple(target: EvaluationTarget, is_reprocessed: bool, since: int, carried_at: int, variable: str | None) -> bool:
+    """Return whether the fast path can evaluate a target from its watermark `since`, with the reading that it carries.
 
     Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it is not reprocessed with
     outcomes that may change.
     """
-    target, states = batch.targets[row], batch.base
-    if target.limits is None or (target.has_outcome and batch.reprocessed[row]):
+    if target.limits is None or (target.has_outcome and is_reprocessed):
         return False
-    if states.watermark[row] == NO_TIME:
+    if since == NO_TIME:
         return len(target.severities) == 1 and target.revision == 1
-    since = states.watermark[row]
     in_force = target.since < since or (target.since == since and target.revision == 1)
-    return bool(in_force and states.at[row] != NO_TIME and states.variable[row] == target.variable)
+    return in_force and carried_at != NO_TIME and variable == target.variable
 
 
 def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:

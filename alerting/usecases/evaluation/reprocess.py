@@ -52,7 +52,7 @@ def base_states(run: Run, targets: Sequence[EvaluationTarget], states: Condition
     """
     base, by_checkpoint = states.take(range(len(states))), dict[int, datetime]()
     by_earlier = []
-    for row, target in enumerate(targets):
+    for row, target in enumerate(targets if run.requests else ()):
         request = run.requests.get(target.key)
         if request is None or to_millis(request.start) > states.watermark[row] or states.watermark[row] == NO_TIME:
             continue

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from alerting.definitions.matching import AssetIndex
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
@@ -48,8 +48,8 @@ class EvaluationCounts:
 class Run:
     """One run of evaluation up to `as_of`, with its results so far.
 
-    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that are not done. `histories`: all
-    revisions by definition, as needed. `scores`: computed, and stored with the next unit of work.
+    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that are not done. `assets`, by
+    name, and `histories`, all revisions by definition: as needed. `scores`: computed, and stored with the next unit of work.
     """
 
     platform: EvaluationPorts
@@ -58,14 +58,10 @@ class Run:
     shared: SharedInputs
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
+    assets: dict[str, Asset] = field(default_factory=dict)
     histories: dict[str, list[Revision]] = field(default_factory=dict)
     scores: list[TargetScores] = field(default_factory=list)
     _decisions: dict[str, list[DecisionRecord]] = field(default_factory=dict)
-
-    @cached_property
-    def assets(self) -> AssetIndex:
-        """Return all assets. They are read when the first target is evaluated reading by reading."""
-        return AssetIndex(self.platform.assets.all())
 
     def decisions(self, name: str) -> list[DecisionRecord]:
         """Return the decisions on a definition without their evidence; none for one that never had a model.
@@ -82,6 +78,11 @@ class Run:
             self.histories.update({name: found.get(name, []) for name in missing})
             trained = [n for n in missing if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])]
             self._decisions.update(self.platform.decisions.histories(trained) if trained else {})
+
+    def fetch_assets(self, names: set[str]) -> None:
+        """Load these assets into `assets`."""
+        if missing := names - self.assets.keys():
+            self.assets.update(self.platform.assets.get_many(missing))
 
     def add_scores(self, scores: Sequence[TargetScores]) -> None:
         """Take scores to store with the next unit of work, or at once when there are many."""

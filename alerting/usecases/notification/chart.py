@@ -15,8 +15,19 @@ from alerting.ports import ChartPorts, DeliveryPorts, Picture, ReadingColumns, R
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
-from alerting.reporting.figures.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, new_panel
+from alerting.reporting.figures.episode_chart import (
+    AT_RAISE,
+    EpisodeChart,
+    Level,
+    MovingLevel,
+    Panel,
+    describe,
+    episode_chart,
+    new_panel,
+)
 from alerting.reporting.sentences import about
+from alerting.usecases.episodes.moving_levels import levels_in_force
+from alerting.usecases.registry.model_cache import ModelCache
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
 _AFTER = timedelta(minutes=10)
@@ -63,13 +74,15 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: La
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
     start, cut = _start(platform.readings, asset, charted.variable, episode.raised_at, stop, language)
+    moving, missing = levels_in_force(platform, ModelCache(platform), definition, asset, start, stop)
+    cut = "; ".join(filter(None, (cut, language.translate(missing))))
     panels = []
     if charted.scored:
         panels.append(_risk(platform, episode, start, stop))
     if charted.statistic is not None:
         panels.append(_statistic(platform, episode, start, stop, charted.statistic))
     drawn = [(one.variable, one) for one in (charted, *charted.others) if one.variable is not None]
-    panels += [_readings(platform.readings, asset, variable, start, stop, one) for variable, one in drawn]
+    panels += [_readings(platform.readings, asset, name, start, stop, one, moving.get(name, ())) for name, one in drawn]
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
             advised = Charted(variable, (Level(value, translatable("advised")),))
@@ -120,7 +133,15 @@ def _load(readings: Readings, asset: Asset, variable: str, start: datetime, stop
     return ReadingColumns(millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)})
 
 
-def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime, charted: Charted) -> Panel | None:
+def _readings(
+    readings: Readings,
+    asset: Asset,
+    variable: str,
+    start: datetime,
+    stop: datetime,
+    charted: Charted,
+    moving: tuple[MovingLevel, ...] = (),
+) -> Panel | None:
     columns = _load(readings, asset, variable, start, stop)
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
@@ -134,7 +155,8 @@ def _readings(readings: Readings, asset: Asset, variable: str, start: datetime, 
             unit=declared.unit if declared else None,
             at=columns.ts,
             values=numbers,
-            levels=charted.levels,
+            levels=tuple(level for level in charted.levels if not (moving and level.label == AT_RAISE)),
+            moving=moving,
             hold=charted.stale_after or hold,
             fan=charted.fan,
         )

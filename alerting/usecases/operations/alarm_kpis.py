@@ -14,8 +14,9 @@ from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
 from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.fields.conditions import Conditions, single_condition
 from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ModelDefinition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import EpisodePorts, Episodes, ReportPorts
@@ -169,6 +170,10 @@ def _read_target(name: str, text: str, default: object) -> object:
 def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
     revision, asset = platform.definitions.newest_revision(chatter.definition), platform.assets.get(chatter.asset)
     condition = single_condition(revision.definition) if revision is not None else None
+    definition = revision.definition if revision is not None else None
+    if isinstance(definition, Conditions) and isinstance(definition, ModelDefinition):
+        learned = "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with `alerting backtest`"
+        return Advice(chatter.definition, chatter.asset, (), learned)
     if condition is None or asset is None:
         return Advice(
             chatter.definition, chatter.asset, (), "only threshold definitions of one variable have limits to advise on"

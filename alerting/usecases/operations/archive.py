@@ -12,8 +12,8 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
 from alerting.usecases.operations.retention import assets_with_readings, latest_limit
 
-AFTER_ARRIVAL = timedelta(days=1)
-"""A reading is archived this long after it arrived, so that no writer is still at work on its month."""
+AFTER_ARRIVAL = timedelta(days=7)
+"""A reading is archived this long after it arrived: an import that takes days stamps all that it writes with its beginning."""
 
 
 @dataclass

@@ -18,17 +18,19 @@ from alerting.usecases.training.due import ABANDONED_AFTER
 LATE = template("evaluation late")
 STALE = template("source stale")
 STOPPED = template("source stopped")
+LOST = template("values lost")
 FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
-KINDS = (LATE, STALE, STOPPED, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (LATE, STALE, STOPPED, LOST, FAILED, REFUSED, DISK, REGISTRY)
 """The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
 _REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
+_LOST_FOR = timedelta(days=1)  # after the last loss of a source
 HOURS_BACK = timedelta(days=14)  # for which suppressed times are looked up: what is silent for longer is no holiday
 _GIB = 1 << 30
 
@@ -82,6 +84,7 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
         *_stale(facts.readings, limits.source_stale, now),
         *_silent(facts.sources, now),
         *_stopped(facts.sources),
+        *_lost(facts.sources, now),
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
@@ -137,6 +140,14 @@ def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
     for source in sources:
         if source.is_stopped:
             yield PlatformFault(STOPPED, f"source {source.name}", source.fault or "paused: too many messages could not be stored")
+
+
+def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that lost values for ever within the last day."""
+    for source in sources:
+        if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
+            counted = f" ({source.lost} so far)" if source.lost else ""
+            yield PlatformFault(LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}")
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:

@@ -33,13 +33,13 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     needed = [*platform.episodes.find(open_only=True), *platform.episodes.with_due_outcomes(as_of + _FAR)]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
-        *_archived(platform, needed, limits["archive"], dry),
         *_scores(platform, needed, limits["scores"], dry),
         _notifications(platform, limits["notifications"], dry),
         *_logs(platform, limits["audit"], ("audit", "platform_alerts"), dry),
         *_logs(platform, limits["reports"], ("reports", "backtests"), dry),
         *_logs(platform, limits["scores"], ("past_evaluations",), dry),
         *_models(platform, limits["models"], dry),
+        *_archived(platform, needed, limits["archive"], dry),  # last: while it is away all else is deleted
     ]
     return _totals(found)
 
@@ -64,12 +64,18 @@ def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
 
 
 def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
-    """Delete archived files of months that ended before an instant and that nothing in use reads."""
-    if platform.archive is None or not (files := platform.archive.files()):
+    """Delete archived files of months that ended, and arrived, before an instant and that nothing in use reads."""
+    if platform.archive is None:
+        return
+    if not dry:
+        for file in platform.archive.being_deleted():
+            platform.archive.forget(file)
+    if not (files := platform.archive.files()):
         return
     limits = _limits(platform, needed, before)
     for file in files:
-        if month_interval(file.month)[1] <= limits.get(file.asset, before):
+        has_arrived = file.arrived_before <= before  # a history that was imported lately stays, as its readings would
+        if has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before):
             if not dry:
                 platform.archive.forget(file)
             yield Swept("archived readings", file.rows, file.bytes)

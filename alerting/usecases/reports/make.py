@@ -21,6 +21,7 @@ from alerting.reporting.plant.summary import summarise, summary_to_document
 from alerting.reporting.table import Table
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.episodes.moving_levels import with_moving_levels
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.operations.late_times import late_times
 from alerting.usecases.operations.model_verification import verify_model
@@ -118,7 +119,8 @@ def material_at(
     previous_start: datetime | None = None,
 ) -> Material:
     """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
-    material = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
+    gathered = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
+    material = with_moving_levels(platform, gathered)
     previous = _as_known(platform, material.previous) if material.previous is not None else None
     late = late_times(platform.platform_alerts, start, end, as_of, revision.definition.schedule.every)
     verification = _verification(platform, revision, start, end)

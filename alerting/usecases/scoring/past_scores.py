@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.evaluation import ScoredRows, VersionInterval
@@ -79,7 +80,8 @@ def plan_assets(
     platform: EvaluationPorts, revision: Revision, version: int, assets: Sequence[Asset], models: ModelCache
 ) -> ScoringPlan:
     """Return a plan without an interval for those assets of which a version has learned. Raises UserError if there is none."""
-    kind, trained = scoring_kind(revision.definition), models.get(revision.definition, version)
+    definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
+    kind, trained = scoring_kind(definition), models.get(definition, version)
     plans = {asset.name: kind.plan_of(trained, asset.name) for asset in assets}
     learned = {name: plan for name, plan in plans.items() if plan is not None}
     if assets and not learned:
@@ -96,7 +98,7 @@ def plan_assets(
         timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
         models,
         sorted(plans.keys() - learned.keys()),
-        frozenset(variable for plan in learned.values() for variable in plan.variables),
+        frozenset(variable for plan in learned.values() for variable in plan.variables).union(definition.groups_by),
     )
 
 

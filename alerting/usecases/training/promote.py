@@ -6,7 +6,7 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
@@ -152,19 +152,24 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     move_aliases(platform, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
-        if isinstance(revision.definition, TrainedDefinition):
+        if isinstance(revision.definition, ModelDefinition):
             _index_carried_forward(platform, revision.definition, decision.challenger_version)
 
 
-def _index_carried_forward(platform: TrainingPorts, definition: Definition, version: int) -> None:
-    """Prepare the search for values that the new champion carries forward. Evaluations work without it, more slowly."""
-    try:
-        model = ModelCache(platform).get(definition, version)
-    except ModelUnavailable as unavailable:
-        _log.warning("its values that are carried forward have no index: %s", unavailable, definition=definition.name)
-        return
+def _index_carried_forward(platform: TrainingPorts, definition: ModelDefinition, version: int) -> None:
+    """Prepare the search for values that the new champion carries forward, and for the categories by which readings are grouped.
+
+    Evaluations work without it, more slowly.
+    """
+    carried = {*definition.groups_by}
+    if isinstance(definition, TrainedDefinition):
+        try:
+            carried |= {*ModelCache(platform).get(definition, version).plan.carried_longer}
+        except ModelUnavailable as unavailable:
+            _log.warning("its values that are carried forward have no index: %s", unavailable, definition=definition.name)
+            return
     assets = matching_assets(definition, platform.assets.all())
-    stored = {name for name in model.plan.carried_longer if not any(asset.is_computed(name) for asset in assets)}
+    stored = {name for name in carried if not any(asset.is_computed(name) for asset in assets)}
     platform.readings.index_newest(sorted(stored))
 
 
@@ -285,6 +290,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         "unfinished": None,
         "unreadable": None,
         "decisions": [_decision_line(d) for d in made],
+        "estimate": newest_estimate(made),
     }
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
@@ -292,6 +298,12 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         return history | {"versions": _versions(platform.models, name), "training": training, "unfinished": unfinished}
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}
+
+
+def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+    """Return `notes` and `tables` on what the newest promoted model learned from readings alone; None without. Oldest first."""
+    found = next((d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None)
+    return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}
 
 
 def _decision_line(decision: DecisionRecord) -> dict[str, Any]:

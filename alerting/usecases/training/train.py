@@ -210,7 +210,7 @@ def _estimate(platform: TrainingPorts, run_id: str, definition: ModelDefinition,
     estimation, tags = estimation_of(definition), platform.models.tags(run_id)
     data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
     found = estimation.estimate(definition, int(tags["revision"]), family, data)
-    account = {"notes": found.notes, "left_out": found.left_out}
+    account = {"notes": found.notes, "left_out": found.left_out, "tables": [one._asdict() for one in found.tables]}
     files = {**estimation.save(found.model), ACCOUNT: json.dumps(account, indent=1).encode()}
     summary = EstimateSummary(family=family, used=found.used, notes=found.notes)
     return _Fitted(summary, "\n\n".join(found.notes), found.params, {**found.metrics, "used": float(found.used)}, files)

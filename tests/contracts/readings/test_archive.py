@@ -23,7 +23,7 @@ from tests.pretended import HandClock, platform_on
 pytestmark = pytest.mark.slow
 START = datetime(2026, 1, 20, tzinfo=UTC)
 NOW = datetime(2026, 6, 10, tzinfo=UTC)
-ARRIVED = NOW - timedelta(days=2)
+ARRIVED = NOW - timedelta(days=8)
 OVEN = oven(recipe=Variable(type="category"), running=Variable(type="boolean"))
 
 
@@ -120,7 +120,7 @@ def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_i
     assert frame.loc[START + timedelta(hours=48), "temperature"] == 2.0
     assert frame.loc[START + timedelta(hours=48), "recipe"] == "r0"
     assert frame.loc[START + timedelta(hours=32), "moisture"] == 4.0
-    run = archive_readings(platform, NOW + timedelta(days=2))
+    run = archive_readings(platform, NOW + timedelta(days=8))
     assert (run.files, run.rows, run.deleted, run.faults) == (1, 3, 3, [])
     assert sorted(path.name[:4] for path in (folder / "asset=oven-1" / "month=2026-01").iterdir()) == ["0000", "0001"]
     assert_same(load(platform), before)
@@ -128,7 +128,7 @@ def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_i
 
 def test_readings_that_have_just_arrived_are_not_archived_yet(platform):
     archive_readings(platform, NOW)
-    add_readings(platform, [row(5, temperature=1.0)], NOW - timedelta(hours=23))
+    add_readings(platform, [row(5, temperature=1.0)], NOW - timedelta(days=6, hours=23))
     assert archive_readings(platform, NOW).files == 0
     assert archive_readings(platform, NOW + timedelta(hours=2)).files == 1
 
@@ -241,7 +241,7 @@ def test_restored_readings_are_the_documents_that_were_archived(platform, folder
     before = documents(platform)
     archive_readings(platform, NOW)
     add_readings(platform, [row(48, temperature=2.0)], NOW)
-    archive_readings(platform, NOW + timedelta(days=2))
+    archive_readings(platform, NOW + timedelta(days=8))
     with pytest.raises(UserError, match="which is not a number"):
         load(platform, None, None, ["temperature"])
     with pytest.raises(UserError, match="2030"):
@@ -254,6 +254,49 @@ def test_restored_readings_are_the_documents_that_were_archived(platform, folder
     assert [{**d, "arrived_at": None} for d in after] == [{**d, "arrived_at": None} for d in before]
     assert not list(folder.rglob("*.parquet"))
     assert platform.archive.files() == []
+
+
+class Interposed:
+    """A collection in which another process writes once, just after the first search."""
+
+    def __init__(self, collection, write):
+        self._collection, self._write = collection, write
+
+    def __getattr__(self, name):
+        return getattr(self._collection, name)
+
+    def find(self, *query):
+        found, write, self._write = list(self._collection.find(*query)), self._write, lambda: None
+        write()
+        return found
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_correction_while_its_instant_is_restored_stays(platform, monkeypatch, is_stored):
+    archive_readings(platform, NOW)
+    at = START + timedelta(hours=48)
+    if is_stored:  # a late variable of the instant is in the database already
+        add_readings(platform, [ReadingRow("oven-1", at, {"moisture": 4.0})], NOW)
+    corrected = ReadingRow("oven-1", at, {"temperature": 2.0}, {"recipe": "bad"})
+    records = platform.archive.records
+    found = Interposed(records._readings, lambda: add_readings(platform, [corrected], NOW))
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "_readings", found)
+        restore_months(platform, "oven-1", "2026-01", "2026-01")
+    [document] = [one for one in documents(platform) if one["ts"] == at]
+    assert document["v"] == {"temperature": 2.0, "running": True} | ({"moisture": 4.0} if is_stored else {})
+    assert document["q"] == {"recipe": "bad"}
+
+
+def test_the_newest_reading_up_to_an_instant_is_found_in_every_file_of_its_month(platform):
+    archive_readings(platform, NOW)
+    before, late = START + timedelta(hours=16), START + timedelta(hours=21)
+    assert platform.readings.newest_readings(late)["oven-1"].ts == before
+    add_readings(platform, [row(21, temperature=1.0)], NOW)
+    archive_readings(platform, NOW + timedelta(days=8))
+    assert platform.readings.newest_readings(late)["oven-1"].ts == late
+    assert platform.readings.newest_readings(late - timedelta(hours=1))["oven-1"].ts == before
+    assert platform.readings.newest_readings(START + timedelta(hours=40))["oven-1"].ts == START + timedelta(hours=32)
 
 
 def test_an_interrupted_restore_goes_on(platform, monkeypatch):
@@ -270,17 +313,36 @@ def test_an_interrupted_restore_goes_on(platform, monkeypatch):
     assert_same(load(platform), before)
 
 
-def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by_their_own_age(platform):
+def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by_their_own_age_and_arrival(platform):
     platform = replace(platform, retention=Retention(readings=timedelta(days=14), archive=timedelta(days=100)))
     stored = documents(platform)
     retain(platform, NOW)
     assert documents(platform) == stored
     archive_readings(platform, NOW)
-    swept = {one.what: one.documents for one in retain(platform, NOW, dry=True)}
-    assert swept["archived readings"] == sum(d["ts"].month < 3 for d in stored)
     retain(platform, NOW)
-    assert [file.month for file in platform.archive.files()] == ["2026-03"]
-    assert load(platform)[0].index[0] == pd.Timestamp("2026-03-01T00:00Z")
+    assert [file.month for file in platform.archive.files()] == ["2026-01", "2026-02", "2026-03"]  # old, and arrived lately
+    archive_readings(platform, NOW + timedelta(days=30))
+    later = NOW + timedelta(days=95)
+    swept = {one.what: one.documents for one in retain(platform, later, dry=True)}
+    assert swept["archived readings"] == sum(d["ts"].month < 4 for d in stored)
+    retain(platform, later)
+    assert [file.month for file in platform.archive.files()] == ["2026-04"]
+    assert load(platform)[0].index[0].month == 4
+
+
+def test_retention_while_the_archive_is_away_leaves_no_file_behind_and_deletes_all_else(platform, folder):
+    platform = replace(platform, retention=Retention(archive=timedelta(days=100)))
+    archive_readings(platform, NOW)
+    folder.rename(folder.with_name("elsewhere"))
+    platform.audit.add("ada", "shelved", "oven-1", NOW - timedelta(days=4000))
+    later = NOW + timedelta(days=95)
+    with pytest.raises(UserError, match="ALERTING_ARCHIVE"):
+        retain(platform, later)
+    assert platform.sweeps.log("audit", later, dry=True).documents == 0
+    folder.with_name("elsewhere").rename(folder)
+    assert verify_archive(platform) == []  # none is left that is not recorded
+    retain(platform, later)
+    assert (platform.archive.files(), platform.archive.being_deleted(), list(folder.rglob("*.parquet"))) == ([], [], [])
 
 
 def test_the_status_names_what_is_archived_and_what_is_due(platform):

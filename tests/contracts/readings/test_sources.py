@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import DeadMessage, Delivered, DeliveryCount, FileMark, SourceProgress, SourceRevision
+from alerting.ports import DeadMessage, Delivered, DeliveryCount, FileMark, SourceLoss, SourceProgress, SourceRevision
 from tests.builders import at, oven
 
 HTTP = {"name": "gate", "kind": "http"}
@@ -75,6 +75,18 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
         last_refused="there is no asset",
         recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
     )
+
+
+def test_losses_add_up_and_a_source_is_read_up_to_the_latest_note(stores):
+    stores.sources.record_loss("line", SourceLoss("too many values waited", 3), at(1))
+    stores.sources.record_loss("line", SourceLoss("no process read the source"), at(2))
+    stores.sources.record("line", Delivered(at(3), 1))
+    for minute in (5, 4):
+        stores.sources.note_read("line", at(minute))
+    progress = stores.sources.progress("line")
+    assert (progress.lost, progress.last_lost, progress.lost_at) == (3, "no process read the source", at(2))
+    assert progress.read_until == at(5)
+    assert stores.sources.progress("gate").read_until is None
 
 
 def test_only_the_last_twenty_deliveries_are_kept(stores):

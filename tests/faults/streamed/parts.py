@@ -4,7 +4,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform
+from benchmarks.helpers.ports import await_port
 from tests.faults.parts import Database, Part, Program
 from tests.faults.world import World
 
@@ -80,15 +80,7 @@ class Broker(Command):
         return f"nats://127.0.0.1:{self.port}"
 
     def await_start(self) -> None:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.05)
-            else:
-                return
+        await_port(self.port, 30.0)
 
 
 def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:

@@ -33,14 +33,17 @@ def rows():
         flow -= less * ((minutes >= start * DAY) & (minutes < (start + lasts) * DAY))
     columns = {"heat": heat, "flow": flow, "force": force}
     return [
-        ReadingRow("press-1", at(m), {name: float(values[i]) for name, values in columns.items()})
+        ReadingRow(
+            "press-1", at(m), {name: float(values[i]) for name, values in columns.items()} | {"recipe": "AB"[m // 720 % 2]}
+        )
         for i, m in enumerate(minutes.tolist())
     ]
 
 
 def life(**changes):
     """Return the results of a definition: decision, notes, and episodes with their outcome."""
-    press = Asset(name="press-1", variables={name: Variable(low=0, high=200) for name in ("heat", "flow", "force")})
+    numbers = {name: Variable(low=0, high=200) for name in ("heat", "flow", "force")}
+    press = Asset(name="press-1", variables=numbers | {"recipe": Variable(type="category")})
     document = {"name": "unlike", "kind": "anomaly", "assets": ["press-1"], **SHORT, **changes}
     return life_of(press, rows(), document, TRAINED, END + 300, described)
 
@@ -54,6 +57,7 @@ DATES = {"from": at(0).isoformat(), "to": at(5 * DAY).isoformat()}
 PROOFS = {
     "include": [{}, {"include": ["f*"]}],
     "exclude": [{}, {"exclude": ["heat"]}],
+    "by": [{}, {"by": "recipe"}],
     "normal": [{}, {"normal": "4d"}],
     "normal.from": [{"normal": DATES}, {"normal": DATES | {"from": at(DAY).isoformat()}}],
     "normal.to": [{"normal": DATES}, {"normal": DATES | {"to": at(4 * DAY).isoformat()}}],

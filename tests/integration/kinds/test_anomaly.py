@@ -156,3 +156,12 @@ def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch):
     fitted = model_of(made).by_asset[ASSET]
     assert "rows of normal operation, one in 3 so that they are at most 800" in fitted.account[0]
     assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)
+
+
+def test_strides_that_are_too_short_for_the_period_are_computed_evenly_and_said_so(monkeypatch):
+    monkeypatch.setattr("alerting.kinds.anomaly.normal_time.MOST_CELLS", 4000)
+    made, _ = trained_platform(FAST)
+    fitted = model_of(made).by_asset[ASSET]
+    assert "of the strides of the normal period only one in 3 was computed" in fitted.account[-1]
+    assert fitted.plan.stride_ms == 600_000
+    assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)

@@ -15,6 +15,7 @@ from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.readings.history import History
+from alerting.readings.long_history import in_memory
 from tests.builders import at
 
 GOOD = Evidence(false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60)
@@ -74,7 +75,7 @@ def compared(challenger, champion, include=("*",)):
         return AnomalyModel("detector", revision, at(0), fitted)
 
     definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include})
-    data = LearningData(histories, {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
+    data = LearningData([*map(in_memory, histories)], {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
     return compare_models(definition, data, "detector", model(2, challenger), model(1, champion))
 
 

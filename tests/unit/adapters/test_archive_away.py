@@ -5,14 +5,15 @@ import os
 import numpy as np
 import pytest
 
-from alerting.adapters.archive.archived_readings import ArchivedReadings
+from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
 from alerting.adapters.archive.folder import ArchiveFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import Unreachable, UserError
-from alerting.ports import ArchivedFile, ReadingColumns, Wanted
+from alerting.ports import ArchiveAway, ArchivedFile, ReadingColumns, Wanted
+from alerting.readings.instants import to_millis
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
@@ -34,11 +35,17 @@ class Away:
     def between(self, *_):
         return [ArchivedFile("oven-1", "2026-01", 0, "x", 1, at(0), at(1), 1, "", "", at(2), at(2))]
 
+    def rows_at(self, *_):
+        raise Unreachable("the archive is away")
+
     def columns(self, *_):
         raise Unreachable("the archive is away")
 
 
 class Stored:
+    def stored(self, _):
+        return {}
+
     def load_many(self, wanted, _):
         return {one.asset: ReadingColumns(np.array([7]), {"t": np.array([1.5])}) for one in wanted}
 
@@ -48,6 +55,15 @@ def test_assets_that_need_no_archived_file_are_read_while_the_archive_is_away():
     found = ArchivedReadings(Stored(), Away()).load_many(wanted, at(9))
     assert (found["oven-1"].faults, len(found["oven-1"].ts)) == ({"t": "the archive is away"}, 0)
     assert (found["oven-2"].faults, found["oven-2"].values["t"].tolist()) == ({}, [1.5])
+
+
+def test_a_write_that_needs_an_archived_month_names_its_rows_while_the_archive_is_away():
+    late, now, other = (("oven-1", to_millis(at(0))), ("oven-1", to_millis(at(60 * 24 * 40))), ("oven-2", to_millis(at(0))))
+    writes = ArchivedWrites(Stored(), Away())
+    with pytest.raises(ArchiveAway, match="is away") as fault:
+        writes.stored([late, now, other])
+    assert fault.value.keys == {late}
+    assert writes.stored([now]) == {}
 
 
 def test_a_file_waits_while_the_archive_is_away_and_is_not_refused(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
@@ -73,6 +74,15 @@ def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(s
     assert str(more.background_slots) in job.command
     stamp.write_text("3.3.0")
     assert len(parts.airflow_migration(settings, environ)) == 1
+
+
+def test_airflow_waits_a_minute_for_its_database_on_a_busy_machine(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    folder = settings.home / "airflow"
+    folder.mkdir()
+    with sa.create_engine(environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
+        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == 60_000
+    assert (folder / "airflow.db").exists()
 
 
 def test_a_full_pool_of_trainings_leaves_slots_for_every_shard_of_an_evaluation(settings, secrets):

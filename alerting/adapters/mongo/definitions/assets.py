@@ -5,6 +5,7 @@ model validates each document before the write.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import bson
@@ -14,8 +15,8 @@ from pydantic import BaseModel
 from pymongo import ReplaceOne
 
 from alerting.adapters.mongo.definitions.sources import source_latencies
-from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, to_document
-from alerting.adapters.mongo.each import good, read_each
+from alerting.adapters.mongo.documents import CODEC, Document, MongoCollection, MongoDatabase, to_document
+from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
 from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
 from alerting.definitions.faults import UserError
@@ -31,27 +32,26 @@ class MongoAssets:
         self._types = database[EVENT_TYPES]
         self._database = database
         self._raw = database[ASSETS].with_options(codec_options=CodecOptions(RawBSONDocument))
-        self._parsed: dict[str, tuple[bytes | memoryview, list[Asset]]] = {}
 
     def all(self) -> list[Asset]:
         """Return every asset whose document is valid, sorted by name."""
-        return self._with_latencies(good(ASSETS, self._assets.find().sort("name"), parse_asset))
+        return self._find({})
 
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
-        return next(iter(self._with_latencies(good(ASSETS, self._assets.find({"name": name}), parse_asset))), None)
+        return next(iter(self._find({"name": name})), None)
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        """Return the assets of these names by one query. A document that is as it was is not parsed again."""
-        found: list[Asset] = []
-        for document in self._raw.aggregate([{"$match": {"name": {"$in": list(names)}}}]):
-            name, known = document["name"], self._parsed.get(document["name"])
-            if known is None or known[0] != document.raw:
-                if len(self._parsed) >= _MOST_PARSED:
-                    self._parsed.clear()
-                known = self._parsed[name] = document.raw, good(ASSETS, [bson.decode(document.raw)], parse_asset)
-            found += known[1]
-        return {asset.name: asset for asset in found}
+        """Return the assets of these names by one query."""
+        return {asset.name: asset for asset in self._find({"name": {"$in": list(names)}})}
+
+    def _find(self, query: Document) -> list[Asset]:
+        return self._with_latencies(good_values(ASSETS, self._read(query)))
+
+    def _read(self, query: Document) -> list[Read[Asset]]:
+        """Read documents, sorted by name. One that is as it was is not parsed again."""
+        found = self._raw.aggregate([{"$match": query}, {"$sort": {"name": 1}}])
+        return [_read_asset(bytes(document.raw)) for document in found]
 
     def _with_latencies(self, assets: list[Asset]) -> list[Asset]:
         """Return the assets with the latencies of their sources; reads sources only if an asset names one."""
@@ -61,8 +61,7 @@ class MongoAssets:
         return [asset.with_latencies(latencies) for asset in assets]
 
     def faulty(self) -> dict[str, list[str]]:
-        read = read_each(self._assets.find(), parse_asset)
-        return {one.name: list(one.reasons) for one in read if one.value is None}
+        return {one.name: list(one.reasons) for one in self._read({}) if one.value is None}
 
     def put(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
@@ -75,6 +74,11 @@ class MongoAssets:
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
         _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
+
+
+@lru_cache(_MOST_PARSED)
+def _read_asset(raw: bytes) -> Read[Asset]:
+    return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 
 def _put(collection: MongoCollection, models: Mapping[str, BaseModel], parse: Callable[[Document], Any], what: str) -> None:

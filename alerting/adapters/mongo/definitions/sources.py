@@ -28,7 +28,15 @@ from alerting.adapters.mongo.indexes import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
-from alerting.ports.sources import PROCESS_GONE, DeadMessage, Delivered, FileMark, SourceProgress, SourceRevision
+from alerting.ports.sources import (
+    PROCESS_GONE,
+    DeadMessage,
+    Delivered,
+    FileMark,
+    SourceLoss,
+    SourceProgress,
+    SourceRevision,
+)
 
 _FAILED_VALIDATION = 121  # error code of the server
 _RECENT = 20
@@ -88,6 +96,12 @@ class MongoSources:
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
+
+    def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
+        self._change(name, {"$inc": {"lost": loss.count}, "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)}})
+
+    def note_read(self, name: str, at: datetime) -> None:
+        self._change(name, {"$max": {"read_until": to_bson(at)}})
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})

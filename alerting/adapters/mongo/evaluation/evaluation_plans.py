@@ -6,10 +6,8 @@ ignored.
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import bson
 import numpy as np
@@ -21,7 +19,7 @@ from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVAL
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 11  # increase it with every change of a plan's sources or layout
+_FORMAT = 13  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
@@ -36,7 +34,6 @@ _OTHER_SOURCES: list[Document] = [
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
 _LISTS = ("severities", "also_reads", "events", "above")
-_PLAIN = tuple(field.name for field in fields(EvaluationTarget) if field.name not in (*_LISTS, "limits"))
 
 
 class MongoEvaluationPlans:
@@ -78,19 +75,13 @@ class MongoEvaluationPlans:
 
 
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:
-    plain: Document = {name: [getattr(target, name) for target in targets] for name in _PLAIN}
-    limits = np.array([target.limits or _NO_LIMITS for target in targets], np.float64).tobytes()
-    lists = {name: [list(getattr(target, name)) for target in targets] for name in _LISTS}
-    return {**plain, **lists, "limits": limits}
+    columns: Document = {name: [target[field] for target in targets] for field, name in enumerate(EvaluationTarget._fields)}
+    limits = np.array([limits or _NO_LIMITS for limits in columns["limits"]], np.float64).tobytes()
+    return {**columns, "limits": limits}
 
 
-def _read_targets(part: Document) -> list[EvaluationTarget]:
-    columns = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
-    limits = [_limits(row) for row in columns.tolist()]
-    lists = [map(tuple, part[name]) for name in _LISTS]
-    rows = zip(*(part[name] for name in _PLAIN), limits, *lists, strict=True)
-    return [EvaluationTarget(**dict(zip((*_PLAIN, "limits", *_LISTS), row, strict=True))) for row in rows]
-
-
-def _limits(row: Sequence[Any]) -> Limits | None:
-    return None if math.isnan(row[0]) else Limits(*row)
+def _read_targets(part: Document) -> Iterator[EvaluationTarget]:
+    limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
+    columns = part | {name: map(tuple, part[name]) for name in _LISTS}
+    columns["limits"] = (None if math.isnan(row[0]) else Limits._make(row) for row in limits.tolist())
+    return map(EvaluationTarget._make, zip(*(columns[name] for name in EvaluationTarget._fields), strict=True))

@@ -5,15 +5,15 @@ under their row in `conditions`; the state one step earlier as a block of number
 and only if it has read the version before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.definitions.shards import shard_of
-from alerting.episodes.state_table import NORMAL, CarriedState, Condition, ConditionTable, TargetKey
+from alerting.episodes.state_table import CarriedState, Condition, ConditionTable, TargetKey
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
@@ -35,8 +35,9 @@ class MongoStates:
         table, numbers = ConditionTable(keys), dict[int, list[int]]()
         for row, (definition, _) in enumerate(keys):
             numbers.setdefault(shard_of(definition), []).append(row)
+        self._read(numbers)
         for number, rows in numbers.items():
-            for _, stored in self._read(number).values():
+            for _, stored in self._last[number].values():
                 stored_rows = _find_rows(stored, [keys[row] for row in rows])
                 existing = [(row, found) for row, found in zip(rows, stored_rows, strict=True) if found is not None]
                 table.put_rows([row for row, _ in existing], stored.take([found for _, found in existing]))
@@ -45,14 +46,13 @@ class MongoStates:
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether one of these targets of a shard was stored under another cadence when it was last read."""
         number, wanted = shard_of(keys[0][0]), set(keys)
-        known = self._last[number] if number in self._last else self._read(number)
+        known = self._shards_of(number)
         return any(id != _shard_id(number, every) and not wanted.isdisjoint(table.keys) for id, (_, table) in known.items())
 
     def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:
         """Write the states `after` of targets of one shard; raise Conflict if the shard or a watermark has changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
-        known = self._last[number] if number in self._last else self._read(number)
-        shard, wanted = _shard_id(number, every), set(before.keys)
+        known, shard, wanted = self._shards_of(number), _shard_id(number, every), set(before.keys)
         version, stored = known.get(shard, (0, ConditionTable([])))
         others = {id: one for id, one in known.items() if id != shard and not wanted.isdisjoint(one[1].keys)}
         for _, origin in others.values():
@@ -64,11 +64,18 @@ class MongoStates:
             self._write(id, read_version, table, unit)
             known[id] = read_version + 1, table
 
-    def _read(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
-        """Return the shards of all cadences of this number, by id, each with its version: one query of the ids' index."""
-        found = self._shards.find({"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}})
-        self._last[number] = {document["_id"]: (document["version"], from_shard(document)) for document in found}
+    def _shards_of(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
+        """Return the shards of this number as they were last read or written, by id, each with its version."""
+        if number not in self._last:
+            self._read([number])
         return self._last[number]
+
+    def _read(self, numbers: Collection[int]) -> None:
+        """Read the shards of all cadences of these numbers: one query of the ids' index."""
+        ranges = [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}} for number in numbers]
+        self._last.update({number: {} for number in numbers})
+        for document in self._shards.find({"$or": ranges}) if ranges else ():
+            self._last[int(document["_id"][:2])][document["_id"]] = document["version"], from_shard(document)
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
         """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0: if it exists)."""
@@ -122,13 +129,13 @@ def to_shard(table: ConditionTable) -> Document:
         "definition": [definition for definition, _ in table.keys],
         "asset": [asset for _, asset in table.keys],
         **instants,
-        "variable": table.variable,
+        "variable": table.variable.tolist(),
         "value": [None if value != value else value for value in table.value.tolist()],  # noqa: PLR0124 - NaN
         "unknown_count": table.unknown_count.tolist(),
-        "unknown_reason": table.unknown_reason,
+        "unknown_reason": table.unknown_reason.tolist(),
         "earlier": _to_bytes(table.earlier),
-        "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions) if c is not None},
-        "conditions": {str(row): _sparse(c) for row, c in enumerate(table.conditions) if c is not NORMAL},
+        "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions.tolist()) if c is not None},
+        "conditions": {str(row): _sparse(table.conditions[row]) for row in table.special_rows()},
     }
 
 
@@ -139,7 +146,7 @@ def from_shard(document: Document) -> ConditionTable:
         setattr(table, name, np.array([NO_TIME if at is None else at for at in document[name]], np.int64))
     table.value = np.array([np.nan if value is None else value for value in document["value"]], np.float64)
     table.unknown_count = np.array(document["unknown_count"], np.int64)
-    table.variable, table.unknown_reason = document["variable"], document["unknown_reason"]
+    table.variable, table.unknown_reason = (np.array(document[name], object) for name in ("variable", "unknown_reason"))
     for row, condition in document["conditions"].items():
         table.conditions[int(row)] = from_document(Condition, condition)
     table.earlier = _from_bytes(document["earlier"])
@@ -158,12 +165,12 @@ def _from_bytes(data: bytes) -> CarriedState:
 
 
 def _sparse(condition: Condition) -> Document:
-    return {
-        name: value for name, value in to_document(condition).items() if value is not None and value is not False and value != []
-    }
+    return {name: to_bson(value) for name, value in vars(condition).items() if value not in (None, ()) and value is not False}
 
 
-def _find_rows(table: ConditionTable, keys: Sequence[TargetKey]) -> list[int | None]:
+def _find_rows(table: ConditionTable, keys: list[TargetKey]) -> Sequence[int | None]:
     """Return the row of each target in the table; None for a target without one."""
+    if table.keys == keys:  # as nearly always
+        return range(len(keys))
     rows = {key: row for row, key in enumerate(table.keys)}
     return [rows.get(key) for key in keys]

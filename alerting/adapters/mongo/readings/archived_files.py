@@ -10,10 +10,10 @@ from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
     from_document,
+    insert_all_new,
     insert_new,
     to_bson,
     to_document,
-    upsert,
     utc,
 )
 from alerting.adapters.mongo.indexes import ARCHIVED_FILES, READINGS
@@ -23,6 +23,9 @@ from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
 
 _ORDER = [("asset", 1), ("month", 1), ("number", 1)]
+_ATTEMPTS = 10
+_READ: Document = {"state": {"$ne": "deleting"}}
+_AT_ONCE = 1_000  # documents; a batch of the server is else 16 MB, of which the documents take many times as much
 
 
 class MongoArchivedFiles:
@@ -38,24 +41,34 @@ class MongoArchivedFiles:
 
     def between(self, assets: Sequence[str], start: datetime | None, end: datetime | None) -> list[ArchivedFile]:
         """Return the files of some assets with readings in start < ts <= end, by asset, month and number."""
-        times: Document = {} if start is None else {"last": {"$gt": to_bson(start)}}
+        times = _READ if start is None else {**_READ, "last": {"$gt": to_bson(start)}}
         if not assets or self._files.find_one(times, {"_id": True}) is None:  # an index entry, where nothing is archived
             return []
         times |= {} if end is None else {"first": {"$lte": to_bson(end)}}
         return self._find({"asset": {"$in": list(assets)}, **times})
 
     def newest(self, until: datetime | None) -> list[ArchivedFile]:
-        """Return the file of each asset with its newest reading, of those that begin at or before an instant."""
-        pipeline: list[Document] = [{"$match": {} if until is None else {"first": {"$lte": to_bson(until)}}}]
-        pipeline += [{"$sort": {"last": 1}}, {"$group": {"_id": "$asset", "file": {"$last": "$$ROOT"}}}]
-        return [from_document(ArchivedFile, group["file"]) for group in self._files.aggregate(pipeline)]
+        """Return the files of each asset that begin at or before an instant, of its newest month with one, by number."""
+        begun: Document = {} if until is None else {"first": {"$lte": to_bson(until)}}
+        pipeline: list[Document] = [
+            {"$match": {**_READ, **begun}},
+            {"$sort": {"number": 1}},
+            {"$group": {"_id": {"asset": "$asset", "month": "$month"}, "files": {"$push": "$$ROOT"}}},
+            {"$sort": {"_id.month": 1}},
+            {"$group": {"_id": "$_id.asset", "files": {"$last": "$files"}}},
+        ]
+        return [from_document(ArchivedFile, one) for group in self._files.aggregate(pipeline) for one in group["files"]]
 
     def some(self, most: int) -> list[ArchivedFile]:
         """Return a few files of any asset."""
-        return [from_document(ArchivedFile, document) for document in self._files.find().limit(most)]
+        return [from_document(ArchivedFile, document) for document in self._files.find(_READ).limit(most)]
+
+    def being_deleted(self) -> list[ArchivedFile]:
+        """Return the files that are no longer read and whose deletion has not ended."""
+        return self._find({"state": "deleting"})
 
     def _find(self, query: Document) -> list[ArchivedFile]:
-        return [from_document(ArchivedFile, document) for document in self._files.find(query).sort(_ORDER)]
+        return [from_document(ArchivedFile, document) for document in self._files.find({**_READ, **query}).sort(_ORDER)]
 
     def record(self, file: ArchivedFile) -> None:
         """Record a file. Raises UserError if there is one of its number."""
@@ -86,7 +99,8 @@ class MongoArchivedFiles:
 
     def documents(self, asset: str, month: str, arrived_before: datetime) -> Iterator[Document]:
         """Yield the readings of a month that arrived before an instant, oldest first."""
-        return iter(self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort([("asset", 1), ("ts", 1)]))
+        found = self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort([("asset", 1), ("ts", 1)])
+        return iter(found.batch_size(_AT_ONCE))
 
     def delete_readings(self, file: ArchivedFile, instants: Iterable[Sequence[datetime]]) -> int:
         """Delete the readings at the instants that a file holds, given slice by slice, and no other.
@@ -107,25 +121,41 @@ class MongoArchivedFiles:
         """Store archived readings again, where samples of the same instant that are stored stay. Idempotent.
 
         They arrive now: first of all those that are stored, so that neither a run of the archive at the same time nor the next
-        retention deletes them.
+        retention deletes them. What another process stores meanwhile stays as well: a document is inserted only where there is
+        none, and completed only while it is the one that was read; else it is read again.
         """
-        given = list(documents)
-        instants = [document["ts"] for document in given]
-        within = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
+        given = {document["ts"]: document for document in documents}
+        within = {"asset": asset, "ts": {"$gte": min(given), "$lte": max(given)}}
         self._readings.update_many(within, {"$set": {"arrived_at": now}})
-        found = {
-            utc(document["ts"]): {**document.get("v", {}), **document.get("q", {})} for document in self._readings.find(within)
-        }
-        updates = ((d["ts"], _addition(d, found.get(d["ts"], {}), now)) for d in given)
-        writes = [UpdateOne({"asset": asset, "ts": ts}, update, upsert=True) for ts, update in updates]
-        upsert(lambda: self._readings.bulk_write(writes, ordered=False))
+        for _ in range(_ATTEMPTS):
+            found = {utc(document["ts"]): document for document in self._readings.find(within)}
+            new = [
+                {"asset": asset, "ts": ts, **_samples(document), "arrived_at": now}
+                for ts, document in given.items()
+                if ts not in found
+            ]
+            additions = [
+                UpdateOne({"_id": one["_id"], "v": one.get("v"), "q": one.get("q")}, {"$set": {**lacking, "arrived_at": now}})
+                for ts, one in found.items()
+                if ts in given and (lacking := _lacking(given[ts], one))
+            ]
+            if not new and not additions:
+                return
+            insert_all_new(self._readings, new)
+            if additions:
+                self._readings.bulk_write(additions, ordered=False)
+        raise UserError(f"{asset}: readings change faster than they can be restored; run `alerting archive restore` again")
 
 
-def _addition(document: Document, stored: Document, now: datetime) -> Document:
-    """Return the update that adds the samples of a document for variables of which none is stored."""
-    parts = {"v": document["v"], "q": document.get("q", {})}
-    fields = {f"{part}.{name}": one for part, samples in parts.items() for name, one in samples.items() if name not in stored}
-    return {"$set": {**fields, "arrived_at": now}}
+def _samples(document: Document) -> Document:
+    return {part: document[part] for part in ("v", "q") if part in document}
+
+
+def _lacking(document: Document, stored: Document) -> Document:
+    """Return the samples of a document, as fields to set, for variables of which none is stored."""
+    there = stored.get("v", {}).keys() | stored.get("q", {}).keys()
+    parts = _samples(document).items()
+    return {f"{part}.{name}": one for part, samples in parts for name, one in samples.items() if name not in there}
 
 
 def _key(file: ArchivedFile) -> Document:

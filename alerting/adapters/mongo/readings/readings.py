@@ -1,10 +1,12 @@
 """Readings and events from MongoDB: all up to an instant, or only those that matter from another instant on."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter, itemgetter
 
 import pandas as pd
+from pymongo.cursor import Cursor
 
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, utc
@@ -24,7 +26,8 @@ class MongoReadings:
     """Port `Readings`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._readings = database[READINGS]
+        without_zone = database.codec_options.with_options(tz_aware=False, tzinfo=None)  # which halves the time of decoding
+        self._readings = database[READINGS].with_options(without_zone)
         self._events = database[EVENTS]
         self._assets = MongoAssets(database)
 
@@ -59,12 +62,13 @@ class MongoReadings:
         if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
             query["ts"] = within
         cursor = self._readings.find(query, _fields("ts", types)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
-        return readings_frame(asset, cursor, types)
+        return readings_frame(asset, _documents(cursor), types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
         found: dict[str, ReadingColumns] = {}
-        for start, group in groupby(sorted(wanted, key=_start), key=_start):
+        by_start = attrgetter("start")
+        for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
             found |= self._load_from(list(group), start, end)
         return found
 
@@ -73,7 +77,8 @@ class MongoReadings:
         names = {name for known in types.values() for name in known}
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
         cursor = self._readings.find(query, _fields("asset ts", names)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
-        read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
+        by_asset = groupby(_documents(cursor), key=itemgetter("asset"))
+        read = {name: readings_columns(name, group, types[name]) for name, group in by_asset}
         return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
@@ -117,13 +122,10 @@ def _fields(keys: str, variables: Collection[str]) -> Document:
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 
-def _start(wanted: Wanted) -> datetime:
-    return wanted.start
-
-
-def _asset_of(document: Document) -> str:
-    name: str = document["asset"]
-    return name
+def _documents(cursor: Cursor[Document]) -> Iterator[Document]:
+    """Yield the documents of a cursor, a chunk at a time, which is faster than one at a time."""
+    while chunk := cursor.to_list(CHUNK):
+        yield from chunk
 
 
 _FIELDS = dict.fromkeys(EVENT_COLUMNS, True)

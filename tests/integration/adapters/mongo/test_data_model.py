@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from bson.codec_options import CodecOptions
+
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
@@ -29,6 +31,8 @@ ROWS = {name_of(row): row for row in rows_of(COLLECTIONS)}
 class RecordingDatabase:
     """Records which collections are used."""
 
+    codec_options = CodecOptions()
+
     def __init__(self):
         self.used = set()
 
@@ -36,7 +40,7 @@ class RecordingDatabase:
         self.used.add(name)
         return self
 
-    def with_options(self, **_):
+    def with_options(self, *_, **__):
         return self
 
 

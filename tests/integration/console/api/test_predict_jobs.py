@@ -115,7 +115,10 @@ folder = pathlib.Path(sys.argv[-1])
 (folder / "started").write_text("x")
 {then}
 """
-DONE = 'json.dump({"at": "2026-01-05T00:00:00+00:00", "fault": None, "result": {}}, (folder / "outcome.json").open("w"))'
+DONE = """
+(folder / "part").write_text(json.dumps({"at": "2026-01-05T00:00:00+00:00", "fault": None, "result": {}}))
+(folder / "part").rename(folder / "outcome.json")
+"""
 
 
 def worker(jobs, then, longest_s=60.0):

@@ -14,6 +14,7 @@ from alerting.kinds.control_chart.training import TRAINING
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
+from alerting.readings.long_history import in_memory
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 
@@ -42,7 +43,7 @@ def line(minutes, shift_from=10_000, recipes="AB"):
 def estimated(definition, readings):
     minutes, recipes, forces = zip(*readings, strict=True)
     data = history(minutes, ASSET, force=list(forces), recipe=list(recipes))
-    learned = LearningData([data], {}, NormalTime(at(-1), at(1000), at(1000)))
+    learned = LearningData([in_memory(data)], {}, NormalTime(at(-1), at(1000), at(1000)))
     return from_files(to_files(TRAINING.estimate(definition, 1, "ewma", learned).model))
 
 
@@ -90,7 +91,7 @@ def test_the_notes_name_the_level_of_each_recipe():
 
 def test_the_level_of_one_recipe_that_moved_is_noticed_whatever_the_share_of_the_recipes():
     later = estimated(DEFINITION, [(m, r, f + 3 * (r == "B")) for m, r, f in line(range(1000))])
-    data = LearningData([history([], ASSET)], {}, NormalTime(at(-1), at(1000), at(1000)))
+    data = LearningData([in_memory(history([], ASSET))], {}, NormalTime(at(-1), at(1000), at(1000)))
     compared = TRAINING.compare(DEFINITION, data, {"ewma": later}, MODEL)
     assert "the level of recipe B has moved from " in compared.decision.reason
     fewer = estimated(DEFINITION, line(range(1000), recipes="AAAB"))

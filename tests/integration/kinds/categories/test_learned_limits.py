@@ -1,8 +1,12 @@
 """Learned limits of a threshold: estimated by a training, in force from then on, left out times, later versions, backtest."""
 
+import json
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable
@@ -11,45 +15,18 @@ from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel
 from alerting.kinds.threshold.training import TRAINING
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ModelUnavailable, ReadingRow
+from alerting.readings.long_history import in_memory
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.operations.explain import why
 from alerting.usecases.training.train import train
-from tests.builders import at
+from tests.builders import at, history
+from tests.helpers.recipe_line import DAY, DOCUMENT, force, running
 from tests.pretended import pretended_platform
-
-DAY = 24 * 60
-ASSET = Asset(name="press-1", variables={"force": Variable(unit="kN", low=0, high=100), "recipe": Variable(type="category")})
-DOCUMENT = {
-    "name": "force-too-high",
-    "kind": "threshold",
-    "assets": ["press-1"],
-    "variable": "force",
-    "above": {"learned": {"quantile": 0.99, "over": "2d", "by": ["recipe"]}},
-    "stale_after": "30m",
-}
-
-
-def force(minute, level=10.0):
-    """Return a force that swings by 1 around a level, 10 higher with recipe B, which runs every second half day."""
-    return level + 10 * (minute // 720 % 2) + (minute % 20) / 10 - 1
-
-
-def running(days=2, extra=(), **changes):
-    """Return a platform with readings every two minutes, after which a definition was applied."""
-    platform = pretended_platform()
-    platform.assets.put([ASSET])
-    platform.assets.put_event_types([EventType(name="jam", duration="lasting")])
-    rows = [
-        ReadingRow("press-1", at(m), {"force": force(m), **({"recipe": "AB"[m // 720 % 2]} if m % 720 == 0 else {})})
-        for m in range(0, days * DAY, 2)
-    ]
-    add_readings(platform, [*rows, *(ReadingRow("press-1", at(m), values) for m, values in extra)], at(0))
-    apply(platform, [{**DOCUMENT, **changes}], "engineer", at(0), "test")
-    return platform
 
 
 def learned(platform, days):
@@ -73,7 +50,7 @@ def raised(platform, until):
 def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     platform = running(extra=[(2 * DAY + 10, {"force": 11.5, "recipe": "A"}), (2 * DAY + 20, {"force": 11.5, "recipe": "B"})])
     _, unknown = raised(platform, 2 * DAY - 1)
-    assert unknown == {"force-too-high on press-1": "no learned limits are in service yet; train it"}
+    assert unknown == {"force-too-high on press-1": "no learned limits are in service yet; train it, or approve those that wait"}
     decided = learned(platform, 2)
     assert (decided.verdict, decided.promote) == ("promote", True)
     assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 1440, ("A",): 720, ("B",): 720}
@@ -94,6 +71,13 @@ def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_re
     platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
     learned(platform, 1.75)  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
     assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 720, ("A",): 360, ("B",): 360}
+
+
+def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(monkeypatch):
+    platform, indexed = running(), []
+    monkeypatch.setattr(platform.readings, "index_newest", indexed.extend)
+    learned(platform, 2)
+    assert indexed == ["recipe"]
 
 
 def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
@@ -141,7 +125,59 @@ def test_a_level_that_moved_waits_for_a_person():
     add_readings(platform, rows, at(4 * DAY))
     decided = learned(platform, 4)
     assert decided.waiting
-    assert "since the last estimate lie beyond the limit of all readings in service" in decided.reason
+    assert "since the last estimate lie beyond the limits of their groups" in decided.reason
+
+
+PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable(type="category")})
+
+
+def compared(history, limits, by=()):
+    """Return the comparison of new limits with those in service by group, which were learned up to minute 0."""
+    learned = {"learned": {"quantile": 0.99, "by": list(by)}}
+    definition = parse_definition({**{name: DOCUMENT[name] for name in ("name", "kind", "assets", "variable")}, "above": learned})
+    [(name, one)] = definition.learned
+    groups = {group: GroupLimit(999, limit) for group, limit in limits.items()}
+    fitted = FittedLimits({key_of(name, one): LimitTable(0.99, tuple(by), at(-99), at(0), groups)}, {})
+    model = LearnedLimitsModel("quantiles", 1, at(0), {"press-1": fitted})
+    data = LearningData([in_memory(history)], {}, NormalTime(at(-99), at(999), at(999)))
+    return TRAINING.compare(definition, data, {"quantiles": replace(model, training_cutoff=at(999))}, model)
+
+
+@pytest.mark.parametrize(("beyond", "by_person"), [(20, True), (3, True), (2, False)])
+def test_a_level_that_moved_waits_for_a_person_also_where_new_readings_are_fewer_than_the_quantile_needs(beyond, by_person):
+    rare = history([60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond))
+    assert compared(rare, {(): 11.0}).by_person is by_person
+
+
+@pytest.mark.parametrize(("recipe", "by_person"), [("A", True), ("B", False)])
+def test_a_group_that_moved_within_the_range_of_all_readings_waits_for_a_person(recipe, by_person):
+    moved = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
+    assert compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).by_person is by_person
+
+
+def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
+    conditions = [{"variable": name, "above": {"learned": {"quantile": 0.6, "by": ["recipe"]}}} for name in ("force", "heat")]
+    definition = parse_definition({"name": "x", "kind": "threshold", "assets": ["press-*"], "any": conditions})
+    data = LearningData([in_memory(history(range(1, 21), PRESS, force=range(20)))], {}, NormalTime(at(0), at(20), at(20)))
+    found = TRAINING.estimate(definition, 1, "quantiles", data)
+    assert {json.loads(key)[0]: table.groups[()].limit for key, table in found.model.by_asset["press-1"].tables.items()} == {
+        "force": 11.0,
+        "heat": None,
+    }
+
+
+def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_it_is_known():
+    platform = pretended_platform()
+    moisture = Variable(delay=timedelta(hours=2))
+    platform.assets.put([PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})])
+    rows = [
+        ReadingRow("press-1", at(m), {"force": 10.0 + m % 7, "moisture": 9.0 if m == 1380 else 1.0}) for m in range(0, 1500, 4)
+    ]
+    add_readings(platform, rows, at(0))
+    document = {**DOCUMENT, "above": {"learned": {"quantile": 0.9}}, "problem": {"variable": "moisture", "above": 5}}
+    apply(platform, [document], "engineer", at(0), "test")
+    found = [learned(platform, days).dataset.dropped["force, in problems and the time before them"] for days in (1, 1500 / DAY)]
+    assert found == [0, 8]  # the sample of 23:00 is known at 01:00; the problem and half an hour before it
 
 
 def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():
@@ -164,8 +200,67 @@ def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of
 
 
 def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
-    platform = running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft")
+    """With latency: the last readings before an estimate belong to the one that it replaces."""
+    platform = replace(running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft"), latency=timedelta(seconds=10))
     platform.clock.instant = at(5 * DAY)
     found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
     assert [segment["version"] for segment in found.segments] == [1, 2]
     assert [segment["training_cutoff"] for segment in found.segments] == [at(2 * DAY), at(3 * DAY)]
+    assert [segment["unknown"] for segment in found.segments] == [[], []]
+    assert at(3 * DAY + 11) in {episode.raised_at for episode in found.episodes}
+
+
+def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so():
+    platform = running(state="draft")
+    rows = [ReadingRow("press-1", at(m), {"force": force(m, level=13)}) for m in range(2 * DAY, 4 * DAY, 2)]
+    add_readings(platform, rows, at(4 * DAY))
+    platform.clock.instant = at(5 * DAY)
+    found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
+    assert [(segment["version"], segment["promoted"], segment["approved"]) for segment in found.segments] == [
+        (1, True, False),
+        (2, True, True),
+    ]
+    assert "Promotions that need approval were taken as approved at once." in found.page
+
+
+def test_the_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
+    platform = replace(running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"), latency=timedelta(hours=1))
+    platform.clock.instant = at(5 * DAY)
+    found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
+    assert at(3 * DAY - 31) in {episode.raised_at for episode in found.episodes}
+    assert sum(segment["episodes"] for segment in found.segments) == len(found.episodes)
+
+
+def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
+    platform = running(days=4)
+    platform.assets.put([PRESS.model_copy(update={"name": "press-2"})])
+    apply(platform, [{**DOCUMENT, "assets": ["press-*"]}], "engineer", at(1), "test")
+    rows = [ReadingRow("press-2", at(m), {"force": 10.0}) for m in range(2 * DAY - 100, 4 * DAY, 10)]
+    add_readings(platform, rows, at(2))
+    learned(platform, 2)
+    raised(platform, 3 * DAY)
+    material = gather_material(
+        platform, platform.definitions.newest_revision(DOCUMENT["name"]), at(2 * DAY), at(3 * DAY), at(3 * DAY)
+    )
+    assert list(material.evaluated) == ["press-1"]
+
+
+def test_past_time_before_the_first_limits_is_no_evaluated_time_of_a_report():
+    platform = running(days=3)
+    learned(platform, 2)
+    platform.clock.instant = at(3 * DAY)
+    evaluate_past(platform, DOCUMENT["name"], at(0), at(3 * DAY))
+    material = gather_material(platform, platform.definitions.newest_revision(DOCUMENT["name"]), at(0), at(3 * DAY), at(3 * DAY))
+    assert material.evaluated["press-1"][0] == at(2 * DAY)
+
+
+def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
+    def unavailable(definition, version, files):
+        raise ModelUnavailable("no limits")
+
+    platform = running(days=3, state="draft")
+    platform.clock.instant = at(4 * DAY)
+    subject = named_subject(platform, DOCUMENT["name"])
+    monkeypatch.setattr("alerting.usecases.registry.model_cache.parse_model", unavailable)
+    with pytest.raises(UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"):
+        backtest(platform, subject, at(2 * DAY), at(3 * DAY), retrain="never")

@@ -36,14 +36,14 @@ READINGS = st.lists(
 )
 
 
-def model_of(definition):
+def model_of(definition, cutoff=3):
     groups = {group: GroupLimit(100, limit) for group, limit in GROUPS.items()}
     limits = {(): GroupLimit(100, 8.0)}
     tables = {
         key_of(variable, one): LimitTable(one.quantile, one.by, at(-99), at(3), groups if one.by else limits)
         for variable, one in definition.learned
     }
-    return from_files(to_files(LearnedLimitsModel("quantiles", 1, at(3), {"press-1": FittedLimits(tables, {})})))
+    return from_files(to_files(LearnedLimitsModel("quantiles", 1, at(cutoff), {"press-1": FittedLimits(tables, {})})))
 
 
 def evaluated(definition, readings, cuts):
@@ -73,3 +73,13 @@ def test_a_recipe_exactly_as_old_as_it_may_be_is_in_force_however_the_time_is_cu
     rows = [ReadingRow("press-1", at(10), {"recipe": "A"}), ReadingRow("press-1", at(40), {"force": 10.5})]
     steps, *_ = evaluated_to(definition, sources_of(asset, rows, model_of(definition)), cuts)
     assert [(step.kind, step.at) for step in steps] == [("raised", at(40))]  # above 9 of recipe A; of all readings it is 11
+
+
+@pytest.mark.parametrize("cuts", [[9], [4, 9]])
+def test_the_last_value_before_the_first_evaluation_belongs_to_the_recipe_in_which_it_was_taken(cuts):
+    both = [{"variable": "force", "above": ABOVE, "stale_after": "1h"}, {"variable": "force", "below": 99, "stale_after": "1h"}]
+    definition = parse_definition({**COMMON, "all": both, "for": "1m"})
+    rows = [ReadingRow("press-1", at(minute), {"recipe": recipe}) for minute, recipe in ((-30, "A"), (-5, "C"))]
+    rows.append(ReadingRow("press-1", at(-10), {"force": 10.5}))
+    steps, *_ = evaluated_to(definition, sources_of(ASSET, rows, model_of(definition, cutoff=-40)), cuts)
+    assert [step.kind for step in steps] == ["raised"]  # above 10 of recipe A, not above 11 of all readings

@@ -13,6 +13,7 @@ from alerting.kinds.control_chart.training import TRAINING
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
+from alerting.readings.long_history import in_memory
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -66,7 +67,7 @@ def unseen(points, *names):
     minutes = range(61, 61 + points)
     assets = [ASSET.model_copy(update={"name": name}) for name in names]
     histories = [history(minutes, asset, force=[10 + 0.05 * (m % 7) for m in minutes]) for asset in assets]
-    return LearningData(histories, {}, NormalTime(at(0), at(60), at(60 + points)))
+    return LearningData([*map(in_memory, histories)], {}, NormalTime(at(0), at(60), at(60 + points)))
 
 
 def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted():

@@ -9,7 +9,10 @@ import pytest
 import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Feedback
+from alerting.kinds.validation import parse_definition
+from alerting.readings.history import to_millis
 from alerting.reporting.figures import training_charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
@@ -59,7 +62,8 @@ HISTORY = line()
 
 
 def plant(*channels):
-    platform = replace(pretended_platform(*channels), readings=FrameReadings(HISTORY))
+    """A plant with latency: the first rows of a segment belong to the model that its training replaces."""
+    platform = replace(pretended_platform(*channels), readings=FrameReadings(HISTORY), latency=timedelta(seconds=10))
     platform.assets.put([asset()])
     platform.clock.instant = at(END)
     return platform
@@ -158,6 +162,16 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
     once = run(plant(), start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
     assert "It was trained once, at the start: 1 times" in once.page
+
+
+def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_the_same_problem_of_one():
+    either = {"any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]}
+    nested = {"all": [either, {"variable": "temperature", "above": 100.0}], "for": "5m"}
+    learning = {**DOCUMENT["learning"], "candidates": ["logistic_regression"]}
+    result = run(plant(), {**DOCUMENT, "problem": nested, "learning": learning}, start=START + 5 * DAY, retrain="never")
+    onsets = problem_intervals(parse_definition(DOCUMENT).problem, HISTORY)
+    assert len(result.metrics["problems"]) == sum(start > to_millis(at(START + 5 * DAY)) for start, _ in onsets) > 5
+    assert "hit" in {e.outcome_record.outcome for e in result.episodes if e.outcome_record}
 
 
 def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():

@@ -87,6 +87,16 @@ def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(plat
     assert "5 more" in mailbox.messages[0].text
 
 
+def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_others_is_announced(platform):
+    feed(platform, **{f"m{m}": 230 if m % 10 < 5 else 200 for m in range(1, 40)})
+    platform.clock.instant = at(39)
+    evaluate_past(platform, "too-hot", at(26), at(39))
+    run(platform, 39)
+    assert [e.backfilled for e in all_episodes(platform)] == [False, False, False, True]
+    naming = [n.episode for n in notifications_of(platform) if "2 more" in n.reason]
+    assert naming == [all_episodes(platform)[2].id]
+
+
 def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
     feed(platform, m1=200, m5=230, m12=200, m15=230, m18=230, m40=200)
     for minute in (10, 20, 59):
@@ -242,6 +252,9 @@ def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_l
     assert len(platform.definitions.revisions("too-hot")) == 2
     (fault,) = platform.definitions.faulty()["too-hot"]
     assert "did you mean temperature?" in fault
-    platform.definitions.put(too_hot(above=260))
+    platform.definitions.put(too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"}))  # says what is in force
     run(platform, 7)
+    assert "definition has none" in platform.definitions.faulty()["too-hot"][0]
+    platform.definitions.put(too_hot(above=260))
+    run(platform, 8)
     assert platform.definitions.faulty() == {}

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
+from tests.helpers.killed_processes import Commands, copy_of, end_transactions, process, restore, short_transactions
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.notifications import notifications_of
 from tests.pretended import HandClock, Mailbox, platform_on
@@ -32,9 +33,14 @@ class Meeting:
     """A line that was evaluated up to its tenth minute, and what it needs to be there again."""
 
     def __init__(
-        self, uri: str, stores: MongoStores, fields: dict[str, Any], late: tuple[int, ...], later: tuple[int, ...] = ()
+        self,
+        server: EmbeddedMongod,
+        stores: MongoStores,
+        fields: dict[str, Any],
+        late: tuple[int, ...],
+        later: tuple[int, ...] = (),
     ) -> None:
-        self.uri, self.late, self.later = uri, late, later
+        self.server, self.late, self.later = server, late, later
         self.expected = self._alone(stores, fields)
         restore(stores.database, {})
         self.line = Line(stores=stores, clear_for="2m", **fields)
@@ -58,7 +64,7 @@ class Meeting:
 
     def disturbed(self, commands: Commands, minute: int) -> None:
         """One round of an evaluator in a process of its own."""
-        with process(self.uri, DATABASE, commands) as own:
+        with process(self.server.uri, DATABASE, commands) as own:
             evaluate(platform_on(own, [self.line.mail], HandClock(at(minute))), None, at(minute))
 
     def deliver_late(self, minute: int) -> None:
@@ -72,10 +78,11 @@ class Meeting:
             self.line.feed({m: HEAT[m] for m in minutes}, minute)
 
     def evaluate(self, minute: int) -> None:
-        """Rounds of an evaluator that nothing happens to, until no dead transaction is in its way."""
+        """Rounds of an evaluator that nothing happens to, until no dead transaction is in its way, which the server ends."""
         for _ in range(20):
             if not self.line.run(minute).elsewhere:
                 return
+            end_transactions(self.server)
         raise AssertionError("the shard is blocked for ever")
 
     def outcome(self) -> tuple[Any, ...]:
@@ -94,7 +101,7 @@ def outcome(line: Line) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize(("fields", "late"), [({}, ()), (LEVELS, (8, 9, 30, 31, 32, 33))], ids=["in-time", "levels-and-late"])
 def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_finishes(real_mongod, stores, fields, late):
-    meeting = Meeting(real_mongod.uri, stores, fields, late)
+    meeting = Meeting(real_mongod, stores, fields, late)
     meeting.deliver_late(20)
     meeting._documents = copy_of(stores.database)
     for last in count(1):
@@ -113,7 +120,7 @@ def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leave
     real_mongod, stores, minute
 ):
     """The episode that is open meanwhile is not lost, and its state is stored once."""
-    meeting = Meeting(real_mongod.uri, stores, {"allowed_lateness": "0s"}, ())
+    meeting = Meeting(real_mongod, stores, {"allowed_lateness": "0s"}, ())
     slower = too_hot(stale_after="30m", clear_for="2m", schedule={"every": "5m"}, allowed_lateness="0s")
     apply(meeting.line.platform, [slower], "engineer", at(10), "slower")
     meeting._documents = copy_of(stores.database)
@@ -138,7 +145,7 @@ def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leave
 def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one_alone_would(
     real_mongod, stores, fields, late, first, second
 ):
-    meeting = Meeting(real_mongod.uri, stores, fields, late)
+    meeting = Meeting(real_mongod, stores, fields, late)
     for stop in count(1):
         meeting.begin_again()
 
@@ -158,7 +165,7 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
 def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(real_mongod, stores):
     """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings, which are known afterwards."""
     fields = {"for": "12m", "allowed_lateness": "2h"}
-    meeting = Meeting(real_mongod.uri, stores, fields, late=(6, 7, 8), later=(12, 13))
+    meeting = Meeting(real_mongod, stores, fields, late=(6, 7, 8), later=(12, 13))
     for stop in count(1):
         meeting.begin_again()
 
@@ -197,7 +204,7 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
 
 
 def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(real_mongod, stores):
-    meeting = Meeting(real_mongod.uri, stores, {}, ())
+    meeting = Meeting(real_mongod, stores, {}, ())
     raises, quiet = Commands(), Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)

@@ -50,6 +50,18 @@ def test_what_chatters_gets_advice_that_ends_it_when_it_is_applied(platform):
         assert alarm_quality(quiet, at(0), at(6)).advice == ()
 
 
+def test_learned_limits_get_no_advice_from_a_replay_without_them_but_words(platform):
+    learned = too_hot(assets=["oven-*"], above={"learned": {"quantile": 0.99, "over": "2d"}})
+    apply(platform, [learned], "engineer", at(0), "test")
+    for minute in (1, 1.2, 1.4):
+        platform.episodes.insert(episode(minute, condition="closed", closed_at=at(minute + 0.1)))
+    [advice] = alarm_quality(platform, at(0), at(20)).advice
+    assert advice.proposals == ()
+    assert advice.why_not == (
+        "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with `alerting backtest`"
+    )
+
+
 def test_only_the_assets_that_are_asked_for_count(platform):
     for asset in ("oven-1", "oven-2", "press-1"):
         platform.episodes.insert(closed(episode(10, asset=asset)))

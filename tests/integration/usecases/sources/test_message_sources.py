@@ -10,7 +10,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest.stream import StreamService
+from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import apply_sources
@@ -68,7 +68,7 @@ class Line:
 
     @property
     def streams(self):
-        return [stream for _, stream in self.service._streams.values()]
+        return [found.stream for found in self.service._streams.values()]
 
     def send(self, numbers, asset="oven-1"):
         rows = [{"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}} for i in numbers]

@@ -120,7 +120,7 @@ def turns(service, until, seconds=20.0):
 
 @pytest.mark.slow
 def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
-    from alerting.cli.ingest.stream import StreamService
+    from alerting.cli.ingest.stream_service import StreamService
 
     platform, environ = memory_platform(), {"BROKER": broker.address}
     apply_sources(platform, [SOURCE], "ada", at(0))
@@ -154,7 +154,7 @@ def test_messages_are_stored_once_while_broker_service_and_database_break(broker
 
 def broker_knows(service):
     """Return whether the subscription of the one source is confirmed."""
-    return any(found._fault is None for _, found in service._streams.values())
+    return any(found.stream._fault is None for found in service._streams.values())
 
 
 class Failing:
@@ -183,7 +183,7 @@ def publish(broker, *messages):
 
 @pytest.mark.slow
 def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
-    from alerting.cli.ingest.stream import StreamService
+    from alerting.cli.ingest.stream_service import StreamService
 
     platform, environ = memory_platform(), {"BROKER": broker.address}
     publish(broker, ("line-3/oven-1/t", b"1"))

@@ -4,16 +4,20 @@ import asyncio
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest.stream import StreamService
+from alerting.cli.ingest import stream_service
+from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.share import owner
 from alerting.usecases.sources.stream import Message, store_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
@@ -41,7 +45,7 @@ class Plant:
         self._do(self._start())
 
     def _do(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
 
     async def _start(self):
         self._server = asyncua.Server()
@@ -138,10 +142,49 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     assert reader.stored()[120] == {"zone_2": 300.0}
 
 
+def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, proxy, monkeypatch):
+    """Without a history. Both processes run in this one; the second is the owner as soon as it is known."""
+    for name, seconds in (("READ_AGAIN_S", 0.3), ("HAND_OVER_S", 2.0), ("PAUSE_S", 0.02)):
+        monkeypatch.setattr(stream_service, name, seconds)
+    monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)
+    reader = Reader(proxy)
+    first, second = reader.service, StreamService(reader.platform, {"SERVER": f"opc.tcp://127.0.0.1:{proxy.port}"})
+    first._process = next(name for name in map(str, range(99)) if owner("line", [name, second._process]) == second._process)
+    reader.turns(reader.stored)
+
+    def write(numbers, *services):
+        for number in numbers:
+            plant.write(ZONE, 400.0 + number, 1000 + number)
+            for service in services:
+                service.turn()
+
+    first._platform = replace(reader.platform, reading_writes=Away())
+    write(range(20), first)
+    assert first._streams["line"].waiting
+    first._platform = reader.platform
+    write(range(20, 60), first, second)
+    assert list(second._streams) == ["line"]
+    assert first._streams == {}
+    write(range(60, 70), second)
+    reader.service = second
+    reader.turns(lambda: 1069 in reader.stored())
+    second.close()
+    assert [n for n in range(70) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
+    progress = reader.platform.sources.progress("line")
+    assert (progress.lost, progress.last_lost) == (0, None)
+
+
+class Away:
+    """Writes of a database that is away."""
+
+    def __getattr__(self, name):
+        raise AutoReconnect("away")
+
+
 def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
     client = OpcUaClient.__new__(OpcUaClient)
-    client._lost, client._values, client._history, client._run = "closed", deque("abc"), deque(), asyncio.run
-    assert [client.receive(2), client.receive(0), client.receive(2)] == [["a", "b"], [], ["c"]]
+    client._lost, client._values, client._past, client._history = "closed", ["a", "b", "c"], deque(), deque()
+    assert client.receive(0) == ["a", "b", "c"]
     with pytest.raises(UserError, match="the connection to the server is lost: closed"):
         client.receive(2)
 

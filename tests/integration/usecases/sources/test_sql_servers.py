@@ -1,6 +1,6 @@
 """A source of kind `sql` against a real MariaDB server, and what Microsoft SQL Server would be asked (not tested against one)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -16,20 +16,9 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.mariadb import mariadb_server
+from tests.helpers.sql_results import NOON, SOURCE, expected, hardness
 
 pytestmark = pytest.mark.slow
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SOURCE = {
-    "name": "quality",
-    "kind": "sql",
-    "url": {"env": "QUALITY_DB"},
-    "table": "plant.results",
-    "cursor": "id",
-    "chunk": 10,
-    "time": "taken_at",
-    "asset_column": "machine",
-    "asset_prefix": "oven-",
-}
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +54,6 @@ def platform_with(**changes):
     made = memory_platform()
     apply_sources(made, [{name: v for name, v in {**SOURCE, **changes}.items() if v is not None}], "ada", at(0))
     return made
-
-
-def hardness(platform):
-    found = {}
-    for asset in platform.assets.all():
-        frame = platform.readings.load(asset, None, None).readings["hardness"].dropna()
-        found |= {(asset.name, int((ts - NOON).total_seconds() // 60)): value for ts, value in frame.items()}
-    return found
-
-
-def expected(count):
-    return {(f"oven-{1 + i % 2}", i): i / 2 for i in range(count)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A source of kind `sql` against a real PostgreSQL server."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -16,21 +16,11 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 from tests.helpers.postgres import postgres_server
+from tests.helpers.sql_results import NOON, expected, hardness
+from tests.helpers.sql_results import SOURCE as RESULTS
 
 pytestmark = pytest.mark.slow
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SOURCE = {
-    "name": "quality",
-    "kind": "sql",
-    "url": {"env": "QUALITY_DB"},
-    "table": "plant.results",
-    "cursor": "id",
-    "chunk": 10,
-    "time": "taken_at",
-    "asset_column": "machine",
-    "asset_prefix": "oven-",
-    "variables": {"hardness": {"unit": "N"}},
-}
+SOURCE = {**RESULTS, "variables": {"hardness": {"unit": "N"}}}
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +71,6 @@ def platform():
     made = memory_platform()
     apply_sources(made, [SOURCE], "ada", at(0))
     return made
-
-
-def hardness(platform):
-    """Return the stored values of hardness by machine and minute."""
-    found = {}
-    for asset in platform.assets.all():
-        frame = platform.readings.load(asset, None, None).readings["hardness"].dropna()
-        found |= {(asset.name, int((ts - NOON).total_seconds() // 60)): value for ts, value in frame.items()}
-    return found
-
-
-def expected(count):
-    return {(f"oven-{1 + i % 2}", i): i / 2 for i in range(count)}
 
 
 def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, database):

@@ -2,6 +2,7 @@
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import parse_source
+from alerting.ports import SourceLoss
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
@@ -33,6 +34,17 @@ def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is
     assert "could not be stored" in platform.platform_alerts.open()[0].reason
     set_state(platform, "gate", "active", "ada", at(5))
     assert maintain(platform, at(6))["faults"] == []
+
+
+def test_values_that_are_lost_raise_an_alert_for_a_day():
+    platform = memory_platform()
+    apply_sources(platform, [{**GATE, "stale_after": "30d"}], "ada", at(0))
+    platform.sources.record_loss("gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1))
+    assert maintain(platform, at(2))["faults"] == ["values lost: source gate"]
+    reason = "values are lost (12 so far): more than 50000 values waited to be stored"
+    assert platform.platform_alerts.open()[0].reason == reason
+    assert maintain(platform, at(24 * 60))["faults"] == ["values lost: source gate"]
+    assert maintain(platform, at(24 * 60 + 2))["faults"] == []
 
 
 def test_a_source_that_was_written_into_the_database_gets_a_revision_at_the_check_and_becomes_stale():

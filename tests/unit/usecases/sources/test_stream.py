@@ -9,8 +9,13 @@ from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.cli.ingest.stream import LONGEST_BEHIND, TURN_S, UNDER_WAY, StreamService
+from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED
+from alerting.cli.ingest import stream_service
+from alerting.cli.ingest.stream_service import LONGEST_BEHIND, TURN_S, UNDER_WAY, StreamService, Subscription
+from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
+from alerting.ports import ArchiveAway
+from alerting.readings.instants import to_millis
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, earlier_subscriptions, store_messages
@@ -139,10 +144,8 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, {})
     service._read_at = float("inf")
-    service._streams["line"] = (
-        parse_source(SOURCE),
-        Batches([[message(b"%d" % i, done=done) for i in range(2 * n, 2 * n + 2)] for n in (0, 1)]),
-    )
+    batches = [[message(b"%d" % i, done=done) for i in range(2 * n, 2 * n + 2)] for n in (0, 1)]
+    service._streams["line"] = Subscription(parse_source(SOURCE), Batches(batches))
     service.turn()
     assert (len(done), platform.sources.get("line").state) == (2, "active")
     service.turn()
@@ -154,7 +157,7 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
     monkeypatch.setattr(stream, "MOST_DEAD", 0)
     service = StreamService(memory_platform(), {})
     service._read_at = float("inf")
-    service._streams["line"] = parse_source(SOURCE), Batches([[message(b"%d" % 1)]])
+    service._streams["line"] = Subscription(parse_source(SOURCE), Batches([[message(b"%d" % 1)]]))
     service.turn()
     assert service._streams == {}
 
@@ -167,7 +170,7 @@ def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions
     monkeypatch.setattr("time.sleep", lambda _: None)
     service = StreamService(replace(memory_platform(), clock=Away()), {})
     service._read_at = float("inf")
-    service._streams["line"] = parse_source(SOURCE), Batches([[message(ROW)]])
+    service._streams["line"] = Subscription(parse_source(SOURCE), Batches([[message(ROW)]]))
     service.turn()
     assert service._streams == {}
 
@@ -184,7 +187,7 @@ def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_w
     full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
     long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2
     for name, batches in (("busy", [full, long_ago, full[:1]]), ("silent", [])):
-        service._streams[name] = parse_source({**SOURCE, "name": name}), Batches(batches)
+        service._streams[name] = Subscription(parse_source({**SOURCE, "name": name}), Batches(batches))
     stored_until = []
     for _ in range(3):
         service.turn()
@@ -214,6 +217,148 @@ def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_se
     assert platform.sources.progress("line").rows == 1
 
 
+@pytest.mark.parametrize("file", ["both", "one"])
+def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_away(monkeypatch, file):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform, done = memory_platform(), []
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    away = Refusing(platform.reading_writes, "oven-2", ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}))
+    service = StreamService(replace(platform, reading_writes=away), {})
+    service._read_at = float("inf")
+    batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in ((1, 2, 3) if file == "both" else (2,))]
+    found = service._streams["line"] = Subscription(parse_source(SOURCE), Batches([batch]))
+    service.turn()
+    service.turn()
+    assert [message.topic for message in found.waiting] == ["line-3/oven-2/readings"]
+    assert "line-3/oven-2/readings" not in done
+    assert len(done) == len(batch) - 1
+    assert dead(platform) == []
+    fault = "source line: messages with readings of archived months wait, not acknowledged: the archive is away"
+    assert platform.sources.progress("line").fault == fault
+    service._platform, found.retry_at = platform, 0.0  # the archive is back
+    service.turn()
+    assert (len(done), found.waiting, platform.sources.progress("line").fault) == (len(batch), [], None)
+    assert [asset.name for asset in platform.assets.all()] == sorted(message.topic.split("/")[1] for message in batch)
+
+
+def test_no_more_messages_are_taken_while_too_many_wait():
+    found = Subscription(parse_source(SOURCE), Batches([[message(ROW)]]))
+    found.postpone([message(ROW)] * MOST_UNACKNOWLEDGED, 60.0)
+    assert found.batch() == ()
+    found.waiting.pop()
+    assert len(found.batch()) == 1
+
+
+def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
+    platform = memory_platform()
+    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(0))
+    store_messages(platform, parse_source({**SOURCE, "time": "at"}), [message(ROW)], at(0))
+    apply_sources(platform, [SOURCE], "ada", at(1))
+    away = Refusing(platform.reading_writes, "oven-1", ArchiveAway("the archive is away", {("oven-1", to_millis(NOON))}))
+    with pytest.raises(UserError, match="the archive is away"):
+        stream.retry_dead(replace(platform, reading_writes=away), "line", at(2), is_outage)
+    assert len(dead(platform)) == 1
+
+
+OPC_UA = {
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER"}, "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
+}  # fmt: skip
+
+
+def values(*numbers):
+    rows = [{"asset": "oven-1", "ts": (NOON + timedelta(seconds=n)).isoformat(), "values": {"t": n}} for n in numbers]
+    return [message({**row, "quality": {"t": "good"}}) for row in rows]
+
+
+def stored(platform):
+    """Return the stored values of the first asset."""
+    found = platform.assets.get("oven-1")
+    return [] if found is None else platform.readings.load(found, None, None).readings["t"].tolist()
+
+
+def opc_ua_service(platform, batches):
+    apply_sources(platform, [OPC_UA], "ada", at(0))
+    service = StreamService(platform, {})
+    service._read_at = float("inf")
+    service._streams["line"] = Subscription(parse_source(OPC_UA), Batches(batches))
+    return service
+
+
+def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform = memory_platform()
+    service = opc_ua_service(platform, [values(1, 2), values(3)])
+    service._platform = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away")))
+    service.turn()
+    assert stored(platform) == []
+    service._platform, service._read_at = platform, float("inf")
+    service.turn()
+    service.turn()
+    assert stored(platform) == [1, 2, 3]
+
+
+def test_values_that_a_server_sends_once_are_stored_before_its_source_is_given_up(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform = memory_platform()
+    service = opc_ua_service(platform, [values(1, 2), values(3)])
+    stream = service._streams["line"].stream
+    apply_sources(platform, [{**OPC_UA, "state": "paused"}], "ada", at(1))
+    service._read_at = -60.0
+    service.turn()
+    assert (stream.is_closed, stored(platform), service._streams) == (True, [1, 2, 3], {})
+
+
+def test_a_source_that_another_process_takes_over_is_read_until_that_one_has_opened_it(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    platform = memory_platform()
+    service = opc_ua_service(platform, [values(1), values(2), values(3)])
+    monkeypatch.setattr(stream_service, "share_of", lambda *_: set())
+    service._read_at = -60.0
+    service.turn()
+    assert stored(platform) == [1]
+    now[0] += stream_service.HAND_OVER_S / 2
+    service.turn()
+    assert list(service._streams) == ["line"]
+    now[0] += stream_service.HAND_OVER_S / 2
+    service.turn()
+    assert (service._streams, stored(platform)) == ({}, [1, 2, 3])
+    assert platform.sources.progress("line").read_until is not None
+
+
+def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(monkeypatch):
+    monkeypatch.setattr(stream, "MOST_DEAD", 0)
+    platform = memory_platform()
+    service = opc_ua_service(platform, [[message(b"x")], values(1, 2)])
+    service.turn()
+    progress = platform.sources.progress("line")
+    assert (service._streams, progress.lost, progress.last_lost) == ({}, 3, "the source was paused while they waited")
+
+
+def test_a_service_that_ends_while_the_database_is_away_says_how_many_values_are_lost(caplog):
+    platform = memory_platform()
+    service = opc_ua_service(platform, [values(1, 2), values(3)])
+    service._platform = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away")))
+    service.close()
+    assert service._streams == {}
+    assert "source line: its last 3 values are lost: away" in caplog.text
+
+
+def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform = replace(memory_platform(), clock=HandClock(at(10)))
+    service = opc_ua_service(platform, [])
+    platform.sources.note_read("line", at(4))
+    service._streams["line"].opened_at = at(9)
+    service._note_reading(at(9))
+    assert platform.sources.progress("line").read_until == at(4)  # the earlier reader may still note
+    service._note_reading(at(10))
+    progress = platform.sources.progress("line")
+    assert (progress.lost, progress.lost_at, progress.read_until) == (0, at(10), at(10))
+    assert progress.last_lost.startswith(f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: ")
+
+
 class Batches:
     """A subscription with these batches."""
 
@@ -223,5 +368,8 @@ class Batches:
     def batch(self):
         return self._batches.pop(0) if self._batches else []
 
+    def losses(self):
+        return []
+
     def close(self):
-        pass
+        self.is_closed = True

@@ -1,0 +1,20 @@
+"""How tests are dealt to processes: a file to one of them, and all files that start Airflow to the same one.
+
+Airflow needs most of a core while it starts and trains; two at once on two cores run into each other's time limits.
+"""
+
+from xdist.scheduler import LoadFileScheduling
+
+START_AIRFLOW = {
+    "tests/e2e/test_report_dag.py",
+    "tests/e2e/test_scheduler.py",
+    "tests/integration/local/test_up_platform.py",
+}
+
+
+class Dealt(LoadFileScheduling):
+    """A scheduler of pytest-xdist whose shares are files, or all files that start Airflow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "Airflow" if file in START_AIRFLOW else file

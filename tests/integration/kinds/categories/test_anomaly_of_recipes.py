@@ -1,0 +1,69 @@
+"""An anomaly by recipe on a line: trained, put in service, evaluated, explained, and the same in its past."""
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.operations.explain import why
+from tests.builders import at
+from tests.helpers.kind_life import assert_past_agrees_with_live, in_service, platform_with, trained_at
+
+NAME, ASSET, HOUR, DAY = "oven-unlike-normal", "oven-1", 60, 24 * 60
+TRAINED, BROKEN, NEW, END = 9 * DAY, 9 * DAY + 200, 10 * DAY, 11 * DAY
+LEVELS = {"rye": (150, 40), "wheat": (180, 70), "oat": (165, 55)}
+DOCUMENT = {
+    "name": NAME,
+    "kind": "anomaly",
+    "assets": [ASSET],
+    "by": "recipe",
+    "candidates": ["pca"],
+    "windows": ["40m"],
+    "threshold": {"false_alarms_per_week": 4},
+    "schedule": {"retrain": None},
+}
+
+
+def oven():
+    numbers = {name: Variable(low=-50, high=300) for name in ("heat", "flow", "load")}
+    return Asset(name=ASSET, variables=numbers | {"recipe": Variable(type="category")})
+
+
+def rows():
+    """Return rye and wheat by turns of eight hours, oat on the last day; heat is 6 too high for a while of one turn of wheat."""
+    random, found = np.random.default_rng(2), []
+    for minute in range(0, END, 10):
+        recipe = "oat" if minute >= NEW else ("rye", "wheat")[minute // (8 * HOUR) % 2]
+        load = np.sin(2 * np.pi * minute / DAY) + 0.3 * random.normal()
+        heat = LEVELS[recipe][0] + 2 * load + 0.4 * random.normal() + 6 * (BROKEN <= minute < BROKEN + 180)
+        values = {"heat": heat, "flow": LEVELS[recipe][1] + 3 * load + 0.4 * random.normal(), "load": 10 + load}
+        found.append(ReadingRow(ASSET, at(minute), {**{n: float(v) for n, v in values.items()}, "recipe": recipe}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def platform():
+    made = platform_with(oven(), rows(), DOCUMENT)
+    return in_service(made, trained_at(made, NAME, TRAINED), (*range(TRAINED, END, 97), END))
+
+
+def test_its_episode_is_the_abnormality_within_a_recipe_in_live_evaluation_backtest_and_report(platform):
+    (episode,) = [e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(BROKEN + 180)]
+    assert str(episode.evaluation.reason).endswith(" (normal operation of recipe wheat)")
+    assert (episode.inputs["recipe"], episode.contributions[0].variable) == ("wheat", "heat")
+    assert_past_agrees_with_live(platform, NAME, TRAINED, END)
+
+
+def test_why_names_the_recipe_the_change_and_the_fallback(platform):
+    usual, changing, new = (why(platform, NAME, ASSET, at(m)) for m in (TRAINED + 100, TRAINED + 8 * HOUR + 10, END - 10))
+    assert (usual.verdict, changing.verdict, new.verdict) == ("normal", "unknown", "normal")
+    assert "normal operation of recipe wheat" in map(str, usual.facts)
+    assert changing.answer == "cannot tell: the recipe changed within the last 40m"
+    said = "recipe oat: no or too little normal operation of its own, compared with all normal operation together"
+    assert said in map(str, new.facts)
+
+
+def test_a_category_that_is_none_is_refused_whole():
+    with pytest.raises(UserError, match="by: none of the matched assets has a variable 'recip'"):
+        platform_with(oven(), rows()[:2], DOCUMENT | {"by": "recip"})
