@@ -88,8 +88,8 @@ def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
 def _recover(world: World, storm: Storm, say: Say) -> Account:
     with open_stores(world.uri, STORMY) as stores:
         time.sleep(SETTLE_S)
-        recovered_at = time.time()
         sent_before = Ledger.of(stores).keys("sent")
+        recovered_at = time.time()  # after that reading: what is first delivered meanwhile is not told again
         now = MongoClock(stores.database).now()
         end = START + timedelta(seconds=((now - START).total_seconds() // EVERY_S + 12) * EVERY_S)
         world.set_end(end)

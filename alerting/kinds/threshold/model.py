@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,13 +59,22 @@ def _describe(variable: str, table: LimitTable) -> str:
     found = "too few" if whole.limit is None else f"{whole.limit:.6g}"
     text = f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {found}"
     for depth in range(1, len(table.by) + 1):
-        of_depth = [one for group, one in table.groups.items() if len(group) == depth]
-        limits = [one.limit for one in of_depth if one.limit is not None]
-        few = len(of_depth) - len(limits)
-        span = f", {min(limits):.6g} to {max(limits):.6g}" if limits else ""
-        coarser = f"; {few} more with fewer than {least} readings take the coarser limit" if few else ""
-        text += f"; {len(limits)} groups of {' and '.join(table.by[:depth]).replace('_', ' ')}{span}{coarser}"
+        limits = [one.limit for group, one in table.groups.items() if len(group) == depth]
+        text += f"; {_describe_groups(' and '.join(table.by[:depth]).replace('_', ' '), limits, least)}"
     return text
+
+
+def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str:
+    """Return how many groups of one depth have a limit of their own, and in which range."""
+    own = [limit for limit in limits if limit is not None]
+    few = len(limits) - len(own)
+    if not own:
+        which = f"all {few} groups of {by} have" if few > 1 else f"the only group of {by} has"
+        return f"{which} fewer than {least} readings: the coarser limit is taken"
+    groups = f"{len(own)} group{'s' if len(own) > 1 else ''} of {by}"
+    span = f"{min(own):.6g} to {max(own):.6g}" if len(own) > 1 else f"{own[0]:.6g}"
+    rest = f"; {few} more with fewer than {least} readings: the coarser limit is taken" if few else ""
+    return f"{groups}: {span}{rest}"
 
 
 @dataclass(frozen=True)
