@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.model import Problem
-from alerting.detection.conditions import conditions_at
+from alerting.detection.conditions import conditions_at, conditions_that_count
 from alerting.detection.messages import combined_happening_message, happening_message
 from alerting.detection.problems import Occurrences, problem_delay, problem_samples
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
@@ -21,7 +21,7 @@ def describe_happening(problem: Problem, history: History, occurrences: Occurren
     since, delay = from_millis(int(occurrences.start[begun[-1]])), problem_delay(problem, history.asset, history.event_types)
     if (combination := problem.combination) is not None:
         found = conditions_at(combination, history, at - delay)
-        return combined_happening_message(combination, history.asset, found, since)
+        return combined_happening_message(combination, history.asset, conditions_that_count(combination, found), since)
     ts, _ = problem_samples(problem, history)
     known = int(np.searchsorted(ts + duration_millis(delay), now, side="right"))
     value = history.readings[problem.variable].dropna().iloc[known - 1] if problem.variable and known else None

@@ -8,6 +8,7 @@ unknown if one is unknown (the strong logic of S. C. Kleene, Introduction to Met
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +124,17 @@ def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> St
     """Return whether a combination holds where its conditions are as found."""
     results = (_Result(np.array([_STATUSES.index(one.status)], np.int8), [one.fact]) for one in found)
     return _STATUSES[int(_combine(combination, results).truth[0])]
+
+
+def conditions_that_count(combination: Combination, found: Sequence[ConditionAt]) -> list[ConditionAt]:
+    """Return the conditions by which a combination holds: not those that hold within a list that does not. All if it does not."""
+    rest, counted = iter(found), list[ConditionAt]()
+    for member in combination.members:
+        inner = member if isinstance(member, Combination) else None
+        own = list(islice(rest, len(list(inner.leaves())) if inner else 1))
+        if (combined_truth(inner, own) if inner else own[0].status) == "triggered":
+            counted += conditions_that_count(inner, own) if inner else own
+    return counted if combined_truth(combination, found) == "triggered" else list(found)
 
 
 def changes_of_conditions(combination: Combination, history: History) -> Millis:

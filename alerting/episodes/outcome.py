@@ -59,6 +59,11 @@ def determine_outcome(has_problem: bool, observed: Observed, acted: bool, verdic
     )
 
 
+def undetermined_reason(has_problem: bool) -> str:
+    """Return why an episode without an outcome has none."""
+    return translatable("the outcome is not known yet") if has_problem else _by_word(None)[1]
+
+
 def _by_word(verdict: Verdict | None) -> tuple[Outcome, str]:
     if verdict == "true_alarm":
         return "hit", translatable("the operator says it was right")

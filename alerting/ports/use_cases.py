@@ -111,11 +111,11 @@ class RegistryPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodePorts(PlantPorts):
-    """Read episodes, and what suppressed them. `inhibiting`: episodes of other alerts, if they are not among `episodes`."""
+    """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among `definitions`, `episodes`."""
 
     definitions: Definitions
     episodes: Episodes
-    inhibiting: Episodes | None = None
+    inhibiting: "EpisodePorts | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, template, templates, translatable
 from alerting.episodes.episode import Episode, Outcome, Verdict
-from alerting.episodes.outcome import RULES, consensus
+from alerting.episodes.outcome import RULES, consensus, undetermined_reason
 from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
@@ -30,7 +30,6 @@ from alerting.reporting.scores import RowMetrics, compute_row_metrics
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
-_NOT_DUE = translatable("the outcome is not known yet")
 _PROBLEMS = Cases(
     templates("{number} problem", "{number} problems"),
     templates("{count} of {number} problem", "{count} of {number} problems"),
@@ -227,17 +226,17 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
-        undetermined=dict(Counter(_reason(e) for e in raised if _outcome(e) == "undetermined").most_common()),
+        undetermined=dict(Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()),
         event_recall=_event_recall(m, problems),
         precision=_precision(counts),
-        false_alarms=_enough_outcomes(rate_per_week(counts["false_alarm"], weeks, _FALSE_ALARMS), counts),
+        false_alarms=_false_alarms(counts, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", _ANNOUNCED),
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
-        episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
+        episodes=tuple(_report_episode(e, m) for e in raised),
         verdicts=verdict_metrics(raised),
         rows=None,
         evaluated_s=weeks * _WEEK_S,
@@ -290,10 +289,12 @@ def _outcome(episode: Episode) -> Outcome:
     return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
 
 
-def _reason(episode: Episode) -> str:
+def _reason(episode: Episode, m: Material) -> str:
     """Return why an episode has its outcome; the instants at which outcomes are due make one reason."""
-    reason = episode.outcome_record.reason if episode.outcome_record else _NOT_DUE
-    return _NOT_DUE if reason.startswith("the outcome is known at") else reason
+    record = episode.outcome_record
+    if record is None or record.reason.startswith("the outcome is known at"):
+        return undetermined_reason(m.definition.problem is not None)
+    return record.reason
 
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
@@ -376,16 +377,38 @@ def _precision(counts: Mapping[Outcome, int]) -> Precision:
     return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
 
 
+def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
+    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of these may be false alarms.
+
+    Without a single outcome there is no figure.
+    """
+    false, undetermined = counts["false_alarm"], counts["undetermined"]
+    rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)
+    if 0 < undetermined == sum(counts.values()):
+        return nothing(rate.unit, _undetermined(counts))
+    if rate.value is None or not _is_mostly_undetermined(counts):
+        return rate
+    return replace(rate, high=rate_per_week(false + undetermined, weeks, _FALSE_ALARMS).high)
+
+
 def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
     """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair sample."""
-    undetermined, total = counts["undetermined"], sum(counts.values())
-    if estimate.doubt or 2 * undetermined <= total:
+    if estimate.doubt or not _is_mostly_undetermined(counts):
         return estimate
-    doubt = translatable("{undetermined} of {total} episodes are undetermined", undetermined=undetermined, total=total)
-    return replace(estimate, doubt=doubt)
+    return replace(estimate, doubt=_undetermined(counts))
 
 
-def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> ReportedEpisode:
+def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
+    return 2 * counts["undetermined"] > sum(counts.values())
+
+
+def _undetermined(counts: Mapping[Outcome, int]) -> str:
+    return translatable(
+        "{undetermined} of {total} episodes are undetermined", undetermined=counts["undetermined"], total=sum(counts.values())
+    )
+
+
+def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
     verdict, _ = consensus(episode.feedback)
     return ReportedEpisode(
         id=episode.id,
@@ -395,13 +418,13 @@ def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> Reporte
         value=episode.evaluation.value,
         threshold=episode.evaluation.threshold,
         outcome=_outcome(episode),
-        reason=_reason(episode),
+        reason=_reason(episode, m),
         too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
         verdict=verdict,
         comment="; ".join(f.comment for f in episode.feedback if f.comment),
         backfilled=episode.backfilled,
         evidence=episode.contributions[0].message if episode.contributions else episode.evaluation.reason,
-        in_alarm=in_alarm,
+        in_alarm=m.in_alarm(episode),
     )
 
 

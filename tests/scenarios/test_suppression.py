@@ -350,6 +350,20 @@ def test_a_backtest_inhibits_by_the_episodes_of_the_other_alert():
     assert result.metrics["not_notified"] == 1
 
 
+def test_in_a_backtest_an_alert_inhibits_no_longer_than_it_was_evaluated():
+    platform = with_fire()
+    for minute, value in ((1, 200), (2, 280)):
+        feed(platform, minute, value)
+        run(platform, minute + 1)
+    apply(platform, [{**FIRE, "state": "retired"}], "engineer", at(3), "test")
+    for minute, value in ((4, 200), (6, 230), (8, 200)):
+        feed(platform, minute, value)
+        run(platform, minute + 1)
+    result = backtest(platform, named_subject(platform, "too-hot"), at(0), at(9))
+    assert [e.raised_at for e in result.episodes] == [at(2), at(6)]
+    assert result.metrics["not_notified"] == 0
+
+
 @pytest.mark.parametrize(
     ("document", "fault"),
     [

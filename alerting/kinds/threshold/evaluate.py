@@ -11,6 +11,7 @@ from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
     CombinedEvaluation,
     all_series,
+    conditions_that_count,
     evaluate_combination,
     longest_lookback,
     search_from,
@@ -109,8 +110,9 @@ def _last_value(condition: Condition, carried: Carried | None, sources: Sources,
 
 
 def _combined_evidence(definition: Conditions, asset: Asset, step: Step, evaluated: CombinedEvaluation) -> Evidence:
-    found = evaluated.at(step.at)
-    reason = combined_message(definition, asset, found, evaluated.is_missing(step.at))
+    found, combination = evaluated.at(step.at), definition.combination
+    counted = found if combination is None else conditions_that_count(combination, found)
+    reason = combined_message(definition, asset, counted, evaluated.is_missing(step.at))
     inputs = {one.condition.variable: None if one.reading is None else one.reading.value for one in found}
     return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 

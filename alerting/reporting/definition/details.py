@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, Definition
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall
@@ -33,7 +33,6 @@ class EpisodeDetail:
     raised_at: datetime
     headline: str
     outcome: Outcome
-    reason: str
     waterfall: BarChart | None
     advice: str | None
     taken: RecommendationTaken | None
@@ -72,7 +71,6 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
         raised_at=episode.raised_at,
         headline=episode.evaluation.reason,
         outcome=record.outcome if record else "undetermined",
-        reason=record.reason if record else translatable("the outcome is not known yet"),
         waterfall=waterfall(episode.contributions, episode.evaluation.value, episode.evaluation.threshold, titles, language),
         advice=episode.recommendation.message if episode.recommendation else None,
         taken=last_taken(episode),

@@ -62,7 +62,7 @@ class Sandbox:
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live, self._revision = live, revision
-        self.memory = replace(live.in_memory(backfilled=True), inhibiting=live.episodes)
+        self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
         self.memory.assets.put(live.assets.all())
         self.memory.assets.put_event_types(live.assets.event_types())

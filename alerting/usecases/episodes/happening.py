@@ -8,7 +8,7 @@ from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import joined, translatable
-from alerting.detection.conditions import combined_truth, conditions_at
+from alerting.detection.conditions import combined_truth, conditions_at, conditions_that_count
 from alerting.detection.messages import (
     combined_happening_message,
     current_value_message,
@@ -54,7 +54,7 @@ def _last_values(readings: Readings, asset: Asset, problem: Problem, combination
         return Progress(False, joined("; ", translatable("Not known now"), unknown_message(asset, found)))
     if truth == "clear":
         return Progress(True, translatable("Its conditions do not hold any more."))
-    return Progress(True, combined_happening_message(combination, asset, found))
+    return Progress(True, combined_happening_message(combination, asset, conditions_that_count(combination, found)))
 
 
 def _last_value(

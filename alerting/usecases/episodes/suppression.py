@@ -160,10 +160,10 @@ def _inhibited(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an asset."""
-    episodes, found = platform.inhibiting or platform.episodes, []
+    others, found = platform.inhibiting or platform, []
     for other in suppression.inhibited:
-        for episode in episodes.overlapping(other.definition, asset, start, end):
-            over = episode.closed_at or _out_of_force_since(platform, episode)
+        for episode in others.episodes.overlapping(other.definition, asset, start, end):
+            over = episode.closed_at or _out_of_force_since(others, episode)
             if over is None or over > start:
                 found.append(inhibited_interval(other.definition, asset, episode.raised_at, over))
     return found

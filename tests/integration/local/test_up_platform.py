@@ -20,7 +20,7 @@ from alerting.local.airflow_client import AirflowClient
 from alerting.settings.machine import is_free
 from tests.support import free_port, require_real_server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 PORTS = ("MONGODB", "MLFLOW", "AIRFLOW", "API")
 
 
@@ -64,6 +64,13 @@ class Up:
             assert time.monotonic() < deadline, f"{otherwise} within {patience} s:\n{self.said()}"
             time.sleep(0.5)
 
+    def follow_until(self, words, patience):
+        """Wait for words as long as every step before them is reported within so many seconds of the one before."""
+        while words not in (said := self.said()):
+            self.wait_until(
+                lambda said=said: self.said() != said, f"no step after the last, and {words!r} was not said", patience
+            )
+
     def processes(self):
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
@@ -104,7 +111,7 @@ def up(tmp_path_factory):
     started = Up(tmp_path_factory.mktemp("home"))
     try:
         started.start()
-        started.wait_for("demo-line is ready", 300)
+        started.follow_until("demo-line is ready", 150)
         yield started
     finally:
         everything = started.processes()

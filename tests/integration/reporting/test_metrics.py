@@ -5,6 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.metrics import compute_metrics, to_document
@@ -120,6 +121,22 @@ def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_
     determined = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
     f = figures(episodes=[*determined, *(episode(h) for h in range(60, 120, 10))])
     assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 episodes are undetermined"
+    assert f.false_alarms.high == pytest.approx(poisson_interval(5 + 6)[1] / 4)  # each of the six may be one
+    assert f.false_alarms.low == pytest.approx(poisson_interval(5)[0] / 4)
+
+
+def test_without_a_single_outcome_there_is_no_figure_of_false_alarms():
+    f = figures(episodes=[episode(h) for h in range(60, 120, 10)])
+    assert f.false_alarms.value is None
+    assert f.false_alarms.doubt == "6 of 6 episodes are undetermined"
+    assert figures(episodes=[]).false_alarms.value == 0
+
+
+def test_an_episode_that_no_data_can_check_waits_for_an_operator():
+    open_ones = [replace(episode(60, definition=definition), outcome_record=None) for definition in (THRESHOLD, CLASSIFIER)]
+    without_problem = compute_metrics(threshold_material(open_ones[:1]))
+    assert without_problem.undetermined == {"no operator gave a verdict": 1}
+    assert figures(episodes=open_ones[1:]).undetermined == {"the outcome is not known yet": 1}
 
 
 def test_verdicts_are_counted_by_answer_action_and_disagreement():

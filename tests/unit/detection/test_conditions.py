@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.detection.conditions import all_series, evaluate_combination, status_intervals, under_another_revision
+from alerting.detection.conditions import (
+    all_series,
+    conditions_that_count,
+    evaluate_combination,
+    status_intervals,
+    under_another_revision,
+)
 from alerting.detection.messages import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
@@ -88,6 +94,20 @@ def test_the_reason_names_the_conditions_that_hold_with_their_values():
     expected = "Zone 2 temperature is 221 °C, above 215 °C and moisture is 5 %, above 4.5 % for 5 min"
     assert combined_message(definition, oven(), found.at(at(2))) == expected
     assert unknown_message(oven(), found.at(at(1))) == "no reading of moisture yet"
+
+
+def test_a_condition_that_holds_in_a_list_that_does_not_is_no_reason():
+    cold = {"variable": "temperature", "below": 235}
+    definition = several(any=[MOIST, {"all": [HOT, cold]}])
+    data = series_of([1, 2], temperature=[210, 220], moisture=[5, 4])
+    found = evaluate_combination(definition.combination, oven(), all_series(definition.combination, data), None, at(0), at(3))
+
+    def counted(minute):
+        of_combination = conditions_that_count(definition.combination, found.at(at(minute)))
+        return [one.condition.variable for one in of_combination], combined_message(definition, oven(), of_combination)
+
+    assert counted(1) == (["moisture"], "moisture is 5 %, above 4.5 %")
+    assert counted(2)[0] == ["temperature", "temperature"]
 
 
 def test_missing_data_of_a_condition_that_decides_nothing_raise_nothing():
