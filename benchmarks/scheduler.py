@@ -24,11 +24,13 @@ import numpy as np
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.evaluation.states import from_shard
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingRow
+from alerting.readings.instants import NO_TIME
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -94,9 +96,8 @@ def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], 
 
 def evaluated_to(stores: MongoStores, size: int) -> datetime | None:
     """Return up to when all definitions are evaluated; None while one has not been evaluated yet."""
-    shards = stores.database[STATES].find({}, {"watermark": True})
-    watermarks = [at for shard in shards for at in shard["watermark"]]
-    if len(watermarks) < size or None in watermarks:
+    watermarks = [at for shard in stores.database[STATES].find() for at in from_shard(shard).watermark.tolist()]
+    if len(watermarks) < size or NO_TIME in watermarks:
         return None
     return datetime.fromtimestamp(min(watermarks) / 1000, UTC)
 

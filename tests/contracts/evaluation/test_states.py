@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
@@ -10,7 +11,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
-from alerting.readings.instants import NO_TIME
+from alerting.readings.instants import NO_TIME, to_millis
 from tests.builders import at
 from tests.helpers.stores import states_of
 
@@ -49,6 +50,35 @@ def test_a_state_comes_back_equal(stores):
     save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))
     assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {"oven-1": full, "oven-2": ConditionState(at(5))}
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
+
+
+def test_a_shard_that_an_earlier_version_wrote_is_read_and_moves_on(mongo_stores):
+    """It had every column as a list, without a value as null."""
+    shard_id = f"{shard_of(HOT[0]):02}-0"
+    mongo_stores.database["evaluation_shards"].insert_one(
+        {
+            "_id": shard_id,
+            "version": 7,
+            "definition": ["too-hot", "too-hot"],
+            "asset": ["oven-1", "oven-2"],
+            "watermark": [to_millis(at(10)), to_millis(at(5))],
+            "at": [to_millis(at(9)), None],
+            "since": [to_millis(at(6)), None],
+            "variable": ["temperature", None],
+            "value": [213.5, None],
+            "unknown_count": [2, 0],
+            "unknown_reason": ["no data", None],
+            "earlier": np.full((4, 2), NO_TIME).tobytes(),
+            "earlier_conditions": {},
+            "conditions": {"0": {"severity": "high"}},
+        }
+    )
+    carried = Carried("temperature", at(9), 213.5, same_since=at(6))
+    expected = ConditionState(at(10), unknown_count=2, unknown_reason="no data", severity="high", carried=carried)
+    assert states_of(mongo_stores, "too-hot", ["oven-1", "oven-2"]) == {"oven-1": expected, "oven-2": ConditionState(at(5))}
+    move(mongo_stores.states, HOT, expected, replace(expected, watermark=at(11)))
+    moved = states_of(mongo_stores, "too-hot", ["oven-1", "oven-2"])
+    assert moved == {"oven-1": replace(expected, watermark=at(11)), "oven-2": ConditionState(at(5))}
 
 
 def test_only_one_of_two_begins(stores):

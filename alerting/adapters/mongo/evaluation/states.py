@@ -1,13 +1,14 @@
 """Condition states and watermarks of targets in MongoDB: those of many targets of one cadence in one document, a shard.
 
-Written: a list per column of `ConditionTable` with one row per target; instants as milliseconds; conditions that are not normal
-under their row in `conditions`; the state one step earlier as a block of numbers. An evaluator replaces a shard as a whole,
-and only if it has read the version before.
+Written: the columns of `ConditionTable` with one row per target: names as lists, numbers (instants in ms) as blocks of 8 bytes
+each, texts of few kinds as these and a number in each row; conditions that are not normal under their row in `conditions`; the
+state one step earlier as one block. An evaluator replaces a shard as a whole, and only if it has read the version before.
 """
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson
 from alerting.adapters.mongo.indexes import STATES
@@ -17,7 +18,9 @@ from alerting.episodes.state_table import CarriedState, Condition, ConditionTabl
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
-_INSTANTS = ("watermark", "at", "since")
+_INTEGERS = ("watermark", "at", "since", "unknown_count")
+_TEXTS = ("variable", "unknown_reason")
+Texts = npt.NDArray[np.object_]
 
 
 class MongoStates:
@@ -124,15 +127,12 @@ def _watermarks(table: ConditionTable, rows: Sequence[int | None]) -> Millis:
 
 def to_shard(table: ConditionTable) -> Document:
     """Return a table as the columns of a shard."""
-    instants = {name: [None if at == NO_TIME else at for at in getattr(table, name).tolist()] for name in _INSTANTS}
     return {
         "definition": [definition for definition, _ in table.keys],
         "asset": [asset for _, asset in table.keys],
-        **instants,
-        "variable": table.variable.tolist(),
-        "value": [None if value != value else value for value in table.value.tolist()],  # noqa: PLR0124 - NaN
-        "unknown_count": table.unknown_count.tolist(),
-        "unknown_reason": table.unknown_reason.tolist(),
+        **{name: getattr(table, name).astype("<i8").tobytes() for name in _INTEGERS},
+        "value": table.value.astype("<f8").tobytes(),
+        **{name: _to_texts(getattr(table, name)) for name in _TEXTS},
         "earlier": _to_bytes(table.earlier),
         "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions.tolist()) if c is not None},
         "conditions": {str(row): _sparse(table.conditions[row]) for row in table.special_rows()},
@@ -141,18 +141,41 @@ def to_shard(table: ConditionTable) -> Document:
 
 def from_shard(document: Document) -> ConditionTable:
     """Return the table of a shard."""
+    document = _packed(document)
     table = ConditionTable(list(zip(document["definition"], document["asset"], strict=True)))
-    for name in _INSTANTS:
-        setattr(table, name, np.array([NO_TIME if at is None else at for at in document[name]], np.int64))
-    table.value = np.array([np.nan if value is None else value for value in document["value"]], np.float64)
-    table.unknown_count = np.array(document["unknown_count"], np.int64)
-    table.variable, table.unknown_reason = (np.array(document[name], object) for name in ("variable", "unknown_reason"))
+    for name in _INTEGERS:
+        setattr(table, name, np.frombuffer(document[name], "<i8").astype(np.int64))
+    table.value = np.frombuffer(document["value"], "<f8").astype(np.float64)
+    for name in _TEXTS:
+        setattr(table, name, _from_texts(document[name]))
     for row, condition in document["conditions"].items():
         table.conditions[int(row)] = from_document(Condition, condition)
     table.earlier = _from_bytes(document["earlier"])
     for row, condition in document["earlier_conditions"].items():
         table.earlier_conditions[int(row)] = from_document(Condition, condition)
     return table
+
+
+def _to_texts(column: Texts) -> Document:
+    """Return a column of few different texts: each of them once, and its number in every row."""
+    rows = column.tolist()
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(rows))}
+    return {"texts": list(numbers), "rows": np.array([numbers[text] for text in rows], "<i4").tobytes()}
+
+
+def _from_texts(column: Document) -> Texts:
+    found: Texts = np.array(column["texts"], object)[np.frombuffer(column["rows"], "<i4")]
+    return found
+
+
+def _packed(document: Document) -> Document:
+    """Return a shard as it is written now; an earlier version of the platform wrote each column as a list."""
+    if not isinstance(document["watermark"], list):
+        return document
+    columns = {name: [NO_TIME if at is None else at for at in document[name]] for name in _INTEGERS}
+    value = np.array([np.nan if one is None else one for one in document["value"]], "<f8").tobytes()
+    texts = {name: _to_texts(np.array(document[name], object)) for name in _TEXTS}
+    return {**document, **{name: np.array(one, "<i8").tobytes() for name, one in columns.items()}, "value": value, **texts}
 
 
 def _to_bytes(carried: CarriedState) -> bytes:
