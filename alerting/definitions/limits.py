@@ -76,8 +76,9 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
 
 def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
     """Return path and description of every learned limit of a condition of one variable."""
-    limited = [("", definition), *((f"levels.{severity}.", limits) for severity, limits in level_limits(definition))]
-    sides = [(f"{prefix}{side}", getattr(limits, side)) for prefix, limits in limited for side in ("above", "below")]
+    sides: list[tuple[str, Any]] = [("above", definition.above), ("below", definition.below)]
+    for severity, limits in level_limits(definition):
+        sides += [(f"levels.{severity}.above", limits.above), (f"levels.{severity}.below", limits.below)]
     return [(path, limit.learned) for path, limit in sides if isinstance(limit, LearnedLimit)]
 
 
