@@ -109,6 +109,9 @@ class MemorySources:
     def forget_process(self, process: str) -> None:
         self._processes.discard(process)
 
+    def has_processes(self) -> bool:
+        return bool(self._processes)
+
     def answer(self, key: str) -> Document | None:
         return deepcopy(self._answers.get(key))
 

@@ -1,5 +1,8 @@
 """`alerting source …`: where readings and events come from."""
 
+import time
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +13,7 @@ from alerting.cli.support import DryRun, Json, command, command_group, platform,
 
 if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
+    from alerting.ports import Sources
     from alerting.usecases.sources.poll import Readers
     from alerting.usecases.sources.status import SourceStatus
 
@@ -17,6 +21,7 @@ source_group = command_group("Sources: connect servers, files and programs that 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
+_SUBSCRIBED_WITHIN_S, _POLL_S = 20.0, 0.2
 _LONGEST_PAYLOAD = 64 * 1024  # bytes
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
@@ -36,15 +41,39 @@ def check_sources(files: Files, as_json: Json = False) -> None:
 @source_group.command("apply")
 @writes
 def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Apply sources: all of them, or none if one is refused. Each change is a revision."""
+    """Apply sources: all of them, or none if one is refused. Each change is a revision.
+
+    Of brokers it waits until the stream service has subscribed, 20 seconds at most: many brokers keep no message before that.
+    """
     from alerting.usecases.sources import documents
 
     given = read_documents(files, "source", _EXAMPLE)
     with platform() as p:
-        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), p.clock.now())
-    show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no sources in these files")
+        at = p.clock.now()
+        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), at)
+        show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no sources in these files")
+        if not (dry_run or as_json):
+            _wait_for_brokers(p.sources, documents.subscribed_by_stream(plans), at)
     if dry_run and not as_json:
         console.print("dry run: no source was changed")
+
+
+def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime) -> None:
+    """Say of each source when the stream service has subscribed, or why it has not."""
+    until, waiting = time.monotonic() + _SUBSCRIBED_WITHIN_S, list(names)
+    if waiting and not sources.has_processes():
+        console.print(f"{', '.join(waiting)}: no stream service runs; `alerting up` and `alerting stream` run one")
+        return
+    while waiting and time.monotonic() < until:
+        time.sleep(_POLL_S)
+        for name in list(waiting):
+            read = sources.progress(name).read_until
+            if read is not None and read >= since:
+                console.print(f"{name}: subscribed, and read from now on", markup=False)
+                waiting.remove(name)
+    for name in waiting:
+        why = sources.progress(name).fault or f"source {name}: the stream service has not subscribed yet"
+        console.print(f"{why}; what the broker does not keep until then is lost", style="red", markup=False)
 
 
 @source_group.command("list")

@@ -161,6 +161,9 @@ class StreamService:
         except UserError as fault:
             self._note(name, str(fault))
             return
+        if found.opened_at is not None and not found.source.is_sent_once:
+            found.opened_at = None
+            self._platform.sources.note_read(name, now)  # it is connected: `alerting source apply` waits for this
         if not (batch or found.waiting) and self._faults.pop(name, None) is not None:
             self._platform.sources.set_fault(name, None)
         try:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from alerting.definitions.faults import UserError, nearest, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
+from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
 from alerting.ports import Document, SourcePorts, SourceRevision, Sources
 from alerting.usecases.episodes.store import NotFound
@@ -63,6 +64,12 @@ def apply_sources(plant: SourcePorts, documents: Sequence[Mapping[str, Any]], ac
         if plan.action != "unchanged":
             _put(plant, plan.source, template("source applied"), actor, at)
     return plans
+
+
+def subscribed_by_stream(plans: Sequence[SourcePlan]) -> list[str]:
+    """Return the new and changed sources to whose broker the stream service subscribes, by name."""
+    sources = [plan.source for plan in plans if plan.action != "unchanged"]
+    return [s.name for s in sources if isinstance(s, StreamedSource) and s.state == "active" and not s.is_sent_once]
 
 
 def set_state(plant: SourcePorts, name: str, state: SourceState, actor: str, at: datetime) -> Source:

@@ -146,6 +146,9 @@ class MongoSources:
     def forget_process(self, process: str) -> None:
         self._processes.delete_one({"_id": process})
 
+    def has_processes(self) -> bool:
+        return self._processes.find_one({}, {"_id": True}) is not None
+
     def answer(self, key: str) -> Document | None:
         found = self._answers.find_one({"_id": key})
         return None if found is None else dict(found["answer"])

@@ -205,6 +205,21 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
     assert platform.sources.dead(None, 10) == []
 
 
+@pytest.mark.slow
+def test_from_the_noted_subscription_on_no_message_is_missed(broker):
+    """`alerting source apply` waits for this note: a broker keeps nothing for a session that it does not know yet."""
+    from alerting.cli.ingest.stream_service import StreamService
+
+    platform, environ = memory_platform(), {"BROKER": broker.address}
+    apply_sources(platform, [{**VALUES, "name": "noted"}], "ada", at(0))
+    service = StreamService(platform, environ)
+    assert platform.sources.progress("noted").read_until is None
+    turns(service, lambda: platform.sources.progress("noted").read_until)
+    publish(broker, ("line-3/oven-7/t", b"7"))
+    turns(service, lambda: platform.assets.get("oven-7"))
+    service.close()
+
+
 @pytest.mark.parametrize(("code", "reason"), [(0x87, "Not authorized"), (0, "Granted QoS 0"), (1, None)])
 def test_a_topic_that_the_broker_does_not_grant_is_a_fault_of_the_source(code, reason):
     from paho.mqtt.packettypes import PacketTypes

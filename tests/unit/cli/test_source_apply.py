@@ -1,0 +1,55 @@
+"""`alerting source apply` waits until the stream service has subscribed, so that the next message counts."""
+
+from datetime import timedelta
+from threading import Timer
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.cli.ingest import sources
+from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
+from tests.builders import at
+
+LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}
+OPC_UA = {"name": "plc", "kind": "opcua", "url": {"env": "SERVER"}, "nodes": NODES}
+PUSHED = {"name": "gateway", "kind": "http"}
+
+
+@pytest.fixture
+def platform(monkeypatch):
+    monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 0.5)
+    monkeypatch.setattr(sources, "_POLL_S", 0.01)
+    return memory_platform()
+
+
+def wait(platform, capsys):
+    sources._wait_for_brokers(platform.sources, ["line"], at(1))
+    return capsys.readouterr().out
+
+
+def test_only_new_and_changed_sources_of_brokers_are_waited_for():
+    platform = memory_platform()
+    assert subscribed_by_stream(apply_sources(platform, [LINE, OPC_UA, PUSHED], "ada", at(0))) == ["line"]
+    assert subscribed_by_stream(apply_sources(platform, [LINE], "ada", at(1))) == []
+    assert subscribed_by_stream(apply_sources(platform, [{**LINE, "state": "paused"}], "ada", at(2))) == []
+
+
+def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
+    platform.sources.note_process("one")
+    platform.sources.note_read("line", at(0))  # before the change
+    timer = Timer(0.1, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2)))
+    timer.start()
+    assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
+    timer.join()
+
+
+def test_without_a_service_it_says_so_at_once(platform, capsys):
+    assert "no stream service runs" in wait(platform, capsys)
+
+
+def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
+    platform.sources.note_process("one")
+    assert "the stream service has not subscribed yet" in wait(platform, capsys)
+    platform.sources.set_fault("line", "source line: the broker refuses: Not authorized")
+    assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(wait(platform, capsys).split())
