@@ -195,9 +195,13 @@ class Supervisor:
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals
         while running := [w for w in self._services.values() if w.running]:
-            needed = {need for w in running for need in w.part.needs}
+            needed = {need for w in running for need in self._needs_of(w.part)}
             self._stop_together([w for w in running if w.part.name not in needed], signals)
         processes.kill_descendants()
+
+    def _needs_of(self, part: Part) -> set[str]:
+        """Return all that a part needs, also through jobs that are done."""
+        return {name for need in part.needs for name in (need, *self._needs_of(self._services[need].part))}
 
     def _stop_together(self, stopping: Sequence[_Service], signals: int) -> None:
         began = time.monotonic()

@@ -28,7 +28,7 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
         Part("database", "database", python("import time; time.sleep(300)", str(folder)), {}),
         Part("prepare", "preparing", python("print('all prepared')", str(folder)), {}, ("database",), once=True, talks=True),
         Part("parent", "parent", python(PARENT, str(grandchild)), {}, ("prepare",), grandchild.exists),
-        Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("database",), grace_s=0.5),
+        Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
     ]
     if failing:
         parts.append(Part("broken", "broken", python("raise SystemExit('no disk left')", str(folder)), {}, once=True))

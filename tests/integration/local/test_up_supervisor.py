@@ -68,6 +68,7 @@ def supervised(tmp_path):
 
 
 def test_parts_start_after_their_needs_and_stop_before_them(supervised):
+    """Also before those that only a job before them needed, which is done by then."""
     supervised.process.send_signal(signal.SIGINT)
     assert supervised.process.wait(60) == 0
     lines = supervised.lines()

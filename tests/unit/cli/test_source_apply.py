@@ -19,6 +19,7 @@ PUSHED = {"name": "gateway", "kind": "http"}
 @pytest.fixture
 def platform(monkeypatch):
     monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 0.5)
+    monkeypatch.setattr(sources, "_SERVICE_WITHIN_S", 0.2)
     monkeypatch.setattr(sources, "_POLL_S", 0.01)
     return memory_platform()
 
@@ -44,8 +45,20 @@ def test_it_says_when_the_service_has_subscribed_since_the_change(platform, caps
     timer.join()
 
 
-def test_without_a_service_it_says_so_at_once(platform, capsys):
+def test_without_a_service_it_says_so(platform, capsys):
     assert "no stream service runs" in wait(platform, capsys)
+
+
+def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
+    timers = [
+        Timer(0.1, platform.sources.note_process, ("one",)),
+        Timer(0.3, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2))),
+    ]
+    for timer in timers:
+        timer.start()
+    assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
+    for timer in timers:
+        timer.join()
 
 
 def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
