@@ -1,6 +1,7 @@
 """Read a definition of any kind, or a revision: report every fault at once, each with its path and a hint in plain words."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -63,6 +64,9 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     except ValidationError as error:
         meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
         faults = [_fault(e, document) for e in meant]
+        close = get_close_matches(str(document.get("kind")), definition_types(), n=1)
+        if [f.path for f in faults] == ["kind"] and close:
+            return None, faults + _read({**document, "kind": close[0]})[1]  # under the kind that it resembles
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(cross_faults(definition))
 

@@ -21,6 +21,12 @@ def test_five_lines_make_a_definition(document):
     assert parse_definition(document).name == document["name"]
 
 
+def test_with_a_misspelt_kind_the_other_faults_are_said_too():
+    found = faults_of(too_hot(kind="treshold", abov=215, **{"for": "5 minutes"}))
+    assert [fault.partition(":")[0] for fault in found] == ["kind", "for", "abov"]
+    assert len(faults_of(too_hot(kind="recipe", abov=215))) == 1  # it resembles none
+
+
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
