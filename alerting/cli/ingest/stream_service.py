@@ -161,9 +161,6 @@ class StreamService:
         except UserError as fault:
             self._note(name, str(fault))
             return
-        if found.opened_at is not None and not found.source.is_sent_once:
-            found.opened_at = None
-            self._platform.sources.note_read(name, now)  # it is connected: `alerting source apply` waits for this
         if not (batch or found.waiting) and self._faults.pop(name, None) is not None:
             self._platform.sources.set_fault(name, None)
         try:
@@ -175,6 +172,9 @@ class StreamService:
         except Exception:
             found.postpone(batch, 0.0)
             raise
+        if found.opened_at is not None and not found.source.is_sent_once:
+            self._platform.sources.note_read(name, now)  # it has subscribed: `alerting source apply` waits for this
+            found.opened_at = None
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
         if count.messages:

@@ -66,6 +66,8 @@ def _describe(variable: str, table: LimitTable) -> str:
 
 def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str:
     """Return how many groups of one depth have a limit of their own, and in which range."""
+    if not limits:
+        return f"no reading with a known {by}: the coarser limit is taken"
     own = [limit for limit in limits if limit is not None]
     few = len(limits) - len(own)
     if not own:

@@ -21,6 +21,7 @@ START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 29, tzinfo=UTC)
         ),
         ([4.5], "1 group of hour of day: 4.5"),
         ([None, None, None], "all 3 groups of hour of day have fewer than 299 readings: the coarser limit is taken"),
+        ([], "no reading with a known hour of day: the coarser limit is taken"),
         ([None], "the only group of hour of day has fewer than 299 readings: the coarser limit is taken"),
     ],
 )
