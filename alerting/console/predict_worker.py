@@ -170,8 +170,8 @@ def _with_copy(result: dict[str, Any], order: JobOrder, addresses: JobAddresses,
         return result
     try:
         return {**result, "copy_at": addresses.write(order.scores_to, order.id, scores)}
-    except UserError as fault:
-        return {**result, "notes": [*result["notes"], f"the scores are not in {order.scores_to}: {fault}"]}
+    except (UserError, OSError) as fault:
+        return {**result, "notes": [*result["notes"], f"the scores are not in {order.scores_to}: {first_line(fault)}"]}
 
 
 if __name__ == "__main__":

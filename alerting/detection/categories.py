@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -67,11 +67,16 @@ def longest_hold(asset: Asset, name: str) -> timedelta:
     return (declared.carry_forward if declared else None) or LONGEST
 
 
+def label_of(value: Any) -> str:
+    """Return the text of one value: of one that is true or false `true` or `false`."""
+    return value if isinstance(value, str) else str(bool(value)).lower()
+
+
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
     """Return the values of a category, or of a variable that is true or false, of frames of readings in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate([millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)])
-    values = [value if isinstance(value, str) else str(bool(value)).lower() for one in columns for value in one.tolist()]
+    values = [label_of(value) for one in columns for value in one.tolist()]
     order = np.unique(at, return_index=True)[1] if len(at) else np.empty(0, np.int64)
     return CategoryValues(at[order], np.array(values, object)[order], duration_millis(longest_hold(asset, name)))
 

@@ -127,14 +127,21 @@ def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> St
 
 
 def conditions_that_count(combination: Combination, found: Sequence[ConditionAt]) -> list[ConditionAt]:
-    """Return the conditions by which a combination holds: not those that hold within a list that does not. All if it does not."""
+    """Return the conditions by which a combination holds, or for which it is unknown: none of a list that does not hold.
+
+    Where it is unknown, those that hold count, too. All of them if it does not hold.
+    """
+    truth = combined_truth(combination, found)
+    if truth == "clear":
+        return list(found)
     rest, counted = iter(found), list[ConditionAt]()
     for member in combination.members:
         inner = member if isinstance(member, Combination) else None
         own = list(islice(rest, len(list(inner.leaves())) if inner else 1))
-        if (combined_truth(inner, own) if inner else own[0].status) == "triggered":
+        status = combined_truth(inner, own) if inner else own[0].status
+        if status in ("triggered", truth):
             counted += conditions_that_count(inner, own) if inner else own
-    return counted if combined_truth(combination, found) == "triggered" else list(found)
+    return counted
 
 
 def changes_of_conditions(combination: Combination, history: History) -> Millis:

@@ -40,7 +40,7 @@ class SourceProgress:
     the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
     oldest first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values that were lost for ever,
     where they could be counted; `last_lost`: how the last were lost, at `lost_at`. `read_until`: up to when a process has read
-    it, of a source that sends a value once; of a broker, when one has subscribed last.
+    it, of a source that sends a value once; of a broker, with the document of that instant.
     """
 
     cursor: str | None = None
@@ -179,7 +179,7 @@ class Sources(Protocol):
         """Remove a process that ends."""
 
     def has_processes(self) -> bool:
-        """Return whether a process of the stream service works: one that has noted it, and was not removed within a day."""
+        """Return whether a process of the stream service has noted that it works, and has not ended in good order; for a day."""
 
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last day."""

@@ -10,7 +10,7 @@ import hmac
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -36,8 +36,8 @@ class Credentials:
     """Key, secret and, of temporary ones, the token of a session."""
 
     key: str
-    secret: str
-    token: str | None = None
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class S3Objects:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         given = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-        endpoint = urlsplit(given or f"https://s3.{self._region}.amazonaws.com")
-        if endpoint.scheme not in ("http", "https") or not endpoint.netloc or "@" in endpoint.netloc or endpoint.path.strip("/"):
-            raise UserError("AWS_ENDPOINT_URL is no address of a server: write for example https://minio.plant:9000")
-        self._server, self._host = f"{endpoint.scheme}://{endpoint.netloc}", endpoint.netloc
+        self._server, self._host = _read_endpoint(given or f"https://s3.{self._region}.amazonaws.com")
         self._credentials = read_credentials(environ)
-        self._trusted = ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
+        try:
+            self._trusted = ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
+        except OSError as error:  # SSLError is one
+            raise UserError(f"AWS_CA_BUNDLE is no readable file with certificates: {error.strerror or error}") from None
 
     def state(self, parts: Parts) -> ObjectState:
         """Return the state of an object. Raises UserError if there is none, Unreachable if the store does not answer."""
@@ -74,7 +74,7 @@ class S3Objects:
     def read(self, parts: Parts, etag: str) -> Iterator[bytes]:
         """Yield the bytes of an object that still has the content of this tag. Raises as `state` does."""
         with self._answer("GET", parts, {"if-match": etag, "accept-encoding": "identity"}) as answer:
-            yield from answer.iter_raw(_PIECE)
+            yield from answer.iter_raw()  # what has come: the limits of its reader are checked also while little comes
 
     def write(self, parts: Parts, file: Path) -> None:
         """Store a file as an object, which appears whole. Raises as `state` does."""
@@ -108,6 +108,18 @@ class S3Objects:
             raise Unreachable(
                 f"the object store at {self._server} does not answer ({type(error).__name__}); try again"
             ) from error
+
+
+def _read_endpoint(written: str) -> tuple[str, str]:
+    """Return the address of a server, and its host with the port. Raises UserError for anything else."""
+    try:
+        endpoint = urlsplit(written)
+        is_server = endpoint.scheme in ("http", "https") and bool(endpoint.hostname) and endpoint.port != 0
+    except ValueError:  # of brackets without an end, or a port that is no number
+        is_server = False
+    if not is_server or "@" in endpoint.netloc or endpoint.path.strip("/"):
+        raise UserError("AWS_ENDPOINT_URL is no address of a server: write for example https://minio.plant:9000")
+    return f"{endpoint.scheme}://{endpoint.netloc}", endpoint.netloc
 
 
 def _require_success(status: int) -> None:

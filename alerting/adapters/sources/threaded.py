@@ -118,8 +118,13 @@ class _Connection:
 
     def _put(self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None) -> None:
         self.unacknowledged, self.bytes = self.unacknowledged + 1, self.bytes + len(payload)
-        done = token, len(payload)
-        self.messages.append(Message(topic, payload, at, lambda: self.done.put(done), fault))
+        left = [(token, len(payload))]
+
+        def acknowledge() -> None:  # one that is stored again after an outage is acknowledged once
+            if left:
+                self.done.put(left.pop())
+
+        self.messages.append(Message(topic, payload, at, acknowledge, fault))
 
     def drop_oldest(self) -> int:
         """Drop the oldest messages that are beyond the bounds; return how many."""

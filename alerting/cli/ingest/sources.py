@@ -43,17 +43,17 @@ def check_sources(files: Files, as_json: Json = False) -> None:
 def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Apply sources: all of them, or none if one is refused. Each change is a revision.
 
-    Of brokers it waits until the stream service has subscribed, 20 seconds at most: many brokers keep no message before that.
+    Without --json it waits until the stream service has subscribed at brokers, 20 seconds at most: many keep nothing until then.
     """
     from alerting.usecases.sources import documents
 
     given = read_documents(files, "source", _EXAMPLE)
     with platform() as p:
-        at = p.clock.now()
-        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), at)
+        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), p.clock.now())
+        applied_at = p.clock.now()
         show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no sources in these files")
         if not (dry_run or as_json):
-            _wait_for_brokers(p.sources, documents.subscribed_by_stream(plans), at)
+            _wait_for_brokers(p.sources, documents.subscribed_by_stream(plans), applied_at)
     if dry_run and not as_json:
         console.print("dry run: no source was changed")
 
@@ -63,7 +63,7 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
     began, waiting = time.monotonic(), list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
         if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
-            console.print(f"{', '.join(waiting)}: no stream service runs; `alerting up` and `alerting stream` run one")
+            console.print(f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting stream` run one")
             return
         time.sleep(_POLL_S)
         for name in list(waiting):

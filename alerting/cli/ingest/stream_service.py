@@ -173,7 +173,7 @@ class StreamService:
             found.postpone(batch, 0.0)
             raise
         if found.opened_at is not None and not found.source.is_sent_once:
-            self._platform.sources.note_read(name, now)  # it has subscribed: `alerting source apply` waits for this
+            self._platform.sources.note_read(name, found.opened_at)  # with the document as it was then
             found.opened_at = None
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
@@ -296,14 +296,17 @@ class StreamService:
         return sum(map(len, iter(lambda: self._rest(found), [])))
 
     def _note_reading(self, now: datetime) -> None:
-        """Note which sources are read whose servers send a value once, and what any source has lost.
+        """Note which sources are read with the documents of now, and what any source has lost.
 
-        The first time only after HAND_OVER_S: by then the process that read it before has noted for the last time.
+        Where a server sends a value once, the first time only after HAND_OVER_S: by then the process that read it before has
+        noted for the last time. Brokers are noted once they have answered: `alerting source apply` waits for that.
         """
-        for found in self._streams.values():
+        for name, found in self._streams.items():
             is_new = found.opened_at is not None and now - found.opened_at < timedelta(seconds=HAND_OVER_S)
             if found.source.is_sent_once and not is_new:
                 self._note_read(found, now)
+            elif not found.source.is_sent_once and found.opened_at is None and name not in self._faults:
+                self._platform.sources.note_read(name, now)
             self._record_losses(found, now)
 
     def _note_read(self, found: Subscription, now: datetime) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.faults import UserError
-from alerting.detection.categories import Labels
+from alerting.detection.categories import Labels, label_of
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import Floats
@@ -41,4 +41,5 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
         raise UserError(
             f"the rows have no column {name!r}, by which the model compares them: add it, empty where it is not known"
         )
-    return np.array([value if value in known else None for value in rows[name].astype(object)], object)
+    labels = [None if pd.isna(value) else label_of(value) for value in rows[name].astype(object)]
+    return np.array([label if label in known else None for label in labels], object)

@@ -16,10 +16,10 @@ class DefinitionSummary:
     """Numbers of one definition over the period.
 
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
-    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated. `answered`: of the `notified` episodes.
-    `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric that is
-    clearly worse than at the promotion of the model, else empty. `has_problem`: the definition states a problem that data can
-    confirm.
+    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated, or nothing is known. `answered`: of the
+    `notified` episodes. `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric
+    that is clearly worse than at the promotion of the model, else empty. `has_problem`: the definition states a problem that
+    data can confirm.
     """
 
     name: str
@@ -72,7 +72,7 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         undetermined=m.outcomes["undetermined"],
         problems=len(m.problems),
         announced=len(m.problems) - len(m.missed),
-        false_alarms_a_week=m.outcomes["false_alarm"] / weeks * len(m.evaluated) if weeks else None,
+        false_alarms_a_week=None if m.false_alarms.value is None else m.false_alarms.value * len(m.evaluated),
         lead_time_s=m.lead_time.value,
         answered=m.verdicts.answered,
         notified=m.verdicts.notified,

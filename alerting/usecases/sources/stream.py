@@ -121,7 +121,7 @@ def store_messages(
             raise
         if len(messages) > 1:
             counts = [store_messages(plant, source, [message], now, is_outage, stored) for message in messages]
-            return StreamCount(len(counts), sum(one.new for one in counts), sum(one.dead for one in counts))
+            return _sum(counts)
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
         plant.sources.record(source.name, Delivered(now, 0, 1, why=reason))
@@ -129,6 +129,16 @@ def store_messages(
     for message in messages:
         message.acknowledge()
     return count
+
+
+def _sum(counts: Sequence[StreamCount]) -> StreamCount:
+    return StreamCount(
+        sum(one.messages for one in counts),
+        sum(one.new for one in counts),
+        sum(one.dead for one in counts),
+        [message for one in counts for message in one.postponed],
+        next((one.why for one in counts if one.why is not None), None),
+    )
 
 
 def _waiting(plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable) -> list[bool]:

@@ -36,7 +36,7 @@ BYTES_PER_READING = 70
 """Memory of a training for each reading of an asset, beside the stored file, of kinds that read pieces and single columns:
 measured at the peak of an anomaly's, of 15.8 million readings of 20 variables (at most 69)."""
 _PERIOD = "period.json"
-_AT_ONCE, _LEAST = timedelta(days=28), timedelta(hours=1)
+_AT_ONCE, _LEAST, _MOMENT = timedelta(days=28), timedelta(hours=1), timedelta(milliseconds=1)
 _VALUES_AT_ONCE = 3_000_000
 _ROW_GROUP, _VALUES_OF_GROUP = 100_000, 3_000_000
 
@@ -54,7 +54,12 @@ def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: 
         file, length = ReadingsFile(types), 0
         for before in _categories_before(platform, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
+        is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
         for name, part in _load(platform, definition, asset, period, as_of, list(types)):
+            if is_between and name == "unseen":
+                is_between = False
+                for before in _categories_before(platform, definition, asset, period.unseen_from or period.cutoff):
+                    file.write(before.loc[before.index > period.cutoff].reindex(columns=list(types)))
             rows[name] += int(part.readings.notna().any(axis=1).sum())
             read += part.readings.size
             length += len(part.readings)
@@ -103,8 +108,11 @@ def _require_memory(definition: ModelDefinition, values: int, needed: int, memor
 def _categories_before(
     platform: TrainingPorts, definition: ModelDefinition, asset: Asset, start: datetime
 ) -> Iterator[pd.DataFrame]:
-    """Yield the values at the start of the period of the categories by which readings are grouped, if there are any."""
-    since = {name: start - longest_hold(asset, name) for name in definition.groups_by if name in asset.variables}
+    """Yield the values at the start of a period of the categories by which readings are grouped, if there are any.
+
+    One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
+    """
+    since = {name: start - longest_hold(asset, name) - _MOMENT for name in definition.groups_by if name in asset.variables}
     found = platform.readings.newest(asset, since, start) if since else pd.DataFrame()
     if len(found):
         yield found

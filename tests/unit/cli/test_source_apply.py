@@ -1,14 +1,18 @@
 """`alerting source apply` waits until the stream service has subscribed, so that the next message counts."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from threading import Timer
 
 import pytest
+import yaml
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest import sources
 from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
 from tests.builders import at
+from tests.pretended import HandClock
 
 LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
 NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}
@@ -46,7 +50,7 @@ def test_it_says_when_the_service_has_subscribed_since_the_change(platform, caps
 
 
 def test_without_a_service_it_says_so(platform, capsys):
-    assert "no stream service runs" in wait(platform, capsys)
+    assert "no stream service runs yet" in wait(platform, capsys)
 
 
 def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
@@ -66,3 +70,21 @@ def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys)
     assert "the stream service has not subscribed yet" in wait(platform, capsys)
     platform.sources.set_fault("line", "source line: the broker refuses: Not authorized")
     assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(wait(platform, capsys).split())
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--dry-run",)])
+def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(option, platform, monkeypatch, tmp_path, capsys):
+    later = HandClock(at(5))
+    opened = replace(platform, clock=later)
+    monkeypatch.setattr(sources, "platform", lambda: nullcontext(opened))
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
+    opened.sources.note_process("one")
+    opened.sources.note_read("line", at(4))  # before it was applied
+    sources.apply_sources([tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option)
+    said = capsys.readouterr().out
+    assert ("has not subscribed yet" in " ".join(said.split())) == (not option)
+    opened.sources.note_read("line", at(6))
+    changed = {**LINE, "topic": "line-4/{asset}/readings"}
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(changed))
+    sources.apply_sources([tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option)
+    assert ("line: subscribed" in capsys.readouterr().out) == (not option)

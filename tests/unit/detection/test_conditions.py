@@ -110,6 +110,17 @@ def test_a_condition_that_holds_in_a_list_that_does_not_is_no_reason():
     assert counted(2)[0] == ["temperature", "temperature"]
 
 
+def test_the_reason_of_missing_data_names_nothing_of_a_list_that_does_not_hold():
+    cold = {"variable": "temperature", "below": 215}
+    definition = several(any=[MOIST, {"all": [HOT, cold]}], stale_after="2m", no_data="alert")
+    data = series_of([1, 2, 3, 4], temperature=[220] * 4, moisture=[4, NAN, NAN, NAN])
+    combination = definition.combination
+    found = evaluate_combination(combination, oven(), all_series(combination, data), None, at(0), at(5), "medium")
+    assert found.is_missing(at(4))
+    counted = conditions_that_count(combination, found.at(at(4)))
+    assert combined_message(definition, oven(), counted, True) == "no reading of moisture within 2 min"
+
+
 def test_missing_data_of_a_condition_that_decides_nothing_raise_nothing():
     """Temperature is above its limit, so that its list holds though moisture is stale; what is unknown is the rate."""
     rising = {"variable": "speed", "above": 1, "rate_per": "5m"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -223,7 +224,7 @@ def test_a_copy_that_cannot_be_stored_is_a_note_and_the_scores_are_there(client,
 class Server:
     """A store that answers each request with one status, and records what it was asked."""
 
-    def __init__(self, status, location=""):
+    def __init__(self, status, location="", pause_s=0.0):
         seen = self.seen = []
 
         class Handler(BaseHTTPRequestHandler):
@@ -233,8 +234,9 @@ class Server:
                 self.send_header("location", location)
                 self.send_header("content-length", "8")
                 self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(b"PAR1PAR1")
+                for byte in b"PAR1PAR1" if self.command == "GET" else b"":
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(pause_s)
 
             def do_HEAD(self):
                 self.do_GET()
@@ -273,6 +275,32 @@ def test_an_object_longer_than_its_state_said_is_not_read_further(tmp_path):
         addresses.fetch(ADDRESS, state, tmp_path / "readings.parquet", silent)
     assert not (tmp_path / "readings.parquet").exists()
     store.stop()
+
+
+def test_a_store_that_sends_little_at_a_time_is_not_read_for_longer_than_it_may_be(monkeypatch, tmp_path):
+    monkeypatch.setattr(job_files, "LONGEST_FETCH_S", 0.5)
+    store = Server(200, pause_s=0.1)
+    addresses = JobAddresses((FROM,), (), environ_of(store.port))
+    seen = []
+    with pytest.raises(UserError, match="it took longer than"):
+        addresses.fetch(ADDRESS, addresses.state(ADDRESS, None), tmp_path / "readings.parquet", lambda *step: seen.append(step))
+    assert seen
+    store.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "https://[x"),
+        ("AWS_ENDPOINT_URL", "https://minio.plant:99x"),
+        ("AWS_ENDPOINT_URL", "https://:9000"),
+        ("AWS_ENDPOINT_URL", "ftp://minio.plant"),
+        ("AWS_CA_BUNDLE", "/no/such/file.pem"),
+    ],
+)
+def test_a_faulty_setting_is_refused_in_words(name, value):
+    with pytest.raises(UserError, match=name):
+        S3Objects({**environ_of(9000), name: value})
 
 
 def test_a_server_with_a_fault_is_away_and_not_wrong():

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.model import from_files, to_files
+from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.long_history import in_memory
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.readings import load_learning_data
+from alerting.usecases.training.train import prepare
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+from tests.pretended import pretended_platform
 
 NAMES = ("heat", "force")
 ASSET = Asset(
@@ -143,6 +149,46 @@ def test_rows_of_features_are_scored_by_the_column_of_the_category():
     assert new < 1
     with pytest.raises(UserError, match="the rows have no column 'recipe'"):
         score_rows(model(), pd.DataFrame([values]))
+
+
+def test_rows_of_a_flag_are_scored_by_it_in_every_form():
+    asset = ASSET.model_copy(update={"variables": ASSET.variables | {"recipe": Variable(type="boolean")}})
+    minutes, recipes, heat, force = zip(*line(range(-LEARNED, 0), "AC"), strict=True)
+    data = history(minutes, asset, heat=list(heat), force=list(force), recipe=[float(recipe == "A") for recipe in recipes])
+    learned = LearningData([in_memory(data)], {}, NormalTime(at(-LEARNED - 1), at(0), at(0)))
+    fitted = TRAINING.estimate(DEFINITION, 1, "detector", learned).model
+    assert {*fitted.by_asset["press-1"].by.spaces} == {"true", "false"}
+    values = {name: 10.0 if name.startswith("heat") else 20.0 for name in fitted.by_asset["press-1"].plan.columns}
+
+    def score(flag):
+        (found,) = score_rows(fitted, pd.DataFrame([values | {"recipe": flag}]))
+        return found
+
+    assert score("true") == score(True) == score(1.0) == score(1)
+    assert score("false") == score(False) == score(0.0)
+    assert len({score(True), score(False), score(None)}) == 3
+
+
+def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
+    """Only its last change is reported, and readings of the time between are not read."""
+    platform, day = pretended_platform(), 24 * 60
+    platform.assets.put([ASSET])
+    changes = {0: {"recipe": "A"}, 40 * day: {"recipe": "B"}}
+    rows = [ReadingRow("press-1", at(m), {"heat": NOISE[m % 97, 0], **changes.get(m, {})}) for m in range(0, 100 * day, 60)]
+    add_readings(platform, rows, at(0))
+    normal = {"from": at(-1).isoformat(), "to": at(30 * day).isoformat()}
+    apply(
+        platform, [{**DOCUMENT, "by": "recipe", "normal": normal, "stride": "1h", "windows": ["3h"]}], "engineer", at(0), "test"
+    )
+    platform.clock.instant = at(100 * day)
+    definition = platform.definitions.newest_revision("x").definition
+    learned = load_learning_data(platform, prepare(platform, "x", at(100 * day)), definition, at(100 * day))
+    (pieces,), period = learned.histories, learned.period
+    assert period.unseen_from > period.cutoff
+    plan = plan_of(definition, pieces, period.start, period.cutoff)
+    unseen = rows_of(definition, plan, pieces, learned, period.unseen_from, period.end)
+    assert len(unseen.at) > 100
+    assert set(unseen.categories.in_force(unseen.at).tolist()) == {"B"}
 
 
 def test_the_category_is_checked_beside_the_assets():

@@ -29,6 +29,17 @@ def test_as_many_messages_may_come_as_have_place_and_more_after_an_acknowledgeme
     assert connection.headroom == 10
 
 
+def test_a_message_that_is_stored_twice_is_acknowledged_once():
+    connection = _Connection()
+    for number in (1, 2):
+        connection.add(Received("t", b"x" * 1000, number), NOON)
+    message = connection.messages.popleft()
+    message.acknowledge()
+    message.acknowledge()
+    assert connection.take_done(0) == [1]
+    assert (connection.unacknowledged, connection.bytes) == (1, 1000)
+
+
 def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
     connection = _Connection()
     connection.add(Received("t", b"x" * (LARGEST_MESSAGE + 1), 1), NOON)

@@ -241,6 +241,16 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
     assert [asset.name for asset in platform.assets.all()] == sorted(message.topic.split("/")[1] for message in batch)
 
 
+def test_beside_a_message_that_cannot_be_stored_one_of_an_archived_month_still_waits():
+    platform, done = memory_platform(), []
+    away = Refusing(platform.reading_writes, "oven-2", ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}))
+    both = Refusing(away, "oven-1", ValueError("no document"))
+    batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2, 3)]
+    count = store_messages(replace(platform, reading_writes=both), parse_source(SOURCE), batch, at(0), is_outage)
+    assert (count.new, count.dead, count.postponed, count.why) == (1, 1, [batch[1]], "the archive is away")
+    assert done == [batch[0].topic, batch[2].topic]
+
+
 def test_no_more_messages_are_taken_while_too_many_wait():
     found = Subscription(parse_source(SOURCE), Batches([[message(ROW)]]))
     found.postpone([message(ROW)] * MOST_UNACKNOWLEDGED, 60.0)
