@@ -6,7 +6,7 @@ TESTS = tests/unit $(filter-out tests/unit/ tests/helpers/ tests/__pycache__/,$(
 WORKERS ?= 2
 UNIT := -q -p no:xdist -p no:anyio
 # Half of the unit tests by CPU time: most that load libraries of frames and numbers.
-FRAMES := $(addprefix tests/unit/,alarm_kpis demo detection learning readings recommendation reporting)
+FRAMES := $(addprefix tests/unit/,alarm_kpis demo detection learning readings recommendation reporting usecases)
 
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -22,8 +22,8 @@ PUSHED = {"name": "gateway", "kind": "http"}
 
 @pytest.fixture
 def platform(monkeypatch):
-    monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 0.5)
-    monkeypatch.setattr(sources, "_SERVICE_WITHIN_S", 0.2)
+    monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 0.3)
+    monkeypatch.setattr(sources, "_SERVICE_WITHIN_S", 0.1)
     monkeypatch.setattr(sources, "_POLL_S", 0.01)
     return memory_platform()
 
@@ -55,8 +55,8 @@ def test_without_a_service_it_says_so(platform, capsys):
 
 def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
     timers = [
-        Timer(0.1, platform.sources.note_process, ("one",)),
-        Timer(0.3, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2))),
+        Timer(0.02, platform.sources.note_process, ("one",)),
+        Timer(0.15, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2))),
     ]
     for timer in timers:
         timer.start()

@@ -155,6 +155,7 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
 
 def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD", 0)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     service = StreamService(memory_platform(), {})
     service._read_at = float("inf")
     service._streams["line"] = Subscription(parse_source(SOURCE), Batches([[message(b"%d" % 1)]]))
@@ -339,6 +340,7 @@ def test_a_source_that_another_process_takes_over_is_read_until_that_one_has_ope
 
 def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD", 0)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     platform = memory_platform()
     service = opc_ua_service(platform, [[message(b"x")], values(1, 2)])
     service.turn()
