@@ -1,4 +1,4 @@
-"""What a training says of the limits that it learned."""
+"""Notes of a training on its learned limits."""
 
 import json
 from datetime import UTC, datetime

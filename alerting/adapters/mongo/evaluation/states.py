@@ -8,19 +8,17 @@ state one step earlier as one block. An evaluator replaces a shard as a whole, a
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.definitions.shards import shard_of
-from alerting.episodes.state_table import CarriedState, Condition, ConditionTable, TargetKey
+from alerting.episodes.state_table import CarriedState, Condition, ConditionTable, Objects, TargetKey
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
 _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")
-Texts = npt.NDArray[np.object_]
 
 
 class MongoStates:
@@ -156,15 +154,15 @@ def from_shard(document: Document) -> ConditionTable:
     return table
 
 
-def _to_texts(column: Texts) -> Document:
+def _to_texts(column: Objects) -> Document:
     """Return a column of few different texts: each of them once, and its number in every row."""
     rows = column.tolist()
     numbers = {text: number for number, text in enumerate(dict.fromkeys(rows))}
     return {"texts": list(numbers), "rows": np.array([numbers[text] for text in rows], "<i4").tobytes()}
 
 
-def _from_texts(column: Document) -> Texts:
-    found: Texts = np.array(column["texts"], object)[np.frombuffer(column["rows"], "<i4")]
+def _from_texts(column: Document) -> Objects:
+    found: Objects = np.array(column["texts"], object)[np.frombuffer(column["rows"], "<i4")]
     return found
 
 
