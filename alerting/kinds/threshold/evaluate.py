@@ -76,7 +76,7 @@ def evaluate_combined_interval(
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            content = _combined_evidence(definition, asset, step, evaluated)
+            content = _combined_evidence(definition, combination, asset, step, evaluated)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
@@ -109,10 +109,11 @@ def _last_value(condition: Condition, carried: Carried | None, sources: Sources,
     return evaluate_series(condition, asset, series.ts, series.values, None, before, at, series.bad).carried
 
 
-def _combined_evidence(definition: Conditions, asset: Asset, step: Step, evaluated: CombinedEvaluation) -> Evidence:
-    found, combination = evaluated.at(step.at), definition.combination
-    counted = found if combination is None else conditions_that_count(combination, found)
-    reason = combined_message(definition, asset, counted, evaluated.is_missing(step.at))
+def _combined_evidence(
+    definition: Conditions, combination: Combination, asset: Asset, step: Step, evaluated: CombinedEvaluation
+) -> Evidence:
+    found = evaluated.at(step.at)
+    reason = combined_message(definition, asset, conditions_that_count(combination, found), evaluated.is_missing(step.at))
     inputs = {one.condition.variable: None if one.reading is None else one.reading.value for one in found}
     return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 

@@ -59,26 +59,27 @@ def test_a_shard_that_an_earlier_version_wrote_is_read_and_moves_on(mongo_stores
         {
             "_id": shard_id,
             "version": 7,
-            "definition": ["too-hot", "too-hot"],
-            "asset": ["oven-1", "oven-2"],
-            "watermark": [to_millis(at(10)), to_millis(at(5))],
-            "at": [to_millis(at(9)), None],
-            "since": [to_millis(at(6)), None],
-            "variable": ["temperature", None],
-            "value": [213.5, None],
-            "unknown_count": [2, 0],
-            "unknown_reason": ["no data", None],
-            "earlier": np.full((4, 2), NO_TIME).tobytes(),
+            "definition": ["too-hot"] * 3,
+            "asset": ["oven-1", "oven-2", "oven-3"],
+            "watermark": [to_millis(at(10)), to_millis(at(5)), to_millis(at(7))],
+            "at": [to_millis(at(9)), None, to_millis(at(4))],
+            "since": [to_millis(at(6)), None, None],
+            "variable": ["temperature", None, "temperature"],
+            "value": [213.5, None, None],
+            "unknown_count": [2, 0, 0],
+            "unknown_reason": ["no data", None, None],
+            "earlier": np.full((4, 3), NO_TIME).tobytes(),
             "earlier_conditions": {},
             "conditions": {"0": {"severity": "high"}},
         }
     )
     carried = Carried("temperature", at(9), 213.5, same_since=at(6))
     expected = ConditionState(at(10), unknown_count=2, unknown_reason="no data", severity="high", carried=carried)
-    assert states_of(mongo_stores, "too-hot", ["oven-1", "oven-2"]) == {"oven-1": expected, "oven-2": ConditionState(at(5))}
+    others = {"oven-2": ConditionState(at(5)), "oven-3": ConditionState(at(7), carried=Carried("temperature", at(4), None))}
+    assets = ["oven-1", "oven-2", "oven-3"]
+    assert states_of(mongo_stores, "too-hot", assets) == {"oven-1": expected, **others}
     move(mongo_stores.states, HOT, expected, replace(expected, watermark=at(11)))
-    moved = states_of(mongo_stores, "too-hot", ["oven-1", "oven-2"])
-    assert moved == {"oven-1": replace(expected, watermark=at(11)), "oven-2": ConditionState(at(5))}
+    assert states_of(mongo_stores, "too-hot", assets) == {"oven-1": replace(expected, watermark=at(11)), **others}
 
 
 def test_only_one_of_two_begins(stores):
