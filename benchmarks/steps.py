@@ -30,7 +30,6 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.bootstrap import bootstrap_calibration, bootstrap_rows, time_blocks
 from alerting.learning.metrics.metrics import row_metrics
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger, fit_rows
 from alerting.learning.selection.choice import choose
 from benchmarks.helpers.public_data import ABSENT, ai4i, azure, folder, roasting, stratified
@@ -96,19 +95,18 @@ def training(data: Path, task: str, part: int, seed: int) -> Line:
     choice = choose(dataset, definition, candidates)
     if choice.candidate is None:
         return {"refused": choice.chance.message}
-    taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
-    model, evidence = finish_challenger(dataset, taken.candidate, definition, taken.estimator)
+    model, evidence = finish_challenger(dataset, choice.candidate, definition)
     took = {"seconds": round(time.monotonic() - wall, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
     matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
     known = dataset.fit & np.isin(dataset.part, ("train", "validation"))
-    refit = fit_rows(dataset, taken.candidate, definition, matrix, known, dataset.label)
+    refit = fit_rows(dataset, choice.candidate, definition, matrix, known, dataset.label)
     scores = {
         n: model.calibration.probability(e.margin_of(matrix[test])) for n, e in (("twin", model.estimator), ("refit", refit))
     }
     events = asdict(evidence.events["test"])
     return {
         **took,
-        "family": taken.candidate.family,
+        "family": choice.candidate.family,
         "events": {name: events[name] for name in EVENTS} if not task.startswith("ai4i") else {},
         "horizon_ms": dataset.horizon_ms,
         "at": dataset.at[test].tolist(),

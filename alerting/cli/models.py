@@ -84,8 +84,6 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
     show_candidates(result.leaderboard)
     for line in chance_lines(result.evidence):
         console.print(line)
-    if result.answers_difference:
-        console.print(result.answers_difference)
     for line in [finding.message for finding in result.findings] if verbose and result.findings else result.dataset.notes:
         console.print(f"data: {line}")
     if len(result.dataset.notes) < len(result.findings) and not verbose:

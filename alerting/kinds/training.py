@@ -21,7 +21,6 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.feedback_ablation import FeedbackDifference
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
@@ -40,12 +39,11 @@ T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 
 @dataclass(frozen=True)
 class Challenger:
-    """A candidate that was chosen and finished to a model, with its evidence. `difference`: the effect of feedback on it."""
+    """A candidate that was chosen and finished to a model, with its evidence."""
 
     candidate: Candidate
     model: TrainedModel
     evidence: Evidence
-    difference: FeedbackDifference | None = None
 
 
 class Training(Protocol[T_contra]):

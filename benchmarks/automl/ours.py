@@ -38,7 +38,6 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
     from alerting.learning.features.encoding import Columns
     from alerting.learning.models.calibration import fit_platt
     from alerting.learning.search.search import search_candidate
-    from alerting.learning.selection.blending import choose_blend
     from alerting.learning.selection.challenger import fit_rows
     from alerting.learning.selection.choice import choose
     from benchmarks.automl.tasks import reload
@@ -58,11 +57,10 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         choice = choose(dataset, hurried, candidates)
         if choice.candidate is None:
             raise SystemExit(choice.chance.message)
-        taken = choose_blend(dataset, choice.blend, choice.candidate, hurried)
-        chosen, matrix = taken.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        chosen, matrix = choice.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
         train = dataset.part == "train"
         validation, test = (dataset.measured_in(part) for part in ("validation", "test"))
-        estimator = taken.estimator or fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
+        estimator = fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
         calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
         found = {name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()}
         tried = ", ".join(f"{c.family} {c.ap:.3f} of {c.trials}" for c in candidates)

@@ -1,4 +1,4 @@
-"""Training of a classifier: families of models searched on one dataset, compared with chance, and blended."""
+"""Training of a classifier: families of models searched on one dataset, and compared with chance."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +10,8 @@ from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.choice import ChanceTest, choose
-from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.learning.selection.importance import sample_shares
 from alerting.learning.selection.promotion import compare
 from alerting.learning.selection.refit import refit
@@ -33,12 +31,10 @@ class ClassifierTraining:
         choice = choose(dataset, definition, candidates)
         if choice.candidate is None:
             return choice.chance, None
-        taken = choose_blend(dataset, choice.blend, choice.candidate, definition)
-        model, evidence = finish_challenger(dataset, taken.candidate, definition, taken.estimator)
+        model, evidence = finish_challenger(dataset, choice.candidate, definition)
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
-        difference = compare_without_feedback(dataset, taken.candidate, definition, model)
-        return choice.chance, Challenger(taken.candidate, model, evidence, difference)
+        return choice.chance, Challenger(choice.candidate, model, evidence)
 
     def save(self, model: TrainedModel) -> Files:
         return model_files(model) | requirements_file(model)

@@ -17,7 +17,7 @@ from alerting.learning.models.families.contract import LabelledRows, ModelFamily
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
-from alerting.learning.search.column_sets import ALL, COLUMNS, ColumnSets, family_params, take_part
+from alerting.learning.search.column_limit import ColumnLimit, take_part, without_column_set
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
@@ -52,25 +52,23 @@ def search_candidate(
     """
     learning, one = definition.learning, get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
-    sample, sets = search_sample(dataset), ColumnSets.of_plan(dataset.plan, definition.problem.variables)
-    matrix = sets.columns.matrix(dataset.rows)
+    sample = search_sample(dataset)
+    limit = ColumnLimit.from_plan(dataset.plan)
+    matrix = limit.columns.matrix(dataset.rows)
     shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
     trials = learning.trials if one.searched_params(one.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
-    search = _Search(dataset, one, sets, folds, sample, learning, matrix, progress, shifted, fixed)
+    search = _Search(dataset, one, limit, folds, sample, learning, matrix, progress, shifted, fixed)
     search.run(warm_start)
     best = search.best or search.tried[0]
-    notes = [*sample.notes, *notes, *_describe_early_end(family, search), *sets.describe(best.params)]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
     return assemble(
         family, dataset, folds, search.tried, best, search.best_scores, search.chance, trials, notes, dict(warm_start or {})
     )
 
 
-def _create_study(family: ModelFamily, sets: ColumnSets, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
-    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets.
-
-    The default is also tried on every smaller set of columns.
-    """
+def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
+    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -78,12 +76,9 @@ def _create_study(family: ModelFamily, sets: ColumnSets, seed: int, warm_start: 
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
     )
     first, *others = family.proven_params()
-    before = [{**first, **warm_start}] if warm_start else []
-    fewer = [{**first, COLUMNS: name} for name in sets.offered if name != ALL]
-    for params in (first, *before, *fewer[:1], *others, *fewer[1:]):
-        columns = params.get(COLUMNS, ALL)
-        if columns in sets.offered:
-            study.enqueue_trial(family.searched_params(params) | {COLUMNS: columns}, skip_if_exists=True)
+    before = [{**first, **without_column_set(warm_start)}] if warm_start else []
+    for params in (first, *before, *others):
+        study.enqueue_trial(family.searched_params(params), skip_if_exists=True)
     return study
 
 
@@ -115,7 +110,7 @@ class _Search:
 
     dataset: Dataset
     family: ModelFamily
-    sets: ColumnSets
+    limit: ColumnLimit
     folds: list[Fold]
     sample: SearchSample
     learning: Learning
@@ -130,7 +125,7 @@ class _Search:
 
     def run(self, warm_start: Mapping[str, Any] | None) -> None:
         """Try the first set, and others as long as the time budget lasts."""
-        study = _create_study(self.family, self.sets, self.learning.seed, warm_start)
+        study = _create_study(self.family, self.learning.seed, warm_start)
         study.optimize(self._try, n_trials=1)
         spent = study.trials[0].duration
         left = self.learning.time_budget - spent if spent else self.learning.time_budget
@@ -139,8 +134,7 @@ class _Search:
 
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
-        columns = trial.suggest_categorical(COLUMNS, self.sets.offered)
-        params = self.family.suggest(trial) | ({} if columns == ALL else {COLUMNS: columns}) | self.fixed
+        params = self.family.suggest(trial) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
         for fold in self.folds:
@@ -174,14 +168,12 @@ class _Search:
             )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        """Fit on the fold's training rows of the sample, by which its columns are chosen too."""
+        """Fit on the fold's training rows of the sample, by which its columns are chosen if there are more of them than rows."""
         rows = self.sample.of(fold.train)
-        chosen = self.sets.choose(params, self.matrix, rows, self.dataset.label)
+        chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
         train, test = (self._labelled_rows(part, chosen) for part in (rows, self.sample.of(fold.test)))
-        estimator, curve = self.family.fit_with_validation(
-            family_params(params), self.sets.take(chosen), train, test, self.learning.seed
-        )
-        return _Fitted(fold, self.sets.widen(estimator, chosen), curve)
+        estimator, curve = self.family.fit_with_validation(params, self.limit.take(chosen), train, test, self.learning.seed)
+        return _Fitted(fold, self.limit.widen(estimator, chosen), curve)
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
         part = take_part(self.matrix, rows, chosen)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,13 @@ from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_
 from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
-from alerting.learning.models.estimator import BLEND, Blend, Estimator
+from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.search.column_sets import ColumnSets, family_params, take_part
+from alerting.learning.search.column_limit import ColumnLimit, take_part
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -102,14 +102,11 @@ class Evidence:
 
 
 def finish_challenger(
-    dataset: Dataset,
-    candidate: Candidate,
-    definition: TrainedDefinition,
-    estimator: Estimator | Blend | None = None,
+    dataset: Dataset, candidate: Candidate, definition: TrainedDefinition, estimator: Estimator | None = None
 ) -> tuple[TrainedModel, Evidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; its refit serves.
 
-    `estimator`: the candidate already fitted on the training rows, if available.
+    `estimator`: the candidate fitted on the training rows by a kind of its own; otherwise it is fitted here.
     Calibration and threshold share the validation rows that live evaluation would score. Platt's sigmoid has two numbers and
     never changes the order of scores, so a threshold chosen without it would alarm the same rows, and halving a small number of
     events has no benefit.
@@ -153,18 +150,13 @@ def finish_challenger(
 
 
 class Recipe(Protocol):
-    """Family and parameters to fit: of a candidate, of a member of a blend, or of a trained model."""
+    """Family and parameters to fit: of a candidate, or of a trained model."""
 
     @property
     def family(self) -> str: ...
 
     @property
     def params(self) -> Mapping[str, Any]: ...
-
-
-class _Member(NamedTuple):
-    family: str
-    params: Mapping[str, Any]
 
 
 def fit_rows(
@@ -174,19 +166,14 @@ def fit_rows(
     matrix: Floats,
     rows: npt.NDArray[np.bool_],
     label: npt.NDArray[np.int8],
-    weighted: bool = True,
-) -> Estimator | Blend:
-    """Fit a recipe on rows of the dataset's matrix, with these labels and (by default) their weights."""
-    if recipe.family == BLEND:
-        documents = recipe.params["members"]
-        members = [_Member(member["family"], member["params"]) for member in documents]
-        fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
-        return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
-    sets, used = ColumnSets.of_plan(dataset.plan, definition.problem.variables), np.flatnonzero(rows)
-    chosen = sets.choose(recipe.params, matrix, used, label)
-    labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used) if weighted else None)
-    family, params = get_family(recipe.family), family_params(recipe.params)
-    return sets.widen(family.fit_final(params, sets.take(chosen), labelled, definition.learning.seed), chosen)
+) -> Estimator:
+    """Fit a recipe on rows of the dataset's matrix, with these labels and their weights."""
+    limit = ColumnLimit.from_plan(dataset.plan)
+    used = np.flatnonzero(rows)
+    chosen = limit.choose(recipe.params, matrix, used, label)
+    labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used))
+    fitted = get_family(recipe.family).fit_final(recipe.params, limit.take(chosen), labelled, definition.learning.seed)
+    return limit.widen(fitted, chosen)
 
 
 def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
@@ -209,7 +196,7 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
 
 
 def _evidence(
-    dataset: Dataset, candidate: Candidate, estimator: Estimator | Blend, choice: ThresholdChoice, score: Floats, seed: int
+    dataset: Dataset, candidate: Candidate, estimator: Estimator, choice: ThresholdChoice, score: Floats, seed: int
 ) -> Evidence:
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
@@ -265,7 +252,7 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
     return []
 
 
-def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> dict[str, float]:
+def _importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
     by_source: dict[str, float] = {}
     for column, share in zip(plan.columns, estimator.importance().tolist(), strict=True):
         source = plan.source_of(column)

@@ -11,7 +11,6 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.search.candidates import Candidate, draw_fold, usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels
-from alerting.learning.selection.blending import try_blends
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
@@ -57,10 +56,9 @@ class ChanceTest:
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that becomes the challenger, or None; the blend that may replace it; and the test against chance."""
+    """The candidate that becomes the challenger, or None; and the test against chance."""
 
     candidate: Candidate | None
-    blend: Candidate | None
     chance: ChanceTest
 
 
@@ -70,27 +68,26 @@ def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten bootstrap samples; a note says so.
     """
     best = max(candidates, key=lambda c: c.ap)
-    blends = try_blends(dataset, candidates, best, definition)
     folds, _ = usable_folds(dataset, definition.learning.folds)
-    chance = np.max([blends.chance, *(c.chance for c in candidates)], axis=0)
+    chance = np.max([c.chance for c in candidates], axis=0)
     test = ChanceTest(
         ap=best.ap,
         bound=float(np.quantile(chance, QUANTILE)),
-        trials=blends.tried + sum(c.trials for c in candidates),
+        trials=sum(c.trials for c in candidates),
         problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,
     )
     if not test.passed:
-        return Choice(None, None, test)
+        return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
     share = 1.0 if simple is best else _share_better(dataset, best, simple, definition.learning.folds)
     if share >= CONFIDENCE:
-        return Choice(best, blends.best, test)
+        return Choice(best, test)
     note = (
         f"The last known value was chosen, because no candidate is better beyond chance: the best, {best.family}, has an average "
         f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is better in {share:.0%} of the "
         f"samples ({CONFIDENCE:.0%} needed)."
     )
-    return Choice(replace(simple, notes=(*simple.notes, note)), None, test)
+    return Choice(replace(simple, notes=(*simple.notes, note)), test)
 
 
 def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, folds: int) -> float:

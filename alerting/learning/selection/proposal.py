@@ -6,7 +6,7 @@ This module needs no library of frames or models: DAG files and commands import 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alerting.definitions.faults import UserError
 from alerting.learning.data.findings import Finding
@@ -87,8 +87,8 @@ class Proposal(_Frozen):
 
     `promote`: the challenger goes into service, or `refreshed_version`, the champion with a newer refit. `waiting`: only if a
     person approves. `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion against
-    challenger. `importance`: share by raw variable. `answers`, `answers_difference`: the effect of operators' feedback on rows
-    and on the model, empty without feedback.
+    challenger. `importance`: share by raw variable. `answers`: the effect of operators' feedback on rows, empty
+    without feedback.
     """
 
     definition: str
@@ -111,7 +111,12 @@ class Proposal(_Frozen):
     dataset: DatasetProfile
     findings: tuple[Finding, ...] = ()
     answers: str = ""
-    answers_difference: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_earlier_fields(cls, document: Any) -> Any:
+        """Leave out the comparison with a model without feedback, which trainings of earlier versions stored."""
+        return {k: v for k, v in document.items() if k != "answers_difference"} if isinstance(document, dict) else document
 
     def to_json(self) -> bytes:
         """Return the proposal as its file."""

@@ -6,21 +6,23 @@ from datetime import datetime
 
 import numpy as np
 
+from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.features.encoding import Columns
-from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.estimator import BLEND, Estimator
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
+from alerting.learning.search.column_limit import COLUMN_SET
 from alerting.learning.selection.challenger import USUAL, fit_rows, ordinary_ranges, training_cutoff, usual_values
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision, compare
 from alerting.readings.history import History
 
 
 def refit(
-    dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition, fit: Callable[..., Estimator | Blend] = fit_rows
+    dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition, fit: Callable[..., Estimator] = fit_rows
 ) -> TrainedModel | None:
     """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
 
@@ -48,6 +50,14 @@ def refit(
         effects=dataset.effects,
     )
     return replace(twin, refit=fitted)
+
+
+def is_trained_no_more(twin: TrainedModel) -> bool:
+    """Return whether a model was trained in a way that is no longer offered: a blend of families, or a set of columns.
+
+    It serves as it is, without a newer refit, until a training replaces it. Persistence reads one column in any set.
+    """
+    return twin.family == BLEND or (twin.family != PERSISTENCE and COLUMN_SET in twin.params)
 
 
 def _mature_rows(dataset: Dataset) -> BoolArray:

@@ -12,7 +12,6 @@ from alerting.kinds.normal_model import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training import Challenger
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.models.estimator import BLEND
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import Evidence
@@ -75,8 +74,6 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
         version, decision = _register(platform, run_id, definition, dataset, chosen, champion_version)
-        if chosen.candidate.family == BLEND:
-            candidates.append(chosen.candidate)
         if champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
     blind = chosen is not None and not chosen.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
@@ -100,7 +97,6 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
         dataset=profile(dataset),
         findings=dataset.findings,
         answers=dataset.answered,
-        answers_difference=chosen.difference.message if chosen and chosen.difference else "",
     )
 
 
@@ -233,8 +229,7 @@ def _register(
         },
         column_types(model.plan),
     )
-    difference = chosen.difference
-    metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
+    metrics = headline_metrics(evidence.summary) | evidence.metrics
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
     log_onnx(platform.models, run_id, model)

@@ -40,6 +40,5 @@ def proposal(**changes: Any) -> Proposal:
         "dataset": PROFILE,
         "findings": [],
         "answers": "",
-        "answers_difference": "",
     }
     return Proposal.model_validate(document | changes)

@@ -83,10 +83,10 @@ class Persistence(ModelFamily):
         return dict(self.defaults)
 
     def params_for(self, problem: Problem) -> Params:
-        """Return the column of the problem's variable, its limits or value, and that variable's own set of columns."""
+        """Return the column of the problem's variable, and its limits or value."""
         equals = None if problem.equals is None else float(problem.equals)
         limits = {"above": problem.above, "below": problem.below, "equals": equals}
-        return {"column": f"{problem.variable}.last", **limits, "columns": "own"}
+        return {"column": f"{problem.variable}.last", **limits}
 
     def fit(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS

@@ -10,7 +10,6 @@ from sklearn.model_selection import StratifiedKFold
 
 from alerting.learning.features.encoding import Columns
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import finish_challenger, fit_rows
 from alerting.learning.selection.choice import choose
 from alerting.ports import silent
@@ -46,7 +45,7 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
     for dataset in stratified(whole):
         candidates = [search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates]
         choice = choose(dataset, definition, candidates)
-        chosen = choose_blend(dataset, choice.blend, choice.candidate, definition).candidate
+        chosen = choice.candidate
         rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
         threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
         score = scored(dataset, definition, chosen, rest, test)

@@ -36,7 +36,7 @@ def test_the_processes_have_the_threads_they_were_told(runs):
 
 
 @pytest.mark.parametrize(
-    "name", ["logistic_regression", "random_forest", "lightgbm", "lightgbm with pairs", "random_forest with pairs", "blend"]
+    "name", ["logistic_regression", "random_forest", "lightgbm", "lightgbm with pairs", "random_forest with pairs"]
 )
 def test_search_model_scores_and_figures_are_the_same(runs, name):
     one, two, again = (run["found"][name] for run in runs)

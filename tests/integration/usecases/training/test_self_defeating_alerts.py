@@ -12,8 +12,6 @@ from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.features.build import build_features
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.choice import choose
-from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.ports import silent
 from alerting.readings.history import millis
 from tests import small_models
@@ -84,13 +82,3 @@ def test_by_the_data_alone_the_retrained_model_loses_the_pattern_and_with_the_an
     assert shares["naive"] < 0.5
     assert shares["ours"] > 0.9
     assert shares["positive"] > 0.9
-
-
-def test_the_difference_that_the_answers_make_is_measured_with_the_same_parameters(lived):
-    history, said, _ = lived
-    dataset, candidate, model = trained(history, said)
-    assert choose(dataset, definition(), [candidate]).candidate is candidate
-    difference = compare_without_feedback(dataset, candidate, definition(), model)
-    assert -1 <= difference.correlation < 0.999
-    untouched, same, plain = trained(history, [])
-    assert compare_without_feedback(untouched, same, definition(), plain) is None

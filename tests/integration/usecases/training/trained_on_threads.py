@@ -32,7 +32,7 @@ def main(threads: int) -> dict[str, Any]:
 
 
 def models() -> dict[str, Any]:
-    """By family, with pairs and without, and for a blend: what its search found, and the hash of its model."""
+    """By family, with pairs and without: what its search found, and the hash of its model."""
     from alerting.definitions.families import BUILT_IN as FAMILIES
     from alerting.learning.search.search import search_candidate
     from alerting.learning.selection.challenger import finish_challenger
@@ -41,17 +41,12 @@ def models() -> dict[str, Any]:
     definition = small_models.definition(learning={"trials": 2, "folds": 2})
     data = small_models.dataset()
     searched = {family: search_candidate(data, definition, family, lambda *_: None) for family in FAMILIES}
-    members = [
-        {"family": family, "weight": weight, "params": searched[family].params}
-        for family, weight in zip(FAMILIES, (0.2, 0.3, 0.5), strict=True)
-    ]
     paired = {
         f"{family} with pairs": replace(searched[family], params=searched[family].params | {"pairs": 3})
         for family in ("lightgbm", "random_forest")
     }
-    blend = replace(searched["lightgbm"], family="blend", params={"members": members})
     found = {}
-    for name, candidate in {**searched, **paired, "blend": blend}.items():
+    for name, candidate in {**searched, **paired}.items():
         model, evidence = finish_challenger(data, candidate, definition)
         scores = hashlib.sha256(np.concatenate([candidate.oof, model.score(data.rows)]).tobytes()).hexdigest()
         found[name] = [model.hash, scores, repr(candidate.tried), json.dumps(evidence.summary)]
