@@ -32,9 +32,11 @@ HEAVY = (
     "steps",
     "stream",
     "training_scale",
+    "trial",
 )  # they take minutes and run only by name
 GROUPS = ("advice", "kinds", "reports")
-HELPERS = ("run", "__main__", "helpers", "peers", *GROUPS)
+TRIAL = "benchmarks.trial.trial"  # its other modules are no benchmarks
+HELPERS = ("run", "__main__", "helpers", "peers", "trial", *GROUPS)
 
 
 def names() -> list[str]:
@@ -51,6 +53,7 @@ def _modules() -> dict[str, str]:
     """Return the modules of all benchmarks by their name."""
     folder = Path(benchmarks.__path__[0])
     found = {one.name: f"benchmarks.{one.name}" for one in pkgutil.iter_modules([str(folder)]) if one.name not in HELPERS}
+    found["trial"] = TRIAL
     for group in GROUPS:
         inside = pkgutil.iter_modules([str(folder / group)])
         found |= {one.name: f"benchmarks.{group}.{one.name}" for one in inside}

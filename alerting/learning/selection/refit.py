@@ -27,8 +27,11 @@ def refit(
     """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
 
     `fit`: of the kind, with the arguments of `fit_rows`.
-    Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has learned from.
+    Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has learned from, or if
+    models like it are no longer trained.
     """
+    if is_trained_no_more(twin):
+        return None
     rows = _mature_rows(dataset)
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)  # a problem known at once ends the label of a row early
     if cutoff <= (twin.refit or twin).training_cutoff:

@@ -7,7 +7,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.kinds.registry import training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.refit import compare_with_twin, is_trained_no_more
+from alerting.learning.selection.refit import compare_with_twin
 from alerting.ports import DecisionRecord, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
@@ -52,9 +52,6 @@ def refresh(
     champion, as_of = ModelCache(platform).get(definition, version), datetime.fromisoformat(tags["as_of"])
     gave_way = serves_twin(platform.decisions.of(name), version, as_of)
     if definition.periods.refit == "none" or gave_way:
-        return None
-    if is_trained_no_more(champion):
-        _log.warning("version %d serves without a refit: such models are no longer trained", version, definition=name)
         return None
     if dataset.plan != champion.plan:
         dataset = dataset_at(platform, revision, definition, as_of, champion.plan)

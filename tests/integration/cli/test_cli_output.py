@@ -183,7 +183,6 @@ def every_command(plant, files, episode):
         *source_commands(),
         ("demo", "past", "--days", "1"),
         ("demo", "status"),
-        ("demo", "trial", "--weeks", "0"),
         ("asset", "relations", "oven-1"),
         ("demo", "set", "belt_speed_setpoint", "8"),
         ("definition", "retire", "too-hot"),

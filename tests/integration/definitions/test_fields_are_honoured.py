@@ -11,8 +11,6 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, Costs, Problem
-from alerting.demo.trial.records import DayTotals, Findings, TrialArguments
-from alerting.demo.trial.result import summarise
 from alerting.detection.occurrences import Occurrences
 from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import PredictionRule
@@ -35,6 +33,8 @@ from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.due import due_reports
 from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import prepare, train
+from benchmarks.trial.records import DayTotals, Findings, TrialArguments
+from benchmarks.trial.result import summarise
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves

@@ -6,10 +6,9 @@ import pytest
 
 from alerting.definitions.fields.costs import Costs
 from alerting.demo.disturbances import Disturbance
-from alerting.demo.trial.findings import is_needed, near, ranked_cause
-from alerting.demo.trial.page import render_trial
-from alerting.demo.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrialArguments, TrueAlert
-from alerting.demo.trial.result import mean, money, share, summarise, why_not_avoided
+from benchmarks.trial.findings import is_needed, near, ranked_cause
+from benchmarks.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrialArguments, TrueAlert
+from benchmarks.trial.result import mean, money, share, summarise, why_not_avoided
 
 AVOIDED = Problem(
     100,
@@ -141,12 +140,3 @@ def test_a_problem_that_came_too_late_for_any_change_is_not_held_against_the_adv
 
 def test_without_costs_there_is_no_money():
     assert not {"saved", "cost_left_alone", "cost_acted_upon"} & summarise([findings(1)], None).metrics.keys()
-
-
-def test_the_page_says_what_was_avoided_and_needs_nothing_from_outside():
-    page = render_trial(summarise([findings(1)], Costs(miss=100)), "Biscuits <too> moist")
-    assert "2 of 3 avoidable problems were avoided (67 %" in page
-    assert "Biscuits &lt;too&gt; moist" in page
-    assert "EUR a week" in page
-    assert "http" not in page
-    assert "EUR" not in render_trial(summarise([findings(1)], None), "x")

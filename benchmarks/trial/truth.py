@@ -9,10 +9,10 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import LineState, SetPointChange, simulate
 from alerting.demo.set_points import nearest_permitted
-from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.records import Occurrence
 from alerting.detection.problems import find_problems
 from alerting.readings.history import History
+from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.records import Occurrence
 
 SHOWN_BY: Mapping[Cause, frozenset[str]] = {
     "wet-dough": frozenset({"dough_moisture"}),

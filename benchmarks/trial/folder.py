@@ -1,4 +1,4 @@
-"""The folder of a demo trial: its finished weeks, so that an interrupted trial continues."""
+"""The folder of a trial: its finished weeks, so that an interrupted trial continues."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class TrialFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be made ({error.strerror}); name another place with --out") from error
+            raise UserError(f"{folder}: cannot be made ({error.strerror}); name another with ALERTING_BENCH_KEPT") from error
 
     def load(self, name: str) -> bytes | None:
         file = self._folder / name

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.fields.costs import Costs
-from alerting.demo.trial.records import DayTotals, Findings, Problem
 from alerting.learning.metrics.confidence import wilson_interval
+from benchmarks.trial.records import DayTotals, Findings, Problem
 
 Floats = npt.NDArray[np.float64]
 SAMPLES = 2000

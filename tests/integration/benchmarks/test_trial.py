@@ -3,16 +3,14 @@
 import shutil
 
 import pytest
-from typer.testing import CliRunner
 
-from alerting.adapters.files.trial_folder import TrialFolder
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.main import app
 from alerting.definitions.faults import UserError
-from alerting.demo.trial import walk
-from alerting.demo.trial.records import TrialArguments
-from alerting.demo.trial.run import run_trial
 from alerting.kinds.validation import parse_definition
+from benchmarks.trial import walk
+from benchmarks.trial.folder import TrialFolder
+from benchmarks.trial.records import TrialArguments
+from benchmarks.trial.run import run_trial
 
 HOURS = 10
 MOIST = parse_definition(
@@ -92,7 +90,7 @@ def test_a_folder_of_another_trial_and_impossible_arguments_are_refused(tmp_path
     TrialFolder(tmp_path).save("trial.json", b'{"trial": "another"}')
     with pytest.raises(UserError, match="other arguments"):
         run(tmp_path)
-    with pytest.raises(UserError, match=r"--weeks is 0.*--seed is -1.*--follow is 2.*--retrain is -3"):
+    with pytest.raises(UserError, match=r"weeks is 0.*seed is -1.*follow is 2.*retrain is -3"):
         run(tmp_path, TrialArguments(weeks=0, seed=-1, follow=2, retrain=-3))
 
 
@@ -102,14 +100,6 @@ def test_a_damaged_folder_is_refused(uninterrupted, trial_folder, tmp_path, dama
     (folder / damaged).write_bytes(b"[1")
     with pytest.raises(UserError, match="cannot be read: delete the folder"):
         run(folder)
-
-
-def test_a_page_that_is_no_file_is_refused_before_the_trial_runs(tmp_path):
-    """A name without an ending is that of the folder of weeks; the refusal would come after hours."""
-    for name in ("", str(tmp_path / "trial"), str(tmp_path)):
-        done = CliRunner().invoke(app, ["demo", "trial", "--out", name])
-        assert (done.exit_code, "--out" in done.stderr) == (2, True), done.output
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_problem_whose_physics_a_trial_does_not_know_is_refused(tmp_path):

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.revisions import definition_hash
-from alerting.demo.trial.findings import find
-from alerting.demo.trial.learner import NewPlatform
-from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.records import Checkpoint, Findings, TrialArguments
-from alerting.demo.trial.walk import Lines, begin, walk_week
 from alerting.ports import EventRow, Files, Progress, silent
+from benchmarks.trial.findings import find
+from benchmarks.trial.learner import NewPlatform
+from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.records import Checkpoint, Findings, TrialArguments
+from benchmarks.trial.walk import Lines, begin, walk_week
 
 RULES = 1
 """Version of the trial's rules: weeks that were stored under others do not count."""
@@ -71,15 +71,15 @@ def run_trial(
 def _check(arguments: TrialArguments, definition: TrainedDefinition) -> None:
     faults = []
     if not 1 <= arguments.weeks <= MOST_WEEKS:
-        faults.append(f"--weeks is {arguments.weeks}; a trial takes at least 1 and at most {MOST_WEEKS}")
+        faults.append(f"weeks is {arguments.weeks}; a trial takes at least 1 and at most {MOST_WEEKS}")
     if not 0 <= arguments.seed <= MOST_SEED:
-        faults.append(f"--seed is {arguments.seed}; it is a whole number from 0 to {MOST_SEED}")
+        faults.append(f"seed is {arguments.seed}; it is a whole number from 0 to {MOST_SEED}")
     if not 0 <= arguments.follow <= 1:
-        faults.append(f"--follow is {arguments.follow:g}; it is a share of the alerts, 0 to 1")
+        faults.append(f"follow is {arguments.follow:g}; it is a share of the alerts, 0 to 1")
     if arguments.delay < 1:
-        faults.append(f"--delay is {arguments.delay} min; an operator needs at least 1m")
+        faults.append(f"delay is {arguments.delay} min; an operator needs at least 1m")
     if arguments.retrain < 0:
-        faults.append(f"--retrain is {arguments.retrain}; it is a number of weeks, or 0 for never")
+        faults.append(f"retrain is {arguments.retrain}; it is a number of weeks, or 0 for never")
     if definition.problem.variable != "moisture" or definition.problem.above is None:
         faults.append(
             f"{definition.name}: a trial knows the physics of too moist biscuits only; "
@@ -102,7 +102,7 @@ def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefi
     except _DAMAGE as damage:
         raise UserError(f"{_ARGUMENTS} in the folder of this trial cannot be read: {_START_AGAIN}") from damage
     if found != trial:
-        raise UserError("the folder of this trial holds one with other arguments or another definition: name another --out")
+        raise UserError("the folder of this trial holds one with other arguments or another definition: delete it first")
     return None
 
 

@@ -10,10 +10,10 @@ from alerting.demo.asset import demo_asset
 from alerting.demo.disturbances import Schedule
 from alerting.demo.line import SetPointChange, new_line, simulate
 from alerting.demo.set_points import nearest_permitted
-from alerting.demo.trial.operator import Operator, changes_of, release_at, with_changes
-from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.truth import best_actions
 from alerting.episodes.episode import Change, RecommendationResult
+from benchmarks.trial.operator import Operator, changes_of, release_at, with_changes
+from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.truth import best_actions
 
 OVEN = demo_asset()
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,13 +7,13 @@ import numpy as np
 
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Disturbance
-from alerting.demo.trial.operator import release_at
-from alerting.demo.trial.readings import LineReadings
-from alerting.demo.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrueAlert
-from alerting.demo.trial.truth import SAME, SHOWN_BY, cause_of, is_avoidable, problems_of
-from alerting.demo.trial.walk import Lines
 from alerting.ports import Progress
 from alerting.readings.history import to_millis
+from benchmarks.trial.operator import release_at
+from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrueAlert
+from benchmarks.trial.truth import SAME, SHOWN_BY, cause_of, is_avoidable, problems_of
+from benchmarks.trial.walk import Lines
 
 
 def find(lines: Lines, progress: Progress) -> Findings:
