@@ -27,8 +27,8 @@ def refit(
     """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
 
     `fit`: of the kind, with the arguments of `fit_rows`.
-    Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has learned from, or if
-    models like it are no longer trained.
+    Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has
+    learned from, or if models like it are no longer trained.
     """
     if is_trained_no_more(twin):
         return None
