@@ -101,7 +101,8 @@ def _evaluate_interval(
     refreshes = dict(result.refreshes)
     if model is not None and rows is not None and raising.problem == definition.problem:
         courses = courses_of(result.state, steps, of_open, rule)
-        refreshes |= refreshes_of(courses, definition, model, part.model_version, at, score, rows, history, sources.shared)
+        version, shared = part.model_version, sources.shared
+        refreshes |= refreshes_of(courses, definition, model, version, at, score, rows, history, shared, rule)
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))

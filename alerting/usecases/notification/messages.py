@@ -16,14 +16,18 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.messages import GUIDANCE_NAMES
 from alerting.reporting.sentences import (
+    OTHERWISE,
     about,
     advice_shown,
+    advised_at,
     clock_time,
     distance,
     happening_reason,
     headline,
     local_times,
     reasons,
+    reasons_at,
+    risk_since_raise,
     sentence,
     time_range,
     what_to_do,
@@ -197,19 +201,29 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
     else:
         lines.append(reader.say("Since {when}.", when=since))
     if episode.condition == "open":
-        lines += _advice_lines(episode, reader)
+        lines += _advice_lines(episode, notification, reader)
     if notification.transition != "repeated":
-        lines += _reason_lines(episode, reader)
+        lines += _reason_lines(episode, notification, reader)
     if notification.transition not in _SELF_EVIDENT and notification.reason != FIRST:
         reason = _local(notification.reason, reader)
         lines.append(reader.say("You receive this because: {reason}.", reason=reason))
     return lines
 
 
-def _reason_lines(episode: Episode, reader: Reader) -> list[str]:
+def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
+    """Return the time of the reasons and the advice; None where the message is about that very instant."""
+    at = reasons_at(episode)
+    return None if notification.transition == "raised" and at == episode.raised_at else reader.clock(at)
+
+
+def _reason_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on why: the strongest contributions, then what the engineer wrote."""
     strongest, weaker = reasons(episode)
-    lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
+    when = _computed_at(episode, notification, reader) if episode.is_prediction else None
+    if when is None:
+        lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
+    else:
+        lines = [reader.say("Why ({when}): {reason}", when=when, reason=reader.full(c.message)) for c in strongest]
     lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
     if weaker:
         count = reader.language.say_count(
@@ -222,16 +236,29 @@ def _reason_lines(episode: Episode, reader: Reader) -> list[str]:
     return [*lines, *(reader.say("{name}: {text}", name=name, text=text) for name, text in named if text)]
 
 
-def _advice_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return the advice: the next step first, then the other advice of the model or the engineer."""
-    step, advice = what_to_do(episode), advice_shown(episode)
-    lines = [reader.say("What to do: {step}", step=reader.language.translate(step))] if step else []
+def _advice_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
+    """Return the advice: the next step first, then the other advice of the model or the engineer, and when it is meant."""
+    advice, action = advice_shown(episode), episode.guidance.get("action")
+    step, when = what_to_do(episode), _computed_at(episode, notification, reader)
+    text = "" if step is None else reader.language.translate(step)
+    told = "" if advice is None else reader.language.translate(advice.message)
+    lines = []
+    if advised_at(episode) is not None and when is not None:
+        lines.append(reader.say("What to do (advice of {when}): {step}", when=when, step=text))
+    elif step:
+        lines.append(reader.say("What to do: {step}", step=text))
     if advice is not None and advice.message != step:
-        lines.append(reader.say("The model: {advice}", advice=reader.language.translate(advice.message)))
+        if when is None:
+            lines.append(reader.say("The model: {advice}", advice=told))
+        else:
+            lines.append(reader.say("The model ({when}): {advice}", when=when, advice=told))
+    if action and action != step:
+        lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:
         lines.append(reader.say("(A what-if of the model; the platform changes no setting by itself.)"))
-    action = episode.guidance.get("action")
-    return [*lines, reader.say("Action: {action}", action=action)] if action and action != step else lines
+    if (course := risk_since_raise(episode, None, reader.language)) is not None and episode.present is not None:
+        lines.append(reader.say("{course} ({when}).", course=course, when=reader.clock(episode.present.at)))
+    return lines
 
 
 _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list[str]]] = MappingProxyType(
