@@ -157,7 +157,7 @@ def what_to_do(episode: Episode) -> str | None:
     Of an open episode it is the newest advice, of an ended one that of its raise.
     """
     advice = advice_shown(episode)
-    if advice is not None and (advice.helps or "action" not in episode.guidance):
+    if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
         return advice.message
     return episode.guidance.get("action")
 
