@@ -91,9 +91,9 @@ def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str],
         console.print(f"  why: {c.message}")
     at_raise = episode.recommendation.message if episode.recommendation else None
     if at_raise:
-        console.print(f"  what-if: {at_raise}")
+        console.print(f"  what-if ({short(episode.raised_at)}): {at_raise}")
     if episode.present and episode.present.recommendation.message != at_raise:
-        console.print(f"  now ({short(episode.present.at)}): {episode.present.recommendation.message}")
+        console.print(f"  what-if ({short(episode.advised_at)}): {episode.present.recommendation.message}")
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}")
     if episode.outcome_record and episode.condition != "open":

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from alerting.definitions.model import Problem
 from alerting.detection.conditions import conditions_at, conditions_that_count
-from alerting.detection.messages import combined_happening_message, happening_message
+from alerting.detection.messages import combined_happening_message, happening_message, instant_event_message
 from alerting.detection.problems import Occurrences, problem_delay, problem_samples
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
@@ -19,6 +19,8 @@ def describe_happening(problem: Problem, history: History, occurrences: Occurren
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
     since, delay = from_millis(int(occurrences.start[begun[-1]])), problem_delay(problem, history.asset, history.event_types)
+    if problem.event is not None and occurrences.over_at[begun[-1]] == occurrences.true_at[begun[-1]]:
+        return instant_event_message(problem, since)
     if (combination := problem.combination) is not None:
         found = conditions_at(combination, history, at - delay)
         return combined_happening_message(combination, history.asset, conditions_that_count(combination, found), since)

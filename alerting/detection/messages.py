@@ -221,6 +221,11 @@ def happening_message(problem: Problem, asset: Asset, value: float | str | None,
     return translatable("{name} is {value}, limit {limit}, since {since}", name=name, value=now, limit=limit, since=begun)
 
 
+def instant_event_message(problem: Problem, at: datetime) -> str:
+    """Return which event without a duration has come: `Failure, 2026-01-05T17:07:00+00:00`."""
+    return translatable("{event}, {when}", event=_event_name(problem), when=at.isoformat())
+
+
 def combined_happening_message(
     combination: Combination, asset: Asset, found: "Sequence[ConditionAt]", since: datetime | None = None
 ) -> str:

@@ -51,6 +51,12 @@ class Occurrences:
         ended = (self.known_at <= at) & (at < self.over_at)
         return replace(self, over_at=np.where(ended, at, self.over_at), recovered_at=np.where(ended, 0, self.recovered_at))
 
+    def hold_at(self, at: Millis) -> BoolArray:
+        """Return at which instants (ms) the condition is known to be true, also before it has lasted for `problem.for`."""
+        which = np.searchsorted(self.true_at, at, side="right") - 1
+        over_at = np.append(self.over_at, 0)  # the last one answers for -1: no occurrence yet
+        return np.asarray(at < over_at[which], np.bool_)
+
     def since(self, instant: datetime) -> datetime | None:
         """Return the start of the occurrence that is known to be true at an instant, None without one."""
         at = to_millis(instant)

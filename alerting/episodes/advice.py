@@ -1,10 +1,16 @@
-"""The present advice of a prediction: kept on its episode beside that of the raise, with the advice that it replaced."""
+"""The present advice of a prediction: kept on its episode beside that of the raise, with the advice that it replaced.
 
+Advice is replaced by other advice only. If an instant gives none, because the risk is lower or nothing lowers it, the episode
+takes over the risk, and keeps the reasons and the advice with the instant for which they were computed.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.episode import Contribution, EarlierAdvice, Episode, PresentAdvice, RecommendationResult
 
+REASONS_SHOWN = 3
 MOST_EARLIER = 10
 """Replaced advice that an episode keeps: the newest."""
 
@@ -20,13 +26,19 @@ def with_present_advice(
 ) -> Episode:
     """Return the episode with reasons and advice of an evaluated instant after its raise. Idempotent.
 
-    An instant before the one that it holds changes nothing. `since` moves only when the advice is another one.
+    An instant before the one that it holds changes nothing. `since` moves only when the advice is another one. An instant
+    without any change to advise takes no advice away.
     """
     present = episode.present
     if at < (episode.raised_at if present is None else present.at):
         return episode
-    before, since = episode.advice, episode.raised_at if present is None else present.since
+    before = episode.advice
+    since = episode.raised_at if present is None else present.since
     earlier = () if present is None else present.earlier
+    if before is not None and before.changes and not recommendation.changes:
+        reasons = episode.contributions if present is None else present.contributions
+        kept = PresentAdvice(at, since, risk, threshold, model_version, reasons, before, earlier, episode.advised_at)
+        return episode if kept == present else replace(episode, present=kept)
     if before is None:
         since = at
     elif asked_settings(before, threshold) != asked_settings(recommendation, threshold):
@@ -41,3 +53,15 @@ def asked_settings(recommendation: RecommendationResult, threshold: float | None
     """Return what a recommendation asks for: settings by variable, whether they suffice, and whether any is needed."""
     settings = {change.variable: change.after for change in recommendation.changes}
     return settings, recommendation.helps, threshold is None or recommendation.risk_before >= threshold
+
+
+def split_reasons(contributions: Sequence[Contribution]) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
+    """Return the three strongest reasons, and the weaker ones; both from the largest share on.
+
+    A quantity within its usual range that raises the risk does so by its combination with others: it is a weaker reason than one
+    that moved, unless nothing did.
+    """
+    ranked = sorted(contributions, key=lambda c: -abs(c.share))
+    moved = [c for c in ranked if c.quantity is None or c.quantity.is_unusual or c.share < 0]
+    first = (moved if any(c.share > 0 for c in moved) else ranked)[:REASONS_SHOWN]
+    return first, [c for c in ranked if c not in first]

@@ -34,11 +34,29 @@ class Transition:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """The quantity of a variable that a reason names: its level, trend, spread or another statistic over a window.
+
+    `usual`, `usual_low`, `usual_high`: as of a contribution. `is_unusual`: it is outside of its usual range, or other than usual.
+    """
+
+    statistic: str
+    window: timedelta | None
+    value: float | str | None
+    usual: float | str | None
+    unit: str | None
+    is_unusual: bool
+    usual_low: float | None = None
+    usual_high: float | None = None
+
+
+@dataclass(frozen=True)
 class Contribution:
     """Share of one variable in one score, in probability; all shares add up to score minus the usual score.
 
-    `usual`: the median of the training rows, or their most frequent level; `usual_low`, `usual_high`: their 10 and 90 %
-    quantiles, None for what is not a number, and from models of an earlier version.
+    `value`: its level. `usual`: the median of the training rows, or their most frequent level; `usual_low`, `usual_high`: their
+    10 and 90 % quantiles, None for what is not a number, and from models of an earlier version. `quantity`: what of the variable
+    the message names; None in episodes of an earlier version.
     """
 
     variable: str
@@ -48,6 +66,7 @@ class Contribution:
     message: str
     usual_low: float | None = None
     usual_high: float | None = None
+    quantity: Quantity | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +122,7 @@ class RecommendationResult:
     threshold (threshold), or only as set (nominal). `moves`: variables that follow the change, with their last value.
     `alternatives`: up to two more answers, by effort. `search`: no answer has less effort among the allowed settings (least), or
     the search was too large to know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of
-    the search.
+    the search. `background`: what a reader may ask about the advice, and does not need to follow it.
     """
 
     changes: tuple[Change, ...]
@@ -119,6 +138,7 @@ class RecommendationResult:
     search: Literal["least", "best_found"] | None = None
     scorings: int = 0
     levers: tuple[LeverReport, ...] = ()
+    background: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +157,7 @@ class PresentAdvice:
     """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while the problem is expected.
 
     `since`: from when on the platform has given this same advice. `earlier`: advice that it replaced, oldest first, bounded.
+    `advised_at`: the instant of reasons and advice, where `at` gave no advice and those of before stay; None: `at`.
     """
 
     at: datetime
@@ -147,6 +168,7 @@ class PresentAdvice:
     contributions: tuple[Contribution, ...]
     recommendation: RecommendationResult
     earlier: tuple[EarlierAdvice, ...] = ()
+    advised_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -262,6 +284,11 @@ class Episode:
     def advice(self) -> RecommendationResult | None:
         """Return the newest advice: that of the raise, until it was computed again."""
         return self.present.recommendation if self.present else self.recommendation
+
+    @property
+    def advised_at(self) -> datetime:
+        """Return the instant for which the newest reasons and advice were computed."""
+        return self.raised_at if self.present is None else self.present.advised_at or self.present.at
 
     @property
     def ended_at(self) -> datetime | None:

@@ -263,7 +263,7 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
         return episode.then(
             "closed",
             at,
-            translatable("late data: it was over at {when}", when=end.isoformat()),
+            translatable("known from late data"),
             condition="closed",
             closed_at=end,
         )
@@ -275,7 +275,7 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
         return episode.then(
             "reopened", at, translatable("late data: it was not over at {when}", when=was), condition="open", closed_at=None
         )
-    reason = translatable("late data: it was over at {when}", when=final.isoformat())
+    reason = translatable("known from late data: it was over {when}", when=final.isoformat())
     return episode.then("corrected", at, reason, condition="closed", closed_at=final)
 
 

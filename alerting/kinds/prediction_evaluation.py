@@ -12,6 +12,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import joined
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
@@ -101,7 +102,8 @@ def _evaluate_interval(
     refreshes = dict(result.refreshes)
     if model is not None and rows is not None and raising.problem == definition.problem:
         courses = courses_of(result.state, steps, of_open, rule)
-        refreshes |= refreshes_of(courses, definition, model, part.model_version, at, score, rows, history, sources.shared)
+        version, shared = part.model_version, sources.shared
+        refreshes |= refreshes_of(courses, definition, model, version, at, score, rows, history, shared, rule)
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
@@ -205,7 +207,8 @@ def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_ra
     """Return the content of a new episode: the risk, the last values of the model's variables, contributions and advice."""
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
-    reason = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None) + fault
+    risk = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None)
+    reason = joined("", risk, fault)  # a sum would be a plain text, which stays English
     evaluation = Evaluation(
         step.at, "triggered", reason, at_raise.value, model.threshold if model else None, at_raise.model_version
     )

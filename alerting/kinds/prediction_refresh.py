@@ -1,4 +1,7 @@
-"""The newest scored instant of each prediction while its problem is expected: where reasons and advice are computed again."""
+"""The newest scored instant of each prediction while its problem is expected: where reasons and advice are computed again.
+
+A model of the onset is not asked while the condition of the problem is true: whether it will begin means nothing there.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -36,12 +39,17 @@ def refreshes_of(
     rows: pd.DataFrame,
     history: History,
     shared: SharedInputs,
+    rule: PredictionRule,
 ) -> dict[datetime, Refresh]:
     """Return, by raise, the last instant with a score after the raise and before the end of the prediction; none without one.
 
-    It depends on what is evaluated, and not on how many evaluations that took.
+    Instants at which the condition is already true count only for a model of the state. It depends on what is evaluated, and
+    not on how many evaluations that took.
     """
-    known = np.flatnonzero(~np.isnan(score))
+    means_nothing = np.isnan(score)
+    if not rule.state:
+        means_nothing |= rule.occurrences.hold_at(at)
+    known = np.flatnonzero(~means_nothing)
     found = {}
     for raised_at, end in ends.items():
         last = int(np.searchsorted(at[known], end)) - 1

@@ -8,6 +8,7 @@ import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_share
+from alerting.episodes.advice import split_reasons
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
@@ -43,7 +44,7 @@ def explain_instant(definition: TrainedDefinition, question: WhyQuestion, descri
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
-        facts += [c.message for c in contributions(serving, row, question.asset)[:3]]
+        facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
     if score < scored.threshold:

@@ -1,19 +1,21 @@
 """Contributions to a score: the share of every raw variable, in probability, as messages."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.episodes.episode import Contribution
+from alerting.episodes.episode import Contribution, Quantity
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.trained import TrainedModel
-from alerting.recommendation.messages import describe_contribution
+from alerting.recommendation.messages import column_unit, describe_contribution, is_unusual
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
+NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ def contributions(
     """Return the share of each raw variable, event type or attribute in the score of one row, the largest first.
 
     Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
-    Variables without any share are left out. `value`, `usual` and its range are the variable's level; the message describes the
-    column with the largest share. `explained`: the explanation of the row, computed if left out. Raises UserError if the row
-    lacks columns.
+    Variables without any share are left out. `value`, `usual` and its range are the variable's level; `quantity` and message are
+    about what moved: the unusual column with the largest share. `explained`: the explanation of the row, computed if left out.
+    Raises UserError if the row lacks columns.
     """
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
@@ -79,19 +81,45 @@ def _contribution(
 ) -> Contribution:
     layout = model.plan.layout
     share = float(shares[positions].sum())
-    strongest = max(positions, key=lambda i: abs(shares[i]) if np.sign(shares[i]) == np.sign(share) else -1.0)
-    level = _level(layout, positions, strongest)
+    named = _named(model, positions, shares, values)
+    level = _level(layout, positions, named)
     low, high = model.usual_ranges.get(layout[level].name, (None, None))
-    usual, usual_range = model.usual[layout[strongest].name], model.usual_ranges.get(layout[strongest].name)
+    quantity = _quantity(model, asset, layout[named], values[named])
     return Contribution(
-        variable=layout[strongest].source,
+        variable=layout[named].source,
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        message=describe_contribution(asset, layout[strongest], values[strongest], usual, share, usual_range),
+        message=describe_contribution(asset, layout[named], quantity, share),
         usual_low=low,
         usual_high=high,
+        quantity=quantity,
     )
+
+
+def _named(model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]) -> int:
+    """Return the column that a reason names: of those with the sign of the variable's share the largest that is unusual.
+
+    Its own share must be notable. If none is unusual, the variable counts by its combination with others: the largest.
+    """
+    layout, share = model.plan.layout, float(shares[positions].sum())
+    same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
+    ranked = sorted(same, key=lambda i: -abs(shares[i]))
+    notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
+    moved = (i for i in notable if is_unusual(values[i], *_usual(model, layout[i])))
+    return next(moved, ranked[0])
+
+
+def _usual(model: TrainedModel, column: Column) -> tuple[float | str | None, tuple[float, float] | None]:
+    return model.usual[column.name], model.usual_ranges.get(column.name)
+
+
+def _quantity(model: TrainedModel, asset: Asset, column: Column, value: float | str | None) -> Quantity:
+    usual, usual_range = _usual(model, column)
+    low, high = usual_range or (None, None)
+    window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
+    own, differs = column_unit(asset, column), is_unusual(value, usual, usual_range)
+    return Quantity(column.aggregation, window, value, usual, own, differs, low, high)
 
 
 def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.wording.language import ENGLISH, Styled, Translatable, both, joined, measured, template, translatable
-from alerting.episodes.episode import Change, Safety
+from alerting.episodes.episode import Change, Quantity, Safety
 from alerting.learning.features.plan import Column
 from alerting.learning.features.set_point_effects import SetPointEffects
 
@@ -23,6 +23,25 @@ _STATISTIC = {
     "count": template("the number of {name} events in {window}"),
     "recency": template("the time since the last {name} event"),
 }
+_QUANTITY = {
+    "mean": template("mean over {window}"),
+    "std": template("spread over {window}"),
+    "min": template("lowest value over {window}"),
+    "max": template("highest value over {window}"),
+    "slope": template("trend over {window}"),
+    "missing": template("missing values over {window}"),
+    "age": template("age of the last value"),
+    "lag": template("{window} before"),
+    "count": template("number in {window}"),
+    "recency": template("time since the last one"),
+}
+_TRENDS = (
+    template("{name} falling by {rate} over {window} (usual: {usual}), {effect}"),
+    template("{name} rising by {rate} over {window} (usual: {usual}), {effect}"),
+)
+_IN_UNITS_OF_TIME_OR_SHARE = ("missing", "age", "recency")
+WITHIN_NORMAL = 0.99  # of normal rows that are less unusual
+_NOTICEABLE = 0.05  # of the usual range
 
 
 def title(asset: Asset, variable: str) -> str:
@@ -55,12 +74,12 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
-    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 % now`."""
-    return translatable("Set {changes} now", changes=both(*(_step(asset, change) for change in changes)))
+    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 %`."""
+    return translatable("Set {changes}", changes=both(*(_step(asset, change) for change in changes)))
 
 
 def describe_advice(asset: Asset, changes: Sequence[Change], before: float, after: float) -> Translatable:
-    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min now. Risk 89 % → 26 %.`"""
+    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min. Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
         step=describe_setting(asset, changes),
@@ -69,25 +88,27 @@ def describe_advice(asset: Asset, changes: Sequence[Change], before: float, afte
     )
 
 
-def describe_safety(safety: Safety, aim: float) -> str:
+def describe_safety(safety: Safety) -> str:
     """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed score."""
     if safety == "threshold":
-        return translatable(
-            "Set exactly: it keeps the alarm away, but not the risk under {aim} if a setting is missed.", aim=Styled(aim, "share")
-        )
+        return translatable("Set these values exactly; small deviations may not be enough.")
     return translatable("Only just enough: if a setting is missed, the alarm may stay.") if safety == "nominal" else ""
 
 
+def is_within_normal(unusual: float | None) -> bool:
+    """Return whether settings are known to be no more unusual than normal operation is."""
+    return unusual is not None and unusual <= WITHIN_NORMAL
+
+
 def describe_unusual(unusual: float | None) -> Translatable:
-    """Describe how unusual the line would be: `As unusual as 1 in 20 normal moments.`"""
+    """Describe how unusual the line would be with the settings, as a sentence."""
     if unusual is None:
-        return translatable("Plausibility not known.")
-    beyond = 1 - unusual
-    if beyond >= 0.5:
-        return translatable("As usual as most normal moments.")
-    if beyond <= 0:
-        return translatable("More unusual than any normal moment known.")
-    return translatable("As unusual as 1 in {number} normal moments.", number=Styled(1 / beyond, ".0f"))
+        return translatable("It is not known whether these settings are within normal operation.")
+    if is_within_normal(unusual):
+        return translatable("These settings are within normal operation.")
+    if unusual < 1:
+        return translatable("These settings are at the edge of normal operation.")
+    return translatable("These settings are outside of all normal operation so far.")
 
 
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
@@ -97,16 +118,27 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
     """
     if relief <= 0:
         return ""
-    own = unit(asset, effects.variable)
-    values = {"variable": Styled(title(asset, effects.variable), "inside"), "amount": measured(relief, ".3g", own)}
+    amount = measured(relief, ".0f" if relief >= 10 else ".2g", unit(asset, effects.variable))
+    values = {"variable": Styled(title(asset, effects.variable), "inside"), "amount": amount}
     if effects.limit_side > 0:
-        text = translatable("By the history it lowers {variable} by at least {amount}.", **values)
-    else:
-        text = translatable("By the history it raises {variable} by at least {amount}.", **values)
-    if relief >= effects.needed - 1e-9:
-        return text
-    needed = measured(effects.needed, ".3g", own)
-    return joined(" ", text, translatable("One problem in five goes more than {amount} beyond the limit.", amount=needed))
+        return translatable("Past data: {variable} falls by at least {amount}.", **values)
+    return translatable("Past data: {variable} rises by at least {amount}.", **values)
+
+
+def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) -> str:
+    """Describe how far past problems went, as a sentence, where the effect of the advice is smaller; empty where it is not."""
+    if not 0 < relief < effects.needed - 1e-9:
+        return ""
+    name, own = Styled(title(asset, effects.variable), "inside"), unit(asset, effects.variable)
+    if effects.limit is None:
+        needed = quantity(effects.needed, own)
+        return translatable(
+            "In 1 of 5 past cases {variable} went more than {amount} beyond its limit.", variable=name, amount=needed
+        )
+    farthest = quantity(effects.limit + effects.limit_side * effects.needed, own)
+    if effects.limit_side > 0:
+        return translatable("In 1 of 5 past cases {variable} went above {value}.", variable=name, value=farthest)
+    return translatable("In 1 of 5 past cases {variable} went below {value}.", variable=name, value=farthest)
 
 
 def _step(asset: Asset, change: Change) -> Translatable:
@@ -127,52 +159,112 @@ def _decimals(value: float) -> int:
     return 0 if "e" in text else len(text.partition(".")[2])
 
 
+def column_unit(asset: Asset, column: Column) -> str | None:
+    """Return the unit of a column's values: that of its variable, of a trend per hour, none of times and counts."""
+    if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
+        return None
+    own = unit(asset, column.source)
+    return f"{own or ''}/h" if column.aggregation == "slope" else own
+
+
 def column_value(asset: Asset, column: Column, value: float | str | None) -> str | Styled | Translatable:
     """Return the value of a column with the unit of its aggregation."""
+    if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
+        return translatable("true") if value else translatable("false")
+    return statistic_value(column.aggregation, value, column_unit(asset, column))
+
+
+def statistic_value(statistic: str, value: float | str | None, unit_text: str | None) -> str | Styled | Translatable:
+    """Return the value of a statistic as people read it."""
     if value is None:
         return translatable("not known")
     if isinstance(value, str):
         return value
-    if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
-        return translatable("true") if value else translatable("false")
-    if column.aggregation == "missing":
+    if statistic == "missing":
         return Styled(value, "share")
-    if column.aggregation in ("age", "recency"):
-        return Styled(int(value), "duration")
-    own = unit(asset, column.source) if column.kind == "variable" else None
-    return quantity(value, f"{own or ''}/h" if column.aggregation == "slope" else own)
+    return Styled(int(value), "duration") if statistic in ("age", "recency") else quantity(value, unit_text)
 
 
-def describe_contribution(
-    asset: Asset,
-    column: Column,
-    value: float | str | None,
-    usual: float | str | None,
-    share: float,
-    usual_range: tuple[float, float] | None = None,
-) -> Translatable:
+def quantity_name(shown: Quantity) -> Translatable | None:
+    """Return what a quantity is of its variable: `trend over 1 h`; None for its value."""
+    name = _QUANTITY.get(shown.statistic)
+    window = Styled(shown.window.total_seconds() if shown.window else 0.0, "duration")
+    return None if name is None else translatable(name, window=window)
+
+
+def quantity_value(shown: Quantity) -> Translatable:
+    """Return the value of a quantity: `33 %/h`."""
+    return translatable("{value}", value=statistic_value(shown.statistic, shown.value, shown.unit))
+
+
+def quantity_usual(shown: Quantity) -> Translatable:
+    """Return the usual range of a quantity, or its usual value: `-1 to 1 %/h`."""
+    low, high = shown.usual_low, shown.usual_high
+    if low is None or high is None:
+        return translatable("{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit))
+    if shown.statistic in _IN_UNITS_OF_TIME_OR_SHARE:
+        ends = [statistic_value(shown.statistic, end, None) for end in (low, high)]
+        same = ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
+        return translatable("{value}", value=ends[1]) if same else translatable("{low} to {high}", low=ends[0], high=ends[1])
+    return translatable("{value}", value=usual_interval(low, high, shown.unit))
+
+
+def is_unusual(value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None) -> bool:
+    """Return whether a value is noticeably outside of its usual range; without one, whether it is other than usual."""
+    if not isinstance(value, float | int) or not isinstance(usual, float | int):
+        return value != usual
+    if usual_range is None:
+        return abs(value - usual) > max(_NOTICEABLE * abs(usual), 1e-9)
+    low, high = usual_range
+    noticeable = max(_NOTICEABLE * (high - low), 1e-3 * max(abs(low), abs(high)))
+    return value < low - noticeable or value > high + noticeable
+
+
+def describe_contribution(asset: Asset, column: Column, shown: Quantity, share: float) -> Translatable:
     """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk by 31 points`.
 
-    `usual`: the median or most frequent level; `usual_range`: the 10 and 90 % quantiles of a number, where they are known.
+    A quantity that is as usual raises the risk by its combination with others only, and the message says that.
     """
     subject, size = describe_column(asset, column), Styled(abs(share), "points")
-    push = _PUSHES[share > 0]
-    if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
-        relation = _against_usual(asset, column, value, usual, usual_range)
-        return joined(", ", subject, relation, translatable(push, points=size))
-    shown, usually = column_value(asset, column, value), column_value(asset, column, usual)
+    effect, value = translatable(_PUSHES[share > 0], points=size), column_value(asset, column, shown.value)
     is_state = column.aggregation in ("last", "value")
-    if ENGLISH.show(shown) == ENGLISH.show(usually):
+    if share > 0 and not shown.is_unusual:
+        return translatable(
+            "{subject}, {value}, {effect}, but only together with other values", subject=subject, value=value, effect=effect
+        )
+    if isinstance(shown.value, float) and isinstance(shown.usual, float):
+        if _is_level(asset, column):
+            return joined(", ", subject, _against_usual(asset, column, shown.value, shown.usual, shown), effect)
+        if column.aggregation == "slope" and shown.is_unusual:
+            return _describe_trend(asset, column, shown, effect)
+    usually = _usual_of(asset, column, shown)
+    if not shown.is_unusual:
         as_usual = (
             template("{subject} is {value} as usual and {effect}")
             if is_state
             else template("{subject}, {value} as usual, {effect}")
         )
-        return translatable(as_usual, subject=subject, value=shown, effect=translatable(push, points=size))
-    values = {"subject": subject, "value": shown, "usual": usually, "effect": translatable(push, points=size)}
+        return translatable(as_usual, subject=subject, value=value, effect=effect)
+    values = {"subject": subject, "value": value, "usual": usually, "effect": effect}
     if is_state:
         return translatable("{subject} is {value} (usually {usual}), which {effect}", **values)
     return translatable("{subject}, {value} (usually {usual}), {effect}", **values)
+
+
+def _describe_trend(asset: Asset, column: Column, shown: Quantity, effect: Translatable) -> Translatable:
+    rate = float(shown.value) if isinstance(shown.value, float) else 0.0
+    return translatable(
+        _TRENDS[rate > 0],
+        name=Styled(title(asset, column.source), "inside"),
+        rate=quantity(abs(rate), shown.unit),
+        window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
+        usual=quantity_usual(shown),
+        effect=effect,
+    )
+
+
+def _usual_of(asset: Asset, column: Column, shown: Quantity) -> str | Styled | Translatable:
+    return column_value(asset, column, shown.usual) if shown.usual_low is None else quantity_usual(shown)
 
 
 def _is_level(asset: Asset, column: Column) -> bool:
@@ -188,12 +280,9 @@ def describe_column(asset: Asset, column: Column) -> Translatable:
     return translatable(_STATISTIC.get(column.aggregation, "{name}"), name=name, window=window)
 
 
-def _against_usual(
-    asset: Asset, column: Column, value: float, usual: float, usual_range: tuple[float, float] | None
-) -> Translatable:
-    own = unit(asset, column.source)
-    if usual_range is not None:
-        low, high = usual_range
+def _against_usual(asset: Asset, column: Column, value: float, usual: float, shown: Quantity) -> Translatable:
+    own, low, high = unit(asset, column.source), shown.usual_low, shown.usual_high
+    if low is not None and high is not None:
         interval = usual_interval(low, high, own)
         if low <= value <= high:
             return translatable("{value}, within its usual {usual}", value=quantity(value, own), usual=interval)

@@ -20,7 +20,16 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.recommendation.contributions import Explanation, explain_matrix
 from alerting.recommendation.levers import Lever, find_levers, followers
-from alerting.recommendation.messages import describe_advice, describe_relief, describe_safety, describe_unusual, title, unit
+from alerting.recommendation.messages import (
+    describe_advice,
+    describe_relief,
+    describe_safety,
+    describe_unusual,
+    describe_worst_cases,
+    is_within_normal,
+    title,
+    unit,
+)
 from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
@@ -36,6 +45,9 @@ _NOTHING_LOWERS = (
 _NOTHING_IS_ENOUGH = (
     template("No change that was tried is enough (alarm at {threshold}). The largest effect:"),
     template("No permitted change is enough (alarm at {threshold}). The largest effect:"),
+)
+_LOWER_NOW = template(
+    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted time has passed."
 )
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -73,7 +85,7 @@ def recommend(
     risk = float(model.calibration.probability(model.estimator.margin_of(base[None, :]))[0])
     if risk < model.threshold:
         shares = {"risk": Styled(risk, "share"), "threshold": Styled(model.threshold, "share")}
-        return _none(risk, translatable("No change is needed: the risk is {risk} (alarm at {threshold}).", **shares))
+        return _none(risk, translatable(_LOWER_NOW, **shares))
     levers = find_levers(model, view, instant, base, limits)
     if not levers:
         return _none(
@@ -178,15 +190,15 @@ class _Advice:
         others: tuple[Alternative, ...],
     ) -> RecommendationResult:
         changes, unusual = self._changes(answer), self._unusual(answer)
+        relief, worst = self._effect(answer)
         parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
+        background = [worst, describe_unusual(unusual)]
         if safety is None:
             parts.insert(0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at))
         else:
-            parts += [
-                describe_safety(safety, MARGIN * self.situation.model.threshold),
-                self._relief(answer),
-                describe_unusual(unusual),
-            ]
+            parts += [describe_safety(safety), relief]
+            if unusual is not None and not is_within_normal(unusual):
+                parts.append(background.pop())
         return RecommendationResult(
             changes,
             self.risk,
@@ -200,6 +212,7 @@ class _Advice:
             alternatives=others,
             search=None if safety is None else "least" if search.complete else "best_found",
             scorings=self.situation.scorings,
+            background=joined(" ", *background) if any(background) else "",
             levers=tuple(self._report(i, shares[i], answer, safety) for i in order),
         )
 
@@ -230,11 +243,13 @@ class _Advice:
         pairs = zip(answer.members, answer.at, strict=True)
         return [(self.levers[i], float(self.situation.grids[i].values[position])) for i, position in pairs]
 
-    def _relief(self, answer: Answer) -> str:
-        """Return a sentence on the estimated effect on the problem variable."""
+    def _effect(self, answer: Answer) -> tuple[str, str]:
+        """Return sentences on the estimated effect on the problem variable, and on how much past problems needed."""
         effects = self.situation.model.effects
+        if effects is None:
+            return "", ""
         relief = sum(lever.relief * (value - lever.present) for lever, value in self._settings(answer) if not lever.levels)
-        return "" if effects is None else describe_relief(self.asset, effects, relief)
+        return describe_relief(self.asset, effects, relief), describe_worst_cases(self.asset, effects, relief)
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
         """Return the variables that follow the changes, with their level before and after; those that the model reads."""

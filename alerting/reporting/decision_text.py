@@ -39,6 +39,11 @@ _HEADLINES = {
     "rejected": "A person rejected the challenger",
     "stale": "Too late: another model is in service since",
 }
+_WAITING = {
+    "promote": "The challenger is better",
+    "provisional": "A person decides on the challenger",
+    "refreshed": "The champion, refitted on the newest data",
+}
 _MOST_VARIABLES = 10
 _MINUTE = "%Y-%m-%d %H:%M"
 
@@ -62,7 +67,9 @@ def decision_markdown(proposal: Proposal) -> str:
 
 def _headline(proposal: Proposal) -> str:
     if proposal.verdict == "promote" and "compared" in proposal.evidence:
-        return "The newly estimated model goes into service"
+        return "The newly estimated model" if proposal.waiting else "The newly estimated model goes into service"
+    if proposal.waiting:
+        return _WAITING.get(proposal.verdict, proposal.verdict)
     return _HEADLINES.get(proposal.verdict, proposal.verdict)
 
 

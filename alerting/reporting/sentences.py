@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled, Translatable, template, translatable
+from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import (
     Contribution,
     Episode,
@@ -19,7 +20,8 @@ from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
 from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
 
-REASONS_SHOWN = 3
+OTHERWISE = template("If that is not possible or not enough: {action}")
+"""The engineer's text beside advice of a model that comes first."""
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),
@@ -152,12 +154,33 @@ def sentence(text: str) -> str:
 def what_to_do(episode: Episode) -> str | None:
     """Return the next step of an operator: the advice of the model where it helps, else the engineer's text.
 
-    Of an open episode it is the newest advice, which may be that no change is needed any more; of an ended one that of its raise.
+    Of an open episode it is the newest advice, of an ended one that of its raise.
     """
     advice = advice_shown(episode)
-    if advice is not None and (advice.helps or is_lower_now(episode) or "action" not in episode.guidance):
+    if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
         return advice.message
     return episode.guidance.get("action")
+
+
+def advised_at(episode: Episode) -> datetime | None:
+    """Return the instant for which the next step was computed; None if it is the engineer's text, or there is none."""
+    advice = advice_shown(episode)
+    if advice is None or what_to_do(episode) != advice.message:
+        return None
+    return reasons_at(episode)
+
+
+def reasons_at(episode: Episode) -> datetime:
+    """Return the instant of the reasons and the advice that are shown."""
+    return episode.advised_at if episode.condition == "open" else episode.raised_at
+
+
+def step_with_time(episode: Episode) -> str | None:
+    """Return the next step in one line, advice of a model with the instant for which it was computed."""
+    step, when = what_to_do(episode), advised_at(episode)
+    return (
+        step if step is None or when is None else translatable("{advice} (advice of {when})", advice=step, when=when.isoformat())
+    )
 
 
 def advice_shown(episode: Episode) -> RecommendationResult | None:
@@ -165,22 +188,18 @@ def advice_shown(episode: Episode) -> RecommendationResult | None:
     return episode.advice if episode.condition == "open" else episode.recommendation
 
 
-def is_lower_now(episode: Episode) -> bool:
-    """Return whether the risk of an expected problem is under the threshold again."""
-    present = episode.present if episode.phase == "expected" else None
-    return present is not None and present.threshold is not None and present.risk < present.threshold
-
-
 def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH) -> str | None:
     """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
+
+    Also None once the problem has come: what a model says then is no risk that it will come.
 
     `taken`: what the readings show of the advised changes; other changes of set-points may have another reason.
     """
     present, at_raise = episode.present, episode.evaluation.value
-    if present is None or at_raise is None:
+    if present is None or at_raise is None or episode.happening_at is not None:
         return None
     if taken not in ("yes", "partly"):
-        course = template("Since the raise: risk {before} → {after}")
+        course = template("Since the alarm came: risk {before} → {after}")
     elif present.risk < at_raise:
         course = template("The change you made has taken effect: risk {before} → {after}")
     else:
@@ -191,8 +210,7 @@ def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None,
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
     """Return the three strongest contributions, and the rest: the newest of an open episode, else those of the raise."""
     newest = episode.present if episode.condition == "open" else None
-    ranked = sorted(newest.contributions if newest else episode.contributions, key=lambda c: -abs(c.share))
-    return ranked[:REASONS_SHOWN], ranked[REASONS_SHOWN:]
+    return split_reasons(newest.contributions if newest else episode.contributions)
 
 
 def headline(episode: Episode) -> str:
@@ -217,7 +235,7 @@ def happening_reason(episode: Episode) -> str | None:
 
 def message(episode: Episode) -> str:
     """Describe an episode in one line: severity, title, asset, reason, next step."""
-    step = what_to_do(episode) if episode.condition == "open" else None
+    step = step_with_time(episode) if episode.condition == "open" else None
     parts = [f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"]
     return " ".join([*parts, *([sentence(step)] if step else [])])
 

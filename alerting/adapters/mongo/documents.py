@@ -55,17 +55,17 @@ CODEC: CodecOptions[Document] = CodecOptions(
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _TEMPLATE = "_template"
-_TRANSLATABLE: dict[type[Any], str] = {
-    Evaluation: "reason",
-    Contribution: "message",
-    Alternative: "message",
-    LeverReport: "reason",
-    RecommendationResult: "message",
-    EarlierAdvice: "message",
-    Transition: "reason",
-    OutcomeRecord: "reason",
-    Notification: "reason",
-    Difference: "why",
+_TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
+    Evaluation: ("reason",),
+    Contribution: ("message",),
+    Alternative: ("message",),
+    LeverReport: ("reason",),
+    RecommendationResult: ("message", "background"),
+    EarlierAdvice: ("message",),
+    Transition: ("reason",),
+    OutcomeRecord: ("reason",),
+    Notification: ("reason",),
+    Difference: ("why",),
 }
 
 
@@ -149,29 +149,33 @@ def _make_converter() -> BsonConverter:
     for scalar in _SCALARS:
         converter.register_structure_hook(scalar, _as_stored)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
-    for cls, name in _TRANSLATABLE.items():
-        converter.register_unstructure_hook(cls, _write_with_template(make_dict_unstructure_fn(cls, converter), name))
-        converter.register_structure_hook(cls, _read_with_template(make_dict_structure_fn(cls, converter), name))
+    for cls, names in _TRANSLATABLE.items():
+        converter.register_unstructure_hook(cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names))
+        converter.register_structure_hook(cls, _read_with_templates(make_dict_structure_fn(cls, converter), names))
     return converter
 
 
-def _write_with_template(write: Callable[[Any], Document], name: str) -> Callable[[Any], Document]:
-    """Return a hook that stores, beside an English text, the template and values from which other languages are made."""
+def _write_with_templates(write: Callable[[Any], Document], names: Sequence[str]) -> Callable[[Any], Document]:
+    """Return a hook that stores, beside English texts, the template and values from which other languages are made."""
 
     def write_both(value: Any) -> Document:
-        document, text = write(value), getattr(value, name)
-        if not isinstance(text, Translatable):
-            return document
-        return {**document, name: str(text)} | ({name + _TEMPLATE: template_document(text)} if text.values else {})
+        document = write(value)
+        for name in names:
+            text = getattr(value, name)
+            if isinstance(text, Translatable):
+                document[name] = str(text)
+                document |= {name + _TEMPLATE: template_document(text)} if text.values else {}
+        return document
 
     return write_both
 
 
-def _read_with_template(read: Callable[[Document, Any], Any], name: str) -> Callable[[Document, Any], Any]:
+def _read_with_templates(read: Callable[[Document, Any], Any], names: Sequence[str]) -> Callable[[Document, Any], Any]:
     def read_both(document: Document, cls: Any) -> Any:
-        if (stored := document.get(name + _TEMPLATE)) is not None:
-            with suppress(LookupError, TypeError, ValueError, AttributeError):  # not written by the platform: English remains
-                document = {**document, name: read_template(stored, document[name])}
+        for name in names:
+            if (stored := document.get(name + _TEMPLATE)) is not None:
+                with suppress(LookupError, TypeError, ValueError, AttributeError):  # not written by the platform: English remains
+                    document = {**document, name: read_template(stored, document[name])}
         return read(document, cls)
 
     return read_both

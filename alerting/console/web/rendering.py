@@ -14,7 +14,7 @@ from markupsafe import Markup
 from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language
-from alerting.recommendation.messages import describe_unusual
+from alerting.recommendation.messages import describe_unusual, quantity_name, quantity_usual, quantity_value
 from alerting.reporting import messages, sentences
 from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
 
@@ -60,6 +60,10 @@ def _environment() -> Environment:
         plain=_as_of_now(sentences.local_times),
         full=sentences.sentence,
         step=in_language(lambda language, episode: _translated(language, sentences.what_to_do(episode))),
+        dated_step=_as_of_now(lambda episode, *reader: sentences.local_times(sentences.step_with_time(episode) or "", *reader)),
+        quantity_name=in_language(lambda language, shown: _translated(language, quantity_name(shown))),
+        quantity_value=in_language(lambda language, shown: language.translate(quantity_value(shown))),
+        quantity_usual=in_language(lambda language, shown: language.translate(quantity_usual(shown))),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),

@@ -4,6 +4,7 @@ The same for every detector (occlusion; Covert and others 2021), with the condit
 removed value. So a sensor is named that left its relation to the others, also where its value alone is usual.
 """
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
 from alerting.detection.anomalies.normal_space import Floats
-from alerting.episodes.episode import Contribution
+from alerting.episodes.episode import Contribution, Quantity
 from alerting.kinds.anomaly.model import FittedDetector
 from alerting.learning.features.plan import Column
-from alerting.recommendation.messages import column_value, describe_column
+from alerting.recommendation.messages import column_unit, column_value, describe_column
 
 _LEVELS = ("mean", "max", "min")
 _SHARE = template("{what} is {value}, where {expected} would be usual beside the other variables: {share} of the score")
@@ -77,9 +78,23 @@ def _responsible(fitted: FittedDetector, variable: str, share: float, row: Float
 def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution, ...]:
     """Return them as contributions with messages; `usual` is the value that the other variables lead to expect."""
     return tuple(
-        Contribution(one.variable, one.share, number(one.level.value), number(one.level.expected), _describe(asset, one))
+        Contribution(
+            one.variable,
+            one.share,
+            number(one.level.value),
+            number(one.level.expected),
+            _describe(asset, one),
+            quantity=_quantity(asset, one.strongest),
+        )
         for one in found
     )
+
+
+def _quantity(asset: Asset, shown: Shown) -> Quantity:
+    column = shown.column
+    window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
+    value, expected = number(shown.value), number(shown.expected)
+    return Quantity(column.aggregation, window, value, expected, column_unit(asset, column), is_unusual=True)
 
 
 def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translatable]:

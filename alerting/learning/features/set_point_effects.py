@@ -41,14 +41,16 @@ class SetPointEffects:
     """Effects of set-points on the variable of the problem.
 
     `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how much 4 of 5 past problems
-    exceeded the limit for a tenth of their time, at most. `effects`: by set-point, the change of the variable for one
-    unit of the set-point, and its standard error; only those that moved often enough to tell.
+    exceeded the limit for a tenth of their time, at most. `limit`: None in models of an earlier version. `effects`: by
+    set-point, the change of the variable for one unit of the set-point, and its standard error; only those that moved often
+    enough to tell.
     """
 
     variable: str
     limit_side: int
     needed: float
     effects: Mapping[str, tuple[float, float]]
+    limit: float | None = None
 
     def relief(self, name: str) -> float:
         """Return by how much one unit of a set-point takes the variable away from the limit, at least with 95 % confidence.
@@ -65,7 +67,8 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
     if document is None:
         return None
     effects = {name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()}
-    return SetPointEffects(document["variable"], document["limit_side"], document["needed"], effects)
+    side, needed = document["limit_side"], document["needed"]
+    return SetPointEffects(document["variable"], side, needed, effects, document.get("limit"))
 
 
 def estimate_effects(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> SetPointEffects | None:
@@ -86,7 +89,7 @@ def estimate_effects(definition: TrainedDefinition, plan: FeaturePlan, histories
         return None
     effects = _regress(rows, levers)
     needed = float(np.quantile(beyond, MOST_PROBLEMS))
-    return SetPointEffects(problem.variable, side, _round(needed), effects) if effects and needed > 0 else None
+    return SetPointEffects(problem.variable, side, _round(needed), effects, limit) if effects and needed > 0 else None
 
 
 def _set_points(histories: Sequence[History]) -> list[str]:

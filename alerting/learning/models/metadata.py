@@ -97,6 +97,7 @@ class EffectsMeta(_Closed):
     limit_side: Literal[-1, 1]
     needed: Annotated[float, Field(gt=0)]
     effects: Annotated[dict[Name, tuple[float, Annotated[float, Field(ge=0)]]], Field(min_length=1, max_length=MOST_COLUMNS)]
+    limit: float | None = None
 
 
 class NormalMeta(_Closed):

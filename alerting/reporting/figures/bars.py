@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, template, translatable
 from alerting.episodes.episode import Contribution, Episode
 
 SHOWN = 6
@@ -54,6 +54,8 @@ def reasons_waterfall(episode: Episode, asset: Asset | None, language: Language 
     newest = episode.present if episode.condition == "open" else None
     titles = {name: variable.title for name, variable in asset.variables.items() if variable.title} if asset else {}
     why, score = (newest.contributions, newest.risk) if newest else (episode.contributions, episode.evaluation.value)
+    if newest is not None and newest.advised_at is not None:  # the reasons are those of the advice that stays
+        score = newest.recommendation.risk_before
     return waterfall(why, score, episode.evaluation.threshold, titles, language) if episode.is_prediction else None
 
 
@@ -74,7 +76,7 @@ def waterfall(
     steps = [(titles.get(c.variable, c.variable), c.share) for c in ranked[:SHOWN]]
     if others := ranked[SHOWN:]:
         steps.append((language.say_count("{number} other", "{number} others", len(others)), sum(c.share for c in others)))
-    level = score - sum(share for _, share in steps)
+    level = usual = score - sum(share for _, share in steps)
     bars = [Bar(language.say("Usual score"), min(0.0, level), max(0.0, level), "usual", language.share(level))]
     for title, share in steps:
         text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
@@ -82,7 +84,13 @@ def waterfall(
         level += share
     bars.append(Bar(language.say("Risk"), 0.0, score, "risk", language.share(score)))
     summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    return _chart(language.say("From the usual score to this risk"), bars, threshold, summary, language)
+    course = (
+        template("How the risk rose from {usual} to {risk}")
+        if score >= usual
+        else template("How the risk fell from {usual} to {risk}")
+    )
+    title = language.say(course, usual=Styled(usual, "share"), risk=Styled(score, "share"))
+    return _chart(title, bars, threshold, summary, language)
 
 
 def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | None:
@@ -91,7 +99,7 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
     at_raise, threshold = episode.evaluation.value, episode.evaluation.threshold
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
-    bars = [Bar(language.say("At the raise"), 0.0, at_raise, "risk", language.share(at_raise))]
+    bars = [Bar(language.say("When the alarm came"), 0.0, at_raise, "risk", language.share(at_raise))]
     if episode.present is not None and episode.condition == "open":
         now = episode.present.risk
         bars.append(Bar(language.say("Now"), 0.0, now, "risk", language.share(now)))

@@ -4,11 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
-from typing import Any
 
-from alerting.definitions.model import SEVERITY_NAMES, Severity
+from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
-from alerting.episodes.episode import Change, Episode, RecommendationResult, TransitionKind
+from alerting.episodes.episode import Episode, TransitionKind
 from alerting.episodes.predictions import HORIZON_PASSED
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
@@ -16,27 +15,33 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.messages import GUIDANCE_NAMES
 from alerting.reporting.sentences import (
+    OTHERWISE,
     about,
     advice_shown,
+    advised_at,
     clock_time,
     distance,
     happening_reason,
     headline,
     local_times,
     reasons,
+    reasons_at,
+    risk_since_raise,
     sentence,
     time_range,
     what_to_do,
 )
-from alerting.reporting.sentences import message as in_one_line
+from alerting.usecases.notification.payload import notification_payload, stated_severity
 
 FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")
+_LATER = ("repeated", "escalated", "unmuted", "reopened")  # messages on an episode that was announced before
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
 _ENDS: Mapping[str, str] = {
     HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
 }
+_PREDICTED_BEFORE = template("It was predicted {when}, {duration} before: {reason}")
 _ALERT = template("{severity}: {title} on {asset}")
 _SUBJECTS = {
     "severity_rose": template("Worse: {alert}"),
@@ -88,7 +93,7 @@ def message(
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
     lines += [language.translate(one) for one in conflicts] if notification.transition not in _DETAILS else ()
-    text, payload = "\n".join(lines), _payload(episode, notification)
+    text, payload = "\n".join(lines), notification_payload(episode, notification)
     plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:
         return plain
@@ -148,7 +153,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
         if NOT_HAPPENING in notification.reason:
             return reader.say("It is not happening: {alert}", alert=alert)
         return reader.say("It happened after all: {alert}", alert=alert)
-    severity = reader.language.translate(SEVERITY_NAMES[_severity(episode, notification)]).upper()
+    severity = reader.language.translate(SEVERITY_NAMES[stated_severity(episode, notification)]).upper()
     alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=episode.asset)
     subject = _SUBJECTS.get(notification.transition)
     return reader.say(subject, alert=alarm, duration=about(reader.now - episode.raised_at, reader.language)) if subject else alarm
@@ -160,13 +165,17 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
     lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
     reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
-    lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
+    lines = [] if happening_at is not None and begun == ended else [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
     if happening_at is not None:
-        lines += [
-            reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or "")),
-            reader.say("It was predicted {duration} before.", duration=about(happening_at - episode.raised_at, reader.language)),
-        ]
-    lines.append(reader.say("It was: {reason}", reason=reader.full(episode.evaluation.reason)))
+        lines.append(reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or "")))
+    was, predicted = reader.full(episode.evaluation.reason), reader.clock(episode.raised_at)
+    if happening_at is not None:
+        before = about(happening_at - episode.raised_at, reader.language)
+        lines.append(reader.say(_PREDICTED_BEFORE, when=predicted, duration=before, reason=was))
+    elif episode.is_prediction:
+        lines.append(reader.say("It was predicted {when}: {reason}", when=predicted, reason=was))
+    else:
+        lines.append(reader.say("It was: {reason}", reason=was))
     if episode.severity_peak not in (None, episode.severity):
         lines.append(_worst(episode, reader))
     if episode.acknowledged is None:
@@ -187,29 +196,53 @@ def _corrected_lines(episode: Episode, notification: Notification, reader: Reade
 
 def _open_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
-    lines = _change_lines(episode, notification, reader)
-    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
-    expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
-    if episode.happening_at is not None:
-        lines.append(reader.say("Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason)))
-    elif expected:
-        lines.append(reader.say("Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected)))
-    else:
-        lines.append(reader.say("Since {when}.", when=since))
+    lines = [*_change_lines(episode, notification, reader), *_time_lines(episode, reader)]
+    if episode.phase == "expected" and notification.transition in _LATER:
+        lines = _expectation_lines(episode, reader)
     if episode.condition == "open":
-        lines += _advice_lines(episode, reader)
+        lines += _advice_lines(episode, notification, reader)
     if notification.transition != "repeated":
-        lines += _reason_lines(episode, reader)
+        lines += _reason_lines(episode, notification, reader)
     if notification.transition not in _SELF_EVIDENT and notification.reason != FIRST:
         reason = _local(notification.reason, reader)
         lines.append(reader.say("You receive this because: {reason}.", reason=reason))
     return lines
 
 
-def _reason_lines(episode: Episode, reader: Reader) -> list[str]:
+def _time_lines(episode: Episode, reader: Reader) -> list[str]:
+    """Return since when it is open, and until when its problem is expected, or that it was predicted."""
+    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
+    expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
+    if episode.happening_at is not None:
+        return _expectation_lines(episode, reader)[:1]
+    if expected:
+        return [reader.say("Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected))]
+    return [reader.say("Since {when}.", when=since)]
+
+
+def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
+    """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and until when it is expected."""
+    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
+    lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason))]
+    if episode.valid_until is not None and episode.valid_until != episode.raised_at:
+        lines.append(reader.say("Expected by {expected}.", expected=reader.clock(episode.valid_until)))
+    return lines
+
+
+def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
+    """Return the time of the reasons and the advice; None where the message is about that very instant."""
+    at = reasons_at(episode)
+    return None if notification.transition == "raised" and at == episode.raised_at else reader.clock(at)
+
+
+def _reason_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on why: the strongest contributions, then what the engineer wrote."""
     strongest, weaker = reasons(episode)
-    lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
+    when = _computed_at(episode, notification, reader) if episode.is_prediction else None
+    if when is None:
+        lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
+    else:
+        lines = [reader.say("Why ({when}): {reason}", when=when, reason=reader.full(c.message)) for c in strongest]
     lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
     if weaker:
         count = reader.language.say_count(
@@ -222,16 +255,29 @@ def _reason_lines(episode: Episode, reader: Reader) -> list[str]:
     return [*lines, *(reader.say("{name}: {text}", name=name, text=text) for name, text in named if text)]
 
 
-def _advice_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return the advice: the next step first, then the other advice of the model or the engineer."""
-    step, advice = what_to_do(episode), advice_shown(episode)
-    lines = [reader.say("What to do: {step}", step=reader.language.translate(step))] if step else []
+def _advice_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
+    """Return the advice: the next step first, then the other advice of the model or the engineer, and when it is meant."""
+    advice, action = advice_shown(episode), episode.guidance.get("action")
+    step, when = what_to_do(episode), _computed_at(episode, notification, reader)
+    text = "" if step is None else reader.language.translate(step)
+    told = "" if advice is None else reader.language.translate(advice.message)
+    lines = []
+    if (course := risk_since_raise(episode, None, reader.language)) is not None and episode.present is not None:
+        lines.append(reader.say("{course} ({when}).", course=course, when=reader.clock(episode.present.at)))
+    if advised_at(episode) is not None and when is not None:
+        lines.append(reader.say("What to do (advice of {when}): {step}", when=when, step=text))
+    elif step:
+        lines.append(reader.say("What to do: {step}", step=text))
     if advice is not None and advice.message != step:
-        lines.append(reader.say("The model: {advice}", advice=reader.language.translate(advice.message)))
+        if when is None:
+            lines.append(reader.say("The model: {advice}", advice=told))
+        else:
+            lines.append(reader.say("The model ({when}): {advice}", when=when, advice=told))
+    if action and action != step:
+        lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:
         lines.append(reader.say("(A what-if of the model; the platform changes no setting by itself.)"))
-    action = episode.guidance.get("action")
-    return [*lines, reader.say("Action: {action}", action=action)] if action and action != step else lines
+    return lines
 
 
 _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list[str]]] = MappingProxyType(
@@ -239,15 +285,9 @@ _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list
 )
 
 
-def _severity(episode: Episode, notification: Notification) -> Severity:
-    """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
-    states_its_instant = notification.transition in ("raised", "severity_rose")
-    return notification.severity if states_its_instant and notification.severity else episode.severity
-
-
 def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on what is wrong: as it was when the notification became due, and what has changed since."""
-    severity, changes = _severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
+    severity, changes = stated_severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]
@@ -267,47 +307,3 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
 
 def _local(text: str, reader: Reader) -> str:
     return local_times(text, reader.now, reader.zone, reader.language)
-
-
-def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
-    """Return a recommendation for programs: each change with its variable, settings and unit, and the risk before and after."""
-    return {
-        "message": advice.message,
-        "helps": advice.helps,
-        "risk_before": advice.risk_before,
-        "risk_after": advice.risk_after,
-        "changes": _change_payloads(advice.changes),
-        "alternatives": [
-            {"message": a.message, "risk_after": a.risk_after, "unusual": a.unusual, "changes": _change_payloads(a.changes)}
-            for a in advice.alternatives
-        ],
-    }
-
-
-def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    return [{"variable": c.variable, "from": c.before, "to": c.after, "unit": c.unit} for c in changes]
-
-
-def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
-    advice, (strongest, weaker) = advice_shown(episode), reasons(episode)
-    return {
-        "episode": episode.id,
-        "definition": episode.definition,
-        "revision": episode.revision,
-        "asset": episode.asset,
-        "transition": notification.transition,
-        "reason": notification.reason,
-        "severity": _severity(episode, notification),
-        "title": episode.title,
-        "message": in_one_line(episode),
-        "raised_at": episode.raised_at.isoformat(),
-        "phase": episode.phase,
-        "happening_at": episode.happening_at and episode.happening_at.isoformat(),
-        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
-        "evaluation": episode.evaluation.reason,
-        "value": episode.evaluation.value,
-        "threshold": episode.evaluation.threshold,
-        "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in (*strongest, *weaker)],
-        "recommendation": advice and _advice_payload(advice),
-        "guidance": episode.guidance,
-    }

@@ -9,7 +9,7 @@ from typing import Literal
 from alerting.definitions.faults import Fault, UserError, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
-from alerting.definitions.wording.language import Language, LanguageCode, language, template
+from alerting.definitions.wording.language import Language, LanguageCode, language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
@@ -127,9 +127,13 @@ def change_notifications(
     reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a change of an episode, to the recipients of its earlier ones, whatever the routes."""
+    """Return the notifications of a change of an episode, to the recipients of its earlier ones, whatever the routes.
+
+    They keep the route of the earlier ones, which states their language.
+    """
     sent = existing.of_episode(episode.id)
-    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in sent})]
+    routes = {n.channel: n.route for n in sent if n.route is not None}
+    to_notify = [Recipient(channel, routes.get(channel)) for channel in sorted({n.channel for n in sent})]
     return _notifications_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
@@ -200,5 +204,8 @@ def correct_if_known_late(changes: EpisodeChanges, definition: Definition, episo
     if any(e.continues == episode.id and e.happening_at is not None and not e.withdrawn for e in following):
         return
     at = episode.outcome_record.problem_at
-    reason = f"it came after all{f', {at.isoformat()}' if at else ''}; that was known only after the predicted time"
+    if at is None:
+        reason = translatable("it came after all; that was known only after the predicted time")
+    else:
+        reason = translatable("it came after all, {when}; that was known only after the predicted time", when=at.isoformat())
     changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))

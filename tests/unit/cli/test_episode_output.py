@@ -15,7 +15,10 @@ ADVICE = RecommendationResult((), 0.8, 0.8, helps=False, message="Slow the belt"
 
 @pytest.mark.parametrize(
     ("at_raise", "shown"),
-    [(ADVICE, ["what-if: Slow the belt"]), (None, ["now (2026-01-05 00:01 UTC): Slow the belt"])],
+    [
+        (ADVICE, ["what-if (2026-01-05 00:00 UTC): Slow the belt"]),
+        (None, ["what-if (2026-01-05 00:01 UTC): Slow the belt"]),
+    ],
 )
 def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise(capsys, at_raise, shown):
     raised = replace(episode(), raised_at=at(0), recommendation=at_raise, present=None)

@@ -34,7 +34,7 @@ def printed(capsys: pytest.CaptureFixture[str], verbose: bool = False, **changes
 
 def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask_for(capsys):
     lines = printed(capsys, waiting=True)
-    assert lines[0] == "The challenger is better and goes into service. It is better."
+    assert lines[0] == "The challenger is better. It is better."
     assert lines[1].startswith("waits for approval: alerting model approve run")
     assert [line.strip().split(":")[0] for line in lines[3:7]] == [
         "average precision",

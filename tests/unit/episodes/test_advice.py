@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.episodes.advice import MOST_EARLIER, with_present_advice
-from alerting.episodes.episode import Change, RecommendationResult
+from alerting.episodes.episode import Change, Contribution, RecommendationResult
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -27,7 +27,7 @@ def test_the_same_advice_keeps_its_beginning():
 
 
 def test_other_advice_begins_now_and_what_it_replaced_is_kept():
-    one = advised(advised(RAISED, 1, advice(7.2), risk=0.7), 2, advice(risk=0.3), risk=0.3)
+    one = advised(advised(RAISED, 1, advice(7.2), risk=0.7), 2, advice(7.0), risk=0.9)
     assert one.present.since == at(2)
     assert [(e.since, e.until, e.risk, e.changes[0].after) for e in one.present.earlier] == [
         (at(0), at(1), 0.8, 7.4),
@@ -35,9 +35,22 @@ def test_other_advice_begins_now_and_what_it_replaced_is_kept():
     ]
 
 
-def test_no_need_and_no_help_are_different_advice():
-    one = advised(advised(RAISED, 1, advice(risk=0.9)), 2, advice(risk=0.3))
-    assert one.present.since == at(2)
+def test_an_instant_without_advice_takes_none_away_and_leaves_its_reasons_and_its_time():
+    because = (Contribution("humidity", 0.4, 16.0, 8.0, "humid"),)
+    raised = replace(RAISED, contributions=because)
+    lower = advised(raised, 2, advice(risk=0.006), risk=0.006)
+    assert (lower.advice.changes[0].after, lower.present.contributions, lower.advised_at) == (7.4, because, at(0))
+    assert (lower.present.at, lower.present.risk, lower.present.since, lower.present.earlier) == (at(2), 0.006, at(0), ())
+    other = advised(advised(lower, 3, advice(7.2)), 4, advice(risk=0.9), risk=0.9)
+    assert (other.advice.changes[0].after, other.advised_at, other.present.risk) == (7.2, at(3), 0.9)
+    again = advised(other, 5, advice(7.2))
+    assert (again.advised_at, again.present.since) == (at(5), at(3))
+
+
+def test_no_need_and_no_help_are_different_where_nothing_was_advised():
+    nothing = replace(RAISED, recommendation=advice(risk=0.9))
+    one = advised(advised(nothing, 1, advice(risk=0.9)), 2, advice(risk=0.3))
+    assert (one.present.since, one.advised_at) == (at(2), at(2))
 
 
 def test_an_instant_before_the_present_one_changes_nothing_and_the_same_again_neither():

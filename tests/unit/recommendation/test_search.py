@@ -71,7 +71,7 @@ def test_what_cannot_be_reached_safely_falls_back_and_says_so():
     assert "Only just enough: if a setting is missed, the alarm may stay." in island.message
     half = advise(lambda a: 0.4 if a >= 7 else 0.9, {"a": lever(tolerance=1.0)}, {"a": 5.0})
     assert (half.safety, changes(half)) == ("threshold", {"a": 8.0})
-    assert "Set exactly" in half.message
+    assert "Set these values exactly; small deviations may not be enough." in half.message
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_rate_makes_a_ramp_from_now_whose_end_is_scored():
     end = int(change.takes / timedelta(minutes=1))
     course = 5.0 + 0.5 * np.maximum(np.arange(end - 9, end + 1), 0)
     assert (change.after, course.mean() >= 7) == (10.0, True), "the first setting whose ramp lasts long enough"
-    assert f"over {end} min now" in ramped.message
+    assert f"over {end} min." in ramped.message
     faster = recommend(made, history({"a": lever(rate=0.5)}, {"a": 5.0}), AT, 1, {"a": LeverLimits(rate=0.25)})
     assert not faster.helps or faster.changes[0].takes > change.takes
     assert recommend(made, history({"a": lever()}, {"a": 5.0}), AT, 1).changes[0].after == 7.0, "at once: the whole window"
@@ -144,7 +144,7 @@ def test_a_category_may_become_another_of_its_allowed_values():
         return recommend(made, history({"recipe": lever(**recipe | values)}, {"recipe": "A"}), AT, 1, limits or {})
 
     assert changes(found(values=("A", "C", "unknown"))) == {"recipe": "C"}
-    assert found(values=("A", "C")).message.startswith("Set recipe from A to C now.")
+    assert found(values=("A", "C")).message.startswith("Set recipe from A to C.")
     assert not found().helps
     assert not found({"recipe": LeverLimits(values=("B",))}, values=("C",)).helps
 
@@ -188,7 +188,7 @@ def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
     assert together.changes[0].after >= 8
     assert together.changes[1].after >= 7
     assert together.unusual is not None
-    assert "Plausibility not known." in recommend(made, line, AT, 2).message
+    assert "not known whether these settings are within normal operation" in recommend(made, line, AT, 2).background
 
 
 def test_an_answer_has_the_effect_that_past_problems_needed():
@@ -210,10 +210,13 @@ def test_the_answer_says_its_effect_and_which_levers_have_none_that_is_known():
     line = history({"a": lever(), "b": lever(), "moisture": lever(controllable=False, unit="%")}, {"a": 5.0, "b": 5.0})
     effects = SetPointEffects("moisture", 1, 8.0, {"a": (0.5, 0.0)})
     found = recommend(replace(made, effects=effects), line, AT, 1)
-    assert "lowers moisture by at least 2.5 %. One problem in five goes more than 8 % beyond the limit." in found.message
+    assert found.message.endswith("Past data: moisture falls by at least 2.5 %.")
+    assert found.background.startswith("In 1 of 5 past cases moisture went more than 8 % beyond its limit.")
+    limited = recommend(replace(made, effects=replace(effects, limit=4.5)), line, AT, 1)
+    assert limited.background.startswith("In 1 of 5 past cases moisture went above 12.5 %.")
     assert [r.reason for r in found.levers if r.variable == "b"] == ["the history does not tell its effect on moisture"]
     below = replace(effects, limit_side=-1, needed=0.4, effects={"a": (-0.5, 0.0)})
-    assert "raises moisture by at least 0.5 %." in recommend(replace(made, effects=below), line, AT, 1).message
+    assert "moisture rises by at least 0.5 %." in recommend(replace(made, effects=below), line, AT, 1).message
 
 
 def test_a_present_setting_beyond_a_limit_is_not_advised_to_stay_beyond_it():

@@ -30,7 +30,7 @@ def test_a_search_that_ran_out_of_scorings_still_gives_the_largest_effect_and_cl
 def test_a_set_point_of_32_bits_reads_as_it_was_entered_and_is_not_advised_again():
     present = float(np.float32(7.4))
     found = advise(lambda a: 0.9 if a > 7.2 else 0.1, {"a": lever(step=0.1)}, {"a": present})
-    assert found.message.startswith("Set a from 7.4 to 7.2 now.")
+    assert found.message.startswith("Set a from 7.4 to 7.2.")
     assert [report.settings for report in found.levers] == [100], "the 101 steps from 0 to 10 without the present one"
 
 

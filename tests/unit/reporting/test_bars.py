@@ -23,7 +23,7 @@ def test_steps_lead_from_the_usual_score_to_the_risk():
         ("Risk", 0.0, 0.6, "risk"),
     ]
     assert chart.description == (
-        "From the usual score to this risk: Usual score 20 %, Oven +50 points, belt -10 points, Risk 60 %; alarm at 40 %"
+        "How the risk rose from 20 % to 60 %: Usual score 20 %, Oven +50 points, belt -10 points, Risk 60 %; alarm at 40 %"
     )
     assert (chart.low, chart.at(0.0)) == (0.0, 0.0)
     assert chart.at(0.7) < 100
@@ -45,7 +45,7 @@ def test_the_risk_before_now_and_after_the_change():
     advice = RecommendationResult((Change("belt", 8.0, 7.4, None),), 0.7, 0.2, True, "Set it")
     raised = episode(is_prediction=True, recommendation=advice)
     raised = replace(raised, evaluation=replace(raised.evaluation, value=0.62, threshold=0.31))
-    assert [(b.label, b.end) for b in risk_steps(raised).bars] == [("At the raise", 0.62), ("With this change", 0.2)]
+    assert [(b.label, b.end) for b in risk_steps(raised).bars] == [("When the alarm came", 0.62), ("With this change", 0.2)]
     now = replace(raised, present=PresentAdvice(at(5), at(0), 0.7, 0.31, 1, (), advice))
-    assert [b.label for b in risk_steps(now).bars] == ["At the raise", "Now", "With this change"]
+    assert [b.label for b in risk_steps(now).bars] == ["When the alarm came", "Now", "With this change"]
     assert risk_steps(replace(raised, recommendation=None)) is None

@@ -12,7 +12,7 @@ from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
 
-CALM = RecommendationResult((), 0.2, 0.2, False, "No change is needed")
+CALM = RecommendationResult((), 0.2, 0.2, False, "Keep an eye on it")
 NOW = PresentAdvice(at(9), at(9), 0.2, 0.5, 4, (Contribution("humidity", 0.1, 70.0, 60.0, ""),), CALM)
 OPEN = replace(full_episode(), present=NOW)
 
@@ -23,7 +23,7 @@ def decision(version, measured=None, promoted=True):
 
 
 def test_a_change_of_other_set_points_is_not_said_to_have_an_effect():
-    assert risk_since_raise(OPEN, None).startswith("Since the raise: risk")
+    assert risk_since_raise(OPEN, None).startswith("Since the alarm came: risk")
     assert risk_since_raise(OPEN, "other") == risk_since_raise(OPEN, None)
     assert risk_since_raise(OPEN, "partly").startswith("The change you made has taken effect: risk")
 
@@ -35,7 +35,7 @@ def test_reasons_and_advice_for_programs_are_of_the_same_instant():
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
-    assert episode_summary(OPEN).advice == "No change is needed"
+    assert episode_summary(OPEN).advice == "Keep an eye on it"
     assert episode_summary(replace(OPEN, condition="closed", closed_at=at(9))).advice == "lower it"
 
 
