@@ -8,6 +8,7 @@ from fastapi import Form, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
 from alerting.definitions.durations import parse_duration
+from alerting.definitions.fields.names import require_no_number
 from alerting.definitions.wording.clean_text import clean_text
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -43,7 +44,9 @@ def _not_too_long(value: timedelta) -> timedelta:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_plus_as_sent), AfterValidator(_within_bounds)]
+Instant = Annotated[
+    AwareDatetime, BeforeValidator(require_no_number), BeforeValidator(_plus_as_sent), AfterValidator(_within_bounds)
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(lambda value: read_duration(value) if isinstance(value, str) else value),
