@@ -16,6 +16,7 @@ from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
+from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance, login_routes
 from alerting.console.metrics import metrics_routes
@@ -81,5 +82,6 @@ def create_app(
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
     app.add_middleware(Gate, access=entrance.access, wrong_tokens=entrance.wrong_tokens, now=now, body_seconds=body_seconds)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
     return app

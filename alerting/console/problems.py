@@ -8,17 +8,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
+from alerting.console.api.plant_times import plant_times
 from alerting.console.language import language_of
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import Unreachable, UserError
+from alerting.definitions.faults import NotFound, Unreachable, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
-from alerting.usecases.episodes.store import NotFound
 
 API = "/api/"
 METRICS = "/metrics"
@@ -52,7 +53,7 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": _shorten(detail),
+        "detail": _shorten(plant_times(detail, request.app.state.platform.zone)),
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
@@ -75,6 +76,8 @@ def handle_problems(app: FastAPI) -> None:
     def refused_request(request: Request, fault: HTTPException) -> Response:
         detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
         return problem(request, fault.status_code, detail, dict(fault.headers) if fault.headers else None)
+
+    app.add_exception_handler(405, lambda request, _: _wrong_method(request))
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, fault: RequestValidationError) -> Response:
@@ -107,6 +110,14 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
         return problem(request, 500, translatable("a fault of the server; its log has the details"))
+
+
+def _wrong_method(request: Request) -> Response:
+    """Return the refusal of a method, with those of all routes of the address; where there is GET, there is HEAD."""
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+    found = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    allowed = ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
+    return problem(request, 405, f"{request.method} is not possible here; possible: {allowed}", {"allow": allowed})
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -25,8 +25,10 @@ def sign_in_routes(
     """Return the route of the link. `folder`: where its hash is stored."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get(f"{PATH}{{code}}", response_class=HTMLResponse)
+    @routes.api_route(f"{PATH}{{code}}", methods=["GET", "HEAD"], response_class=HTMLResponse)
     def sign_in(code: str, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response()  # nor must a program that only looks
         if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
             return Response(status_code=503)  # a browser that prefetches must not use up the link
         session = None

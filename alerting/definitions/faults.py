@@ -66,6 +66,10 @@ class UserError(Exception):
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
+class NotFound(UserError):
+    """Refusal because what was named does not exist."""
+
+
 class Unreachable(UserError):
     """Error: what a user's input needs is away, such as the archive; the same input can succeed later, and is not refused."""
 

@@ -47,10 +47,10 @@ TimeZone = Annotated[
 
 
 def _from_yaml(value: object) -> object:
-    """Return hours as text. YAML reads an unquoted 22:00 as the number 1320, minutes of the day."""
+    """Return hours as text with two digits. Other readers of YAML take an unquoted 22:00 as the number 1320."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
         return f"{value // 60:02d}:{value % 60:02d}"
-    return value
+    return f"0{value}" if isinstance(value, str) and re.fullmatch("[0-9]:[0-9]{2}", value) else value
 
 
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), BeforeValidator(_from_yaml)]

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StrictBool
 from alerting.definitions.assets import TYPES, Asset, Closed, EventType, Line, Name, Tag, VariableName, upwards
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 
 
@@ -20,11 +21,11 @@ class LineState(Closed):
     variable: VariableName | None = Field(
         None, description="Variable that shows the state: of the asset itself, or else of the nearest one above it (parent)."
     )
-    equals: StrictBool | float | Line | None = Field(
+    equals: StrictBool | Number | Line | None = Field(
         None, description="It has exactly this value: a number, true or false, or the text of a category."
     )
-    above: float | None = Field(None, description="It is above this value.")
-    below: float | None = Field(None, description="It is below this value. With above too: outside of both.")
+    above: Number | None = Field(None, description="It is above this value.")
+    below: Number | None = Field(None, description="It is below this value. With above too: outside of both.")
     hold: Duration = Field(timedelta(0), alias="for", description="Time for which the state must hold.")
     stale_after: Duration = Field(
         timedelta(minutes=10),

@@ -10,7 +10,7 @@ ARRIVED = AssetAlias("arrived")
 """Through it a task emits the event of the asset of its source, but only after new rows."""
 
 
-@task(execution_timeout=timedelta(hours=6), outlets=[ARRIVED])
+@task(execution_timeout=timedelta(hours=1), outlets=[ARRIVED])
 def read(name: str) -> dict[str, int]:
     """Read a source on from where it was read last, and return how many rows it had, how many were new, and how many refused.
 

@@ -19,8 +19,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from alerting.adapters.archive.job_files import NO_ADDRESSES, JobAddresses
-from alerting.definitions.faults import UserError
-from alerting.usecases.episodes.store import NotFound
+from alerting.definitions.faults import NotFound, UserError
 
 MOST_WAITING = 20
 MOST_BYTES = 8 << 30

@@ -1,97 +1,91 @@
 """Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing column."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerting.adapters.sources.secrets import Resolve
-from alerting.definitions.faults import UserError, first_line
+from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, leave, read_transaction
+from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources.source import SqlSource
 from alerting.ports import Records
 
-_CONNECT_S = 10
-_DRIVERS = {
-    "postgresql": "postgresql+psycopg2",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}  # where the address names none: the driver that the platform brings
-_TIMEOUT_ARGUMENT = {
-    "postgresql": "connect_timeout",
-    "mysql": "connect_timeout",
-    "mariadb": "connect_timeout",
-    "mssql": "timeout",
-}
+MOST_BYTES = 16 << 20
+"""Bytes of values after which a chunk ends, unless all its rows have the same cursor."""
+_MOST_OF_ONE = 4 * MOST_BYTES
+_AT_ONCE = 64  # rows for which PostgreSQL is asked at once; the other drivers hand on row by row without a way to the server
+_LARGE = 1 << 20
+_BYTEA = 17  # the type of bytes in PostgreSQL
 Cursor = int | float | Decimal | str | datetime | date
 
 
 @dataclass(frozen=True)
 class SqlReader:
-    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where the source names none."""
+    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where the source names none.
+
+    `statement_s`: time limit of a chunk, at the server where it has one, and here.
+    """
 
     resolve: Resolve
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     plant_zone: str | None = None
+    statement_s: float = STATEMENT_S
 
     def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]:
-        """Yield chunks of rows whose cursor is not below the last one, in its order.
+        """Yield chunks of rows whose cursor is not below the last one, in its order. Each is read in a transaction of its own.
 
         Rows with the last value itself are read again: others of it may have come since. Raises UserError if the database cannot
-        be reached or read, if more rows share a value than fit into a chunk, or if the source has an overlap and its cursor is no
-        instant. A cursor of instants stays at most at now: one row with a later stamp does not hide the rows before it.
+        be reached or read in time, if more rows share a value than fit into a chunk, if the cursor cannot be read, or if the
+        source has an overlap and its cursor is no instant. A cursor of instants stays at most at now: one row with a later stamp
+        does not hide the rows before it.
         """
-        engine = _engine(source, self.resolve(source.url))
+        last = None if cursor is None else _read_cursor(source.name, cursor)
+        engine = engine_of(source.name, self.resolve(source.url))
         try:
             with engine.connect() as connection:
                 latest = self.now().astimezone(ZoneInfo(source.timezone or self.plant_zone or "UTC"))
-                yield from _chunks(connection, source, cursor, latest)
+                yield from _chunks(partial(_fetch, connection, source, seconds=self.statement_s), source, last, latest)
         except SQLAlchemyError as error:
             raise UserError(f"source {source.name}: the database refuses: {_reason(error)}") from error
+        except TimeoutError as late:
+            hint = "an index on the cursor column makes the query shorter, a smaller chunk its answer"
+            raise UserError(f"source {source.name}: the database gave {late}, and was left; {hint}") from late
         finally:
             engine.dispose()
 
 
-def _engine(source: SqlSource, address: str) -> sa.Engine:
-    """Return an engine without a pool. Raises UserError, without the address, if that cannot be used."""
-    try:
-        url = sa.make_url(address)
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
-        argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
-        return sa.create_engine(url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {})
-    except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
-        hint = "write for example postgresql://user:password@host:5432/database"
-        raise UserError(f"source {source.name}: its url is not the address of a database; {hint}") from None
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(f"source {source.name}: the driver of its database is not installed: {first_line(error)}") from error
+class _Fetched(NamedTuple):
+    """Rows in the order of the cursor. `is_cut`: the chunk ended before its last row, as it had too many bytes."""
+
+    rows: list[dict[str, Any]]
+    is_cut: bool
 
 
-def _chunks(connection: sa.Connection, source: SqlSource, cursor: str | None, latest: datetime) -> Iterator[Records]:
+def _chunks(
+    fetch: Callable[[Cursor | None], _Fetched], source: SqlSource, last: Cursor | None, latest: datetime
+) -> Iterator[Records]:
     """Yield chunks. `latest`: now in the zone of the source, beyond which no cursor is stored."""
-    last = None if cursor is None else _read_cursor(cursor)
     if source.overlap is not None and isinstance(last, datetime):
-        last -= source.overlap
+        with suppress(OverflowError):  # of a cursor in the first days of the year 1
+            last -= source.overlap
     while True:
-        rows = [_plain(row) for row in connection.execute(_statement(source, last)).mappings()]
+        rows, is_cut = fetch(last)
         if not rows:
             return
-        if source.cursor not in rows[0]:
-            raise UserError(f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}")
-        newest = rows[-1][source.cursor]
-        if source.overlap is not None and not isinstance(newest, datetime):
-            raise UserError(
-                f"source {source.name}: its cursor {source.cursor!r} is no instant ({newest!r}), so it can have no overlap: "
-                "name a column of instants as cursor, or leave overlap out"
-            )
+        newest = _newest(source, rows)
         yield Records(rows, _write_cursor(_at_most(newest, latest)))
-        if len(rows) < source.chunk:
+        if not is_cut and len(rows) < source.chunk:
             return
         if rows[0][source.cursor] == newest:
             raise UserError(
@@ -101,16 +95,81 @@ def _chunks(connection: sa.Connection, source: SqlSource, cursor: str | None, la
         last = newest
 
 
-def _statement(source: SqlSource, last: Cursor | None) -> sa.Select[Any]:
+def _fetch(connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float) -> _Fetched:
+    """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises TimeoutError, UserError."""
+    with read_transaction(connection, seconds):
+        is_postgres = connection.dialect.name == "postgresql"
+        statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
+        found = connection.execute(statement, execution_options={"stream_results": True}).mappings()
+        rows: list[dict[str, Any]] = []
+        size, at_once = 0, 1
+        while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
+            added = sum(_size(row) for row in new)
+            at_once = min(2 * at_once, _AT_ONCE) if is_postgres and added < _LARGE else 1
+            size += added
+            rows += [_plain(row) for row in new]
+            if len(rows) >= source.chunk:
+                break
+            if size >= MOST_BYTES and rows[0].get(source.cursor) != rows[-1].get(source.cursor):
+                leave(connection)
+                return _Fetched(rows, is_cut=True)
+            if size >= _MOST_OF_ONE:
+                leave(connection)
+                raise UserError(
+                    f"source {source.name}: the rows with the {source.cursor} {shown(rows[-1].get(source.cursor))} have more "
+                    f"than {_MOST_OF_ONE >> 20} MB: name another column as cursor, or a query without the large columns"
+                )
+        found.close()
+        return _Fetched(rows, is_cut=False)
+
+
+def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
+    """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not be sent to be left out."""
+    none = _statement(source, None).order_by(None).limit(0)
+    described = connection.execute(none).cursor.description
+    titles = tuple(str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor)
+    return titles if len(titles) < len(described) else ()
+
+
+def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
+    """Return the last value of the cursor. Raises UserError without one, for infinity, and for one that excludes an overlap."""
+    if source.cursor not in rows[0]:
+        raise UserError(f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}")
+    values = [value for row in rows if _is_finite(value := row[source.cursor])]
+    if not values:
+        found = shown(rows[-1][source.cursor])
+        raise UserError(
+            f"source {source.name}: its cursor {source.cursor!r} is {found}, after which nothing can come: name a column that "
+            "only increases, or leave such rows out by a query"
+        )
+    if source.overlap is not None and not isinstance(values[-1], datetime):
+        raise UserError(
+            f"source {source.name}: its cursor {source.cursor!r} is no instant ({shown(values[-1])}), so it can have no overlap: "
+            "name a column of instants as cursor, or leave overlap out"
+        )
+    return values[-1]
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and (not isinstance(value, float | Decimal) or math.isfinite(value))
+
+
+def _statement(source: SqlSource, last: Cursor | None, titles: Sequence[str] = ()) -> sa.Select[Any]:
     column: sa.ColumnClause[Any] = sa.column(source.cursor)
     rows: Any
     if source.query is not None:
-        rows = sa.text(f"({source.query.rstrip().rstrip(';')}) AS source_rows")
+        query = source.query.rstrip("; \t\r\n")
+        rows = sa.text(f"({query}) AS source_rows")
     else:
         schema, _, table = str(source.table).rpartition(".")
         rows = sa.table(table, schema=schema or None)
-    chosen: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(rows).where(column.is_not(None))
+    columns: list[Any] = [sa.column(title) for title in titles] or [sa.literal_column("*")]
+    chosen = sa.select(*columns).select_from(rows).where(column.is_not(None))
     return (chosen if last is None else chosen.where(column >= last)).order_by(column).limit(source.chunk)
+
+
+def _size(row: Mapping[Any, Any]) -> int:
+    return sum(len(value) if isinstance(value, str | bytes | memoryview) else 8 for value in row.values())
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -134,16 +193,31 @@ def _at_most(value: Any, latest: datetime) -> Any:
 
 def _write_cursor(value: Any) -> str:
     kind = "instant" if isinstance(value, datetime) else "text" if isinstance(value, str) else "number"
-    return json.dumps({kind: value.isoformat() if isinstance(value, datetime) else str(value)})
+    text = value.isoformat() if isinstance(value, datetime) else str(int(value) if isinstance(value, bool) else value)
+    return json.dumps({kind: text})
 
 
-def _read_cursor(text: str) -> Cursor:
-    [(kind, value)] = json.loads(text).items()
-    if kind == "instant":
-        return datetime.fromisoformat(value)
-    if kind == "text":
-        return str(value)
-    return int(value) if value.lstrip("-").isdecimal() else Decimal(value)
+def _read_cursor(name: str, text: object) -> Cursor:
+    """Return the place up to which a source is read. Raises UserError for a text that `_write_cursor` does not write."""
+    try:
+        if not isinstance(text, str):
+            raise TypeError
+        [(kind, value)] = json.loads(text).items()
+        if not isinstance(value, str):
+            raise TypeError
+        if kind == "instant":
+            return datetime.fromisoformat(value)
+        if kind == "text":
+            return value
+        number = int(value) if value.lstrip("-").isdecimal() else Decimal(value)
+        if kind != "number" or not math.isfinite(number):
+            raise ValueError
+    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
+        raise UserError(
+            f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor in source_progress); read it from "
+            f"its beginning, which stores nothing twice: alerting source backfill {name}"
+        ) from None
+    return number
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -10,12 +10,14 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
+from alerting.console.api.plant_times import with_plant_times
+from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.actions import Role
 from alerting.ports import Document
 from alerting.usecases.definitions.training_state import describe_trainings
-from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.operators.feedback import give_feedback
 
 ALIASES = ("champion", "challenger", "previous")
@@ -79,7 +81,7 @@ def list_episodes(
     """List episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
     before = views.read_cursor(cursor) if cursor else None
     found = platform.episodes.find(definition, asset, start, end, only_open, limit + 1, before)
-    items = [views.episode_summary(episode) for episode in found[:limit]]
+    items = [views.episode_summary(episode, platform.zone) for episode in found[:limit]]
     return views.EpisodePage(items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None)
 
 
@@ -96,7 +98,7 @@ def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) ->
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    return views.episode_detail(episode, platform.notifications.of_episodes([episode.id])[episode.id])
+    return views.episode_detail(episode, platform.notifications.of_episodes([episode.id])[episode.id], platform.zone)
 
 
 def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:
@@ -147,7 +149,8 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
 @router.get("/platform-alerts", tags=["health"])
 def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty without faults."""
-    return [views.PlatformAlertView.model_validate(alert) for alert in platform.platform_alerts.open()]
+    alerts = with_plant_times(platform.platform_alerts.open(), platform.zone)
+    return [views.PlatformAlertView.model_validate(alert) for alert in alerts]
 
 
 def _document(platform: Platform, name: str) -> Document:

@@ -10,6 +10,7 @@ from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, Text
+from alerting.console.api.plant_times import plant_times, with_plant_times
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
 from alerting.kinds.kind import Why
@@ -68,9 +69,7 @@ class ShelfBody(Body):
     asset: NameText
     kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
     until: Instant | None = Field(None, description="End of the shelf; or give `for`.")
-    lasting: Duration | None = Field(
-        None, alias="for", description="Duration, e.g. 2h; or give `until`.", json_schema_extra={"type": "string"}
-    )
+    lasting: Duration | None = Field(None, alias="for", description="Duration, e.g. 2h; or give `until`.")
     reason: Short = Field(description="Reason; required.")
 
     @model_validator(mode="after")
@@ -192,21 +191,21 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
     return ShelfView.model_validate(ended)
 
 
-@router.get("/suppressions", tags=["operators"])
+@router.get("/suppressions", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def list_suppressions(
     platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
 ) -> SuppressionView:
     """List targets suppressed by design now, and episodes without notification since an instant (default: a day ago)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    not_notified = [views.episode_summary(episode) for episode in found.not_notified]
+    not_notified = [views.episode_summary(episode, platform.zone) for episode in found.not_notified]
     return SuppressionView(at=found.at, since=found.since, targets=found.targets, not_notified=not_notified)
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def show_why(platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None) -> Why:
     """Explain why an alarm was raised at an instant (now when left out), or why not."""
-    return why(platform, definition, asset, at or platform.clock.now())
+    return with_plant_times(why(platform, definition, asset, at or platform.clock.now()), platform.zone)
 
 
 def actor_of(person: Person) -> operate.Actor:
@@ -225,6 +224,6 @@ def _operated_view(platform: Served, episode: Episode) -> Operated:
         assigned_to=episode.assigned_to,
         first_out=state.first_out,
         shelves=[ShelfView.model_validate(s) for s in state.shelves],
-        suppressed=state.suppressed,
+        suppressed=state.suppressed and plant_times(state.suppressed, platform.zone),
         unknown=state.unknown,
     )

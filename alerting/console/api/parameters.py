@@ -5,15 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Form, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from alerting.definitions.durations import parse_duration
+from alerting.definitions.fields.names import require_no_number
 from alerting.definitions.wording.clean_text import clean_text
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(days=3653)
 NAME, FIELD, TEXT = 200, 500, 2000
 _DURATION_TEXT = 50
+_INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
+_DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
+_NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
 
 
 def _plus_as_sent(value: object) -> object:
@@ -22,7 +26,7 @@ def _plus_as_sent(value: object) -> object:
 
 
 def _within_bounds(value: datetime) -> datetime:
-    if not EARLIEST <= value <= LATEST:
+    if not (EARLIEST.year <= value.year < LATEST.year or value == LATEST):
         raise ValueError(f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
     return value
 
@@ -43,17 +47,33 @@ def _not_too_long(value: timedelta) -> timedelta:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_plus_as_sent), AfterValidator(_within_bounds)]
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(require_no_number),
+    BeforeValidator(_plus_as_sent),
+    AfterValidator(_within_bounds),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN, "examples": ["2026-01-31T06:00:00Z"]}),
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(lambda value: read_duration(value) if isinstance(value, str) else value),
     AfterValidator(_not_too_long),
+    WithJsonSchema(
+        {"type": "string", "pattern": _DURATION_PATTERN, "minLength": 2, "maxLength": 20, "examples": ["2h", "1h30m"]}
+    ),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT), AfterValidator(clean_text)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=FIELD), AfterValidator(clean_text)]
-NameText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME)]
+NameText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME), _NOT_BLANK]
 Id = Annotated[str, Path(max_length=NAME)]
 NameQuery = Annotated[str, Query(max_length=NAME)]
-Cursor = Annotated[str, Query(max_length=NAME, description="`next` of the page before.")]
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=NAME,
+        description="`next` of the page before.",
+        json_schema_extra={"pattern": "^([0-9]{1,14}_[0-9A-Za-z:-]{1,100})?$"},
+    ),
+]
 FormField = Annotated[str, Form(max_length=FIELD)]
 FormText = Annotated[str, Form(max_length=TEXT * 4)]

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id, Instant, NameText
+from alerting.console.api.plant_times import with_plant_times
 from alerting.console.api.predictor import Predictor
 from alerting.console.api.views import View
+from alerting.definitions.faults import NotFound
 from alerting.episodes.episode import Contribution
-from alerting.usecases.episodes.store import NotFound
 
 MOST_ROWS = 20_000
 router = APIRouter(prefix="/api/v1")
@@ -101,4 +102,5 @@ def _predict(platform: Platform, predictor: Predictor, name: str, body: PredictB
     given = None
     if body.rows is not None:
         given = sent_readings(platform, body.asset, [row.model_dump(exclude_none=True) for row in body.rows])
-    return PredictionView.model_validate(predict(platform, predictor, name, body.asset, body.at, given))
+    found = predict(platform, predictor, name, body.asset, body.at, given)
+    return PredictionView.model_validate(with_plant_times(found, platform.zone))

@@ -10,12 +10,18 @@ from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import Id, Instant, NameQuery
+from alerting.definitions.faults import NotFound
 from alerting.ports import ReportContent, ReportHead
 from alerting.reporting.table import Table
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(prefix="/api/v1")
+
+
+class CsvResponse(PlainTextResponse):
+    """A table as CSV."""
+
+    media_type = "text/csv"
 
 
 @router.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
@@ -55,10 +61,10 @@ def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableVie
     return views.TableView(name=found.name, columns=list(found.columns), rows=found.to_records())
 
 
-@router.get("/reports/{id}/tables/{table}/csv", tags=["reports"], response_class=PlainTextResponse)
-def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> PlainTextResponse:
+@router.get("/reports/{id}/tables/{table}/csv", tags=["reports"], response_class=CsvResponse)
+def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> CsvResponse:
     """Return a table of a report as CSV."""
-    return PlainTextResponse(find_table(platform, id, table).to_csv(), media_type="text/csv")
+    return CsvResponse(find_table(platform, id, table).to_csv())
 
 
 @router.get("/misses", tags=["reports"])

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import to_jsonable_python
 
 from alerting.console.api.parameters import Instant, NameText, Short, Text
+from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision, Severity
 from alerting.episodes.episode import (
@@ -260,14 +261,15 @@ class MissView(View):
     at: datetime
 
 
-def episode_summary(episode: Episode) -> EpisodeSummary:
-    """Return the view of an episode for lists."""
-    return EpisodeSummary(**_fields(episode, EpisodeSummary))
+def episode_summary(episode: Episode, zone: tzinfo = UTC) -> EpisodeSummary:
+    """Return the view of an episode for lists. `zone`: of the times in its sentences."""
+    return EpisodeSummary(**_fields(with_plant_times(episode, zone), EpisodeSummary))
 
 
-def episode_detail(episode: Episode, notifications: tuple[Notification, ...]) -> EpisodeDetail:
-    """Return the view of an episode with all details."""
-    return EpisodeDetail(**_fields(episode, EpisodeDetail), notifications=notifications)
+def episode_detail(episode: Episode, notifications: tuple[Notification, ...], zone: tzinfo) -> EpisodeDetail:
+    """Return the view of an episode with all details. `zone`: of the times in its sentences."""
+    fields = _fields(with_plant_times(episode, zone), EpisodeDetail)
+    return EpisodeDetail(**fields, notifications=with_plant_times(notifications, zone))
 
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
@@ -329,13 +331,15 @@ def _report(head: ReportHead) -> dict[str, Any]:
 
 def cursor_after(episode: Episode) -> str:
     """Return the cursor of the next page: opaque to callers, without expiry."""
-    return base64.urlsafe_b64encode(f"{to_millis(episode.raised_at)} {episode.id}".encode()).decode().rstrip("=")
+    return f"{to_millis(episode.raised_at)}_{episode.id}"
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote. Raises UserError if the cursor is malformed."""
+    """Return the position in a cursor that `cursor_after` wrote, now or in an earlier version as base64. Raises UserError."""
     try:
-        millis, id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+        if "_" not in cursor:
+            cursor = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().replace(" ", "_")
+        millis, id = cursor.split("_")
         return from_millis(int(millis)), id
     except (ValueError, OverflowError, binascii.Error) as fault:
         raise UserError("cursor: not a cursor of this API; take it from `next` of the page before") from fault

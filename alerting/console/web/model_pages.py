@@ -8,10 +8,10 @@ from fastapi.responses import HTMLResponse
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.web.rendering import render
+from alerting.definitions.faults import NotFound
 from alerting.ports import DecisionRecord
 from alerting.reporting.figures.bars import importance_bars
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.training.promote import newest_estimate
 
 router = APIRouter(include_in_schema=False)

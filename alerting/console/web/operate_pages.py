@@ -11,8 +11,8 @@ from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import UNSEEN_SHOWN, episode_page
-from alerting.definitions.faults import UserError
-from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.definitions.faults import NotFound, UserError
+from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
 

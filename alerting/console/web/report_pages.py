@@ -14,11 +14,10 @@ from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
 from alerting.console.api.report_api import find_report
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import ReportHead
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(include_in_schema=False)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api import views
-from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
@@ -60,7 +60,7 @@ def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     return [TestView(channel=channel, delivered=fault is None, fault=fault) for channel, fault in faults.items()]
 
 
-@api.post("/dead-letters/retry", tags=["notifications"])
+@api.post("/dead-letters/retry", tags=["notifications"], openapi_extra=MAY_NAME_NOTHING)
 def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
     """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())

@@ -1,5 +1,6 @@
 """Find faults across the fields of a definition."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ from alerting.definitions.suppression import suppression_faults
 
 _SHORTEST = timedelta(minutes=1)
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_BY_CHANCE = re.compile(r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE)  # croniter draws a number for R
 
 
 def cross_faults(definition: Definition) -> Iterable[Fault]:
@@ -45,10 +47,17 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
     if schedule.every < _SHORTEST:
         yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
     retrain, report = schedule.retrain, schedule.report
-    if retrain is not None and retrain != WEEKLY and not _is_cron(retrain):
-        yield Fault("schedule.retrain", f"{retrain!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
-    if report is not None and report not in REPORT_PERIODS and not _is_cron(report):
-        yield Fault("schedule.report", f"{report!r} is not a cron expression", f"write one of {', '.join(REPORT_PERIODS)}")
+    if retrain is not None and retrain != WEEKLY:
+        yield from _cron_faults("schedule.retrain", retrain, "e.g. 0 3 * * 0 for Sunday 03:00")
+    if report is not None and report not in REPORT_PERIODS:
+        yield from _cron_faults("schedule.report", report, f"write one of {', '.join(REPORT_PERIODS)}")
+
+
+def _cron_faults(path: str, expression: str, hint: str) -> Iterable[Fault]:
+    if _BY_CHANCE.search(expression):
+        yield Fault(path, f"{expression!r} has a time by chance, which differs at every look", f"write a number, {hint}")
+    elif not _is_cron(expression):
+        yield Fault(path, f"{expression!r} is not a cron expression", hint)
 
 
 @lru_cache(maxsize=10_000)

@@ -9,6 +9,7 @@ from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.common import Severity
 from alerting.definitions.fields.limits import AtLeast, Band, FromAttribute, LearnableLimit, Levels, Limit
+from alerting.definitions.fields.names import Number
 
 
 class Condition(Closed):
@@ -32,7 +33,7 @@ class Condition(Closed):
     )
     outside: Band | None = Field(None, description="Triggered by a value outside of this band; the same as below and above.")
     inside: Band | None = Field(None, description="Triggered by a value inside this band.")
-    equals: StrictBool | float | Line | FromAttribute | None = Field(
+    equals: StrictBool | Number | Line | FromAttribute | None = Field(
         None,
         description="Triggered by exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
     )

@@ -10,6 +10,7 @@ from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, LearnedLimit, Limit
+from alerting.definitions.fields.names import Number
 
 How = Literal["any", "all"]
 MOST_MEMBERS = 20
@@ -28,7 +29,7 @@ class PlainLimits(Closed):
     )
     outside: Band | None = Field(None, description="It holds for a value outside of this band.")
     inside: Band | None = Field(None, description="It holds for a value inside this band.")
-    equals: StrictBool | float | Line | FromAttribute | None = Field(
+    equals: StrictBool | Number | Line | FromAttribute | None = Field(
         None,
         description="It holds for exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
     )

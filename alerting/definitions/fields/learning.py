@@ -10,6 +10,7 @@ from pydantic import Tag as PydanticTag
 from alerting.definitions.assets import Closed, Direction, Instant, Tag, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import BUILT_IN, require_family
+from alerting.definitions.fields.names import Number
 
 Family = Annotated[Tag, AfterValidator(require_family)]
 Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
@@ -137,25 +138,25 @@ class Learning(Closed):
 class OperatingPoint(Closed):
     """Choice of the threshold in one of three ways: by false alarms, by costs, or by precision."""
 
-    false_alarms_per_week: float | None = Field(
+    false_alarms_per_week: Number | None = Field(
         None,
         gt=0,
         description="Most recall within this many false alarm episodes a week and asset, so on 20 assets together 20 times as "
         "many; 3 when no other way is given.",
     )
-    cost_of_miss: float | None = Field(
+    cost_of_miss: Number | None = Field(
         None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."
     )
-    cost_of_false_alarm: float | None = Field(
+    cost_of_false_alarm: Number | None = Field(
         None, gt=0, description="Cost of a false alarm episode, in the same currency as cost_of_miss."
     )
-    least_precision: float | None = Field(
+    least_precision: Number | None = Field(
         None,
         gt=0,
         le=1,
         description="Instead: most recall while at least this share of the rated episodes is right.",
     )
-    max_time_in_alarm: float = Field(
+    max_time_in_alarm: Number = Field(
         0.2,
         gt=0,
         le=1,
@@ -179,7 +180,7 @@ class FeedbackUse(Closed):
         "learning. positive: those from the alert to the action count as positive, only where the operator also said true_alarm. "
         "weight: they count as positive with `weight`, unless the operator said otherwise. None of them counts as negative.",
     )
-    weight: float = Field(
+    weight: Number = Field(
         0.3, gt=0, le=1, description="With avoided: weight. Weight of such a row; an ordinary row has the weight 1."
     )
     confirmed: Literal["exclude", "positive"] = Field(
@@ -201,22 +202,24 @@ class Promotion(PromotionMode):
     least_events: int = Field(
         5, ge=1, description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell)."
     )
-    confidence: float = Field(0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better.")
+    confidence: Number = Field(
+        0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better."
+    )
 
 
 class LeverLimits(Closed):
     """Limits of one variable in this definition's advice, within those of its asset."""
 
     controllable: Literal[False] | None = Field(None, description="false: advice leaves the variable as it is.")
-    min: float | None = Field(None, description="Lowest setting; the higher one of this and the asset's.")
-    max: float | None = Field(None, description="Highest setting; the lower one of this and the asset's.")
-    step: float | None = Field(None, gt=0, description="Step of the settings, instead of the asset's.")
-    max_change: float | None = Field(None, gt=0, description="Largest change at once; the smaller one of this and the asset's.")
+    min: Number | None = Field(None, description="Lowest setting; the higher one of this and the asset's.")
+    max: Number | None = Field(None, description="Highest setting; the lower one of this and the asset's.")
+    step: Number | None = Field(None, gt=0, description="Step of the settings, instead of the asset's.")
+    max_change: Number | None = Field(None, gt=0, description="Largest change at once; the smaller one of this and the asset's.")
     direction: Direction | None = Field(None, description="up, down or both, within the direction of the asset.")
-    rate: float | None = Field(None, gt=0, description="Largest change a minute; the smaller one of this and the asset's.")
-    tolerance: float | None = Field(None, ge=0, description="Distance by which a setting may be missed, instead of the asset's.")
+    rate: Number | None = Field(None, gt=0, description="Largest change a minute; the smaller one of this and the asset's.")
+    tolerance: Number | None = Field(None, ge=0, description="Distance by which a setting may be missed, instead of the asset's.")
     values: tuple[Tag, ...] = Field((), max_length=100, description="Values of a category, of those that the asset allows.")
-    cost: float | None = Field(None, gt=0, description="Relative effort, instead of the asset's.")
+    cost: Number | None = Field(None, gt=0, description="Relative effort, instead of the asset's.")
 
 
 class Recommendation(Closed):

@@ -9,6 +9,7 @@ from pydantic import Tag as PydanticTag
 
 from alerting.definitions.assets import Closed, Tag, VariableName
 from alerting.definitions.durations import Duration
+from alerting.definitions.fields.names import Number
 
 HOUR_OF_DAY = "hour_of_day"
 
@@ -22,7 +23,7 @@ class FromAttribute(Closed):
 class Learned(Closed):
     """A quantile of the variable's own readings over the last time before each estimate, in groups."""
 
-    quantile: float = Field(
+    quantile: Number = Field(
         gt=0,
         lt=1,
         description="Share of the readings below the limit, e.g. 0.999 for above and 0.001 for below. A group needs so many "
@@ -47,7 +48,7 @@ class LearnedLimit(Closed):
     learned: Learned = Field(description="The limit is a quantile of the readings before the estimate.")
 
 
-Limit = float | FromAttribute
+Limit = Number | FromAttribute
 
 
 def limit_form(value: object) -> str:
@@ -60,7 +61,7 @@ def limit_form(value: object) -> str:
 
 
 LearnableLimit = Annotated[
-    Annotated[float, PydanticTag("float")]
+    Annotated[Number, PydanticTag("float")]
     | Annotated[FromAttribute, PydanticTag("FromAttribute")]
     | Annotated[LearnedLimit, PydanticTag("LearnedLimit")],
     Discriminator(limit_form),

@@ -4,15 +4,17 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Strict, StringConstraints
 
 from alerting.definitions.durations import Duration
+from alerting.definitions.faults import shown
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
 NAME_LENGTH = 100
 
+_LONGEST_NUMBER = 100
 _OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # these reverse the order of letters
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -36,6 +38,18 @@ def _longer_than_zero(duration: timedelta) -> timedelta:
     return duration
 
 
+def require_no_number(value: object) -> object:
+    """Return an instant as it is written. Raises ValueError for a number, which pydantic takes as seconds since 1970."""
+    if isinstance(value, str):
+        try:
+            float(value[:_LONGEST_NUMBER])
+        except ValueError:
+            return value
+    elif not isinstance(value, int | float):  # also true and false
+        return value
+    raise ValueError(f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z")
+
+
 def _in_reach(instant: datetime) -> datetime:
     try:
         in_utc = instant.astimezone(UTC)
@@ -51,7 +65,9 @@ Line = Annotated[str, StringConstraints(max_length=200), _control_free]
 Paragraph = Annotated[str, StringConstraints(max_length=2000), _control_free]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), _control_free]
 LongerThanZero = Annotated[Duration, AfterValidator(_longer_than_zero)]
-Instant = Annotated[AwareDatetime, AfterValidator(_in_reach)]
+Instant = Annotated[AwareDatetime, BeforeValidator(require_no_number), AfterValidator(_in_reach)]
+Number = Annotated[float, Strict()]
+"""A number; pydantic alone takes true as 1, and a text that reads as a number."""
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
 

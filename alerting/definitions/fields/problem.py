@@ -10,6 +10,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.conditions import MOST_MEMBERS, Combination, ProblemMember, combination_of
 from alerting.definitions.fields.limits import Band, FromAttribute
+from alerting.definitions.fields.names import Number
 
 _SHARED = Condition.model_construct(variable="")  # what the conditions of a problem share: the defaults of every condition
 
@@ -20,9 +21,9 @@ class Problem(Closed):
     variable: VariableName | None = Field(
         None, description="Variable whose value is the problem; give above, below or equals with it."
     )
-    above: float | None = Field(None, description="The problem is a value above this limit.")
-    below: float | None = Field(None, description="The problem is a value below this limit.")
-    equals: StrictBool | float | Line | None = Field(
+    above: Number | None = Field(None, description="The problem is a value above this limit.")
+    below: Number | None = Field(None, description="The problem is a value below this limit.")
+    equals: StrictBool | Number | Line | None = Field(
         None, description="The problem is exactly this value: a number, true or false, or the text of a category."
     )
     any: tuple[ProblemMember, ...] | None = Field(

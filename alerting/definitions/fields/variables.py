@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alerting.definitions.durations import Duration
-from alerting.definitions.fields.names import Closed, Line, LongerThanZero, Name, Tag, VariableName
+from alerting.definitions.fields.names import Closed, Line, LongerThanZero, Name, Number, Tag, VariableName
 
 VariableType = Literal["number", "category", "boolean"]
 TYPES: dict[VariableType, tuple[type, str]] = {
@@ -23,7 +23,7 @@ class Link(Closed):
 
     of: VariableName = Field(description="The variable that it follows.")
     minus: VariableName | None = Field(None, description="With difference: the variable that is subtracted.")
-    gain: float = Field(1.0, description="Change of the variable for each unit by which `of` changes, once it has followed.")
+    gain: Number = Field(1.0, description="Change of the variable for each unit by which `of` changes, once it has followed.")
     time_constant: LongerThanZero | None = Field(
         None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
     )
@@ -90,8 +90,8 @@ class Variable(Closed):
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
     unit: Tag | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
-    low: float | None = Field(None, description="Lower end of the engineering range; lower values are measuring faults.")
-    high: float | None = Field(None, description="Upper end of the engineering range; higher values are measuring faults.")
+    low: Number | None = Field(None, description="Lower end of the engineering range; lower values are measuring faults.")
+    high: Number | None = Field(None, description="Upper end of the engineering range; higher values are measuring faults.")
     sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
     delay: Duration = Field(
         timedelta(0), description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
@@ -108,23 +108,23 @@ class Variable(Closed):
     )
     source: Name | None = Field(None, description="The source that delivers it, as the platform notes with its first value.")
     controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
-    min: float | None = Field(None, description="Lowest value an operator may set.")
-    max: float | None = Field(None, description="Highest value an operator may set.")
-    step: float | None = Field(None, gt=0, description="Smallest step an operator can set.")
-    max_change: float | None = Field(None, gt=0, description="Largest change an operator may make at once.")
-    cost: float = Field(
+    min: Number | None = Field(None, description="Lowest value an operator may set.")
+    max: Number | None = Field(None, description="Highest value an operator may set.")
+    step: Number | None = Field(None, gt=0, description="Smallest step an operator can set.")
+    max_change: Number | None = Field(None, gt=0, description="Largest change an operator may make at once.")
+    cost: Number = Field(
         1.0,
         gt=0,
         description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
     )
     direction: Direction = Field("both", description="Direction in which an operator may change it: up, down or both.")
-    rate: float | None = Field(
+    rate: Number | None = Field(
         None,
         gt=0,
         description="Largest change a minute, in its unit: a recommended change is a ramp from now, and its risk is that at the "
         "end of the ramp. At once when left out.",
     )
-    tolerance: float | None = Field(
+    tolerance: Number | None = Field(
         None,
         ge=0,
         description="Distance by which the line may miss a setting; advice must hold within it. One step when left out, or a "

@@ -95,7 +95,9 @@ class SqlSource(PolledFields):
     kind: Literal["sql"]
     url: Secret = Field(description="Where the address of the database is found, e.g. postgresql://user:password@host/name.")
     table: Title | None = Field(None, description="Table or view to read, e.g. quality.results.")
-    query: Text | None = Field(None, description="SELECT to read instead of a table, without ORDER BY.")
+    query: Text | None = Field(
+        None, description="One SELECT to read instead of a table, without ORDER BY and without a semicolon except at its end."
+    )
     cursor: Column = Field(description="Column that only increases with later rows: a number or an instant.")
     overlap: LongerThanZero | None = Field(
         None,
@@ -178,6 +180,9 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         yield from _file_faults(source)
     if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
         yield Fault("table", "give either a table or a query", "table: quality.results")
+    if isinstance(source, SqlSource) and ";" in (source.query or "").rstrip("; \t\r\n"):
+        hint = "write one SELECT; in PostgreSQL and Oracle chr(59) is the character ; in a text, elsewhere char(59)"
+        yield Fault("query", "has more than one statement", hint)
     if isinstance(source, StreamedSource):
         yield from source.faults()
     address = None if isinstance(source, HttpSource) else source.url

@@ -13,6 +13,7 @@ from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, Severity
 from alerting.definitions.fields.learning import PromotionMode
+from alerting.definitions.fields.names import Number
 from alerting.definitions.model import Problem
 from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
@@ -28,10 +29,10 @@ class Escalation(Closed):
     """A worse severity, by how far the score lies beyond its threshold, or by how often it did."""
 
     severity: Severity = Field(description="Severity from then on: low, medium, high, critical.")
-    score: float | None = Field(
+    score: Number | None = Field(
         None, gt=1, le=1000, description="How far: the score is at least so many times its threshold, e.g. 2."
     )
-    share: float | None = Field(
+    share: Number | None = Field(
         None, gt=0, le=1, description="Instead, how often: the score was beyond its threshold in this share of the time `over`."
     )
     over: Duration | None = Field(None, description="With share: the time that counts, e.g. 1h.")
@@ -40,13 +41,13 @@ class Escalation(Closed):
 class AnomalyThreshold(Closed):
     """Choice of the threshold from scores of normal time that the model has not seen."""
 
-    false_alarms_per_week: float | None = Field(
+    false_alarms_per_week: Number | None = Field(
         None,
         gt=0,
         le=10_000,
         description="False alarm episodes a week and asset that the threshold allows; 1 when no other way is given.",
     )
-    time_in_alarm: float | None = Field(
+    time_in_alarm: Number | None = Field(
         None, gt=0, lt=0.5, description="Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01."
     )
 
@@ -72,7 +73,7 @@ class AnomalyDefinition(NormalDefinition):
         timedelta(hours=1),
         description="Time before and after problems, suppressed times and confirmed episodes that is not normal either.",
     )
-    contamination: float = Field(
+    contamination: Number = Field(
         0.05,
         ge=0,
         le=0.3,

@@ -11,6 +11,7 @@ from alerting.definitions.checks.limits import category_faults, variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Dates, PromotionMode
+from alerting.definitions.fields.names import Number
 from alerting.definitions.model import Definition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
@@ -49,20 +50,20 @@ class ControlChartDefinition(NormalDefinition):
         description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the three "
         "of Western Electric that have a limit when left out. Rules without one bound average_run_length.",
     )
-    smoothing: float | None = Field(
+    smoothing: Number | None = Field(
         None,
         gt=0,
         le=1,
         description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The smaller, the smaller "
         "the shifts that it finds.",
     )
-    shift: float | None = Field(
+    shift: Number | None = Field(
         None,
         gt=0,
         le=10,
         description="With chart: cusum. Size of the shift to find quickest, in standard deviations of a point; 1 when left out.",
     )
-    average_run_length: float | None = Field(
+    average_run_length: Number | None = Field(
         None,
         ge=20,
         le=1_000_000,

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
-from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
+from alerting.definitions.faults import DefinitionRefused, Fault, NotFound, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
@@ -171,7 +171,7 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
     newest = definitions.newest_revision(name)
     if newest is None:
         known = ", ".join(r.name for r in definitions.latest()) or "none yet; apply one first"
-        raise UserError(f"there is no definition {name!r} (known: {known})")
+        raise NotFound(f"there is no definition {name!r} (known: {known})")
     if number in (None, newest.number):
         return newest
     found = next((r for r in definitions.revisions(name) if r.number == number), None)

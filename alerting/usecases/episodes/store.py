@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, get_args
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, Episodes
@@ -12,10 +12,6 @@ from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
 
 _log = id_logger(__name__)
-
-
-class NotFound(UserError):
-    """The requested object does not exist."""
 
 
 def find_episode(episodes: Episodes, id: str) -> Episode:

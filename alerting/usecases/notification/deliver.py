@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template
@@ -239,7 +239,7 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
     """
     chosen = [n for n in platform.notifications.dead() if id in ("all", n.key)]
     if not chosen and id != "all":
-        raise UserError(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
+        raise NotFound(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
     platform.notifications.change([(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen])
     for n in chosen:
         platform.audit.add(actor, template("delivery tried again"), n.key, now)

@@ -5,13 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
 from alerting.notifications.routing import channels_of, is_on_shift
 from alerting.ports import DeliveryPorts, MutingPorts
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import read_routes
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import NotFound
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.spoken import latency_note
@@ -17,7 +18,6 @@ from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import EpisodePorts, Episodes, EvaluationPorts, OutcomePorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import answer_at, first_instant, segments
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache

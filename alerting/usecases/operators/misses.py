@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Styled, joined, template, translatable
@@ -12,7 +12,6 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
 from alerting.ports import Episodes, OperatorPorts
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operators.operate import Actor
 
 _LONGEST_COMMENT = 10_000

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import translatable
@@ -17,7 +17,7 @@ from alerting.ports import EpisodePorts, MutingPorts, OperatorPorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
 from alerting.usecases.notification.routes import change_notifications

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
@@ -18,7 +18,6 @@ from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import EvaluationPorts, ModelUnavailable, PlanPorts, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.scoring.given import GivenReadings
 

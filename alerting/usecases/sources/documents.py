@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.faults import UserError, nearest, read_each, shown
+from alerting.definitions.faults import NotFound, UserError, nearest, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
 from alerting.ports import Document, SourcePorts, SourceRevision, Sources
-from alerting.usecases.episodes.store import NotFound
 
 _CHANGED: Mapping[SourceState, str] = {
     "active": template("source active"),

@@ -76,7 +76,7 @@ def test_yaml_reads_ten_in_the_evening_as_a_number_and_we_do_not():
     assert Hours.model_validate({"from": 1320, "to": "06:00"}) == NIGHT[0]
 
 
-@pytest.mark.parametrize("clock", ["25:00", "6:00", "24:01", -1, 1441, True, "noon"])
+@pytest.mark.parametrize("clock", ["25:00", "24:01", -1, 1441, True, "noon"])
 def test_what_is_no_time_of_day_is_refused(clock):
     with pytest.raises(ValueError, match=r"from"):
         Hours.model_validate({"from": clock, "to": "06:00"})

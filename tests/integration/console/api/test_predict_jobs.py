@@ -16,7 +16,7 @@ from alerting.console.api import predict_jobs_api
 from alerting.console.app import create_app
 from alerting.console.predict_worker import PredictWorker
 from alerting.console.server import PatientProtocol
-from alerting.usecases.episodes.store import NotFound
+from alerting.definitions.faults import NotFound
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, expect_problem
 
 PATH = "/api/v1/definitions/too-moist/predict-jobs"

@@ -1,10 +1,10 @@
 import pytest
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply, retire
-from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due

@@ -5,10 +5,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, collect_misses, relabel
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.operators.operate import Actor
 from tests import small_models

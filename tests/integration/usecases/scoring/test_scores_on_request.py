@@ -12,12 +12,11 @@ from alerting.adapters.archive import parquet
 from alerting.adapters.archive.file_scores import score_file
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import predict

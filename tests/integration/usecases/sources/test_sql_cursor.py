@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
-from alerting.adapters.sources.sql import SqlReader
+from alerting.adapters.sources.sql import SqlReader, _Fetched
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
@@ -88,20 +88,10 @@ def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
         found = (NOON + dt.timedelta(minutes=minute)).astimezone(local)
         return found.replace(tzinfo=None) if naive else found
 
-    class Connection:
-        def execute(self, last):
-            chosen = sorted((row for row in rows if last is None or row["ts"] >= last), key=lambda row: row["ts"])
-            return type("Result", (), {"mappings": lambda _: chosen})()
+    def fetch(_, source, last, seconds):
+        return _Fetched(sorted((row for row in rows if last is None or row["ts"] >= last), key=lambda row: row["ts"]), False)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-    engine = type("Engine", (), {"connect": lambda _: Connection(), "dispose": lambda _: None})()
-    monkeypatch.setattr("alerting.adapters.sources.sql._engine", lambda *_: engine)
-    monkeypatch.setattr("alerting.adapters.sources.sql._statement", lambda _, last: last)
+    monkeypatch.setattr("alerting.adapters.sources.sql._fetch", fetch)
     readers = Readers(FolderDrop(), SqlReader(resolver({"DB": "sqlite://"}), now=lambda: now))
     apply_sources(platform, [{**SOURCE, "cursor": "ts", "timezone": zone}], "ada", at(0))
     rows += [{"ts": stamp(0), "t": 1.0}, {"ts": stamp(3000), "t": 2.0}]
@@ -118,3 +108,55 @@ def test_an_address_with_a_port_that_is_no_number_is_refused_without_showing_it(
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
     assert refusal.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        5, True, float("nan"), [], {"number": "5"}, "", "5", "null", "{}", "[]", "nonsense", "x" * 1_000_000, "[" * 5000,
+        '{"number": "NaN"}', '{"number": "Infinity"}', '{"number": "x"}', '{"number": 5}', '{"number": "%s"}' % ("9" * 5000),
+        '{"instant": "yesterday"}', '{"instant": null}', '{"number": "1", "text": "1"}', '{"colour": "1"}',
+    ],
+    ids=lambda junk: str(junk)[:30],
+)  # fmt: skip
+def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_other_source(platform, readers, database, junk):
+    apply_sources(platform, [SOURCE, {**SOURCE, "name": "other", "asset": "oven-2"}], "ada", at(0))
+    insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, 2.0))
+    assert poll(platform, readers, "quality", at(1)).new == 2
+    before = platform.sources.progress("quality")
+    platform.sources.set_cursor("quality", junk, before.cursor_of)
+    with pytest.raises(UserError, match=r"where it was read to cannot be read .* alerting source backfill quality") as refusal:
+        poll(platform, readers, "quality", at(2))
+    assert len(str(refusal.value)) < 400
+    assert platform.sources.progress("quality").fault == str(refusal.value)
+    assert poll(platform, readers, "other", at(2)).new == 2
+    assert poll(platform, readers, "quality", at(3), again=True).new == 0
+    assert platform.sources.progress("quality").cursor == before.cursor
+    insert(database, "results", (3, 3, 2, 3.0))
+    assert poll(platform, readers, "quality", at(4)).new == 1
+
+
+def test_a_cursor_that_is_infinite_neither_stops_the_source_nor_hides_later_rows(platform, readers, database):
+    apply_sources(platform, [{**SOURCE, "cursor": "t"}], "ada", at(0))
+    insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, float("inf")))
+    assert poll(platform, readers, "quality", at(1)).new == 2
+    insert(database, "results", (3, 3, 2, 3.0))
+    assert poll(platform, readers, "quality", at(2)).new == 1
+    with database.begin() as connection:
+        connection.execute(sa.text("DELETE FROM results WHERE id <> 2"))
+    with pytest.raises(UserError, match="cursor 't' is inf, after which nothing can come"):
+        poll(platform, readers, "quality", at(3))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1; SELECT 2",
+        "SELECT 1) AS a; DROP TABLE results; SELECT * FROM (SELECT 1",
+        "SELECT id FROM results; ; DELETE FROM x;",
+    ],
+)
+def test_a_query_of_more_than_one_statement_is_refused_when_it_is_applied(platform, query):
+    with pytest.raises(UserError, match=r"query: has more than one statement \(write one SELECT"):
+        apply_sources(platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query}], "ada", at(0))
+    apply_sources(platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": "SELECT id FROM x ;\n"}], "ada", at(0))

@@ -1,0 +1,122 @@
+"""Connections to the databases of sources: they only read, and what takes too long is broken off on both sides."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Timer
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from alerting.definitions.faults import UserError, first_line
+
+STATEMENT_S = 60.0
+"""Time that a chunk of rows may take in the database and on its way here."""
+_GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
+_CONNECT_S = 10
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}  # where the address names none: the driver that the platform brings
+_TIMEOUT_ARGUMENT = {
+    "postgresql": "connect_timeout",
+    "mysql": "connect_timeout",
+    "mariadb": "connect_timeout",
+    "mssql": "timeout",
+}
+_READ_ONLY = {
+    "postgresql": "SET TRANSACTION READ ONLY",
+    "mysql": "START TRANSACTION READ ONLY",
+    "mariadb": "START TRANSACTION READ ONLY",
+    "oracle": "SET TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+_MYSQL_LIMITS = (5, 7, 8)  # the version from which MySQL has a limit of time
+
+
+def engine_of(name: str, address: str) -> sa.Engine:
+    """Return an engine without a pool. Raises UserError, without the address, if that cannot be used. `name`: of the source."""
+    try:
+        url = sa.make_url(address)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
+        return sa.create_engine(url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {})
+    except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
+        hint = "write for example postgresql://user:password@host:5432/database"
+        raise UserError(f"source {name}: its url is not the address of a database; {hint}") from None
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise UserError(f"source {name}: the driver of its database is not installed: {first_line(error)}") from error
+
+
+@contextmanager
+def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    """Begin a transaction that only reads, as far as the database knows such, and end it.
+
+    Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then the connection is closed.
+    """
+    raw, is_late = connection.connection.dbapi_connection, Event()
+
+    def break_off() -> None:
+        is_late.set()
+        _break_off(raw)
+
+    limits = _limits(connection, raw, seconds)
+    timer = Timer(seconds + (_GRACE_S if limits else 0.0), break_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        if (read_only := _READ_ONLY.get(connection.dialect.name)) is not None:
+            connection.exec_driver_sql(read_only)
+        for limit in limits:
+            connection.exec_driver_sql(limit)
+        yield
+    except Exception as fault:  # drivers disagree on the exception of a connection that was closed under them
+        if is_late.is_set():
+            raise TimeoutError(f"no answer within {seconds:g} s") from fault
+        raise
+    finally:
+        timer.cancel()
+        with suppress(SQLAlchemyError):
+            connection.rollback()
+
+
+def leave(connection: sa.Connection) -> None:
+    """Close a connection that has rows left, without reading them as PyMySQL would."""
+    unread = getattr(connection.connection.dbapi_connection, "_result", None)
+    if unread is not None:
+        unread.unbuffered_active = False
+    connection.invalidate()
+
+
+def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
+    """Return the statements after which the server ends what takes longer; a driver with a limit of its own has it set."""
+    millis, dialect = max(int(seconds * 1000), 1), connection.dialect
+    if dialect.name == "postgresql":
+        return (f"SET LOCAL statement_timeout = {millis}",)
+    if getattr(dialect, "is_mariadb", False):
+        return (f"SET SESSION max_statement_time = {seconds:g}",)
+    if dialect.name == "mysql" and (dialect.server_version_info or ()) >= _MYSQL_LIMITS:
+        return (f"SET SESSION max_execution_time = {millis}",)
+    with suppress(Exception):  # a driver that lacks it is bounded by the timer alone
+        if dialect.name == "mssql":
+            raw.timeout = max(int(seconds), 1)
+        elif dialect.name == "oracle":
+            raw.call_timeout = millis
+    return ()
+
+
+def _break_off(raw: Any) -> None:
+    """End what a connection waits for, from another thread: as its driver offers, or by closing its socket."""
+    with suppress(Exception):
+        if hasattr(raw, "interrupt"):  # SQLite
+            raw.interrupt()
+        elif hasattr(raw, "fileno") or hasattr(raw, "_sock"):  # PostgreSQL; MySQL and MariaDB
+            number = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
+            with socket.socket(fileno=os.dup(number)) as same:
+                same.shutdown(socket.SHUT_RDWR)
+        else:  # Oracle
+            raw.cancel()

@@ -1,0 +1,46 @@
+"""Times in the sentences of answers: those of the plant. Fields that hold an instant keep it as UTC, for programs."""
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Any, TypeVar
+
+from alerting.reporting.messages import moment
+
+T = TypeVar("T")
+_SENTENCES = frozenset({"reason", "message", "answer", "facts", "unknown", "why", "because", "step"})
+"""Names of fields whose texts are sentences."""
+_STAMP = re.compile(r"(?<![\w'\"])\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)")
+"""A stamp that the platform wrote: those of a request are shown in quotes, as they were sent."""
+
+
+def plant_times(text: str, zone: tzinfo) -> str:
+    """Return a sentence with every ISO 8601 stamp as date, time and zone of the plant: `2026-01-05 07:00 CET`."""
+    return _STAMP.sub(lambda found: _local(found[0], zone), text)
+
+
+def with_plant_times(value: T, zone: tzinfo) -> T:
+    """Return a dataclass, or a sequence of some, with the times of the plant in its sentences, at every depth."""
+    return _converted(value, zone, is_sentence=False)  # type: ignore[no-any-return]
+
+
+def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
+    if isinstance(value, str):
+        return plant_times(value, zone) if is_sentence else value
+    if isinstance(value, tuple | list):
+        return type(value)(_converted(one, zone, is_sentence) for one in value) if type(value) in (tuple, list) else value
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    found = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    changed = {name: _converted(one, zone, name in _SENTENCES) for name, one in found.items()}
+    different = {name: one for name, one in changed.items() if one is not found[name] and one != found[name]}
+    return replace(value, **different) if different else value
+
+
+def _local(stamp: str, zone: tzinfo) -> str:
+    try:
+        at = datetime.fromisoformat(stamp).astimezone(zone)
+    except (ValueError, OverflowError):
+        return stamp
+    day, clock, name = moment(at, zone).split(" ", 2)
+    return f"{day} {clock}{f':{at:%S}' if at.second else ''} {name}"
