@@ -42,12 +42,18 @@ def command_group(help: str) -> typer.Typer:
 
 @contextmanager
 def platform() -> Iterator["Platform"]:
-    """Open the running platform, or start its database for the duration of this command."""
+    """Open the running platform, or start its database for the duration of this command.
+
+    Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
+    """
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.settings.environment import read_settings
+    from alerting.settings.home import find_home
     from alerting.wiring import open_platform
 
     settings = read_settings(os.environ)
+    if settings.mongodb_uri is None and find_home(os.environ, Path.cwd(), last=False) != settings.home:
+        errors.print(f"using {settings.location}, which was started last (ALERTING_HOME names another)", style="dim", markup=False)
     try:
         with open_platform(settings) as opened:
             yield opened
