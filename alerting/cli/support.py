@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import errors, print_refusal_as_json, printing
+from alerting.cli.printing.output import errors, note_line_clock, print_refusal_as_json, printing
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
 
@@ -53,9 +53,12 @@ def platform() -> Iterator["Platform"]:
 
     settings = read_settings(os.environ)
     if settings.mongodb_uri is None and find_home(os.environ, Path.cwd(), last=False) != settings.home:
-        errors.print(f"using {settings.location}, which was started last (ALERTING_HOME names another)", style="dim", markup=False)
+        errors.print(
+            f"using {settings.location}, which was started last (ALERTING_HOME names another)", style="dim", markup=False
+        )
     try:
         with open_platform(settings) as opened:
+            note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
         if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:

@@ -115,7 +115,7 @@ class MemoryModels:
         self.runs[id] = Run(definition, parent, dict(tags), datetime.now(UTC))
         return id
 
-    def describe(self, definition: str, text: str, main_metric: str) -> None:
+    def describe(self, definition: str, text: str, main_metric: str) -> None:  # noqa: ARG002 - no page shows it
         self.descriptions[definition] = text
 
     def open_runs(self, definition: str) -> list[RunState]:

@@ -92,7 +92,9 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event, prese
             try:
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
                 database[_PROCESSES].update_one({"_id": present}, noted, upsert=True)
-                if database["sources"].find_one({"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}):
+                if database["sources"].find_one(
+                    {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}
+                ):
                     return
                 fault = None
             except PyMongoError as error:
