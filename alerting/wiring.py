@@ -91,12 +91,14 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 
     delivers = _channels(settings) if channels else {}
-    platform = stores.platform(models(settings), delivers, MongoClock(stores.database), memory_platform)
+    clock = MongoClock(stores.database)
+    platform = stores.platform(models(settings), delivers, clock, memory_platform)
     archive = ReadingsArchive(
         MongoArchivedFiles(stores.database), stores.assets, settings.archive_address, settings.archive_after
     )
     return replace(
         platform,
+        line_speed=clock.line_speed,
         archive=archive,
         readings=ArchivedReadings(stores.readings, archive),
         reading_writes=ArchivedWrites(stores.reading_writes, archive),

@@ -7,11 +7,12 @@ from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, polled_sources
 from alerting_tasks.ingestion import read
 
 
-def build(name: str, every: timedelta) -> None:
+def build(name: str, every: timedelta, title: str | None) -> None:
     """Build the DAG of one source; where it was read to is in the database, so a missed run loses nothing."""
 
     @dag(
         dag_id=f"ingest__{name}",
+        dag_display_name=title or f"ingest__{name}",
         schedule=every,
         tags=["ingest"],
         description=f"Reads the source {name}",
@@ -26,4 +27,4 @@ def build(name: str, every: timedelta) -> None:
 
 
 for row in polled_sources():
-    build(row.name, row.every)
+    build(row.name, row.every, row.title)

@@ -1,12 +1,21 @@
 """All ports together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from alerting.ports import EndedSessions, OperatorPorts, ReportPorts, UpkeepPorts
 
 
+def real_time() -> None:
+    """Return no speed of a simulated line: times are real."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Platform(UpkeepPorts, OperatorPorts, ReportPorts):
-    """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower group."""
+    """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower group.
+
+    `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a second; None in real time.
+    """
 
     ended_sessions: EndedSessions
+    line_speed: Callable[[], float | None] = real_time

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import errors, print_refusal_as_json, printing
+from alerting.cli.printing.output import errors, note_line_clock, print_refusal_as_json, printing
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
 
@@ -42,14 +42,23 @@ def command_group(help: str) -> typer.Typer:
 
 @contextmanager
 def platform() -> Iterator["Platform"]:
-    """Open the running platform, or start its database for the duration of this command."""
+    """Open the running platform, or start its database for the duration of this command.
+
+    Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
+    """
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.settings.environment import read_settings
+    from alerting.settings.home import find_home
     from alerting.wiring import open_platform
 
     settings = read_settings(os.environ)
+    if settings.mongodb_uri is None and find_home(os.environ, Path.cwd(), last=False) != settings.home:
+        errors.print(
+            f"using {settings.location}, which was started last (ALERTING_HOME names another)", style="dim", markup=False
+        )
     try:
         with open_platform(settings) as opened:
+            note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
         if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:

@@ -24,6 +24,7 @@ from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import links, model_pages, operate_pages, pages, quality, report_pages, routes, sources
+from alerting.console.web.line_clock import LineClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
@@ -70,6 +71,7 @@ def create_app(
     app.state.platform = platform
     app.state.zone = zone
     app.state.language = language
+    app.state.line_clock = LineClock(platform.line_speed)
     app.state.entrance = entrance
     app.state.predict_jobs = predict_jobs
     app.state.deliveries = ingest_api.Deliveries()

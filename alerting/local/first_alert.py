@@ -21,7 +21,7 @@ def main() -> int:
     """Wait for the first alert and print it as JSON on the last line."""
     settings = read_settings(os.environ)
     tokens = Path(os.environ.get("ALERTING_API_TOKENS_FILE") or settings.home / "secrets" / "api_tokens.json")
-    token = next(iter(json.loads(tokens.read_text())))
+    token = _reading_token(json.loads(tokens.read_text()))
     console = parts.api_uri(settings)
     with httpx.Client(
         base_url=console, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
@@ -34,6 +34,11 @@ def main() -> int:
                 return 0
             earlier_ids = {e["id"] for e in found} if earlier_ids is None and found is not None else earlier_ids
             time.sleep(POLL_S)
+
+
+def _reading_token(owners: dict[str, dict[str, str]]) -> str:
+    """Return a token whose owner may read. Raises StopIteration if none may."""
+    return next(token for token, owner in owners.items() if owner["role"] != "sender")
 
 
 def alert_lines(episode: dict[str, Any], console: str) -> list[str]:

@@ -117,7 +117,7 @@ def run_guarded(work: Callable[[], int]) -> int:
     """Run `work` in a forked process and return its exit code. No process remains, even if one of the two is killed.
 
     If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the worker is killed, this process
-    kills the remaining ones. Ctrl-C, SIGTERM and the closing of the terminal are passed on.
+    kills the remaining ones. Ctrl-C, SIGTERM and the closing of the terminal are passed on; with `nohup` the last one is not.
     """
     become_subreaper()
     parent = os.getpid()
@@ -129,9 +129,10 @@ def run_guarded(work: Callable[[], int]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, forward)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell without job control starts `command &` with SIGINT ignored
+        signal.signal(number, forward)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, forward)
     _, status = os.waitpid(worker, 0)
     kill_descendants()
     return os.waitstatus_to_exitcode(status)
@@ -143,6 +144,7 @@ def _as_worker(parent: int, work: Callable[[], int]) -> None:
     code = 1
     try:
         os.setsid()  # only the guard receives the terminal's Ctrl-C, and passes it on once
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the guard was started with SIGINT ignored
         end_with_parent(parent)
         become_subreaper()
         code = work()

@@ -9,7 +9,8 @@ from pathlib import Path
 from alerting.settings.home import make_private_folder, shared_secret
 from alerting.wiring import MLFLOW_PASSWORD
 
-ROLES = ("operator", "engineer", "admin")
+ROLES = ("viewer", "operator", "engineer", "admin", "sender")
+"""Roles that have a token from the first start; a reader's comes first, a program's last."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -190,7 +190,7 @@ class Supervisor:
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
-        """Stop the parts in reverse order of need: first those that no running part needs."""
+        """Stop the parts in reverse order of need: first those that no running part needs. Only a part that is killed is news."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals
@@ -210,19 +210,30 @@ class Supervisor:
             service.process.terminate()
         left = list(stopping)
         while left:
+            waited = time.monotonic() - began
+            self._show(f"stopping {', '.join(service.part.name for service in left)} {waited:.0f} s")
             for service in list(left):
                 assert service.process is not None  # noqa: S101
-                late = self._signals > signals or time.monotonic() - began > service.part.grace_s
-                if late:
+                if service.process.poll() is None and (why := self._why_kill(service, signals, waited)) is not None:
                     below = processes.descendants(service.process.pid)
                     service.process.kill()
                     processes.kill(below)
                     service.process.wait()
+                    self._say(f"{service.part.name} was killed: {why}")
                 if service.process.poll() is not None:
                     service.process, service.ready = None, False
                     left.remove(service)
-                    self._say(f"{service.part.name} {'was killed' if late else 'stopped'}")
             time.sleep(LOOK_EVERY_S / 2)
+        self._show("")
+
+    def _why_kill(self, service: _Service, signals: int, waited: float) -> str | None:
+        """Return why a part that was asked to stop is killed now; None while it still has time."""
+        if self._signals > signals:
+            return "it was still stopping when a second interrupt came"
+        if waited <= service.part.grace_s:
+            return None
+        log = service.part.writes_to or service.log
+        return f"it had not ended {service.part.grace_s:g} s after it was asked to; its log is {log}"
 
 
 def ending(code: int) -> str:

@@ -8,16 +8,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
-from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.running import hold
-from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
-from alerting.adapters.mlflow.connection import public_address
+from alerting.adapters.embedded.shared_mongod import exclusive_mongod
 from alerting.definitions.faults import UserError
 from alerting.local import parts
+from alerting.local.addresses import address_lines
 from alerting.local.disk import check_space
 from alerting.local.first_alert import announcement
 from alerting.local.prepare import prepare_home
@@ -28,7 +25,14 @@ from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
 from alerting.settings.machine import check_ports
-from alerting.wiring import MLFLOW_USER, database_warning
+from alerting.wiring import database_warning
+
+FIRST_COMMANDS = """\
+Nothing is watched yet. In another terminal, in this folder:
+  alerting source apply FILE      connects a line (README.md, "Your own line")
+  alerting import readings FILE --asset NAME       reads a table of readings
+  alerting apply FILE             puts an alert into service
+"""
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
@@ -46,7 +50,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line of news with the time since the start."""
-        self._print(f"{time.monotonic() - self._began:6.1f} s  {text}")
+        self.print(f"{time.monotonic() - self._began:6.1f} s  {text}")
 
     def show(self, text: str) -> None:
         """Replace the status line; do nothing if the output is not a terminal."""
@@ -54,16 +58,13 @@ class Screen:
             self._going_on = text
             self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
 
-    def print(self, what: Table | str) -> None:
+    def print(self, text: str) -> None:
         """Print permanent text."""
-        self._print(what)
-
-    def _print(self, what: Table | str) -> None:
         if self._going_on:
             self._going_on = ""
             self._write("\r\x1b[2K")
         try:
-            self._console.print(what, markup=False)
+            self._console.print(text, markup=False)
         except OSError:
             self._mute()
 
@@ -122,18 +123,22 @@ def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, s
         supervisor = Supervisor(started, settings.home, settings.home / "logs", screen.say, screen.show)
         first_alert = settings.home / "logs" / "first-alert.log"
         milestones = {
-            "airflow-dags": lambda: _welcome(screen, settings, secrets),
+            "stream": lambda: _welcome(screen, settings, secrets, is_empty=new and not demo),
             "first-alert": lambda: _announce_first_alert(screen, first_alert),
         }
         supervisor.run(milestones, running_file.stopping)
 
 
-def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:
-    """Print the page to open first, then all other addresses."""
+def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: bool) -> None:
+    """Print the page to open first, then all other addresses, and for a platform without data the first commands."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
-    screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)")
-    screen.print(_addresses(settings, secrets))
+    screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)\n")
+    for line in address_lines(settings, secrets):
+        screen.print(line)
+    screen.print("")
+    if is_empty:
+        screen.print(FIRST_COMMANDS)
 
 
 def _announce_first_alert(screen: Screen, log: Path) -> None:
@@ -144,29 +149,3 @@ def _announce_first_alert(screen: Screen, log: Path) -> None:
 
 def _ignore_port(_port: int) -> None:
     """Do nothing: commands get the address of an external database from its setting."""
-
-
-def _addresses(settings: Settings, secrets: Secrets) -> Table:
-    rows = [("Console", parts.api_uri(settings)), ("", "with one of these tokens:")]
-    rows += [("", f"{role:<8}  {token}") for role, token in secrets.api_tokens.items()]
-    rows += [
-        ("Airflow", parts.airflow_uri(settings)),
-        ("", f"admin     {secrets.airflow_password}"),
-        ("MLflow", parts.mlflow_page(settings)),
-        *([] if settings.mlflow_uri else [("", f"{MLFLOW_USER}  {secrets.mlflow_password}")]),
-        ("MongoDB", public_address(parts.mongodb_uri(settings))),
-        ("", _mongodb_sign_in(settings)),
-        ("Files", f"{settings.home} (data, logs, secrets)"),
-    ]
-    table = Table("what", "addresses (open to this machine alone) and sign-in", box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    for column in table.columns:  # a truncated address is useless
-        column.no_wrap, column.overflow, column.min_width = True, "ignore", max(len(str(cell)) for cell in column.cells)
-    return table
-
-
-def _mongodb_sign_in(settings: Settings) -> str:
-    if settings.mongodb_uri is not None:
-        return ""
-    return f"{mongod_access.USER}  (password in {data_folder(settings.home) / mongod_access.PASSWORD_FILE})"

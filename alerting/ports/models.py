@@ -35,6 +35,12 @@ class Models(Protocol):
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Open a run (a child of `parent`) and return its id."""
 
+    def describe(self, definition: str, text: str, main_metric: str) -> None:
+        """Show a text, and the metric that counts most (more is better), with the runs of a definition. Idempotent.
+
+        A text that a person wrote instead stays.
+        """
+
     def open_runs(self, definition: str) -> list[RunState]:
         """Return the unfinished trainings of a definition, newest first."""
 

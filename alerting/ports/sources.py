@@ -179,7 +179,9 @@ class Sources(Protocol):
         """Remove a process that ends."""
 
     def has_processes(self) -> bool:
-        """Return whether a process of the stream service has noted that it works, and has not ended in good order; for a day."""
+        """Return whether a process of the stream service has noted that it works or waits for a source, and has not ended in good
+        order; for a day.
+        """
 
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last day."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alerting.definitions.model import ModelDefinition
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, EstimateSummary, Proposal
 from alerting.reporting.messages import seconds
@@ -108,6 +109,17 @@ def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
 def metrics_text(test: Mapping[str, Any]) -> str:
     """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
     return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
+
+
+def describe_experiment(definition: ModelDefinition) -> str:
+    """Describe the trainings of a definition for the page that lists them: what is predicted, where, and what a run is."""
+    title = definition.title or definition.name
+    assets = ", ".join(definition.assets)
+    return (
+        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\n"
+        "A run is one training; the runs below it are the families of models that it tried. Its metrics 1 to 5 are those of the "
+        "test period, which no training saw. Its description says which model went into service, and why."
+    )
 
 
 def calibration_text(test: Mapping[str, Any]) -> str:

@@ -31,6 +31,15 @@ OPERATOR_TOOK = {
 NO_VERDICT = translatable("no verdict")
 
 
+def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
+    """Name the clock of a simulated line, which runs `speed` times as fast as real time, 0 while it stands; None for none."""
+    if speed is None:
+        return None
+    if speed == 0:
+        return language.say("time of the simulated line, which stands still")
+    return language.say("time of the simulated line, {speed} times real time", speed=language.digits(f"{speed:g}"))
+
+
 def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
     """Format a number with this many significant digits and a thin space between thousands; a dash for none."""
     if value is None:

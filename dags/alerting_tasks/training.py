@@ -146,7 +146,11 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
 
 
 def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:
-    """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version."""
+    """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version.
+
+    A later step goes before an earlier one of another training: what is begun is finished before more is begun. All weights stay
+    below that of an evaluation.
+    """
     cron, zone = definition.retrain_cron, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
 
@@ -157,12 +161,15 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
     return DAG_OPTIONS | {
         "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0)) if cron else None,
         "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
+        "dag_display_name": definition.title or definition.name,
         "doc_md": text,
         "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
         "max_active_runs": 2,  # a run that waits for a person's approval does not hold back that of a changed question
         "max_active_tasks": 2,
         "dagrun_timeout": timedelta(days=6, hours=12),  # a run that waits for slots or for a person ends before the next week's
-        "default_args": TASK_OPTIONS | BACKGROUND | {"owner": definition.owner, "execution_timeout": timedelta(hours=3)},
+        "default_args": TASK_OPTIONS
+        | BACKGROUND
+        | {"owner": definition.owner, "execution_timeout": timedelta(hours=3), "weight_rule": "upstream"},
     }
 
 

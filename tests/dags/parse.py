@@ -4,12 +4,14 @@ import json
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
 from airflow.timetables.base import TimeRestriction
 
 HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "httpx", "alerting.wiring")
@@ -20,6 +22,11 @@ def first_run(dag: object) -> str | None:
     timetable = decode_timetable(encode_timetable(dag.timetable))
     info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False))
     return info and info.run_after.isoformat()
+
+
+def weight(task: object) -> int:
+    """Return the weight by which the scheduler orders this task among all that wait."""
+    return validate_and_load_priority_weight_strategy(task.weight_rule).get_weight(SimpleNamespace(task=task))
 
 
 def describe(dag: object) -> dict[str, object]:
@@ -36,6 +43,8 @@ def describe(dag: object) -> dict[str, object]:
         "task_docs": {task.task_id: task.doc_md for task in dag.tasks},
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
         "file": Path(dag.fileloc).name,
+        "title": dag.dag_display_name,
+        "weights": {task.task_id: weight(task) for task in dag.tasks},
         "pools": sorted({task.pool for task in dag.tasks}),
         "active_runs": dag.max_active_runs,
         "run_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),

@@ -32,6 +32,7 @@ def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_
     assert (training["schedule"], training["timezone"]) == ("0 4 * * 1", "Europe/Berlin")
     assert training["tags"] == ["medium", "train", "wet"]
     assert training["owner"] == "oven team"
+    assert (training["title"], parsed["dags"]["train__by-hand"]["title"]) == ("Biscuits too moist", "by-hand")
     assert datetime.fromisoformat(training["first_run"]) > datetime.now(UTC), "a new definition waits for its schedule"
     for said in ("Biscuits too moist", "moisture above 4.5 for 5m", "30m ahead", "Revision **1**"):
         assert said in training["doc"]
@@ -78,6 +79,16 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
         "start_training": ["default_pool"],
         "train__asked": ["background", "default_pool"],
     }
+
+
+def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(folder, revisions, classifier):
+    """Else each new definition takes the slots of the first champion's last steps."""
+    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
+    dags = folder.parse()["dags"]
+    weights = dags["train__asked"]["weights"]
+    steps = [weights[task] for task in ("dataset", "candidate", "compare", "ask", "promote")]
+    assert steps == sorted(set(steps)), weights
+    assert max(weights.values()) < min(dags["evaluate__1m"]["weights"].values())
 
 
 def test_a_late_tick_does_not_hold_up_the_next_one(folder, revisions, classifier):

@@ -1,7 +1,7 @@
 """Comparison of the runs: episodes and notifications of the stormy one against the calm one, and the notes of each receiver."""
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,8 +23,17 @@ from tests.faults.held_back import (
     untold_after_shelves,
     untold_in_floods,
 )
+from tests.faults.notifier import cause_of_another, read_attempts
 from tests.faults.plant import START, acknowledged_until, rows, wall_clock
-from tests.faults.starvation import LONGEST_STANDSTILL_S, Health, longest_delivery_s, longest_healthy_gap, time_within
+from tests.faults.starvation import (
+    LONGEST_STANDSTILL_S,
+    Health,
+    ProcessorWaits,
+    Standstill,
+    longest_delivery_s,
+    standstills,
+    time_within,
+)
 from tests.faults.world import World
 
 RECEIVERS = ("mail", "hook")
@@ -57,10 +66,11 @@ class Ledger:
 
 @dataclass
 class Account:
-    """The counts, and everything that should not be."""
+    """The counts, everything that should not be, and times for which the machine has to answer, not the platform."""
 
     counts: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    starved: list[str] = field(default_factory=list)
 
     def expect_none(self, what: str, found: Sequence[Any]) -> None:
         self.counts[what] = len(found)
@@ -212,7 +222,7 @@ def _check_deliveries(account: Account, stormy: Ledger, accepted: Sequence[Mappi
 
 def _check_claims(account: Account, world: World) -> None:
     """Deliveries that one notifier claimed and did not end, and that another, or a later process, ended."""
-    attempts = _attempts(world)
+    attempts = read_attempts(world, SENDERS)
     taken = [
         key for key, of_key in attempts.items() if any(a.what is None for a in of_key) and any(a.what == "done" for a in of_key)
     ]
@@ -224,27 +234,52 @@ def _check_starvation(
 ) -> None:
     """While everything that a step needs is up, it must go on: rounds end, and what is due is delivered."""
     storm = [n for n in world.notes("storm") if n["t"] <= until]
+    processor = ProcessorWaits(world.notes("processor"))
     parts = ["mongod", "plant", *RECEIVERS, *EVALUATORS, *SENDERS]
     start = min((n["t"] for n in world.notes(*EVALUATORS, *SENDERS) if n["what"] == "round"), default=until)
     health = Health.of(storm, parts, start, until)
     for what, workers in (("evaluation", EVALUATORS), ("delivery", SENDERS)):
         rounds = [n["t"] for n in world.notes(*workers) if n["what"] in ("round", "done", "failed") and n["t"] <= until]
         needed = [["mongod"], workers, *([[r] for r in RECEIVERS] if workers is SENDERS else [])]
-        gap = longest_healthy_gap([start, *rounds, until], health.healthy(needed))
-        account.counts[f"longest standstill of {what} while all was up (s)"] = round(gap, 1)
-        account.expect_none(f"starvation of {what}", [f"{gap:.1f} s"] if gap > LONGEST_STANDSTILL_S else [])
-    waits = _waits(world, stormy, accepted, health, until)
-    account.counts["longest wait for a delivery while all was up (s)"] = round(
-        max((s for s, _ in waits.values()), default=0.0), 1
-    )
+        names = {name for group in needed for name in group}
+        check_standstills(account, what, standstills([start, *rounds, until], health.healthy(needed), processor, names))
+    waits = _waits(world, stormy, accepted, health, until, processor)
     tries = Counter(n["key"] for n in world.notes(*SENDERS) if n["what"] == "try")
-    starved = [(key, round(s, 1)) for key, (s, ahead) in waits.items() if s > longest_delivery_s(tries[key], world.speed, ahead)]
-    account.expect_none("deliveries that starved", starved)
+    limits = {key: longest_delivery_s(tries[key], world.speed, ahead) for key, (_, ahead) in waits.items()}
+    check_deliveries(account, {key: wait for key, (wait, _) in waits.items()}, limits)
+
+
+def check_standstills(account: Account, what: str, found: Sequence[Standstill]) -> None:
+    """The platform answers for a standstill of more than LONGEST_STANDSTILL_S beside the time that the machine took from it."""
+    longest = max(found, key=lambda s: s.seconds, default=Standstill(0.0, 0.0))
+    account.counts[f"longest standstill of {what} while all was up (s)"] = round(longest.seconds, 1)
+    account.counts[f"of it waiting for a processor: {what} (s)"] = round(longest.starved, 1)
+    own = max((s.own for s in found), default=0.0)
+    account.expect_none(f"standstill of {what}", [f"{own:.1f} s"] if own > LONGEST_STANDSTILL_S else [])
+    if longest.seconds > LONGEST_STANDSTILL_S >= own:
+        account.starved.append(
+            f"{what} stood still for {longest.seconds:.1f} s, and its processes waited for a processor in {longest.starved:.1f} s"
+        )
+
+
+def check_deliveries(account: Account, waits: Mapping[str, Standstill], limits: Mapping[str, float]) -> None:
+    """The same of each delivery, with its own limit."""
+    longest = max((wait.seconds for wait in waits.values()), default=0.0)
+    account.counts["longest wait for a delivery while all was up (s)"] = round(longest, 1)
+    slow = {key: wait for key, wait in waits.items() if wait.seconds > limits[key]}
+    account.expect_none("deliveries that stood still", [(k, round(w.own, 1)) for k, w in slow.items() if w.own > limits[k]])
+    if starved := [wait for key, wait in slow.items() if wait.own <= limits[key]]:
+        account.starved.append(f"{len(starved)} deliveries took longer than they may while processes waited for a processor")
 
 
 def _waits(
-    world: World, stormy: Ledger, accepted: Sequence[Mapping[str, Any]], health: Health, until: float
-) -> dict[str, tuple[float, int]]:
+    world: World,
+    stormy: Ledger,
+    accepted: Sequence[Mapping[str, Any]],
+    health: Health,
+    until: float,
+    processor: ProcessorWaits,
+) -> dict[str, tuple[Standstill, int]]:
     """Of every notification that nothing held back: seconds from made to received in which all that it needs was up, and how many
     deliveries ended meanwhile.
     """
@@ -257,58 +292,27 @@ def _waits(
     for n in stormy.notices.values():
         if n.postponed_by is None and n.status == "sent" and n.key in received:
             made, came = wall(n.created_at), min(received[n.key], until)
-            waited = time_within(up["hook" if n.channel == "mes" else "mail"], made, came)
-            found[n.key] = (waited, max(0, bisect_left(done, came) - bisect_left(done, made)))
+            receiver = "hook" if n.channel == "mes" else "mail"
+            waited = time_within(up[receiver], made, came)
+            starved = min(waited, processor.within(("mongod", "plant", *SENDERS, receiver), made, came))
+            found[n.key] = (Standstill(waited, starved), max(0, bisect_left(done, came) - bisect_left(done, made)))
     return found
 
 
 def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[str, Any]]) -> None:
     """Each repeated delivery needs a cause: an earlier attempt whose end the platform could not know, or not write down."""
-    attempts = _attempts(world)
+    attempts = read_attempts(world, SENDERS)
     seen: Counter[str] = Counter()
     causes: Counter[str] = Counter()
     unexplained = []
     for n in sorted(accepted, key=lambda n: n["t"]):
         seen[n["key"]] += 1
         if seen[n["key"]] > 1:
-            cause = _cause([a for a in attempts[n["key"]] if a.begun < n["t"]])
+            cause = cause_of_another([a for a in attempts[n["key"]] if a.begun < n["t"]])
             causes[cause or "none"] += 1
             unexplained += [] if cause else [n["key"]]
     account.counts["repeated deliveries by cause"] = dict(causes)
     account.expect_none("repeated deliveries without a cause", unexplained)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    begun: float
-    ended: float | None
-    what: str | None
-
-
-def _attempts(world: World) -> Mapping[str, list[Attempt]]:
-    found: dict[str, list[Attempt]] = defaultdict(list)
-    for sender in SENDERS:
-        open_ones: dict[tuple[int, str], float] = {}
-        for n in world.notes(sender):
-            place = (n["pid"], n.get("key", ""))
-            if n["what"] == "try":
-                open_ones[place] = n["t"]
-            elif n["what"] in ("done", "failed"):
-                found[n["key"]].append(Attempt(open_ones.pop(place), n["t"], n["what"]))
-        for (_, key), begun in open_ones.items():
-            found[key].append(Attempt(begun, None, None))
-    return found
-
-
-def _cause(attempts: Sequence[Attempt]) -> str | None:
-    """Return the reason for another one after the first of these."""
-    earlier = sorted(attempts, key=lambda a: a.begun)[:-1] or attempts
-    kinds = {a.what for a in earlier}
-    if "done" in kinds:
-        return "received and answered, not recorded: the notifier or the database was hit"
-    if None in kinds:
-        return "the notifier was hit before it had the answer"
-    return "the receiver was hit before its answer was out" if "failed" in kinds else None
 
 
 def _check_after_recovery(

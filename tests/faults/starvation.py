@@ -1,8 +1,13 @@
-"""Measure how long work stood still although everything it needs was up: starvation, as opposed to an outage."""
+"""Measure how long work stood still although everything it needs was up: starvation, as opposed to an outage.
+
+A machine that gives the processes too little of its processors starves them, which is no fault of the platform: the kernel says
+how long each was ready to run and did not run, and that time does not count against the platform.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 Intervals = list[tuple[float, float]]
@@ -58,6 +63,50 @@ class Health:
         return common
 
 
+def waited_for_processor(pid: int) -> float:
+    """Seconds in which threads of this process were ready to run and the machine ran others, since they began."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(thread.read_text().split()[1])
+        except (OSError, IndexError):  # it has ended, or the kernel does not count
+            continue
+    return total / 1e9
+
+
+@dataclass(frozen=True)
+class ProcessorWaits:
+    """How long processes waited for a processor. `samples`: notes with `waits`, process number and seconds of each part."""
+
+    samples: Sequence[Note]
+
+    def within(self, parts: Iterable[str], start: float, end: float) -> float:
+        """Seconds of [start, end] in which one of these parts waited for a processor, at most all of them."""
+        return sum(
+            time_within([(a["t"], b["t"])], start, end) / (b["t"] - a["t"]) * self._waited(parts, a, b)
+            for a, b in pairwise(self.samples)
+            if a["t"] < end and b["t"] > start and b["t"] > a["t"]
+        )
+
+    def _waited(self, parts: Iterable[str], a: Note, b: Note) -> float:
+        both = [(a["waits"][name], b["waits"][name]) for name in parts if name in a["waits"] and name in b["waits"]]
+        waited = sum(after - before for (pid, before), (same, after) in both if pid == same)
+        return min(max(0.0, waited), float(b["t"] - a["t"]))
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """Healthy seconds without progress, and how many of them the machine gave to others."""
+
+    seconds: float
+    starved: float
+
+    @property
+    def own(self) -> float:
+        """Seconds that the platform has to answer for."""
+        return self.seconds - self.starved
+
+
 def union(intervals: Intervals) -> Intervals:
     """The same times as disjoint intervals in order."""
     found: Intervals = []
@@ -80,6 +129,10 @@ def time_within(intervals: Intervals, start: float, end: float) -> float:
     return sum(max(0.0, min(e, end) - max(s, start)) for s, e in intervals)
 
 
-def longest_healthy_gap(rounds: Sequence[float], healthy: Intervals) -> float:
-    """The most healthy seconds between two consecutive instants of progress."""
-    return max((time_within(healthy, a, b) for a, b in pairwise(rounds)), default=0.0)
+def standstills(progress: Sequence[float], healthy: Intervals, waits: ProcessorWaits, parts: Iterable[str]) -> list[Standstill]:
+    """Return the standstill between each two consecutive instants of progress. `parts`: those that it needs."""
+    found, names = [], list(parts)
+    for a, b in pairwise(progress):
+        seconds = time_within(healthy, a, b)
+        found.append(Standstill(seconds, min(seconds, waits.within(names, a, b))))
+    return found

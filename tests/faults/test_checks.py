@@ -1,5 +1,7 @@
 """Each check of the fault test finds what it is there to find."""
 
+import json
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
@@ -8,11 +10,12 @@ from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from tests.builders import at
-from tests.faults.account import Account
+from tests.faults.account import Account, check_deliveries, check_standstills
 from tests.faults.excuses import Excuses, grouped_and_not_told
-from tests.faults.run import _not_reached
-from tests.faults.starvation import Health, longest_delivery_s, longest_healthy_gap, time_within
+from tests.faults.run import _not_reached, check_patience, sentence
+from tests.faults.starvation import Health, ProcessorWaits, Standstill, longest_delivery_s, standstills, time_within
 from tests.faults.streamed.compare import compare_episodes, compare_notifications
+from tests.faults.world import World
 
 
 def never(_start, _end):
@@ -126,7 +129,64 @@ def test_starvation_counts_only_time_in_which_all_that_is_needed_was_up():
     up = health.healthy([["mongod"], ["notifier-1", "notifier-2"]])
     assert up == [(0.0, 10.0), (40.0, 60.0), (70.0, 100.0)]
     assert time_within(up, 5.0, 75.0) == 30.0
-    assert longest_healthy_gap([0.0, 45.0, 100.0], up) == 45.0
+    assert [s.seconds for s in standstills([0.0, 45.0, 100.0], up, ProcessorWaits([]), ["mongod"])] == [15.0, 45.0]
+
+
+def processor(*seconds, part="evaluator-1", pids=None):
+    """How long a part had waited for a processor in all, once in ten seconds; `pids`: its process numbers."""
+    numbers = pids or [1] * len(seconds)
+    return ProcessorWaits([{"t": 10.0 * k, "waits": {part: (numbers[k], s)}} for k, s in enumerate(seconds)])
+
+
+def test_time_without_a_processor_is_counted_of_the_parts_that_are_needed_and_at_most_as_long_as_it_lasted():
+    waits = processor(0.0, 8.0, 8.0, 40.0)
+    assert waits.within(["evaluator-1"], 0.0, 30.0) == 18.0  # two threads that wait at once wait for ten seconds
+    assert waits.within(["evaluator-1"], 5.0, 20.0) == 4.0
+    assert waits.within(["notifier-1"], 0.0, 30.0) == 0.0
+    assert processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0  # killed in between
+
+
+@pytest.mark.parametrize(
+    ("starved", "wrong", "named"),
+    [
+        pytest.param(0.0, 1, 0, id="the machine had time for it"),
+        pytest.param(4.0, 1, 0, id="the machine took a small part of it"),
+        pytest.param(12.0, 0, 1, id="the machine took it"),
+    ],
+)
+def test_a_standstill_is_a_fault_unless_the_machine_starved_the_processes(starved, wrong, named):
+    account = Account()
+    check_standstills(account, "evaluation", [Standstill(3.0, 0.0), Standstill(28.0, starved)])
+    check_deliveries(account, {"a:raised:shift": Standstill(38.0, starved)}, {"a:raised:shift": 30.0})
+    assert (len(account.wrong), len(account.starved)) == (2 * wrong, 2 * named), account
+    assert all("waited for a processor" in text for text in account.starved)
+
+
+def test_a_quick_run_is_neither_wrong_nor_starved():
+    account = Account()
+    check_standstills(account, "evaluation", [Standstill(3.0, 3.0)])
+    check_deliveries(account, {"a:raised:shift": Standstill(3.0, 3.0)}, {"a:raised:shift": 30.0})
+    assert (account.wrong, account.starved) == ([], [])
+
+
+@pytest.mark.parametrize(("waited", "wrong"), [(0.0, 1), (300.0, 0)])
+def test_what_is_not_done_in_time_is_a_fault_unless_the_machine_starved_the_processes(tmp_path, waited, wrong):
+    world, account = World(str(tmp_path), 1, 6.0, 1, 2, 3), Account()
+    world.path("evaluator-1.jsonl").touch()
+    samples = [{"t": t, "waits": {"evaluator-1": (1, s)}} for t, s in ((0.0, 0.0), (400.0, waited))]
+    world.path("processor.jsonl").write_text("".join(f"{json.dumps(sample)}\n" for sample in samples))
+    check_patience(account, world, ["delivered"], 0.0, 400.0)
+    assert (len(account.wrong), len(account.starved)) == (wrong, 1 - wrong)
+
+
+def test_the_sentence_names_starvation_as_starvation_and_says_that_the_episodes_are_the_same():
+    report = defaultdict(int, kills={}, freezes={}, wrong=[], starved=["evaluation stood still for 28.0 s"])
+    assert ", the same as undisturbed" in sentence(report)
+    assert "STARVATION by this machine, no fault of the platform: evaluation stood still" in sentence(report)
+    report |= {"starved": [], "wrong": ["standstill of evaluation: 1, e.g. 28.0 s"]}
+    assert ", the same as undisturbed" in sentence(report) and "Wrong: standstill of evaluation" in sentence(report)
+    report |= {"episodes that differ": 1}
+    assert "NOT the same as undisturbed" in sentence(report)
 
 
 def test_a_delivery_may_wait_for_the_claims_of_processes_that_died():

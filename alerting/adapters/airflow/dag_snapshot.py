@@ -50,10 +50,11 @@ class TrainedRevision:
 
 
 class PolledRow(NamedTuple):
-    """A source that the platform reads, and its interval."""
+    """A source that the platform reads, its interval, and its name for people, if it has one."""
 
     name: str
     every: timedelta
+    title: str | None = None
 
 
 class NoDefinitionsRead(Exception):
@@ -85,7 +86,7 @@ class DagSnapshot:
     def sources(self) -> tuple[PolledRow, ...]:
         """Return the active sources that the platform reads by itself, by name."""
         rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")["sources"]
-        return tuple(PolledRow(row["name"], parse_duration(row["every"])) for row in rows)
+        return tuple(PolledRow(row["name"], parse_duration(row["every"]), row.get("title")) for row in rows)
 
     def _read(
         self, name: str, query: "Callable[[Collection[Document]], Document]", collection: str = "definition_revisions"
@@ -118,7 +119,7 @@ def _polled_rows(sources: "Collection[Document]") -> list[Document]:
             _log.warning("no DAG for a source that cannot be read: %s", shown(str(error)))
             continue
         if source.state == "active" and isinstance(source, PolledFields):
-            found.append({"name": source.name, "every": format_duration(source.every)})
+            found.append({"name": source.name, "every": format_duration(source.every), "title": source.title})
     return found
 
 

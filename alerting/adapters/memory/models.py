@@ -105,6 +105,7 @@ class MemoryModels:
         self.runs: dict[str, Run] = {}
         self.registered: dict[str, list[Version]] = {}
         self.aliases: dict[tuple[str, str], int | None] = {}
+        self.descriptions: dict[str, str] = {}
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         own = "-".join(name.split())
@@ -113,6 +114,9 @@ class MemoryModels:
         id = f"{id}~{before + 1}" if before else id
         self.runs[id] = Run(definition, parent, dict(tags), datetime.now(UTC))
         return id
+
+    def describe(self, definition: str, text: str, main_metric: str) -> None:  # noqa: ARG002 - no page shows it
+        self.descriptions[definition] = text
 
     def open_runs(self, definition: str) -> list[RunState]:
         trainings = [(id, run) for id, run in self.runs.items() if run.definition == definition and run.parent is None]

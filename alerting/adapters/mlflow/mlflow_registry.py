@@ -27,6 +27,11 @@ T = TypeVar("T")
 CHALLENGER = "challenger"
 _VERSIONS_OF_MODEL = "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # tag by which its pages show runs and models
+_NOTE = "mlflow.note.content"  # tag that its pages show as the description
+_OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
+_MAIN_METRIC = "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
+_MORE_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
+_METRICS_TAB = "model-metrics"  # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _LONGEST_DIGEST = 36
 
 
@@ -51,6 +56,16 @@ class MlflowModels:
         with self._connection.client() as client:
             run = client.create_run(self._experiment(client, definition), run_name=name, tags={**tags, **lineage})
             return str(run.info.run_id)
+
+    def describe(self, definition: str, text: str, main_metric: str) -> None:
+        with self._connection.client() as client:
+            experiment = client.get_experiment(self._experiment(client, definition))
+            shown = {_MAIN_METRIC: main_metric, _MORE_IS_BETTER: "true"}
+            if experiment.tags.get(_NOTE) in (None, "", experiment.tags.get(_OWN_NOTE)):
+                shown |= {_NOTE: text, _OWN_NOTE: text}
+            for key, value in shown.items():
+                if experiment.tags.get(key) != value:
+                    client.set_experiment_tag(experiment.experiment_id, key, value)
 
     def open_runs(self, definition: str) -> list[RunState]:
         with self._connection.client() as client:
@@ -117,7 +132,7 @@ class MlflowModels:
             return None
         with self._connection.client() as client:
             experiment = client.get_run(run_id).info.experiment_id
-        return f"{pages}/#/experiments/{experiment}/runs/{run_id}"
+        return f"{pages}/#/experiments/{experiment}/runs/{run_id}/{_METRICS_TAB}"
 
     def finish(self, run_id: str, failed: bool = False) -> None:
         with self._connection.client() as client:

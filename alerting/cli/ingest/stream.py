@@ -4,9 +4,10 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +20,11 @@ from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
+    from alerting.ports import Sources
     from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
+_PROCESSES = "stream_processes"  # the module with the names of collections loads much more than the driver
 
 _SWITCH_S = 0.0005
 _log = logging.getLogger(__name__)
@@ -42,7 +45,8 @@ def stream(
 
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    await_source(read_settings(os.environ), alive, stopped)
+    present = f"{socket.gethostname()}-{os.getpid()}"
+    await_source(read_settings(os.environ), alive, stopped, present)
     if stopped.is_set():
         return
     from alerting.cli.ingest.evaluator import Evaluator
@@ -52,6 +56,7 @@ def stream(
         p = await_platform(stack, read_settings(os.environ), alive, stopped)
         if p is None:
             return
+        stack.callback(_forget, p.sources, present)
         stack.enter_context(interpreter_for_messages())
         console.print("storing messages of brokers, and evaluating them; stop with Ctrl-C")
         evaluator = Evaluator(p)
@@ -68,9 +73,10 @@ def stream(
             evaluator.close()
 
 
-def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> None:
+def await_source(settings: "Settings", alive: Path | None, stopped: Event, present: str) -> None:
     """Return once there is a source of a broker. Until then the process holds little more than the driver of the database.
 
+    Meanwhile it is noted under the id `present` as a process that runs and reads no source yet: `source apply` then waits for it.
     Return at once without a database server of its own, which only an opened platform starts.
     """
     if settings.mongodb_uri is None:
@@ -81,10 +87,14 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> No
     from alerting.definitions.sources.source import STREAMED
 
     with pymongo.MongoClient[dict[str, object]](settings.mongodb_uri, serverSelectionTimeoutMS=5000) as client:
-        sources, fault = client[settings.database]["sources"], None
+        database, fault = client[settings.database], None
         while not stopped.is_set():
             try:
-                if sources.find_one({"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}):
+                noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
+                database[_PROCESSES].update_one({"_id": present}, noted, upsert=True)
+                if database["sources"].find_one(
+                    {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}
+                ):
                     return
                 fault = None
             except PyMongoError as error:
@@ -94,6 +104,13 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event) -> No
             if alive is not None:
                 alive.touch()
             stopped.wait(READ_AGAIN_S)
+        with suppress(PyMongoError):  # of a database that is away: it deletes the note a day later
+            database[_PROCESSES].delete_one({"_id": present})
+
+
+def _forget(sources: "Sources", present: str) -> None:
+    with suppress(Exception):  # of a database that is away: it deletes the note a day later
+        sources.forget_process(present)
 
 
 def await_platform(stack: ExitStack, settings: "Settings", alive: Path | None, stopped: Event) -> "Platform | None":

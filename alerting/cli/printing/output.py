@@ -45,12 +45,16 @@ errors = _Plain(stderr=True)
 
 @dataclass
 class _Command:
-    """Output state of the running command. `document`: standard output while it may carry only JSON."""
+    """Output state of the running command. `document`: standard output while it may carry only JSON.
+
+    `line_clock`: the clock of a simulated line, for the end of the sentence that names the zone.
+    """
 
     document: TextIO | None = None
     printed: bool = False
     zone: tzinfo | None = None
     zone_shown: bool = False
+    line_clock: str = ""
 
 
 _running = _Command()
@@ -170,7 +174,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
             for text in _wrap_indented(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
                 yield Text(text)
     if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
-        yield Text(f"times: {zone()}", style="dim")
+        yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
         _running.zone_shown = True
 
 
@@ -246,6 +250,12 @@ def _cell(value: Any) -> str:
 
 
 # --- times ----------------------------------------------------------------------------------------------------------------
+
+
+def note_line_clock(speed: float | None) -> None:
+    """Name the clock of a simulated line where this command names its time zone. `speed`: see `messages.line_clock`."""
+    described = messages.line_clock(speed)
+    _running.line_clock = f", {described}" if described else ""
 
 
 def zone() -> tzinfo:

@@ -33,12 +33,14 @@ from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import watermark_of
+from alerting.usecases.operations.last_runs import describe_work
 from alerting.usecases.operators.operate import operator_state, shelves_now
 
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
 UNSEEN_SHOWN = 50
+WORK_SHOWN = 12
 UNSEEN_UNFOLDED = 3
 SHELF_REASONS = (
     translatable("maintenance"),
@@ -73,6 +75,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         conflicts=opposite_advice(still_open),
         more_open=len(newest_open) > OPEN_SHOWN,
         nothing_defined=not found and not platform.definitions.latest(),
+        work=describe_work(platform, WORK_SHOWN) if before is None and not found else None,
         unseen=unseen[:UNSEEN_SHOWN],
         unseen_unfolded=UNSEEN_UNFOLDED,
         more_unseen=len(unseen) > UNSEEN_SHOWN,

@@ -23,7 +23,8 @@ def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before the login), in that person's language. `zone`: time zone of the plant."""
     person, zone, language = getattr(request.state, "person", None), request.app.state.zone, language_of(request)
     page = _environment().get_template(template)
-    return page.render(person=person, zone=zone, language=language, path=_address(request), **values)
+    clock = request.app.state.line_clock.describe(language) if person else None
+    return page.render(person=person, zone=zone, line_clock=clock, language=language, path=_address(request), **values)
 
 
 def _address(request: Request) -> str:

@@ -1,18 +1,21 @@
-"""Last evaluation and last training of each definition, for lists."""
+"""Last evaluation and last training of each definition, for lists and for the first page of a platform without alarms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.ports import DecisionRecord, Training, UpkeepPorts
+from alerting.ports import DecisionRecord, ModelUnavailable, Training, UpkeepPorts
 from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.platform_conditions import is_refused
 from alerting.usecases.operations.platform_metrics import Inventory, read_inventory
+from alerting.usecases.sources.documents import read_sources
 from alerting.usecases.training.due import newest_trainings
+from alerting.usecases.training.progress import unfinished_training
 
 ModelState = Literal["not trained", "training", "failed", "waiting", "refused", "trained"]
 
@@ -46,6 +49,59 @@ def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str,
         else:
             found[name] = LastRuns(at)
     return found
+
+
+@dataclass(frozen=True)
+class DefinitionAtWork:
+    """What a definition in service does now. `step` of `steps`: of its training, while one runs and the registry answers."""
+
+    name: str
+    title: str
+    assets: tuple[str, ...]
+    is_trained: bool
+    runs: LastRuns
+    step: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """What a platform without alarms does. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
+
+    definitions: tuple[DefinitionAtWork, ...]
+    more: int
+    sources: int
+    assets: int
+    routes: int
+
+
+def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
+    """Return what the platform does, with at most `shown` definitions: those in training first, then by name. Writes nothing."""
+    active = [r for r in platform.definitions.latest() if r.definition.state == "active"]
+    runs = last_runs(platform, active)
+    ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
+    return AtWork(
+        tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
+        max(0, len(active) - shown),
+        sum(source.state == "active" for source in read_sources(platform.sources)[0]),
+        len(platform.assets.all()),
+        len(read_routes(platform.routes)[0]),
+    )
+
+
+def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
+    definition = revision.definition
+    is_trained = isinstance(definition, ModelDefinition)
+    found = DefinitionAtWork(revision.name, definition.title or revision.name, definition.assets, is_trained, runs)
+    if runs.model != "training" or not isinstance(definition, ModelDefinition):
+        return found
+    decided = {decision.run_id for decision in platform.decisions.of(revision.name)}
+    try:
+        unfinished = unfinished_training(platform, revision.name, decided)
+    except ModelUnavailable:
+        return found
+    done = unfinished["candidates_done"] + 1 if unfinished else 0  # the dataset is the first step, the comparison the last
+    return replace(found, step=done + 1, steps=len(definition.families) + 2)
 
 
 def _evaluated(platform: UpkeepPorts, inventory: Inventory) -> Mapping[str, datetime | None]:

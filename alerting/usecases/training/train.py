@@ -23,7 +23,7 @@ from alerting.learning.selection.proposal import CandidateSummary, DatasetProfil
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.decision_text import candidate_line, candidate_metrics, dataset_lines
+from alerting.reporting.decision_text import MAIN_METRICS, candidate_line, candidate_metrics, dataset_lines, describe_experiment
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
@@ -99,6 +99,7 @@ def prepare(
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
         tags | {"question": training.question, "training": training.run},
     )
+    platform.models.describe(name, describe_experiment(definition), MAIN_METRICS["event_recall"])
     files = {**prepared.files, PROFILE: composition.model_dump_json(indent=1).encode()}
     platform.models.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
     platform.models.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)

@@ -41,8 +41,12 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    def show(text: str) -> None:
+        if text.startswith("stopping"):
+            say(text)
+
     def work() -> int:
-        supervisor = Supervisor(parts, folder, folder, say, lambda text: None)
+        supervisor = Supervisor(parts, folder, folder, say, show)
         try:
             milestones = {} if full_disk else {"parent": lambda: say("milestone")}
             supervisor.run(milestones, lambda: say("stopping soon"))

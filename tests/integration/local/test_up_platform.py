@@ -138,6 +138,18 @@ def test_addresses_and_credentials_are_shown_whole(up):
     passwords = (up.secret("airflow_passwords.json")["admin"], up.word("secrets/mlflow_password"))
     for secret in (*up.secret("api_tokens.json"), *passwords, *map(str, up.ports.values())):
         assert secret in up.said()
+    assert {owner["role"] for owner in up.secret("api_tokens.json").values()} >= {"sender", "viewer"}
+
+
+def test_the_shown_address_of_the_database_lets_its_user_in(up):
+    address = re.search(r"mongodb://\S+", up.said())[0]
+    user = re.search(r"user (\w+), password in (\S+)", up.said())
+    with MongoClient(address, username=user[1], password=up.word(user[2])) as client:
+        assert client["alerting"]["definition_revisions"].count_documents({}) > 0
+
+
+def test_the_start_is_ready_when_the_stream_service_is(up):
+    assert up.said().index("stream is ready") < up.said().index("Open this first")
 
 
 def test_what_to_open_first_signs_in_once(up):

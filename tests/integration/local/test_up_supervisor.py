@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 class Supervised:
     """The small platform of `supervised.py`, with what it has said so far."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, wrapper=()):
         self.folder = folder
         self.output = folder / "output"
-        command = [sys.executable, "-m", "tests.integration.local.supervised", str(folder), *options]
+        command = [*wrapper, sys.executable, "-m", "tests.integration.local.supervised", str(folder), *options]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
 
@@ -83,10 +83,31 @@ STORY = (
     "parent is ready",
     "milestone",
     "stopping soon",
-    "parent stopped",
-    "stubborn was killed",
-    "database stopped",
+    "stopping parent, stubborn",
+    "stubborn was killed: it had not ended 0.5 s after it was asked to; its log is ",
+    "stopping database",
 )
+
+
+def test_a_stop_speaks_only_of_parts_that_it_had_to_kill(supervised):
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(60) == 0
+    said = [line for line in supervised.lines() if not line.startswith("stopping")]
+    assert [line.partition(":")[0] for line in said[said.index("milestone") + 1 :]] == ["stubborn was killed"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_it_where_a_shell_started_it_in_the_background(tmp_path, number):
+    """A shell without job control starts such commands with SIGINT ignored."""
+    started = Supervised(tmp_path, wrapper=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    try:
+        started.wait_for("milestone")
+        started.process.send_signal(number)
+        assert started.process.wait(20) == 0
+    finally:
+        started.process.kill()
+        started.process.wait()
+        assert_nothing_is_left(tmp_path)
 
 
 def test_what_a_job_said_last_is_told(supervised):
@@ -109,13 +130,14 @@ def test_a_second_interrupt_stops_at_once(supervised):
     supervised.wait_for("stopping soon")
     supervised.process.send_signal(signal.SIGINT)
     assert supervised.process.wait(5) == 0
+    assert "stubborn was killed: it was still stopping when a second interrupt came" in supervised.said()
 
 
 def test_killing_the_guard_takes_everything_with_it(supervised):
     supervised.process.kill()
     supervised.process.wait()
     assert_nothing_is_left(supervised.folder)
-    assert "parent stopped" in supervised.said()  # in good order, even so
+    assert "stopping parent" in supervised.said()  # in good order, even so
 
 
 def test_killing_the_supervisor_takes_everything_with_it(supervised):

@@ -1,6 +1,6 @@
 import json
 
-from alerting.local.first_alert import alert_lines, announcement
+from alerting.local.first_alert import _reading_token, alert_lines, announcement
 
 EPISODE = {
     "id": "abc",
@@ -20,6 +20,11 @@ def test_the_first_alert_has_name_asset_sentence_and_link(tmp_path):
         "zone 2 is at 243 °C, above 240 °C",
         "http://127.0.0.1:8000/episodes/abc",
     ]
+
+
+def test_it_asks_with_a_token_that_may_read():
+    owners = {"s" * 24: {"name": "gateway", "role": "sender"}, "v" * 24: {"name": "board", "role": "viewer"}}
+    assert _reading_token(owners) == "v" * 24
 
 
 def test_an_alert_that_is_over_says_so():

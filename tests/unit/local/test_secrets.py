@@ -27,7 +27,7 @@ def test_no_two_installations_share_a_secret(tmp_path):
 def test_the_api_reads_the_tokens_file_as_it_is_made(tmp_path):
     secrets = load_or_create(tmp_path)
     assert read_tokens(secrets.tokens_file) == {token: (role, role) for role, token in secrets.api_tokens.items()}
-    assert set(secrets.api_tokens) == {"operator", "engineer", "admin"}
+    assert set(secrets.api_tokens) == {"viewer", "operator", "engineer", "admin", "sender"}
 
 
 def test_airflow_reads_the_password_as_it_is_shown(tmp_path):

@@ -140,7 +140,7 @@ class MongoSources:
 
     def note_process(self, process: str) -> list[str]:
         upsert(lambda: self._processes.update_one({"_id": process}, {"$currentDate": {"at": True}}, upsert=True))
-        found = {one["_id"]: one["at"] for one in self._processes.find()}
+        found = {one["_id"]: one["at"] for one in self._processes.find({"waiting": {"$ne": True}})}
         return sorted(other for other, at in found.items() if at > found[process] - PROCESS_GONE)
 
     def forget_process(self, process: str) -> None:

@@ -28,6 +28,13 @@ class MongoClock:
         wall = self._wall()
         return wall if stored is None else _shown(stored, wall)
 
+    def line_speed(self) -> float | None:
+        """Return how many seconds of the simulated line pass in a second, 0 while it stands; None for a clock of real time."""
+        stored = self._clock.find_one({"_id": _ID})
+        if stored is None:
+            return None
+        return float(stored["speed"]) if self._wall() < stored["until"] else 0.0
+
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
         """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end of the lease.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -95,6 +96,28 @@ def test_a_run_shows_what_it_learned_from_once(models):
     assert json.loads(shown.dataset.profile)["assets"] == 3
     assert [column["name"] for column in json.loads(shown.dataset.schema)["mlflow_colspec"]] == ["moisture__mean", "recipe"]
     assert kind == "custom_model_development"
+
+
+def test_an_experiment_says_what_is_predicted_and_which_metric_counts_and_keeps_what_a_person_wrote(models):
+    def tags():
+        with models._connection.client() as client:
+            return client.get_experiment_by_name("described").tags
+
+    models.start_run("described", "train", {})  # an experiment of an earlier version has no description
+    for text in ("Moisture above 4.5, 30m ahead", "Moisture above 4.8, 30m ahead"):
+        models.describe("described", text, "1 share of problems found")
+        assert tags()["mlflow.note.content"] == text
+    assert tags()["mlflow.experiment.primaryMetric.name"] == "1 share of problems found"
+    assert tags()["mlflow.experiment.primaryMetric.greaterIsBetter"] == "true"
+    with models._connection.client() as client:
+        client.set_experiment_tag(client.get_experiment_by_name("described").experiment_id, "mlflow.note.content", "ask Anna")
+    models.describe("described", "Moisture above 5, 30m ahead", "1 share of problems found")
+    assert tags()["mlflow.note.content"] == "ask Anna"
+
+
+def test_the_page_of_a_run_opens_on_its_metrics(behind_server):
+    run = behind_server.start_run("shown-page", "train", {})
+    assert re.fullmatch(rf"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/{run}/model-metrics", behind_server.page(run))
 
 
 def test_a_folder_that_nobody_wrote_has_no_files(models):

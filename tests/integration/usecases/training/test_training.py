@@ -79,6 +79,12 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
     assert platform.models.alias("timid", "champion") == result.challenger_version
 
 
+def test_the_list_of_its_trainings_says_what_is_predicted_and_where(trained):
+    platform = trained if hasattr(trained, "models") else trained[0]
+    text = platform.models.descriptions["too-moist"]
+    assert "30m ahead" in text and "oven-1" in text
+
+
 def test_carrying_out_a_decision_twice_changes_nothing(trained):
     platform, result = trained
     promote_run(platform, result.run_id)

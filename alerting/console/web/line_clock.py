@@ -1,0 +1,28 @@
+"""The clock of a simulated line, named on every page: its times are not those of the clock on the wall."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from alerting.definitions.wording.language import Language
+from alerting.reporting import messages
+
+_READ_AGAIN_S = 10.0
+
+
+class LineClock:
+    """The name of the clock for pages. It is read every ten seconds, and a page never fails because of it."""
+
+    def __init__(self, read: Callable[[], float | None]) -> None:
+        """`read`: returns the speed of the simulated line; None in real time."""
+        self._read = read
+        self._speed: float | None = None
+        self._again_at = 0.0
+
+    def describe(self, language: Language) -> str | None:
+        """Return the name of the clock in a language; None for real time."""
+        if time.monotonic() >= self._again_at:
+            self._again_at = time.monotonic() + _READ_AGAIN_S
+            with suppress(Exception):  # of a database that is away: the page says so itself
+                self._speed = self._read()
+        return messages.line_clock(self._speed, language)
