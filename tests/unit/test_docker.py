@@ -56,6 +56,11 @@ def test_every_published_port_is_a_setting(services):
     assert services["api"]["environment"]["ALERTING_API_PORT"] == "${ALERTING_API_PORT:-8000}"
 
 
+def test_the_database_takes_no_compressed_message_of_a_stranger(services):
+    """A server older than 7.0.28 inflates it before any sign-in, and answers with pieces of its memory (CVE-2025-14847)."""
+    assert "--networkMessageCompressors=disabled" in services["mongodb"]["command"]
+
+
 def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
     """A failure within the start period does not count. Each check starts a program, and mongosh takes seconds of a core."""
     checks = {name: service["healthcheck"] for name, service in services.items() if "healthcheck" in service}

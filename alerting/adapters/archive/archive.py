@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +26,7 @@ from alerting.adapters.archive.month_tables import (
     month_schema,
     row_groups,
 )
-from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
+from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles, archive_path
 from alerting.definitions.assets import VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
@@ -53,7 +52,7 @@ class ReadingsArchive:
 
     def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
         self._require_earlier_files()
-        path = f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{uuid.uuid4().hex[:8]}.parquet"
+        path = archive_path(asset, month, number, uuid.uuid4().hex[:8])
         try:
             file = self._write(path, asset, month, number, arrived_before, now)
         except Exception:
@@ -126,14 +125,18 @@ class ReadingsArchive:
                 yield datetimes(piece.ts[start : start + _SLICE])
 
     def check(self, file: ArchivedFile) -> None:
+        self._compare_hash(file)
+        self._compare_rows(file)
+
+    def _compare_hash(self, file: ArchivedFile) -> None:
+        """Raise UserError if a file is not, byte by byte, the one that was recorded."""
         size, sha256 = self._hash(file.path)
         if (size, sha256) != (file.bytes, file.sha256):
             path = self._files.path(file.path)
             raise UserError(
                 f"the archived file {path} is not the one that was written: it has {size} bytes and another"
-                f" hash than recorded ({file.bytes} bytes): bring the right one back from a backup"
+                f" hash than recorded ({file.bytes} bytes): bring the right one back from a backup, or remove it"
             )
-        self._compare_rows(file)
 
     def _hash(self, path: str) -> tuple[int, str]:
         found, size = hashlib.sha256(), 0
@@ -163,6 +166,8 @@ class ReadingsArchive:
         return file.rows
 
     def forget(self, file: ArchivedFile) -> None:
+        if self._files.has(file.path):
+            self._compare_hash(file)
         self.records.mark(file, "deleting")
         if not self._files.delete(file.path):
             self._require_earlier_files()

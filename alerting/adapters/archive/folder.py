@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from alerting.adapters.object_store import object_store
-from alerting.definitions.faults import Unreachable, first_line
+from alerting.definitions.faults import Unreachable, UserError, first_line, shown
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,19 @@ class ArchiveFolder:
         return object_store(f"{scheme}://"), path.rstrip("/")
 
     def path(self, name: str) -> str:
-        """Return the path of a file of the archive on its file system."""
-        return f"{self._root[1]}/{name}"
+        """Return the path of a file of the archive on its file system.
+
+        Raises UserError if the name leads out of the folder, or by a link to another place.
+        """
+        parts = name.split("/")
+        if {"", ".", ".."}.intersection(parts) or "\0" in name:
+            raise UserError(f"{shown(name)} is no name of a file in the archive {self.address}")
+        system, root = self._root
+        if system.type_name == "local":
+            for number in range(len(parts)):
+                if Path(below := "/".join([root, *parts[: number + 1]])).is_symlink():
+                    raise UserError(f"{below} is a link: the archive follows none; put the file or folder itself there")
+        return f"{root}/{name}"
 
     def open(self, name: str) -> Any:
         """Return a file that can be read from any position."""

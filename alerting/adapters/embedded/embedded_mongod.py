@@ -98,6 +98,7 @@ def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _
         "--dbpath": str(folder),
         "--port": str(port),
         "--bind_ip": HOST,
+        "--networkMessageCompressors": "disabled",  # zlib of this version answers anyone with its memory (CVE-2025-14847)
         "--replSet": REPLICA_SET,
         "--oplogSize": "990",  # MB, the least there is; one node replays nothing from it
         "--wiredTigerCacheSizeGB": "0.5",

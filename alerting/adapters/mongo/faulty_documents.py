@@ -1,4 +1,4 @@
-"""Unreadable documents in every collection that people may edit, except definitions and their revisions."""
+"""Unreadable documents in collections whose documents people may edit, or miss, except definitions and their revisions."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
-from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, ROUTES, SHELVES, SOURCES
+from alerting.adapters.mongo.indexes import ARCHIVED_FILES, ASSETS, EVENT_TYPES, ROUTES, SHELVES, SOURCES
+from alerting.adapters.mongo.readings.archived_files import parse_archived_file
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
+    ARCHIVED_FILES: parse_archived_file,
     ASSETS: parse_asset,
     EVENT_TYPES: parse_event_type,
     ROUTES: parse_route,

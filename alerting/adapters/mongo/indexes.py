@@ -1,4 +1,7 @@
-"""Every collection with its indexes, and the validators of documents that people write, as `alerting prepare` creates them."""
+"""Every collection with its indexes, and the validators of documents that people write or that name a file.
+
+`alerting prepare` creates them.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,6 +9,7 @@ from functools import partial
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from alerting.adapters.mongo.documents import Document
+from alerting.adapters.mongo.file_validators import archived_file_validator, backtest_file_validator, source_file_validator
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.routes import Route
 from alerting.kinds.schema import mongo_model_validator, mongo_revision_validator, mongo_source_validator, mongo_validator
@@ -159,5 +163,8 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     EVENT_TYPES: partial(mongo_model_validator, EventType),
     ROUTES: partial(mongo_model_validator, Route),
     SOURCES: mongo_source_validator,
+    ARCHIVED_FILES: archived_file_validator,
+    SOURCE_FILES: source_file_validator,
+    BACKTEST_FILES: backtest_file_validator,
 }
-"""The function that makes the validator of each collection that people may edit."""
+"""The function that makes the validator of each collection that people may edit, or whose documents name a file."""

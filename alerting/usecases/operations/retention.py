@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from alerting.definitions.assets import Asset, upwards
+from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
-from alerting.ports import Swept, UpkeepPorts
+from alerting.ports import Archive, ArchivedFile, Swept, UpkeepPorts
 from alerting.ports.sweeps import Log
 from alerting.readings.instants import month_interval
 from alerting.usecases.definitions.sync import active
@@ -64,21 +65,38 @@ def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
 
 
 def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
-    """Delete archived files of months that ended, and arrived, before an instant and that nothing in use reads."""
+    """Delete archived files of months that ended, and arrived, before an instant and that nothing in use reads.
+
+    A file that cannot be deleted does not stop the others. Raises UserError that names the first of them, at the end.
+    """
     if platform.archive is None:
         return
+    faults: list[str] = []
     if not dry:
         for file in platform.archive.being_deleted():
-            platform.archive.forget(file)
-    if not (files := platform.archive.files()):
-        return
-    limits = _limits(platform, needed, before)
+            _forget(platform.archive, file, faults)
+    files = platform.archive.files()
+    limits = _limits(platform, needed, before) if files else {}
     for file in files:
         has_arrived = file.arrived_before <= before  # a history that was imported lately stays, as its readings would
         if has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before):
-            if not dry:
-                platform.archive.forget(file)
-            yield Swept("archived readings", file.rows, file.bytes)
+            if dry or _forget(platform.archive, file, faults):
+                yield Swept("archived readings", file.rows, file.bytes)
+    if faults:
+        others = f"; {len(faults) - 1} other archived files could not be deleted either" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}{others}")
+
+
+def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
+    """Delete an archived file; return False, and add the reason to `faults`, if that cannot be done."""
+    try:
+        archive.forget(file)
+    except Unreachable:  # of all files
+        raise
+    except UserError as fault:
+        faults.append(str(fault))
+        return False
+    return True
 
 
 def _limits(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime) -> dict[str, datetime]:

@@ -1,8 +1,13 @@
-"""The records of archived files in MongoDB, and the readings in it that they take over."""
+"""The records of archived files in MongoDB, and the readings in it that they take over.
 
+A faulty record is left out, with a platform alert: its file is neither read nor deleted.
+"""
+
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import quote
 
 from pymongo import UpdateOne
 
@@ -16,8 +21,10 @@ from alerting.adapters.mongo.documents import (
     to_document,
     utc,
 )
+from alerting.adapters.mongo.each import good
+from alerting.adapters.mongo.file_validators import ARCHIVE_PATH
 from alerting.adapters.mongo.indexes import ARCHIVED_FILES, READINGS
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import DocumentRefused, Fault, UserError
 from alerting.ports import ArchivedFile
 from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
@@ -57,18 +64,18 @@ class MongoArchivedFiles:
             {"$sort": {"_id.month": 1}},
             {"$group": {"_id": "$_id.asset", "files": {"$last": "$files"}}},
         ]
-        return [from_document(ArchivedFile, one) for group in self._files.aggregate(pipeline) for one in group["files"]]
+        return _read(one for group in self._files.aggregate(pipeline) for one in group["files"])
 
     def some(self, most: int) -> list[ArchivedFile]:
         """Return a few files of any asset."""
-        return [from_document(ArchivedFile, document) for document in self._files.find(_READ).limit(most)]
+        return _read(self._files.find(_READ).limit(most))
 
     def being_deleted(self) -> list[ArchivedFile]:
         """Return the files that are no longer read and whose deletion has not ended."""
         return self._find({"state": "deleting"})
 
     def _find(self, query: Document) -> list[ArchivedFile]:
-        return [from_document(ArchivedFile, document) for document in self._files.find({**_READ, **query}).sort(_ORDER)]
+        return _read(self._files.find({**_READ, **query}).sort(_ORDER))
 
     def record(self, file: ArchivedFile) -> None:
         """Record a file. Raises UserError if there is one of its number."""
@@ -145,6 +152,27 @@ class MongoArchivedFiles:
             if additions:
                 self._readings.bulk_write(additions, ordered=False)
         raise UserError(f"{asset}: readings change faster than they can be restored; run `alerting archive restore` again")
+
+
+def archive_path(asset: str, month: str, number: int, token: str) -> str:
+    """Return the path of a file in the archive; `token` makes that of another attempt another."""
+    return f"asset={quote(asset, safe='')}/month={month}/{number:04d}-{token}.parquet"
+
+
+def parse_archived_file(document: Document) -> ArchivedFile:
+    """Return the record in a document. Raises DocumentRefused if its path is not that of a file of its asset and month."""
+    file = from_document(ArchivedFile, document)
+    beginning = archive_path(file.asset, file.month, file.number, "").removesuffix(".parquet")
+    if re.match(ARCHIVE_PATH, file.path) is None or not file.path.startswith(beginning):
+        why = f"is no path of a file of the archive: it must begin with {beginning}"
+        raise DocumentRefused(file.path, [Fault("path", why, "correct the record, or bring it back from a backup")])
+    if file.rows < 0 or file.bytes < 0:
+        raise DocumentRefused(file.path, [Fault("rows", "and bytes must not be negative")])
+    return file
+
+
+def _read(found: Iterable[Document]) -> list[ArchivedFile]:
+    return good(ARCHIVED_FILES, found, parse_archived_file)
 
 
 def _samples(document: Document) -> Document:
