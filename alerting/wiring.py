@@ -112,6 +112,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         plant_report=settings.plant_report,
         latency=settings.latency,
         health_limits=settings.health_limits,
+        declaration_limits=settings.declaration_limits,
         disks=lambda: list_disks(settings.home, stores.database),
     )
 

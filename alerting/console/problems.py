@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.language import language_of
@@ -22,6 +23,7 @@ from alerting.usecases.episodes.store import NotFound
 
 API = "/api/"
 METRICS = "/metrics"
+GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
@@ -88,6 +90,10 @@ def handle_problems(app: FastAPI) -> None:
             return problem(request, 403, fault.message)
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown | Unreachable) else 422
         return problem(request, status, fault.message)
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=GONE_BEFORE_THE_END)  # nobody reads it; the log of requests shows it
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:
