@@ -73,6 +73,8 @@ def _shorten(detail: str) -> str:
 def handle_problems(app: FastAPI) -> None:
     """Register the handlers that turn every fault of a request into a problem document."""
 
+    app.add_exception_handler(ClientDisconnect, _answer_the_gone)
+
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
         detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
@@ -90,10 +92,6 @@ def handle_problems(app: FastAPI) -> None:
             return problem(request, 403, fault.message)
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown | Unreachable) else 422
         return problem(request, status, fault.message)
-
-    @app.exception_handler(ClientDisconnect)
-    def gone(_: Request, __: Exception) -> Response:
-        return Response(status_code=GONE_BEFORE_THE_END)  # nobody reads it; the log of requests shows it
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:
@@ -113,6 +111,11 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
         return problem(request, 500, translatable("a fault of the server; its log has the details"))
+
+
+def _answer_the_gone(_: Request, __: Exception) -> Response:
+    """Return an answer that nobody reads, to a request whose body was broken off: the log of requests has one line of it."""
+    return Response(status_code=GONE_BEFORE_THE_END)
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
 from alerting.settings.reports import read_plant_report
+from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
     AIRFLOW_LAST,
     archive_location,
@@ -122,6 +123,7 @@ class Settings:
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
     and task logs are. Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may read, and write: none by default.
+    `secret_rules` are the environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
     `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
     `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
@@ -156,6 +158,7 @@ class Settings:
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
     retention: Retention = field(default_factory=Retention)
+    secret_rules: SecretRules = field(default_factory=SecretRules)
     plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
 
     @property
@@ -220,6 +223,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         health_limits=read_health_limits(variables),
         declaration_limits=read_declaration_limits(variables),
         retention=read_retention(variables),
+        secret_rules=read_secret_rules(variables),
         plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)
