@@ -114,6 +114,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         plant_report=settings.plant_report,
         latency=settings.latency,
         health_limits=settings.health_limits,
+        declaration_limits=settings.declaration_limits,
         disks=lambda: list_disks(settings.home, stores.database),
     )
 
@@ -124,13 +125,13 @@ def source_readers(
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
-    from alerting.adapters.sources.secrets import resolver
+    from alerting.adapters.sources.secrets import allowed_secrets
     from alerting.adapters.sources.servers.remote import SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
     plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
-    resolve = resolver(environ, connection)
+    resolve = allowed_secrets(environ, settings.secret_rules, connection)
     return Readers(
         SourceFiles(FolderDrop(plant), resolve),
         SqlReader(resolve, plant_zone=plant),

@@ -48,7 +48,7 @@ from benchmarks.helpers.streams import (
 ROUNDS = 3
 EXCHANGE, QUEUE = "amq.topic", "bench"
 SAME_PARSER = "pika, parser of the service"
-SOURCE = {"name": "bench", "kind": "amqp", "url": {"env": "BROKER"}, "topic": "line.{asset}.readings", "queue": QUEUE}
+SOURCE = {"name": "bench", "kind": "amqp", "url": {"env": "BROKER_URL"}, "topic": "line.{asset}.readings", "queue": QUEUE}
 
 
 def run() -> dict[str, object]:

@@ -60,7 +60,7 @@ ROUNDS = 3
 READINGS_S, SECONDS, RAISES_S, LINES = 1_000, 30, 5, 100
 GOAL_S = 1.0
 TOPIC = "line/{asset}/readings"
-SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": TOPIC, "latency": "0s"}
+SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": TOPIC, "latency": "0s"}
 
 
 def run() -> dict[str, object]:
@@ -193,7 +193,7 @@ def _notified_after(platform: Platform, port: int) -> Sequence[float]:
     apply(platform, [document], "benchmark", now, "benchmark")
     apply_sources(platform, [SOURCE], "benchmark", now)
     evaluator = Evaluator(platform)
-    service = StreamService(platform, {"BROKER": f"mqtt://127.0.0.1:{port}"}, evaluator.add)
+    service = StreamService(platform, {"BROKER_URL": f"mqtt://127.0.0.1:{port}"}, evaluator.add)
     evaluator.start()
     with interpreter_for_messages(), _line(port):
         until = time.monotonic() + SECONDS + 10

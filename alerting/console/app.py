@@ -64,7 +64,7 @@ def create_app(
         title="Alerting",
         version="1",
         summary="Episodes, feedback, definitions, models and reports of production lines.",
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # `describe` serves it, to those who may read
         docs_url=None,  # its page would load scripts from other sites
         redoc_url=None,
     )

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
@@ -23,6 +24,7 @@ from alerting.ports import ModelUnavailable
 
 API = "/api/"
 METRICS = "/metrics"
+GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
@@ -72,6 +74,8 @@ def _shorten(detail: str) -> str:
 def handle_problems(app: FastAPI) -> None:
     """Register the handlers that turn every fault of a request into a problem document."""
 
+    app.add_exception_handler(ClientDisconnect, _answer_the_gone)
+
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
         detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
@@ -118,6 +122,11 @@ def _wrong_method(request: Request) -> Response:
     found = {method for route in matching for method in getattr(route, "methods", None) or ()}
     allowed = ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
     return problem(request, 405, f"{request.method} is not possible here; possible: {allowed}", {"allow": allowed})
+
+
+def _answer_the_gone(_: Request, __: Exception) -> Response:
+    """Return an answer that nobody reads, to a request whose body was broken off: the log of requests has one line of it."""
+    return Response(status_code=GONE_BEFORE_THE_END)
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Assets: a machine or line with the variables that are measured or set on it, and types of events."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
@@ -29,6 +29,7 @@ from alerting.definitions.fields.variables import TYPES, Computed, Direction, Re
 from alerting.definitions.wording.fault_messages import model_faults
 
 __all__ = [
+    "MOST_VARIABLES",
     "NAME_LENGTH",
     "NAME_PATTERN",
     "NO_POSITION",
@@ -37,6 +38,7 @@ __all__ = [
     "VARIABLE_PATTERN",
     "Asset",
     "AssetRefused",
+    "AssetTree",
     "Closed",
     "Computed",
     "Direction",
@@ -55,18 +57,17 @@ __all__ = [
     "VariableType",
     "computed_faults",
     "in_order",
-    "line_of",
     "parse_asset",
     "parse_event_type",
-    "position_of",
     "types_of",
-    "upwards",
     "variable_name",
 ]
 
 NO_POSITION = "operators"
 _MARK_LENGTH = 8
 USUAL_LATENCY = timedelta(seconds=10)
+MOST_VARIABLES = 10_000
+"""Variables of an asset at most."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ class Asset(Closed):
         max_length=1000,
         description="Fixed facts such as model or age; usable as features and in selectors.",
     )
-    variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=10_000, description="Variables by name.")
+    variables: dict[VariableName, Variable] = Field(
+        default_factory=dict, max_length=MOST_VARIABLES, description="Variables by name."
+    )
     relations: tuple[Relation, ...] = Field(
         (),
         max_length=1000,
@@ -252,23 +255,26 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
         raise EventTypeRefused(document.get("name"), model_faults(error.errors(), EventType.model_fields)) from error
 
 
-def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
-    """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
-    by_name = {a.name: a for a in assets}
-    chain = [asset]
-    while (parent := by_name.get(chain[-1].parent or "")) is not None and parent not in chain:
-        chain.append(parent)
-    return chain
+class AssetTree:
+    """All assets by name, to find what is above one of them. Made once for all, because there may be very many."""
 
+    def __init__(self, assets: Iterable[Asset]) -> None:
+        self._by_name = {asset.name: asset for asset in assets}
 
-def position_of(asset: Asset, assets: Sequence[Asset]) -> str:
-    """Return the operator position that answers the alarms of an asset: its own, or the nearest one above it."""
-    return next((a.position for a in upwards(asset, assets) if a.position is not None), NO_POSITION)
+    def upwards(self, asset: Asset) -> list[Asset]:
+        """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
+        chain = [asset]
+        while (parent := self._by_name.get(chain[-1].parent or "")) is not None and parent not in chain:
+            chain.append(parent)
+        return chain
 
+    def position(self, asset: Asset) -> str:
+        """Return the operator position that answers the alarms of an asset: its own, or the nearest one above it."""
+        return next((a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION)
 
-def line_of(asset: Asset, assets: Sequence[Asset]) -> str:
-    """Return the name of the outermost asset above an asset, its line; its own name if none is above it."""
-    return upwards(asset, assets)[-1].name
+    def line(self, asset: Asset) -> str:
+        """Return the name of the outermost asset above an asset, its line; its own name if none is above it."""
+        return self.upwards(asset)[-1].name
 
 
 def variable_name(foreign: str) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from alerting.definitions.assets import TYPES, Asset, Closed, EventType, Line, Name, Tag, VariableName, upwards
+from alerting.definitions.assets import TYPES, Asset, AssetTree, Closed, EventType, Line, Name, Tag, VariableName
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, nearest
 from alerting.definitions.fields.names import Number
@@ -114,12 +114,13 @@ def suppression_faults_on(
 
     These are unknown variables and events, and values of a wrong type.
     """
+    tree = AssetTree(assets if any(state.variable is not None for state in suppression.when) else ())
     for i, state in enumerate(suppression.when):
         path = f"suppression.when.{i}"
         if state.event is not None:
             yield from _event_faults(path, state.event, event_types)
         for asset in targets if state.variable is not None else ():
-            if faults := list(_variable_faults(path, state, upwards(asset, assets))):
+            if faults := list(_variable_faults(path, state, tree.upwards(asset))):
                 yield from faults
                 break
 

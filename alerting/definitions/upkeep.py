@@ -1,4 +1,4 @@
-"""Limits of the platform's own health, and how long it stores what nothing in use needs: settings with defaults."""
+"""Limits of the platform's own health and of what data may declare, and how long documents are stored: settings with defaults."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,23 @@ class HealthLimits:
     evaluation_late: timedelta = timedelta(minutes=15)
     source_stale: timedelta = timedelta(hours=1)
     disk_least: int = 5 << 30
+
+
+@dataclass(frozen=True)
+class DeclarationBounds:
+    """How many new names data may declare: in one delivery, by one source (or sender without one) so far, and by all so far."""
+
+    delivery: int
+    source: int
+    in_all: int
+
+
+@dataclass(frozen=True)
+class DeclarationLimits:
+    """Bounds on what sources and senders declare; what an engineer imports is not counted. `variables`: types of events, too."""
+
+    assets: DeclarationBounds = DeclarationBounds(500, 2_000, 10_000)
+    variables: DeclarationBounds = DeclarationBounds(5_000, 20_000, 100_000)
 
 
 @dataclass(frozen=True)

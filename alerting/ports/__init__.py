@@ -65,6 +65,7 @@ from alerting.ports.readings import (
 from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
     DeadMessage,
+    Declarations,
     Delivered,
     DeliveryCount,
     FileMark,

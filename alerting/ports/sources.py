@@ -60,6 +60,19 @@ class SourceProgress:
 
 
 @dataclass(frozen=True)
+class Declarations:
+    """Assets and variables, types of events among them, that the rows of a source have declared so far.
+
+    `surplus`: why the last row or file that declared too much was refused, at `surplus_at`.
+    """
+
+    declared_assets: int = 0
+    declared_variables: int = 0
+    surplus: str | None = None
+    surplus_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Delivered:
     """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
 
@@ -138,6 +151,18 @@ class Sources(Protocol):
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         """Count values that are lost for ever, and store how they were lost."""
+
+    def declarations(self) -> Mapping[str, Declarations]:
+        """Return what each source has declared, of those whose rows have declared anything, or too much, by name.
+
+        A sender of rows without a source is among them, under a name with a blank: `sender NAME`.
+        """
+
+    def count_declared(self, name: str, assets: int, variables: int) -> None:
+        """Count what rows of a source have declared."""
+
+    def note_surplus(self, name: str, why: str, at: datetime) -> None:
+        """Store why a row or file that declared too much was refused."""
 
     def note_read(self, name: str, at: datetime) -> None:
         """Store that a process has read a source up to an instant."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LanguageCode
 from alerting.ports.definitions import NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
@@ -170,6 +170,7 @@ class SourcePorts(IngestionPorts):
     sources: Sources
     zone: tzinfo = UTC
     dags: Dags | None = None
+    declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
@@ -22,7 +22,15 @@ from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
 from alerting.settings.reports import read_plant_report
-from alerting.settings.upkeep import AIRFLOW_LAST, archive_location, lasting, read_health_limits, read_retention
+from alerting.settings.secrets import SecretRules, read_secret_rules
+from alerting.settings.upkeep import (
+    AIRFLOW_LAST,
+    archive_location,
+    lasting,
+    read_declaration_limits,
+    read_health_limits,
+    read_retention,
+)
 from alerting.settings.variables import Variables, address, one_of, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
@@ -111,9 +119,11 @@ class Settings:
     networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
     values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
     beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
+    `declaration_limits` bound what data declare by themselves (`ALERTING_NEW_ASSETS_PER_SOURCE` and others).
     `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
     and task logs are. Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may read, and write: none by default.
+    `secret_rules` are the environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
     `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
     `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
@@ -146,7 +156,9 @@ class Settings:
     delivery: Delivery = field(default_factory=Delivery)
     budget: AlarmBudget = field(default_factory=AlarmBudget)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
+    declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
     retention: Retention = field(default_factory=Retention)
+    secret_rules: SecretRules = field(default_factory=SecretRules)
     plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
 
     @property
@@ -209,7 +221,9 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         delivery=read_delivery(variables),
         budget=read_alarm_budget(variables),
         health_limits=read_health_limits(variables),
+        declaration_limits=read_declaration_limits(variables),
         retention=read_retention(variables),
+        secret_rules=read_secret_rules(variables),
         plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)

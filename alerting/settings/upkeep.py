@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 from alerting.definitions.durations import parse_duration
-from alerting.definitions.upkeep import HealthLimits, Retention
+from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits, HealthLimits, Retention
 from alerting.settings.variables import Variables, whole_number
 
 _GIB = 1 << 30
 _SHORTEST = timedelta(days=14)
 AIRFLOW_LAST = timedelta(days=30)
+_names = whole_number(0, 10_000_000, "is not a number of names: give a whole number from 0 to 10000000")
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
@@ -20,6 +21,20 @@ def read_health_limits(variables: Variables) -> HealthLimits:
         source_stale=variables.read("ALERTING_SOURCE_STALE", _duration, usual.source_stale),
         disk_least=variables.read("ALERTING_DISK_LEAST", _gibibytes, usual.disk_least // _GIB) * _GIB,
     )
+
+
+def read_declaration_limits(variables: Variables) -> DeclarationLimits:
+    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY`, `_PER_SOURCE`, `_IN_ALL`, and the same of `ALERTING_NEW_VARIABLES`."""
+    usual = DeclarationLimits()
+
+    def bounds(what: str, default: DeclarationBounds) -> DeclarationBounds:
+        return DeclarationBounds(
+            variables.read(f"ALERTING_NEW_{what}_PER_DELIVERY", _names, default.delivery),
+            variables.read(f"ALERTING_NEW_{what}_PER_SOURCE", _names, default.source),
+            variables.read(f"ALERTING_NEW_{what}_IN_ALL", _names, default.in_all),
+        )
+
+    return DeclarationLimits(bounds("ASSETS", usual.assets), bounds("VARIABLES", usual.variables))
 
 
 def read_retention(variables: Variables) -> Retention:

@@ -50,7 +50,7 @@ def service_rows(platform: Platform, source: Mapping[str, Any], address: str) ->
     """Yield 0 before it connects, then the rows of each batch that the stream service stores."""
     apply_sources(platform, [source], "benchmark", datetime.now(UTC))
     rows: list[int] = []
-    service = StreamService(platform, {"BROKER": address}, lambda batch: rows.append(len(batch)))
+    service = StreamService(platform, {"BROKER_URL": address}, lambda batch: rows.append(len(batch)))
     yield 0
     try:
         with interpreter_for_messages():

@@ -9,7 +9,16 @@ from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
-from alerting.ports.sources import DeadMessage, Delivered, DeliveryCount, FileMark, SourceLoss, SourceProgress, SourceRevision
+from alerting.ports.sources import (
+    DeadMessage,
+    Declarations,
+    Delivered,
+    DeliveryCount,
+    FileMark,
+    SourceLoss,
+    SourceProgress,
+    SourceRevision,
+)
 
 _RECENT = 20
 
@@ -21,6 +30,7 @@ class MemorySources:
         self._sources: dict[str, Document] = {}
         self._revisions: dict[str, dict[int, SourceRevision]] = {}
         self._progress: dict[str, SourceProgress] = {}
+        self._declared: dict[str, Declarations] = {}
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
         self._processes: set[str] = set()
@@ -63,6 +73,17 @@ class MemorySources:
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         before = self.progress(name)
         self._progress[name] = replace(before, lost=before.lost + loss.count, last_lost=loss.reason, lost_at=at)
+
+    def declarations(self) -> Mapping[str, Declarations]:
+        return dict(sorted(self._declared.items()))
+
+    def count_declared(self, name: str, assets: int, variables: int) -> None:
+        before = self._declared.get(name, Declarations())
+        more = before.declared_variables + variables
+        self._declared[name] = replace(before, declared_assets=before.declared_assets + assets, declared_variables=more)
+
+    def note_surplus(self, name: str, why: str, at: datetime) -> None:
+        self._declared[name] = replace(self._declared.get(name, Declarations()), surplus=why, surplus_at=at)
 
     def note_read(self, name: str, at: datetime) -> None:
         before = self.progress(name)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import Secret
+from alerting.settings.secrets import SecretRules
 
 Resolve = Callable[[Secret], str]
 
 
 def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None = None) -> Resolve:
-    """Return the function that finds secrets. `connection`: of Airflow by its id; None outside of a DAG.
+    """Return the function that finds any secret; a source gets `allowed_secrets`. `connection`: of Airflow by its id, in a DAG.
 
     The function raises UserError, without the secret, if it is not there.
     """
@@ -29,6 +30,20 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
         return connection(str(secret.airflow_connection))
 
     return resolve
+
+
+def allowed_secrets(environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None) -> Resolve:
+    """Return the function that finds the secrets of sources. It raises UserError also for what a source may not name."""
+    resolve = resolver(environ, connection)
+
+    def find(secret: Secret) -> str:
+        refusal = rules.name_refusal(secret.env) if secret.env is not None else None
+        refusal = rules.file_refusal(secret.file) if secret.file is not None else refusal
+        if refusal is not None:
+            raise UserError(refusal)
+        return resolve(secret)
+
+    return find
 
 
 def _read(path: Path) -> str:

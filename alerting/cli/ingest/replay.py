@@ -193,11 +193,13 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
 
 def _address(source: "Source") -> str:
     """Return the address of the broker of a source."""
-    from alerting.adapters.sources.secrets import resolver
+    from alerting.adapters.sources.secrets import allowed_secrets
     from alerting.definitions.sources.streamed import StreamedSource
+    from alerting.settings.secrets import read_secret_rules
+    from alerting.settings.variables import Variables
 
     assert isinstance(source, StreamedSource)  # noqa: S101 - the kinds of which `open_sender` asks for it
-    return resolver(os.environ)(source.url)
+    return allowed_secrets(os.environ, read_secret_rules(Variables(os.environ)))(source.url)
 
 
 def _api(settings: "Settings") -> tuple[str, str]:

@@ -15,10 +15,12 @@ from pymongo.errors import PyMongoError
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.platform import Platform
 from alerting.adapters.sources import brokers, threaded
-from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import SourceLoss
+from alerting.settings.secrets import read_secret_rules
+from alerting.settings.variables import Variables
 from alerting.usecases.sources.documents import read_sources, set_state
 from alerting.usecases.sources.share import share_of
 from alerting.usecases.sources.status import SERVICE
@@ -87,7 +89,8 @@ class StreamService:
 
     def __init__(self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored."""
-        self._platform, self._environ, self._stored = opened, environ, stored
+        self._platform, self._stored = opened, stored
+        self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._streams: dict[str, Subscription] = {}
         self._faults: dict[str, str] = {}
         self._read_at = -READ_AGAIN_S
@@ -250,7 +253,7 @@ class StreamService:
         name = source.name
         self._faults.setdefault(name, "")
         try:
-            address = resolver(self._environ)(source.url)
+            address = self._address(source.url)
             earlier = earlier_subscriptions(self._platform.sources, source)
             stream = brokers.open_stream(kind, source, address, self._platform.clock.now, earlier)
             self._streams[name] = Subscription(source, stream, now)

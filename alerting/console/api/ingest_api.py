@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Literal
@@ -83,37 +84,59 @@ class DeliveryView(BaseModel):
 
 
 class Deliveries:
-    """Counts deliveries under way, so that a slow database slows the senders and not this process. For one event loop."""
+    """Counts deliveries under way, so that a slow database slows the senders and not this process. For one event loop.
+
+    Of both amounts a sender gets a share only, so that one that sends much, or begins bodies that never come, leaves some to
+    the others.
+    """
 
     def __init__(self, most: int = AT_ONCE, most_bytes: int = BODIES_AT_ONCE) -> None:
-        self._free, self._free_bytes = _Free(most), _Free(most_bytes)
-
-    def one(self) -> AbstractContextManager[None]:
-        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too many."""
-        return self._free.take(1)
-
-    def body(self, size: int) -> AbstractContextManager[None]:
-        """Take part in the bodies under way. Raises HTTPException 429 if they are too large together."""
-        return self._free_bytes.take(size)
-
-
-class _Free:
-    """The rest of an amount that deliveries share."""
-
-    def __init__(self, amount: int) -> None:
-        self._left = amount
+        self._places = _Shared(most, max(most - 1, 1))
+        self._bytes = _Shared(most_bytes, most_bytes // 2)
 
     @contextmanager
-    def take(self, amount: int) -> Iterator[None]:
-        """Take an amount for a while. Raises HTTPException 429 if less is left."""
-        if amount > self._left:
-            detail = "the platform receives and stores as much as it can at once; send this one again after a second"
-            raise HTTPException(429, detail, {"retry-after": "1"})
-        self._left -= amount
-        try:
+    def one(self, sender: str) -> Iterator[None]:
+        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too many."""
+        with self._places.held(sender) as take:
+            take(1)
             yield
+
+    def body(self, sender: str) -> AbstractContextManager[Callable[[int], None]]:
+        """Return a function that counts the bytes of a body, which are given back at the end of the block.
+
+        The function raises HTTPException 429 if all bodies under way are too large together.
+        """
+        return self._bytes.held(sender)
+
+
+class _Shared:
+    """An amount that senders share: each of them takes at most `share` of it."""
+
+    def __init__(self, amount: int, share: int) -> None:
+        self._left, self._share = amount, share
+        self._by_sender = Counter[str]()
+
+    @contextmanager
+    def held(self, sender: str) -> Iterator[Callable[[int], None]]:
+        """Yield the function that takes an amount, which is given back at the end of the block."""
+        taken = 0
+
+        def take(amount: int) -> None:
+            nonlocal taken
+            if amount > self._left or self._by_sender[sender] + amount > self._share:
+                detail = "the platform receives and stores as much as it can at once; send this one again after a second"
+                raise HTTPException(429, detail, {"retry-after": "1"})
+            self._left -= amount
+            self._by_sender[sender] += amount
+            taken += amount
+
+        try:
+            yield take
         finally:
-            self._left += amount
+            self._left += taken
+            self._by_sender[sender] -= taken
+            if not self._by_sender[sender]:
+                del self._by_sender[sender]
 
 
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
@@ -154,18 +177,29 @@ async def _receive(
     deliveries: Deliveries = request.app.state.deliveries
     document = await run_in_threadpool(_source, platform, source, what)
     is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
-    with deliveries.body(int(request.headers.get("content-length", "0"))):
-        body = await request.body()
+    with deliveries.body(person.name) as take:
+        body = await _receive_body(request, take)
 
         def store() -> DeliveryView:
             given = _read(_text(body, encoding, is_lines), is_lines)
-            return _view(deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source), given)
+            return _view(
+                deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source, sender=person.name), given
+            )
 
-        with deliveries.one():
+        with deliveries.one(person.name):
             if key is None:
                 return await run_in_threadpool(store)
             named = f"{person.name}:{what}:{source}:{key}"
             return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
+
+
+async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
+    """Return the body of a request. Its bytes are counted as they arrive: one that is announced only takes none from others."""
+    pieces = list[bytes]()
+    async for piece in request.stream():
+        take(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]) -> DeliveryView:

@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 
-from alerting.console.api.api import MAY_NAME_NOTHING
+from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.gate import OPEN, READING
@@ -31,6 +32,7 @@ _DESCRIPTIONS = {
     500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",
 }
+DESCRIPTION = "/api/v1/openapi.json"
 _JSON = "application/json"
 _HEADERS = {
     401: {"WWW-Authenticate": {"description": "The authentication scheme.", "schema": {"type": "string"}}},
@@ -49,7 +51,7 @@ class Problem(BaseModel):
 
 
 def describe(app: FastAPI) -> None:
-    """Add the problem documents to the OpenAPI description of an application."""
+    """Serve the OpenAPI description of an application, with the problem documents in it. Role: viewer."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -57,6 +59,10 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+    @app.api_route(DESCRIPTION, methods=sorted(READING), include_in_schema=False)
+    def description(_: Viewer) -> JSONResponse:
+        return JSONResponse(app.openapi())
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:

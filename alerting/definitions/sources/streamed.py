@@ -107,6 +107,8 @@ class MessageSource(StreamedSource):
             if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
                 remedy = f"write a name, {form.one}, {{asset}} or {{variable}} between two {form.separator}"
                 yield Fault("topic", f"{shown(level)} is not a level", remedy)
+        for name in sorted(name for name in _NAMED if levels.count(name) > 1):
+            yield Fault("topic", f"names {name} at {levels.count(name)} levels", f"keep one, and write {form.one} for the others")
         if self.payload == "value":
             if "{variable}" not in levels:
                 line = form.example("line-3", "{asset}", "{variable}")

@@ -11,7 +11,7 @@ from alerting.alarm_kpis.groups import EvaluatedByAsset, Group, Grouping, by_ass
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
-from alerting.definitions.assets import line_of, position_of
+from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import Conditions, single_condition
@@ -124,8 +124,10 @@ def group_assets(
         return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
     in_service = {a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)}
-    group = position_of if by == "position" else line_of
-    group_of = {a.name: group(a, assets) for a in assets if a.name in in_service or any(e.asset == a.name for e in alarms)}
+    tree = AssetTree(assets)
+    group = tree.position if by == "position" else tree.line
+    shown = in_service | {alarm.asset for alarm in alarms}
+    group_of = {asset.name: group(asset) for asset in assets if asset.name in shown}
     budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.chatter import quieten
 from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alarm
-from alerting.definitions.assets import Asset, position_of
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
@@ -68,7 +68,8 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
 def position_by_asset(stored: Assets) -> dict[str, str]:
     """Return the operator position of each asset, by name."""
     assets = stored.all()
-    return {asset.name: position_of(asset, assets) for asset in assets}
+    tree = AssetTree(assets)
+    return {asset.name: tree.position(asset) for asset in assets}
 
 
 def _no_champion(definition: ModelDefinition, assets: int) -> str:

@@ -48,6 +48,7 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
         sources=source_statuses(platform.sources, now),
+        declarations=platform.sources.declarations(),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
     )

@@ -10,8 +10,9 @@ from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import template
-from alerting.ports import DecisionRecord, Disk, NewestReading, Training
+from alerting.ports import DecisionRecord, Declarations, Disk, NewestReading, Training
 from alerting.usecases.operations.platform_metrics import DefinitionLag
+from alerting.usecases.sources.headroom import spoken
 from alerting.usecases.sources.status import SourceStatus
 from alerting.usecases.training.due import ABANDONED_AFTER
 
@@ -19,11 +20,12 @@ LATE = template("evaluation late")
 STALE = template("source stale")
 STOPPED = template("source stopped")
 LOST = template("values lost")
+SURPLUS = template("declarations refused")
 FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
-KINDS = (LATE, STALE, STOPPED, LOST, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY)
 """The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
 _REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
@@ -31,6 +33,7 @@ _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
+_SURPLUS_FOR = timedelta(days=1)  # after the last row that was refused because it would declare too much
 HOURS_BACK = timedelta(days=14)  # for which suppressed times are looked up: what is silent for longer is no holiday
 _GIB = 1 << 30
 
@@ -63,8 +66,8 @@ class PlatformFacts:
     """Facts at one instant.
 
     `lags`: of the most overdue definitions. `trainings`: the newest of the present question of each; `decisions`: its last
-    `REFUSALS`, oldest first. `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of open
-    platform alerts.
+    `REFUSALS`, oldest first. `declarations`: of each source or sender. `registry_fault`: why the registry of models does not
+    answer. `is_open`: kind and subject of open platform alerts.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -74,6 +77,7 @@ class PlatformFacts:
     disks: Sequence[Disk] = ()
     registry_fault: str | None = None
     sources: Sequence[SourceStatus] = ()
+    declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -85,6 +89,7 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
         *_silent(facts.sources, now),
         *_stopped(facts.sources),
         *_lost(facts.sources, now),
+        *_surplus(facts.declarations, now),
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
@@ -148,6 +153,13 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
         if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
             counted = f" ({source.lost} so far)" if source.lost else ""
             yield PlatformFault(LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}")
+
+
+def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source or sender that tried to declare too much within the last day."""
+    for name, found in declarations.items():
+        if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
+            yield PlatformFault(SURPLUS, spoken(name), f"rows are refused, for example: {found.surplus}")
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:

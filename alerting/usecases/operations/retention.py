@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from alerting.definitions.assets import Asset, upwards
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
@@ -108,8 +108,9 @@ def _limits(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime) 
     for revision in active(platform.definitions):
         if isinstance(revision.definition, ModelDefinition) and (first := revision.definition.learns_from) is not None:
             read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
+    tree = AssetTree(assets)
     for asset, first in read_from:
-        for above in upwards(asset, assets):
+        for above in tree.upwards(asset):
             limits[above.name] = min(limits.get(above.name, before), first)
     return limits
 

@@ -1,7 +1,7 @@
 """Declare what the rows of a source bring: assets, variables with their types, event types. Rows of other types are refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from alerting.definitions.sources.mapping import SourceFields
 from alerting.ports import Assets, EventRow, ReadingRow
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.usecases.ingestion.sources import Duration
+from alerting.usecases.sources.headroom import Headroom, NewNames, RowBeyondBounds, new_names, refuse_full
 from alerting.usecases.sources.records import MappedRows, RefusedRow, Row, RowRefused, Scalar
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
@@ -19,32 +20,42 @@ _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "c
 
 @dataclass(frozen=True)
 class Declared:
-    """Rows that fit the declarations, with what is to be declared first, and all refused rows in their order."""
+    """Rows that fit the declarations, with what is to be declared first, and all refused rows in their order.
+
+    `new`: the names that are declared for the first time. `surplus`: why the last row that would declare too much was refused.
+    """
 
     readings: Sequence[ReadingRow] = ()
     events: Sequence[EventRow] = ()
     assets: Sequence[Asset] = ()
     event_types: Sequence[EventType] = ()
     refused: Sequence[RefusedRow] = ()
+    new: NewNames = field(default_factory=NewNames)
+    surplus: str | None = None
 
 
-def fit_readings(assets: Assets, source: SourceFields, mapped: MappedRows[ReadingRow], by: str | None) -> Declared:
+def fit_readings(
+    assets: Assets, source: SourceFields, mapped: MappedRows[ReadingRow], by: str | None, room: Headroom | None = None
+) -> Declared:
     """Return the readings in the types of their variables. The first value of a new variable decides its type.
 
-    `by`: the source as it is noted at variables that have none; None for rows that came without a source.
+    `by`: the source as it is noted at variables that have none; None for rows that came without a source. `room`: what the rows
+    may declare; without it, as much as they want.
     """
     known = _stored_assets(assets, mapped.rows)
-    fits = {name: _Fit(asset or Asset(name=name), source, mapped.titles, by) for name, asset in known.items()}
+    fits = {name: _Fit(name, asset, source, mapped.titles, by, room) for name, asset in known.items()}
     rows: list[ReadingRow] = []
-    refused = list(mapped.refused)
+    refused, surplus = list(mapped.refused), None
     for line, row in mapped.rows:
         try:
             rows.append(fits[row.asset].read(row))
         except RowRefused as refusal:
             refused.append(RefusedRow(line, str(refusal)))
+            surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
     given = {row.asset for row in rows}
     changed = [asset for name in sorted(given) if (asset := fits[name].asset()) != known[name]]
-    return Declared(readings=rows, assets=changed, refused=sorted(refused, key=lambda one: one.line))
+    refused.sort(key=lambda one: one.line)
+    return Declared(readings=rows, assets=changed, refused=refused, new=new_names(known, changed), surplus=surplus)
 
 
 def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str, Asset | None]:
@@ -56,9 +67,19 @@ def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str,
 class _Fit:
     """The variables of one asset, those that rows add among them."""
 
-    def __init__(self, asset: Asset, source: SourceFields, titles: Mapping[str, str], by: str | None) -> None:
-        self._asset, self._source, self._titles, self._by = asset, source, titles, by
+    def __init__(
+        self,
+        name: str,
+        stored: Asset | None,
+        source: SourceFields,
+        titles: Mapping[str, str],
+        by: str | None,
+        room: Headroom | None,
+    ) -> None:
+        self._asset, self._is_new = stored or Asset(name=name), stored is None
+        self._source, self._titles, self._by, self._room = source, titles, by, room
         self._added: dict[str, Variable] = {}
+        self._new = 0
 
     def asset(self) -> Asset:
         return (
@@ -72,8 +93,19 @@ class _Fit:
         added = {name: variable for name in {**row.values, **row.quality} if (variable := self._variable(name, row)) is not None}
         types = {name: (added.get(name) or self._declared(name)).type for name in row.values}
         values = {name: _convert(name, value, types[name]) for name, value in row.values.items()}
+        self._take([name for name in added if name not in self._asset.variables])
         self._added |= added
         return replace(row, values=values)
+
+    def _take(self, new: Sequence[str]) -> None:
+        """Count the new variables of a row, and the asset if it is new. Raises RowBeyondBounds if a bound does not allow them."""
+        name = self._asset.name
+        if new:
+            refuse_full(self._asset, self._new + len(new))
+        if self._room is not None and (new or self._is_new):
+            self._room.take([name] if self._is_new else [], [f"{name}.{variable}" for variable in new])
+        self._is_new = False
+        self._new += len(new)
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
@@ -127,27 +159,52 @@ def _digits(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def fit_events(assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], *, has_ends: bool) -> Declared:
-    """Return the events in the durations of their types. `has_ends`: whether any row has the column of ends."""
-    stored = {type.name: type for type in assets.event_types()}
+def fit_events(
+    assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], room: Headroom | None = None, *, has_ends: bool
+) -> Declared:
+    """Return the events in the durations of their types. `has_ends`: whether any row has the column of ends.
+
+    `room`: what the rows may declare; without it, as much as they want.
+    """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
-    new: dict[str, EventType] = {}
+    known, types = _stored_assets(assets, mapped.rows), {type.name: type for type in assets.event_types()}
+    new_assets: dict[str, Asset] = {}
+    new_types: dict[str, EventType] = {}
     rows: list[EventRow] = []
-    refused = list(mapped.refused)
+    refused, surplus = list(mapped.refused), None
     for line, row in mapped.rows:
-        type = stored.get(row.type) or new.setdefault(row.type, EventType(name=row.type, duration=_duration(lasting)))
-        if type.duration == "instant" and row.end is not None and row.end != row.start:
-            refused.append(RefusedRow(line, f"events of type {row.type!r} are instant, and this one has an end after its start"))
-        else:
-            rows.append(replace(row, end=row.start) if type.duration == "instant" else row)
-    known = _stored_assets(assets, mapped.rows)
-    used = {row.asset for row in rows}, {row.type for row in rows}
+        type = types.get(row.type) or EventType(name=row.type, duration=_duration(lasting))
+        asset = known[row.asset] or new_assets.get(row.asset)
+        try:
+            fitting = _event(row, type)
+            if room is not None:
+                room.take([] if asset else [row.asset], [] if row.type in types else [row.type])
+        except RowRefused as refusal:
+            refused.append(RefusedRow(line, str(refusal)))
+            surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
+            continue
+        rows.append(fitting)
+        if asset is None:
+            new_assets[row.asset] = Asset(name=row.asset)
+        if row.type not in types:
+            types[row.type] = new_types[row.type] = type
     return Declared(
         events=rows,
-        assets=[Asset(name=name) for name, asset in known.items() if asset is None and name in used[0]],
-        event_types=[type for name, type in new.items() if name in used[1]],
+        assets=[*new_assets.values()],
+        event_types=[*new_types.values()],
         refused=sorted(refused, key=lambda one: one.line),
+        new=NewNames([*new_assets], (), [*new_types]),
+        surplus=surplus,
     )
+
+
+def _event(row: EventRow, type: EventType) -> EventRow:
+    """Return an event in the duration of its type. Raises RowRefused if an instant one has an end after its start."""
+    if type.duration != "instant":
+        return row
+    if row.end is not None and row.end != row.start:
+        raise RowRefused(f"events of type {row.type!r} are instant, and this one has an end after its start")
+    return replace(row, end=row.start)
 
 
 def _duration(lasting: bool) -> Duration:

@@ -10,12 +10,15 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
+from alerting.definitions.wording.language import template
 from alerting.ports import Delivered, EventRow, ReadingRow, Record, SourcePorts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
+from alerting.usecases.sources.headroom import Headroom, NewNames, declarer_of, spoken
 from alerting.usecases.sources.records import RefusedRow, map_events, map_readings
 
 _LAST_VALUES = 5
+_SHOWN_IN_LINE, _SHOWN_IN_ENTRY = 300, 32_000  # characters of names
 
 
 @dataclass(frozen=True)
@@ -27,34 +30,73 @@ class Delivery:
     refused: Sequence[RefusedRow]
 
 
-def fit(plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None) -> Declared:
+def fit(
+    plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None, sender: str | None = None
+) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
+    room = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
     if source.delivers == "readings":
-        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by)
+        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by, room)
     has_ends = any(source.events.end_column in record for record in records)
-    return fit_events(plant.assets, source, map_events(source, records, plant.zone), has_ends=has_ends)
+    return fit_events(plant.assets, source, map_events(source, records, plant.zone), room, has_ends=has_ends)
 
 
-def deliver(plant: SourcePorts, source: SourceFields, records: Sequence[Record], now: datetime, *, by: str | None) -> Delivery:
+def deliver(
+    plant: SourcePorts,
+    source: SourceFields,
+    records: Sequence[Record],
+    now: datetime,
+    *,
+    by: str | None,
+    sender: str | None = None,
+) -> Delivery:
     """Store the rows of records, except the refused ones. Idempotent.
 
-    `by`: the name under which the delivery is counted; None for rows that came without a source.
+    `by`: the name under which the delivery is counted; None for rows that came without a source. `sender`: who sent them, if a
+    person or program with a token did.
     """
-    return store(plant, fit(plant, source, records, by), now, by=by)
+    return store(plant, fit(plant, source, records, by, sender), now, by=by, sender=sender)
 
 
-def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None) -> Delivery:
+def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None, sender: str | None = None) -> Delivery:
     """Declare and write rows that fit, and count them. Idempotent."""
     rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
     if found.assets:
         plant.assets.put(found.assets)
     if found.event_types:
         plant.assets.put_event_types(found.event_types)
+    declarer = declarer_of(by, sender)
+    if found.new.count:
+        record_declared(plant, found.new, declarer, sender or spoken(declarer), now)
+    if found.surplus is not None:
+        plant.sources.note_surplus(declarer, found.surplus, now)
     new = add_readings(plant, found.readings, now) if found.readings else 0
     new += add_events(plant, found.events, now) if found.events else 0
     if by is not None:
         plant.sources.record(by, _delivered(rows, new, found.refused, now))
     return Delivery(len(rows), new, found.refused)
+
+
+def record_declared(plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime) -> None:
+    """Count what data have declared, and write it to the audit: one entry, however many names there are."""
+    plant.sources.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
+    groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
+    why = "; ".join(
+        f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: {shortened(names, _SHOWN_IN_LINE)}"
+        for what, names in groups
+        if names
+    )
+    after = {f"{what}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY) for what, names in groups if names}
+    plant.audit.add(actor, template("declared by data"), spoken(declarer), now, after=after, why=why)
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """Return names one after another, as many as fit into `most` characters, and the number of the others."""
+    text = ", ".join(names)
+    if len(text) <= most:
+        return text
+    shown = text[:most].rpartition(", ")[0]
+    return f"{shown} and {len(names) - shown.count(', ') - 1} more"
 
 
 def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime) -> Delivered:

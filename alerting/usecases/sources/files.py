@@ -16,6 +16,8 @@ from alerting.ports import Delivered, EventRow, FileMark, IngestionPorts, Readin
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, check_events, check_readings
+from alerting.usecases.sources.deliver import record_declared
+from alerting.usecases.sources.headroom import BeyondBounds, Headroom, NewNames, new_names, refuse_surplus
 from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
 
@@ -127,19 +129,36 @@ def _read(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFi
     digest = drop.sha256(file)
     mark = FileMark(source.name, file.path, file.size, file.modified, digest, now)
     try:
-        result = _check(plant, drop, source, file).write(now=now, actor=f"source {source.name}")
+        checked = _check(plant, drop, source, file)
+        new = _new_names(plant, source, file, checked)
+        result = checked.write(now=now, actor=f"source {source.name}")
     except Unreachable:  # the file is good, and is read at the next poll
         raise
     except UserError as refusal:
         mark = replace(mark, fault=str(refusal))
+        if isinstance(refusal, BeyondBounds):
+            plant.sources.note_surplus(source.name, str(refusal), now)
         plant.sources.record(source.name, Delivered(now, 0, 1, why=str(refusal)))
         plant.sources.set_fault(source.name, str(refusal))
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
+        if new.count:
+            record_declared(plant, new, source.name, f"source {source.name}", now)
         last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.path}} if result.assets else None
         plant.sources.record(source.name, Delivered(now, result.new, result.rejected, result.last, last))
     plant.sources.mark_file(mark)
     return mark
+
+
+def _new_names(plant: SourcePorts, source: FilesSource, file: FoundFile, checked: CheckedReadings | CheckedEvents) -> NewNames:
+    """Return what a file declares for the first time. Raises BeyondBounds if that is more than its source may declare."""
+    if isinstance(checked, CheckedReadings):
+        new = new_names(plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes)
+    else:
+        stored = {type.name for type in plant.assets.event_types()}
+        new = NewNames(checked.understood.new_assets, (), [type.name for type in checked.new_types if type.name not in stored])
+    refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.path)
+    return new
 
 
 def _ignore(_: BadLine) -> None:

@@ -7,14 +7,23 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import DeadMessage, Delivered, DeliveryCount, FileMark, SourceLoss, SourceProgress, SourceRevision
+from alerting.ports import (
+    DeadMessage,
+    Declarations,
+    Delivered,
+    DeliveryCount,
+    FileMark,
+    SourceLoss,
+    SourceProgress,
+    SourceRevision,
+)
 from tests.builders import at, oven
 
 HTTP = {"name": "gate", "kind": "http"}
 SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id", "every": "5m"}
 
 
-URL = {"env": "BROKER"}
+URL = {"env": "BROKER_URL"}
 TLS = {"ca": "/etc/ssl/plant.pem", "certificate": "/etc/ssl/own.pem", "key": "/run/secrets/own.key"}
 STREAMED = [
     {"name": "amqp", "kind": "amqp", "url": URL, "tls": TLS, "topic": "line.{asset}", "exchange": "plant"},
@@ -87,6 +96,21 @@ def test_losses_add_up_and_a_source_is_read_up_to_the_latest_note(stores):
     assert (progress.lost, progress.last_lost, progress.lost_at) == (3, "no process read the source", at(2))
     assert progress.read_until == at(5)
     assert stores.sources.progress("gate").read_until is None
+
+
+def test_declarations_add_up_by_source_and_sender(stores):
+    stores.sources.record("silent", Delivered(at(1), 1))
+    for assets, variables in ((2, 5), (0, 1)):
+        stores.sources.count_declared("gate", assets, variables)
+    stores.sources.count_declared("sender anna", 1, 0)
+    stores.sources.note_surplus("gate", "too many", at(3))
+    stores.sources.note_surplus("line", "too many", at(4))
+    assert stores.sources.declarations() == {
+        "gate": Declarations(2, 6, "too many", at(3)),
+        "line": Declarations(0, 0, "too many", at(4)),
+        "sender anna": Declarations(1, 0),
+    }
+    assert stores.sources.progress("gate").rows == 0
 
 
 def test_only_the_last_twenty_deliveries_are_kept(stores):

@@ -114,4 +114,4 @@ async def _ignore(_: Exception) -> None:
 
 
 def documents() -> Mapping[str, str]:
-    return {"name": "line", "kind": "nats", "url": {"env": "BROKER"}, "topic": SUBJECT, "latency": "1s"}
+    return {"name": "line", "kind": "nats", "url": {"env": "BROKER_URL"}, "topic": SUBJECT, "latency": "1s"}

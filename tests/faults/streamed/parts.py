@@ -85,7 +85,7 @@ class Broker(Command):
 
 def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
     """In the order in which they start; the database runs already, as it makes its own login."""
-    environ = {**world.environ, "BROKER": broker.address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ = {**world.environ, "BROKER_URL": broker.address, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "alerting.cli.main", "stream"]
     streams = [Command(world, f"stream-{n}", command, environ) for n in (1, 2)]
     return [

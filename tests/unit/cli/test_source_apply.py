@@ -14,9 +14,9 @@ from alerting.usecases.sources.documents import apply_sources, subscribed_by_str
 from tests.builders import at
 from tests.pretended import HandClock
 
-LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
 NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}
-OPC_UA = {"name": "plc", "kind": "opcua", "url": {"env": "SERVER"}, "nodes": NODES}
+OPC_UA = {"name": "plc", "kind": "opcua", "url": {"env": "SERVER_URL"}, "nodes": NODES}
 PUSHED = {"name": "gateway", "kind": "http"}
 
 

@@ -48,3 +48,18 @@ def test_a_polled_source_waits_for_its_interval_and_ten_seconds():
     assert parse_source({**SQL, "every": "5m"}).waits == timedelta(minutes=5, seconds=10)
     assert parse_source({**SQL, "every": "5m", "latency": "0s"}).waits == timedelta(0)
     assert parse_source({"name": "gate", "kind": "http"}).waits is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "topic", "named"),
+    [
+        ("mqtt", "{asset}/{asset}/#", "{asset}"),
+        ("amqp", "line.{variable}.{variable}", "{variable}"),
+        ("nats", "{asset}.{asset}.{asset}", "{asset}"),
+    ],
+)
+def test_a_topic_that_names_the_same_thing_twice_is_refused(kind, topic, named):
+    with pytest.raises(SourceRefused) as refusal:
+        parse_source({"name": "line", "kind": kind, "url": {"env": "BROKER_URL"}, "topic": topic})
+    [fault] = refusal.value.faults
+    assert (fault.path, f"names {named} at" in str(fault)) == ("topic", True)

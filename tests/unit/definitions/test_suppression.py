@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable, upwards
+from alerting.definitions.assets import Asset, AssetTree, EventType, Variable
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.revisions import definition_document
@@ -96,5 +96,5 @@ def test_without_a_parent_the_line_is_not_asked():
 
 def test_the_way_up_ends_even_where_parents_go_in_a_circle():
     a, b = Asset(name="a", parent="b"), Asset(name="b", parent="a")
-    assert [x.name for x in upwards(a, [a, b])] == ["a", "b"]
-    assert [x.name for x in upwards(Asset(name="c", parent="nowhere"), [a, b])] == ["c"]
+    assert [x.name for x in AssetTree([a, b]).upwards(a)] == ["a", "b"]
+    assert [x.name for x in AssetTree([a, b]).upwards(Asset(name="c", parent="nowhere"))] == ["c"]

@@ -1,5 +1,6 @@
 """Sources in MongoDB: documents as people wrote them, their revisions, and how far each has delivered."""
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -31,6 +32,7 @@ from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
     PROCESS_GONE,
     DeadMessage,
+    Declarations,
     Delivered,
     FileMark,
     SourceLoss,
@@ -99,6 +101,18 @@ class MongoSources:
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         self._change(name, {"$inc": {"lost": loss.count}, "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)}})
+
+    def declarations(self) -> Mapping[str, Declarations]:
+        fields = [field.name for field in dataclasses.fields(Declarations)]
+        counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
+        found = self._progress.find({"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields).sort("_id", 1)
+        return {one["_id"]: from_document(Declarations, one) for one in found}
+
+    def count_declared(self, name: str, assets: int, variables: int) -> None:
+        self._change(name, {"$inc": {"declared_assets": assets, "declared_variables": variables}})
+
+    def note_surplus(self, name: str, why: str, at: datetime) -> None:
+        self._change(name, {"$set": {"surplus": why, "surplus_at": to_bson(at)}})
 
     def note_read(self, name: str, at: datetime) -> None:
         self._change(name, {"$max": {"read_until": to_bson(at)}})

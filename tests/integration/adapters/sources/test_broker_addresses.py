@@ -26,7 +26,7 @@ NODES = {"ns=2;s=x": {"variable": "x"}}
 
 def source(kind, **changes):
     what = {"nodes": NODES} if kind == "opcua" else {"topic": "line-3"}
-    return parse_source({"name": "line", "kind": kind, "url": {"env": "BROKER"}, "asset": "o", **what, **changes})
+    return parse_source({"name": "line", "kind": kind, "url": {"env": "BROKER_URL"}, "asset": "o", **what, **changes})
 
 
 @pytest.mark.parametrize("address", ["me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""])

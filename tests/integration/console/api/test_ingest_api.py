@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from fastapi import HTTPException
 
 from alerting.console.api import ingest_api
 from alerting.usecases.sources.documents import apply_sources, set_state
@@ -51,8 +52,10 @@ def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
 
 
 def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
-    deliveries = client.app.state.deliveries
-    with deliveries.body(ingest_api.BODIES_AT_ONCE - 150):
+    deliveries, half = client.app.state.deliveries, ingest_api.BODIES_AT_ONCE // 2
+    with deliveries.body("gate-1") as take, deliveries.body("gate-2") as take_more:
+        take(half)
+        take_more(half - 150)
         assert send(client, ROW).status_code == 200
         assert "send this one again" in expect_problem(send(client, [ROW, ROW]), 429)
     assert send(client, [ROW, ROW]).status_code == 200
@@ -100,10 +103,10 @@ def test_a_sender_whose_body_is_under_way_does_not_make_others_wait(platform):
         headers: ClassVar = {"content-type": "application/json"}
         app = SimpleNamespace(state=SimpleNamespace(deliveries=ingest_api.Deliveries(1)))
 
-        async def body(self):
-            with self.app.state.deliveries.one():
+        async def stream(self):
+            with self.app.state.deliveries.one("anna"):
                 taken.append("free while the body is read")
-            return json.dumps(ROW).encode()
+            yield json.dumps(ROW).encode()
 
     anna = SimpleNamespace(name="anna")
     asyncio.run(ingest_api._receive(Slow(), platform, anna, "readings", None, None))
@@ -156,7 +159,10 @@ def test_people_who_read_or_operate_may_not_send_readings(client, headers):
     expect_problem(send(client, ROW, headers={}), 401)
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/episodes", "/api/v1/definitions", "/reports", "/routes"])
+PATHS = ["/", "/metrics", "/api/v1/episodes", "/api/v1/definitions", "/reports", "/routes", "/sources", "/api/v1/openapi.json"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_a_gateway_with_the_role_sender_may_send_and_read_nothing(client, path):
     assert send(client, ROW, headers=SENDER).json()["new"] == 1
     assert client.get(path, headers=SENDER).status_code == 403
@@ -164,9 +170,11 @@ def test_a_gateway_with_the_role_sender_may_send_and_read_nothing(client, path):
 
 def test_senders_are_told_to_wait_while_too_many_deliveries_are_stored(client):
     deliveries = client.app.state.deliveries
-    with deliveries.one(), deliveries.one(), deliveries.one():
+    with deliveries.one("gate-1"), deliveries.one("gate-1"), deliveries.one("gate-1"):
         assert send(client, ROW).status_code == 200
-        with deliveries.one():
+        with pytest.raises(HTTPException), deliveries.one("gate-1"):
+            """A sender leaves one of four places to the others."""
+        with deliveries.one("gate-2"):
             answer = send(client, ROW)
             assert "send this one again" in expect_problem(answer, 429)
             assert answer.headers["retry-after"] == "1"

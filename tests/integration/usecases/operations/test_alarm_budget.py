@@ -9,7 +9,7 @@ import pytest
 
 from alerting.alarm_kpis.load import PositionLoad, flood_share
 from alerting.definitions.alarm_budget import AlarmBudget
-from alerting.definitions.assets import Asset, position_of
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode
 from alerting.readings.history import History
@@ -287,7 +287,7 @@ def test_what_is_within_the_budget_raises_nothing():
 def test_a_position_is_the_assets_own_or_the_one_above_it():
     line, mixer = Asset(name="line-1", position="lead"), Asset(name="mixer-1", parent="line-1", position="dough")
     oven_1, loose = Asset(name="oven-1", parent="line-1"), Asset(name="loose")
-    assert [position_of(a, [line, mixer, oven_1, loose]) for a in (line, mixer, oven_1, loose)] == [
+    assert [AssetTree([line, mixer, oven_1, loose]).position(a) for a in (line, mixer, oven_1, loose)] == [
         "lead", "dough", "lead", "operators",
     ]  # fmt: skip
 

@@ -50,7 +50,7 @@ class Line:
     def __init__(self, server, proxy, name, is_waiting=True, **changes):
         self.server, self.proxy, self.name = server, proxy, name
         self.platform = memory_platform()
-        given = {"name": name, "kind": server.kind, "url": {"env": "BROKER"}, **KINDS[server.kind], **changes}
+        given = {"name": name, "kind": server.kind, "url": {"env": "BROKER_URL"}, **KINDS[server.kind], **changes}
         self.document = {field: value for field, value in given.items() if value is not None}
         self.document.setdefault("topic", self.topic("{asset}", "readings"))
         apply_sources(self.platform, [self.document], "ada", at(0))
@@ -62,7 +62,7 @@ class Line:
 
     def start(self, platform=None, is_waiting=True):
         """Start the service, and wait for its subscription."""
-        environ = {"BROKER": self.server.address(self.proxy.port)}
+        environ = {"BROKER_URL": self.server.address(self.proxy.port)}
         self.service = StreamService(platform or self.platform, environ)
         self.turns(lambda: not is_waiting or (self.streams and all(stream._fault is None for stream in self.streams)))
 

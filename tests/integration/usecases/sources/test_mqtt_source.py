@@ -17,7 +17,7 @@ from tests.helpers.mosquitto import Broker
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
 VALUES = {**SOURCE, "topic": "line-3/{asset}/{variable}", "payload": "value", "stamp": "receipt"}
 
 
@@ -122,7 +122,7 @@ def turns(service, until, seconds=20.0):
 def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER": broker.address}
+    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, environ)
     turns(service, lambda: broker_knows(service))
@@ -185,7 +185,7 @@ def publish(broker, *messages):
 def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER": broker.address}
+    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
     publish(broker, ("line-3/oven-1/t", b"1"))
     apply_sources(platform, [VALUES], "ada", at(0))
     service = StreamService(platform, environ)
@@ -210,7 +210,7 @@ def test_from_the_noted_subscription_on_no_message_is_missed(broker):
     """`alerting source apply` waits for this note: a broker keeps nothing for a session that it does not know yet."""
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER": broker.address}
+    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
     apply_sources(platform, [{**VALUES, "name": "noted"}], "ada", at(0))
     service = StreamService(platform, environ)
     assert platform.sources.progress("noted").read_until is None

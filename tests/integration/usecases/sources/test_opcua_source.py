@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ZONE, RECIPE = "ns=2;s=Oven1.Zone2", "ns=2;s=Oven1.Recipe"
 SOURCE = {
-    "name": "line", "kind": "opcua", "url": {"env": "SERVER"},
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
     "nodes": {ZONE: {"variable": "zone 2", "asset": "oven-1"}, RECIPE: {"variable": "recipe", "asset": "oven-1"}},
     "variables": {"zone 2": {"name": "zone_2", "unit": "°C"}},
 }  # fmt: skip
@@ -96,7 +96,7 @@ class Reader:
     def __init__(self, proxy, **changes):
         self.platform = memory_platform()
         apply_sources(self.platform, [{**SOURCE, **changes}], "ada", at(0))
-        self.service = StreamService(self.platform, {"SERVER": f"opc.tcp://127.0.0.1:{proxy.port}"})
+        self.service = StreamService(self.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
 
     def turns(self, until):
         end = time.monotonic() + 30
@@ -148,7 +148,7 @@ def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, 
         monkeypatch.setattr(stream_service, name, seconds)
     monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)
     reader = Reader(proxy)
-    first, second = reader.service, StreamService(reader.platform, {"SERVER": f"opc.tcp://127.0.0.1:{proxy.port}"})
+    first, second = reader.service, StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
     first._process = next(name for name in map(str, range(99)) if owner("line", [name, second._process]) == second._process)
     reader.turns(reader.stored)
 

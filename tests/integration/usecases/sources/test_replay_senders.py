@@ -15,7 +15,7 @@ from alerting.usecases.sources.replay import Outgoing
 from tests.helpers.mosquitto import Broker
 from tests.support import free_port
 
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
 TOPIC = "line-3/oven-1/readings"
 
 

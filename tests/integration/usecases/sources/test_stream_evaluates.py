@@ -24,7 +24,7 @@ from tests.pretended import HandClock, platform_on
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
 pytestmark = pytest.mark.slow
 DATABASE = "stream-evaluates"
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings", "latency": "0s"}
+SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings", "latency": "0s"}
 MINUTE = timedelta(minutes=1)
 
 
@@ -73,7 +73,7 @@ def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_ta
 ):
     alive, sent = tmp_path / "alive", tmp_path / "home" / "logs" / "notifications.log"
     log = tmp_path / "stream.log"
-    environ = {**os.environ, "BROKER": broker.address, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
+    environ = {**os.environ, "BROKER_URL": broker.address, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
     environ |= {"ALERTING_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
     with open_stores(real_server, DATABASE, prepare=True) as stores:
         now = datetime.now(UTC)

@@ -37,7 +37,7 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(kind, re
         platform.assets.put([oven().model_copy(update={"name": name}) for name in ASSETS])
         apply(platform, [too_hot(assets=["oven-*"], stale_after="1h")], "engineer", began, "test")
         topic = server.separator.join(["line-3", "{asset}", "readings"])
-        source = {"name": "line", "kind": kind, "url": {"env": "BROKER"}, "topic": topic, "latency": "0s"}
+        source = {"name": "line", "kind": kind, "url": {"env": "BROKER_URL"}, "topic": topic, "latency": "0s"}
         apply_sources(platform, [source], "ada", began)
         processes = [_service(tmp_path, number, real_server, database, server) for number in (1, 2)]
         for process in processes:
@@ -67,7 +67,12 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(kind, re
 
 
 def _service(folder, number, uri, database, server):
-    environ = {**os.environ, "BROKER": server.address(server.port), "ALERTING_MONGODB_URI": uri, "ALERTING_DATABASE": database}
+    environ = {
+        **os.environ,
+        "BROKER_URL": server.address(server.port),
+        "ALERTING_MONGODB_URI": uri,
+        "ALERTING_DATABASE": database,
+    }
     environ |= {"ALERTING_HOME": str(folder / f"home-{number}"), "PYTHONPATH": os.pathsep.join(sys.path)}
     with (folder / "stream.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", "alerting.cli.main", "stream"], env=environ, stdout=log, stderr=log)

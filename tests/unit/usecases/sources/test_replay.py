@@ -17,7 +17,7 @@ from alerting.usecases.sources.stream import Message, topic_reader
 from tests.builders import at
 
 ROW = ReadingRow("line-3-oven", at(1), {"zone_2": 201.5, "recipe": "A"}, {"zone_2": "uncertain"})
-MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER"}, "asset_prefix": "line-3-"}
+MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "asset_prefix": "line-3-"}
 
 
 def read_back(document, rows):

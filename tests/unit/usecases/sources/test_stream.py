@@ -24,7 +24,7 @@ from tests.pretended import HandClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
 
 
 def message(row, topic="line-3/oven-1/readings", done=None):
@@ -212,7 +212,8 @@ def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_se
     platform = memory_platform()
     files = {"name": "binary", "url": {"file": str(binary)}}
     apply_sources(platform, [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})], "ada", at(0))
-    StreamService(platform, {"BROKER": "mqtt://user:secret@broker"}).turn()
+    environ = {"BROKER_URL": "mqtt://user:secret@broker", "ALERTING_SECRET_FOLDERS": str(tmp_path)}
+    StreamService(platform, environ).turn()
     assert platform.sources.progress("broken").fault == "source broken: cannot be opened: ValueError"
     assert "is no text in UTF-8" in platform.sources.progress("binary").fault
     assert platform.sources.progress("line").rows == 1
@@ -272,7 +273,7 @@ def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
 
 
 OPC_UA = {
-    "name": "line", "kind": "opcua", "url": {"env": "SERVER"}, "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"}, "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
 }  # fmt: skip
 
 

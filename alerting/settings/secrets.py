@@ -1,0 +1,66 @@
+"""Settings of secrets: which environment variables, and files of which folders, a source may name."""
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from alerting.settings.variables import Variables
+
+NAMES, FOLDERS = "ALERTING_SECRET_NAMES", "ALERTING_SECRET_FOLDERS"
+_OF_THE_PLATFORM = ("ALERTING_", "AIRFLOW_", "MLFLOW_")
+_NAME = re.compile(r"[A-Z0-9_*?]+")
+
+
+@dataclass(frozen=True)
+class SecretRules:
+    """What a source may name as the place of its secret: whoever writes a source chooses the server that it is sent to.
+
+    `names`: patterns of environment variables; those of the platform itself never fit. `folders`: of files.
+    """
+
+    names: tuple[str, ...] = ("*_URL",)
+    folders: tuple[str, ...] = ("/run/secrets",)
+
+    def name_refusal(self, name: str) -> str | None:
+        """Return why a source may not name an environment variable; None if it may."""
+        if name.startswith(_OF_THE_PLATFORM):
+            return f"the environment variable {name} belongs to the platform itself; give the secret of the source another name"
+        if any(fnmatchcase(name, pattern) for pattern in self.names):
+            return None
+        hint = f"give it a name that does, or add {name} to {NAMES} of the process that reads the source"
+        return f"sources may name environment variables like {', '.join(self.names)}, and {name} is none of them: {hint}"
+
+    def file_refusal(self, file: str) -> str | None:
+        """Return why a source may not name a file; None if it may. A link counts as the file to which it leads."""
+        found = Path(file).resolve()
+        if any(found.is_relative_to(Path(folder).resolve()) for folder in self.folders):
+            return None
+        hint = f"move it there, or add its folder to {FOLDERS} of the process that reads the source"
+        return f"sources may name secret files in {', '.join(self.folders)}, and {file} is in none of these folders: {hint}"
+
+
+def read_secret_rules(variables: Variables) -> SecretRules:
+    """Return `ALERTING_SECRET_NAMES` and `ALERTING_SECRET_FOLDERS`, both divided by commas."""
+    usual = SecretRules()
+    return SecretRules(variables.read(NAMES, _names, usual.names), variables.read(FOLDERS, _folders, usual.folders))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    given = _parts(text)
+    for name in given:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of an environment variable: give capital letters, digits, _ and *, e.g. *_URL")
+    return given
+
+
+def _folders(text: str) -> tuple[str, ...]:
+    given = _parts(text)
+    for folder in given:
+        if not folder.startswith("/") or ".." in folder.split("/"):
+            raise ValueError(f"{folder!r} is not an absolute folder: give for example /run/secrets")
+    return given
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
