@@ -104,7 +104,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def writes(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a function into a `command` that ends with the written database on standard error, unless it is a dry run."""
+    """Turn a function into a `command` that ends with the written database on standard error.
+
+    Not after a dry run, nor if the function returns False: it has only read.
+    """
 
     @command
     @wraps(function)
@@ -112,7 +115,7 @@ def writes(function: Callable[P, R]) -> Callable[P, R]:
         from alerting.settings.environment import read_settings
 
         result = function(*args, **kwargs)
-        if not kwargs.get("dry_run"):
+        if not kwargs.get("dry_run") and result is not False:
             errors.print(f"written to {read_settings(os.environ).location}")
         return result
 

@@ -14,9 +14,10 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.ports import Decisions, Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
+from alerting.ports import Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
@@ -232,13 +233,13 @@ def _past_parts(
     chosen = (
         latest if revision in (None, "latest") else require_revision(platform.definitions, name, _number("--revision", revision))
     )
-    version = named_version(platform.decisions, chosen, model)
+    version = named_version(platform, chosen, model)
     if version is not None:
         check_unseen(models, latest.definition, version, end)
     return [VersionInterval(start, end, chosen, version)]
 
 
-def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> int | None:
+def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) -> int | None:
     """Return the version of a model that a person names: its number, or the champion of the revision's question for None and
     `champion`.
 
@@ -248,12 +249,10 @@ def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> 
         return None
     if model not in (None, "champion"):
         return _number("--model", model)
-    serving = last_promotion(decisions.of(chosen.name), question_of(chosen))
+    serving = last_promotion(platform.decisions.of(chosen.name), question_of(chosen))
     if serving is None:
-        raise UserError(
-            f"{chosen.name!r} has no champion yet for the question of revision {chosen.number}; "
-            f"train it first: alerting train {chosen.name}"
-        )
+        why = describe_missing_champion(platform, chosen)
+        raise UserError(f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}")
     return serving.challenger_version
 
 
