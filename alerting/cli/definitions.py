@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
 _HASH_SHOWN = 12
-_STEPS_SHOWN = 6
 _WIDEST_LINE = 1 << 20
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
+FilesOrNames = Annotated[list[Path], typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or names of stored ones.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded with the revision.")]
 
 
 @command
-def check(files: Files, as_json: Json = False) -> None:
+def check(files: FilesOrNames, as_json: Json = False) -> None:
     """Check definitions against the stored assets: lists every fault without applying them.
 
+    The NAME of a stored definition checks its document, also one that was edited in the database.
     Of a trained definition without stride or windows it says what was derived from the data, or would be.
     """
     from alerting.usecases.definitions import sync
 
-    documents = read_documents(files)
     with platform() as p:
-        good = sync.check(p, documents)
+        good = sync.check(p, [document for file in files for document in _read(p, file)])
         derived = {d.name: _derived(p, d) for d in good}
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
     shown = [{**row, "derived": derived[row["name"]]} for row in rows]
@@ -61,6 +61,18 @@ def check(files: Files, as_json: Json = False) -> None:
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
         _show_warnings(good)
+
+
+def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
+    """Return the documents of a file, or the stored one of a definition. Raises UserError if the words name neither."""
+    from alerting.usecases.definitions import sync
+
+    if file.exists() or file.suffix or len(file.parts) > 1:
+        return read_documents([file])
+    stored = sync.stored_document(p.definitions, str(file))
+    if stored is None:
+        sync.require_revision(p.definitions, str(file))
+    return [stored or {}]
 
 
 def _show_warnings(definitions: "Sequence[Definition]") -> None:
@@ -141,11 +153,12 @@ def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
 
 
 def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]) -> None:
+    from alerting.usecases.definitions.next_steps import one_step
+
     console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
-    for step in following[:_STEPS_SHOWN]:
+    step = one_step(following)
+    if step is not None:
         console.print(f"next: {step}")
-    if len(following) > _STEPS_SHOWN:
-        console.print(f"next: and so on for {len(following) - _STEPS_SHOWN} more: alerting list")
     for name, page in started.items():
         console.print(f"{name}: training started: {page}")
     if following and not is_served():

@@ -13,9 +13,8 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import errors, print_refusal_as_json, printing
+from alerting.cli.printing.output import errors, print_refusal_as_json, printing, readable
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -89,7 +88,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 configure_logging(os.environ)
                 return function(*args, **kwargs)
             except UserError as refusal:
-                errors.print(Text.assemble(("refused:", "red"), f" {clean_text(str(refusal), visible=True)}"))
+                errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
                 print_refusal_as_json(str(refusal))
                 raise typer.Exit(1) from refusal
             except typer.BadParameter as error:

@@ -13,7 +13,7 @@ from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
-_STAND_INS = {"name": "unnamed", "horizon": "1h"}  # of required fields that are faulty, to check the others
+_STAND_INS: dict[str, Any] = {"name": "unnamed", "assets": ["unnamed"], "horizon": "1h"}  # of required fields that are faulty, to check the others
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
 _CHOICES = ("float", "bool", "str", _GROUP, "LearnedLimit")  # as pydantic names the ways to write a limit
 
@@ -76,17 +76,23 @@ def readable_part(document: Mapping[str, Any], faults: Sequence[Fault]) -> Defin
     kind = _meant_kind(document)
     if kind is None:
         return None
-    rest = without(document, [fault.path for fault in faults])
-    needed = {name: value for name, value in _STAND_INS.items() if name in definition_types()[kind].model_fields}
+    paths = [fault.path for fault in faults if fault.path != "kind"]
     try:
-        return definition_union().validate_python({**needed, **rest, "kind": kind})
+        return definition_union().validate_python(_rest({**document, "kind": kind}, paths))
     except ValidationError:
         return None
 
 
+def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """Return a document without its faulty fields, with stand-ins of those that are required."""
+    kind = document.get("kind")
+    fields = definition_types()[kind].model_fields if isinstance(kind, str) and kind in definition_types() else ()
+    return {name: one for name, one in _STAND_INS.items() if name in paths and name in fields} | without(document, paths)
+
+
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Return the faults across fields that show once the faulty fields are removed."""
-    rest = without(document, paths)
+    rest = _rest(document, paths)
     try:
         found = [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
     except ValidationError:

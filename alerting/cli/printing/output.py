@@ -35,8 +35,13 @@ class _Plain(CleanConsole):
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print with control characters escaped, so that the terminal does not execute them."""
-        super().print(*(clean_text(o, visible=True) if isinstance(o, str) else o for o in objects), **options)
+        """Print with times of the plant, and control characters escaped, so that the terminal does not execute them."""
+        super().print(*(readable(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+def readable(sentence: str) -> str:
+    """Return a sentence with times of the plant, and control characters escaped."""
+    return clean_text(messages.zoned_times(sentence, zone()), visible=True)
 
 
 console = _Plain()
@@ -242,7 +247,7 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     if _is_time(value):
         return messages.instant(value if isinstance(value, datetime) else datetime.fromisoformat(value), zone())
-    return clean_text(format_duration(value) if isinstance(value, timedelta) else str(value), visible=True)
+    return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
 
 
 # --- times ----------------------------------------------------------------------------------------------------------------

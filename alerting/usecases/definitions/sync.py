@@ -75,6 +75,12 @@ def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Defini
     return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
 
 
+def stored_document(definitions: Definitions, name: str) -> Document | None:
+    """Return the stored document of a definition, also a faulty one; None without one."""
+    found = next((one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))), None)
+    return None if found is None else {key: value for key, value in found.items() if not key.startswith("_")}
+
+
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
     """Return the changes that applying these documents makes. Raises the same UserError as `check`."""
     latest = {r.name: r for r in platform.definitions.latest()}

@@ -17,6 +17,7 @@ from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import DecisionRecord, EpisodePorts, Episodes, EvaluationPorts, OutcomePorts, Shelves
+from alerting.reporting import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import answer_at, first_instant, last_promotion, segments
@@ -28,7 +29,10 @@ from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant. Writes nothing. Raises UserError for an unknown name."""
+    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes nothing.
+
+    Raises UserError for an unknown name.
+    """
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
@@ -37,7 +41,9 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
-    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+    answer, *local = [messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)]
+    episode = covering.id if covering else None
+    return replace(found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None)
 
 
 def _describe_suppression(platform: EpisodePorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:

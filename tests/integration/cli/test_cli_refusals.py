@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -177,3 +178,41 @@ def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
     begin = untrained.trainings.of([NAME])[0]
     untrained.trainings.begin(replace(begin, started_at=at(8), ended_at=None, failure=None))
     assert "under way" not in refused("train", NAME)
+
+
+def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_each_fault(plant):
+    plant.definitions._documents.insert_one({"name": "broken", "kind": "threshold", "assets": "oven-1"})  # edited by hand
+    done = run("check", "broken")
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "refused: definition 'broken' has faults:"
+    assert [line.split(":")[0] for line in lines[1:]] == ["  - assets", "  - variable"]
+    assert "too-hot" in output("check", "too-hot")
+    assert "did you mean too-hot?" in refused("check", "to-hot")
+    write("d.yaml", too_hot())
+    assert "dd.yaml: there is no such file; did you mean d.yaml?" in refused("check", "dd.yaml")
+
+
+def test_after_several_definitions_there_is_one_next_step(plant):
+    documents = [learned_quickly(name=f"moist-{number}") for number in range(3)] + [too_hot(name="new")]
+    write("all.yaml", "---\n".join(json.dumps(document) + "\n" for document in documents))
+    shown = " ".join(output("apply", "all.yaml").split())
+    assert shown.count("next:") == 1
+    assert "next: 3 of the 4 alerts wait for their first training; follow all 4 with `alerting list`" in shown
+
+
+def test_evaluate_of_a_definition_just_written_evaluates_the_past_as_the_readme_says(plant):
+    output("apply", write("d.yaml", too_hot(name="new", stale_after="10h", **{"for": "0s"})))
+    shown = output(
+        "evaluate", "new", "--from", "2026-01-05T00:00Z", "--to", "2026-01-05T00:08Z", ALERTING_TIMEZONE="Europe/Berlin"
+    )
+    assert "new was not in force from 2026-01-05 01:00 CET to 2026-01-05 01:0" in shown
+    assert [e.raised_at for e in plant.episodes.find("new")] == [at(5)]
+
+
+def test_times_in_sentences_of_why_are_those_of_the_plant(plant):
+    object.__setattr__(plant, "zone", ZoneInfo("Europe/Berlin"))
+    shown = output("why", "too-hot", "oven-1", ALERTING_TIMEZONE="Europe/Berlin")
+    assert "2026-01-05 01:05 CET" in shown
+    assert "+00:00" not in shown
+    assert json.loads(output("why", "too-hot", "oven-1", "--json"))["at"] == "2026-01-05T00:08:00Z"
