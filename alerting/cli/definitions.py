@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.models import show_platform_alerts
-from alerting.cli.printing.output import console, plain, print_json, print_text, show, show_result, table_lines
+from alerting.cli.printing.output import (
+    cell,
+    console,
+    plain,
+    print_json,
+    print_text,
+    show,
+    show_result,
+    table_lines,
+    table_width,
+    zone,
+)
 from alerting.cli.support import (
     DefinitionName,
     DryRun,
@@ -24,6 +35,7 @@ from alerting.cli.support import (
     write_file,
     writes,
 )
+from alerting.definitions.faults import legible
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
@@ -189,7 +201,10 @@ def list_definitions(as_json: Json = False) -> None:
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = rows if as_json else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
     columns = ["name", "kind", "state", "rev", "assets", "severity", "since", "evaluated", "model", "trained"]
-    show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
+    if as_json or not rows or table_width(shown, columns) <= console.width:
+        show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
+    else:
+        _show_in_two_lines(shown)
     if not as_json:
         for row in rows:
             for fault in row.get("faults", []):
@@ -197,6 +212,22 @@ def list_definitions(as_json: Json = False) -> None:
             if row.get("training"):
                 console.print(f"{row['name']}: {row['training']}", style="yellow")
         show_platform_alerts([a for a in unmended if a.subject not in faults])
+
+
+def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
+    """Print two lines for each definition, on a screen that is too narrow for its table; long names of assets are cut."""
+    for row in rows:
+        what = ", ".join(str(row[key]) for key in ("kind", "state") if row.get(key))
+        assets = f" on {row['assets']}" if row.get("assets") else ""
+        console.print(legible(f"{row['name']}  {what}{assets}", console.width), style="bold")
+        model = " ".join(cell(row.get(key)) for key in ("model", "trained") if row.get(key))
+        parts = [f"r{row['rev']}"] if row.get("rev") else []
+        parts += [row["severity"]] if row.get("severity") else []
+        parts += [f"since {cell(row['since'])}"] if row.get("since") else []
+        parts += [model] if model else []
+        parts += [f"evaluated to {cell(row['evaluated'])}"] if row.get("evaluated") else []
+        console.print(f"    {', '.join(parts)}")
+    console.print(f"times: {zone()}", style="dim")
 
 
 @command

@@ -13,7 +13,11 @@ from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
-_STAND_INS: dict[str, Any] = {"name": "unnamed", "assets": ["unnamed"], "horizon": "1h"}  # of required fields that are faulty, to check the others
+_STAND_INS: dict[str, Any] = {
+    "name": "unnamed",
+    "assets": ["unnamed"],
+    "horizon": "1h",
+}  # of required fields that are faulty, to check the others
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
 _CHOICES = ("float", "bool", "str", _GROUP, "LearnedLimit")  # as pydantic names the ways to write a limit
 

@@ -162,7 +162,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
     column is wrapped or printed below its row.
     """
     titles = [column.replace("_", " ") for column in columns]
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
     widths = [max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)]
     beside = _fit(widths, cells, width, {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)})
@@ -177,6 +177,12 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
     if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
         yield Text(f"times: {zone()}", style="dim")
         _running.zone_shown = True
+
+
+def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Return the width that a table of these columns needs for each row to stand on one line."""
+    cells = {column: [cell(row.get(column)) for row in rows] for column in columns}
+    return _used_width({i: max(map(_widest, (name, *texts))) for i, (name, texts) in enumerate(cells.items()) if any(texts)})
 
 
 def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
@@ -238,7 +244,8 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, datetime) or (isinstance(value, str) and _STAMP.fullmatch(value) is not None)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as it stands in a table: times in the plant's zone, no text for none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, bool):

@@ -224,6 +224,19 @@ def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     assert "2026-01-05 00:05" in row
 
 
+def test_list_takes_two_lines_a_definition_on_a_screen_of_80_columns(plant):
+    names = ["a-rather-long-name-of-a-definition-2", "x" * 60]
+    output("apply", write("d.yaml", "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names)))
+    output("apply", write("m.yaml", learned_quickly(severity="high")))
+    lines = output("list", columns=80).splitlines()
+    assert len(lines) == 2 * 4 + 2  # and the zone of the times, and that one training is due
+    assert max(map(len, lines)) <= 80
+    for name in (*names, NAME, "too-hot"):
+        [position] = [i for i, line in enumerate(lines) if line.startswith(f"{name}  ")]
+        assert lines[position + 1].startswith("    r1, ")
+    assert len(output("list", columns=200).splitlines()) == 1 + 4 + 2
+
+
 def test_times_are_those_of_the_plant(plant):
     listed = output("episodes", ALERTING_TIMEZONE="Europe/Berlin")
     assert "2026-01-05 01:05" in listed
