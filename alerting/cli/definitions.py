@@ -40,6 +40,7 @@ from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
+    from alerting.definitions.assets import Asset
     from alerting.definitions.model import Definition
     from alerting.definitions.revisions import Plan
 
@@ -65,6 +66,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     with platform() as p:
         good = sync.check(p, [document for file in files for document in _read(p, file)])
         derived = {d.name: _derived(p, d) for d in good}
+        assets = p.assets.all()
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
     shown = [{**row, "derived": derived[row["name"]]} for row in rows]
     show(shown if as_json else rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
@@ -72,7 +74,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
         for name, message in derived.items():
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
-        _show_warnings(good)
+        _show_warnings(good, assets)
 
 
 def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
@@ -87,12 +89,13 @@ def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
     return [stored or {}]
 
 
-def _show_warnings(definitions: "Sequence[Definition]") -> None:
+def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
     from alerting.definitions.checks.trained import training_warnings
+    from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition
 
-    for definition in definitions:
-        for warning in training_warnings(definition) if isinstance(definition, TrainedDefinition) else ():
+    for definition in (one for one in definitions if isinstance(one, TrainedDefinition)):
+        for warning in training_warnings(definition, matching_assets(definition, assets)):
             console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
 
@@ -137,7 +140,7 @@ def apply(
         following = next_steps(p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC))
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
-            _show_warnings([i.definition for i in plans if i.action != "unchanged"])
+            _show_warnings([i.definition for i in plans if i.action != "unchanged"], p.assets.all())
             for forecast in load:
                 for sentence in forecast.messages:
                     console.print(f"{forecast.definition}: {sentence}", style="red" if forecast.breaks else None)

@@ -53,7 +53,8 @@ def episodes(
         names = {r.name for r in p.definitions.latest()}
         if name is not None and name not in names:
             one = _find_episode(p, name, names)
-            return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], state_lines(p, one), as_json)
+            lines = [*state_lines(p, one), *_advice_lines(p, one)]
+            return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], lines, as_json)
         found = episodes_of(p, name, begin, stop)
     if as_json:
         return print_json(found)
@@ -228,6 +229,19 @@ def assign(
 
     with platform() as p:
         _show_state(p, operate.assign(p, episode, actor(), p.clock.now(), to), as_json)
+
+
+def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
+    """Return what to declare if the episode has no advice because operators can set no variable of its assets."""
+    from alerting.definitions.checks.trained import advice_warnings
+    from alerting.definitions.matching import matching_assets
+    from alerting.definitions.model import TrainedDefinition
+
+    latest = p.definitions.newest_revision(episode.definition)
+    advice = episode.recommendation
+    if latest is None or not isinstance(latest.definition, TrainedDefinition) or (advice is not None and advice.changes):
+        return []
+    return list(advice_warnings(latest.definition, matching_assets(latest.definition, p.assets.all())))
 
 
 def state_lines(p: "Platform", episode: "Episode") -> list[str]:

@@ -13,7 +13,7 @@ from alerting.usecases.definitions.platform_alerts import record_waiting
 from tests.builders import at, too_hot
 from tests.helpers.command_line import output, run, write
 from tests.helpers.learning.proposals import proposal
-from tests.humid_line import NAME, learned_quickly
+from tests.humid_line import NAME, humid_oven, learned_quickly
 
 
 def refused(*words, code=1):
@@ -216,3 +216,13 @@ def test_times_in_sentences_of_why_are_those_of_the_plant(plant):
     assert "2026-01-05 01:05 CET" in shown
     assert "+00:00" not in shown
     assert json.loads(output("why", "too-hot", "oven-1", "--json"))["at"] == "2026-01-05T00:08:00Z"
+
+
+def test_where_operators_can_set_no_variable_check_says_what_to_declare(plant):
+    document = learned_quickly()
+    told = "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
+    assert told in " ".join(output("check", write("d.yaml", document)).split())
+    assert told in " ".join(output("apply", write("d.yaml", document)).split())
+    settable = {name: v.model_copy(update={"controllable": True}) for name, v in humid_oven().variables.items()}
+    plant.assets.put([humid_oven().model_copy(update={"variables": settable})])
+    assert told not in " ".join(output("check", write("d.yaml", document)).split())
