@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.models import show_platform_alerts
-from alerting.cli.printing.output import console, plain, print_json, print_text, show, show_result, table_lines
+from alerting.cli.printing.output import (
+    cell,
+    console,
+    plain,
+    print_json,
+    print_text,
+    show,
+    show_result,
+    table_lines,
+    table_width,
+    zone,
+)
 from alerting.cli.support import (
     DefinitionName,
     DryRun,
@@ -24,35 +35,38 @@ from alerting.cli.support import (
     write_file,
     writes,
 )
+from alerting.definitions.faults import legible
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
+    from alerting.definitions.assets import Asset
     from alerting.definitions.model import Definition
     from alerting.definitions.revisions import Plan
 
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
 _HASH_SHOWN = 12
-_STEPS_SHOWN = 6
 _WIDEST_LINE = 1 << 20
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
+FilesOrNames = Annotated[list[Path], typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or names of stored ones.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded with the revision.")]
 
 
 @command
-def check(files: Files, as_json: Json = False) -> None:
+def check(files: FilesOrNames, as_json: Json = False) -> None:
     """Check definitions against the stored assets: lists every fault without applying them.
 
+    The NAME of a stored definition checks its document, also one that was edited in the database.
     Of a trained definition without stride or windows it says what was derived from the data, or would be.
     """
     from alerting.usecases.definitions import sync
 
-    documents = read_documents(files)
     with platform() as p:
-        good = sync.check(p, documents)
+        good = sync.check(p, [document for file in files for document in _read(p, file)])
         derived = {d.name: _derived(p, d) for d in good}
+        assets = p.assets.all()
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
     shown = [{**row, "derived": derived[row["name"]]} for row in rows]
     show(shown if as_json else rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
@@ -60,15 +74,28 @@ def check(files: Files, as_json: Json = False) -> None:
         for name, message in derived.items():
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
-        _show_warnings(good)
+        _show_warnings(good, assets)
 
 
-def _show_warnings(definitions: "Sequence[Definition]") -> None:
+def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
+    """Return the documents of a file, or the stored one of a definition. Raises UserError if the words name neither."""
+    from alerting.usecases.definitions import sync
+
+    if file.exists() or file.suffix or len(file.parts) > 1:
+        return read_documents([file])
+    stored = sync.stored_document(p.definitions, str(file))
+    if stored is None:
+        sync.require_revision(p.definitions, str(file))
+    return [stored or {}]
+
+
+def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
     from alerting.definitions.checks.trained import training_warnings
+    from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition
 
-    for definition in definitions:
-        for warning in training_warnings(definition) if isinstance(definition, TrainedDefinition) else ():
+    for definition in (one for one in definitions if isinstance(one, TrainedDefinition)):
+        for warning in training_warnings(definition, matching_assets(definition, assets)):
             console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
 
@@ -113,7 +140,7 @@ def apply(
         following = next_steps(p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC))
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
-            _show_warnings([i.definition for i in plans if i.action != "unchanged"])
+            _show_warnings([i.definition for i in plans if i.action != "unchanged"], p.assets.all())
             for forecast in load:
                 for sentence in forecast.messages:
                     console.print(f"{forecast.definition}: {sentence}", style="red" if forecast.breaks else None)
@@ -141,11 +168,12 @@ def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
 
 
 def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]) -> None:
+    from alerting.usecases.definitions.next_steps import one_step
+
     console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
-    for step in following[:_STEPS_SHOWN]:
+    step = one_step(following)
+    if step is not None:
         console.print(f"next: {step}")
-    if len(following) > _STEPS_SHOWN:
-        console.print(f"next: and so on for {len(following) - _STEPS_SHOWN} more: alerting list")
     for name, page in started.items():
         console.print(f"{name}: training started: {page}")
     if following and not is_served():
@@ -176,7 +204,10 @@ def list_definitions(as_json: Json = False) -> None:
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = rows if as_json else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
     columns = ["name", "kind", "state", "rev", "assets", "severity", "since", "evaluated", "model", "trained"]
-    show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
+    if as_json or not rows or table_width(shown, columns) <= console.width:
+        show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
+    else:
+        _show_in_two_lines(shown)
     if not as_json:
         for row in rows:
             for fault in row.get("faults", []):
@@ -184,6 +215,22 @@ def list_definitions(as_json: Json = False) -> None:
             if row.get("training"):
                 console.print(f"{row['name']}: {row['training']}", style="yellow")
         show_platform_alerts([a for a in unmended if a.subject not in faults])
+
+
+def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
+    """Print two lines for each definition, on a screen that is too narrow for its table; long names of assets are cut."""
+    for row in rows:
+        what = ", ".join(str(row[key]) for key in ("kind", "state") if row.get(key))
+        assets = f" on {row['assets']}" if row.get("assets") else ""
+        console.print(legible(f"{row['name']}  {what}{assets}", console.width), style="bold")
+        model = " ".join(cell(row.get(key)) for key in ("model", "trained") if row.get(key))
+        parts = [f"r{row['rev']}"] if row.get("rev") else []
+        parts += [row["severity"]] if row.get("severity") else []
+        parts += [f"since {cell(row['since'])}"] if row.get("since") else []
+        parts += [model] if model else []
+        parts += [f"evaluated to {cell(row['evaluated'])}"] if row.get("evaluated") else []
+        console.print(f"    {', '.join(parts)}")
+    console.print(f"times: {zone()}", style="dim")
 
 
 @command

@@ -1,6 +1,6 @@
 """Commands on episodes: `episodes`, `why`, `feedback` and `alerting episode …`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -20,6 +20,7 @@ from alerting.cli.support import (
     user,
     writes,
 )
+from alerting.definitions.faults import close_names
 from alerting.reporting.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
@@ -44,15 +45,16 @@ def episodes(
 ) -> None:
     """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one, all its details."""
     from alerting.reporting import sentences
-    from alerting.usecases.episodes.store import episodes_of, find_episode, group_of, in_groups
+    from alerting.usecases.episodes.store import episodes_of, group_of, in_groups
 
     begin = instant(start, "--from")
     stop = instant(end, "--to")
     with platform() as p:
         names = {r.name for r in p.definitions.latest()}
         if name is not None and name not in names:
-            one = find_episode(p.episodes, name)
-            return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], state_lines(p, one), as_json)
+            one = _find_episode(p, name, names)
+            lines = [*state_lines(p, one), *_advice_lines(p, one)]
+            return _show_episode(one, p.notifications.of_episodes([one.id])[one.id], lines, as_json)
         found = episodes_of(p, name, begin, stop)
     if as_json:
         return print_json(found)
@@ -70,6 +72,19 @@ def episodes(
         for e in in_groups(found)
     ]
     return show(rows, ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"], False, "no episodes")
+
+
+def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
+    """Return the episode of an id. Raises NotFound, with the definitions that the text may mean instead."""
+    from alerting.definitions.faults import NotFound
+    from alerting.usecases.episodes.store import find_episode
+
+    try:
+        return find_episode(p.episodes, text)
+    except NotFound as unknown:
+        meant = close_names(text, names)
+        hint = f", or did you mean {' or '.join(meant)}?" if meant else ""
+        raise NotFound(f"{unknown}{hint}") from unknown
 
 
 def _ended_as(episode: Any) -> str:
@@ -215,6 +230,19 @@ def assign(
 
     with platform() as p:
         _show_state(p, operate.assign(p, episode, actor(), p.clock.now(), to), as_json)
+
+
+def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
+    """Return what to declare if the episode has no advice because operators can set no variable of its assets."""
+    from alerting.definitions.checks.trained import advice_warnings
+    from alerting.definitions.matching import matching_assets
+    from alerting.definitions.model import TrainedDefinition
+
+    latest = p.definitions.newest_revision(episode.definition)
+    advice = episode.recommendation
+    if latest is None or not isinstance(latest.definition, TrainedDefinition) or (advice is not None and advice.changes):
+        return []
+    return list(advice_warnings(latest.definition, matching_assets(latest.definition, p.assets.all())))
 
 
 def state_lines(p: "Platform", episode: "Episode") -> list[str]:

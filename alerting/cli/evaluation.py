@@ -35,8 +35,8 @@ def evaluate(
 ) -> None:
     """Evaluate new readings, raise and close episodes, and deliver notifications.
 
-    With --from and --to it evaluates a past interval again: with the revisions and models in force then, or with those that are
-    named. No notification is sent for a past interval.
+    With --from and --to it evaluates a past interval again: with the revisions and models in force then, before the first ones
+    with the newest, or with those that are named. No notification is sent for a past interval.
     """
     from alerting.usecases.evaluation import evaluate as evaluation
     from alerting.usecases.notification.deliver import deliver_due
@@ -63,6 +63,8 @@ def evaluate(
         if stop is None:
             latency = timedelta(seconds=counts[0][1].latency_s)
             console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
+        for note in (note for _, count in counts for note in count.notes):
+            console.print(note)
         for _, count in counts:
             for target, reason in count.unknown.items():
                 console.print(f"unknown: {target}: {reason}")

@@ -26,7 +26,7 @@ from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
 from alerting.cli.upkeep import archive_group, backup, restore, retain
 
-Commands = dict[str, tuple[typer.Typer | Callable[..., None], str]]
+Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 """Command or group by name, with its line in the help."""
 
 EVERYDAY: Commands = {

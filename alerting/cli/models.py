@@ -24,7 +24,7 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print every finding on the data, not one line a kind.")]
-RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `train` and `models`.")]
+RunId = Annotated[str, typer.Argument(help="Run of the training or its beginning, or the definition whose version waits.")]
 
 
 @writes
@@ -34,6 +34,7 @@ def train(
     due: Annotated[
         bool, typer.Option("--due", help="Train every definition whose question is new or changed, or failed before.")
     ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Start it also beside one that is under way.")] = False,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
@@ -44,9 +45,12 @@ def train(
         _train_due(as_json)
         return
     from alerting.usecases.training import train as training
+    from alerting.usecases.training.runs import require_idle
 
     now = instant(as_of, "--as-of")
     with platform() as p, progress() as report_progress:
+        if not again:
+            require_idle(p, name)
         result = training.train(p, name, now or p.clock.now(), report_progress)
     if as_json:
         print_json(result)
@@ -109,10 +113,10 @@ def reject(
 
 
 def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
-    from alerting.usecases.training.promote import promote_run
+    from alerting.usecases.training.runs import answer_run
 
     with platform() as p:
-        result = promote_run(p, run_id, approved_by=user(), rejected_reason=rejected_reason)
+        result = answer_run(p, run_id, user(), rejected_reason)
     show_result(result, as_json, f"{result.verdict}: {result.reason}")
 
 
@@ -232,7 +236,7 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
     else:
         _show_training(history["training"])
         columns = ["version", "alias", "family", "revision", "training_cutoff", "refit_cutoff", "threshold"]
-        show([_short(v) for v in history["versions"]], columns, False, f"no model yet: alerting train {name}")
+        show([_short(v) for v in history["versions"]], columns, False, "no version is registered yet")
     if history["estimate"]:
         _show_estimate(history["estimate"])
     if history["decisions"]:
@@ -255,7 +259,8 @@ def _show_champion(history: dict[str, Any]) -> None:
     if history["answers"] is not None:
         console.print(f"{history['definition']} {history['answers']}", style="yellow")
     if history["champion"] is None:
-        return console.print(f"{history['definition']} has no champion", style="bold")
+        why = f": {missing}" if (missing := history["missing_champion"]) else ""
+        return console.print(f"{history['definition']} has no champion{why}", style="bold")
     provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""

@@ -150,7 +150,7 @@ def miss(
     at: Annotated[str | None, typer.Option("--at", help="When it happened, ISO 8601 with zone.", metavar="TIME")] = None,
     comment: Annotated[str, typer.Option("--comment", help="What happened.", metavar="TEXT")] = "",
     as_json: Json = False,
-) -> None:
+) -> bool:
     """Report a problem for which no alert was raised; without --asset and --at list the reported misses.
 
     A miss enters the outcome and recall of reports, and the labels of the next training as the definition's feedback rules say.
@@ -161,7 +161,7 @@ def miss(
     with platform() as p:
         if asset is None and missed_at is None:
             _list_misses(p, name, as_json)
-            return
+            return False
         if asset is None or missed_at is None:
             raise typer.BadParameter(
                 "give both: the asset, and the time at which the problem happened", param_hint="--asset --at"
@@ -169,11 +169,15 @@ def miss(
         told = report_miss(p, name, asset, missed_at, comment, actor(), p.clock.now())
     if as_json:
         print_json(told)
-        return
-    console.print(f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next revision of its report")
+    else:
+        console.print(f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next revision of its report")
+    return True
 
 
 def _list_misses(p: "Platform", name: str, as_json: bool) -> None:
+    from alerting.usecases.definitions.sync import require_revision
+
+    require_revision(p.definitions, name)
     rows = [
         vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)} for found in p.misses.between(definition=name)
     ]

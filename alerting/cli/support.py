@@ -13,9 +13,8 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import errors, note_line_clock, print_refusal_as_json, printing
+from alerting.cli.printing.output import errors, note_line_clock, print_refusal_as_json, printing, readable
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -98,7 +97,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 configure_logging(os.environ)
                 return function(*args, **kwargs)
             except UserError as refusal:
-                errors.print(Text.assemble(("refused:", "red"), f" {clean_text(str(refusal), visible=True)}"))
+                errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
                 print_refusal_as_json(str(refusal))
                 raise typer.Exit(1) from refusal
             except typer.BadParameter as error:
@@ -113,7 +112,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def writes(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a function into a `command` that ends with the written database on standard error, unless it is a dry run."""
+    """Turn a function into a `command` that ends with the written database on standard error.
+
+    Not after a dry run, nor if the function returns False: it has only read.
+    """
 
     @command
     @wraps(function)
@@ -121,7 +123,7 @@ def writes(function: Callable[P, R]) -> Callable[P, R]:
         from alerting.settings.environment import read_settings
 
         result = function(*args, **kwargs)
-        if not kwargs.get("dry_run"):
+        if not kwargs.get("dry_run") and result is not False:
             errors.print(f"written to {read_settings(os.environ).location}")
         return result
 

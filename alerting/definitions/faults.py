@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 MOST_FAULTS = 50
 _LONGEST_VALUE = 80
 _LONGEST_TEXT = 400
+_LONGEST_WORD = 200
+_LEAST_LIKENESS = 0.6
+_LEAST_PART = 3
+_MOST_NAMES = 20
 T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 
@@ -108,16 +112,32 @@ def read_each(
     return good, faults
 
 
+def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Return the names that a mistyped word may mean, nearest first: those that resemble it, or else those that contain it."""
+    folded = {name.casefold(): name for name in sorted(names, reverse=True)}
+    typed = word[:_LONGEST_WORD].casefold()
+    close = get_close_matches(typed, folded, n=most, cutoff=_LEAST_LIKENESS)
+    if not close and len(typed) >= _LEAST_PART:
+        close = [name for name in sorted(folded) if typed in name][:most]
+    return [folded[name] for name in close]
+
+
 def nearest(word: str, names: Iterable[str], what: str) -> str:
-    """Return a hint with the known names that resemble a word, or else all of them.
+    """Return a hint with the known names that a word may mean, or else all of them.
 
     At most twenty names, under the title `what`.
     """
     ordered = sorted(names)
-    close = get_close_matches(word, ordered, n=3, cutoff=0.6)
+    close = close_names(word, ordered)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"{what}: {', '.join(ordered[:20])}" if ordered else ""
+    more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
+    return f"{what}: {', '.join(ordered[:_MOST_NAMES])}{more}" if ordered else ""
+
+
+def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:
+    """Return the message that there is no `what` of a name, with the names that it may mean. `remedy`: where none exists."""
+    return f"there is no {what} {shown(name)} ({nearest(name, names, 'known') or f'none yet; {remedy}'})"
 
 
 def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

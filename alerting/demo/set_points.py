@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from math import isfinite
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, close_names
 from alerting.demo.line import LineState, SetPointChange
 from alerting.demo.ports import SetPointRequest, StoredLine
 
@@ -73,6 +72,6 @@ def _within(variable: Variable, value: float) -> bool:
 
 def _not_settable(asset: Asset, name: str) -> str:
     settable = [n for n, v in asset.variables.items() if v.controllable]
-    near = get_close_matches(name, settable, n=1)
+    near = close_names(name, settable, most=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{name!r} is not a set-point of {asset.name}{hint} (set-points: {', '.join(settable)})"

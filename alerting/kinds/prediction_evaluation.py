@@ -42,7 +42,7 @@ from alerting.recommendation.contributions import Explanation, contributions, ex
 from alerting.recommendation.levers import with_drivers
 from alerting.recommendation.whatif import recommend
 
-NO_MODEL = "no model is in service yet; train one"
+NO_MODEL = "no model is in service yet"
 _MOMENT = timedelta(milliseconds=1)
 T = TypeVar("T")
 

@@ -1,19 +1,23 @@
 """Read a definition of any kind, or a revision: report every fault at once, each with its path and a hint in plain words."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
 from alerting.definitions.checks.cross_fields import cross_faults
-from alerting.definitions.faults import MISSING, DefinitionRefused, DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.faults import MISSING, DefinitionRefused, DocumentRefused, Fault, close_names, nearest, shown, without
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
+_STAND_INS: dict[str, Any] = {
+    "name": "unnamed",
+    "assets": ["unnamed"],
+    "horizon": "1h",
+}  # of required fields that are faulty, to check the others
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
 _CHOICES = ("float", "bool", "str", _GROUP, "LearnedLimit")  # as pydantic names the ways to write a limit
 
@@ -64,16 +68,35 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     except ValidationError as error:
         meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
         faults = [_fault(e, document) for e in meant]
-        close = get_close_matches(str(document.get("kind")), definition_types(), n=1)
-        if [f.path for f in faults] == ["kind"] and close:
-            return None, faults + _read({**document, "kind": close[0]})[1]  # under the kind that it resembles
+        kind = _meant_kind(document)
+        if [f.path for f in faults] == ["kind"] and kind is not None:
+            return None, faults + _read({**document, "kind": kind})[1]  # under the kind that it resembles
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(cross_faults(definition))
 
 
+def readable_part(document: Mapping[str, Any], faults: Sequence[Fault]) -> Definition | None:
+    """Return a refused definition without its faulty fields, so that the others can be checked; None if they do not suffice."""
+    kind = _meant_kind(document)
+    if kind is None:
+        return None
+    paths = [fault.path for fault in faults if fault.path != "kind"]
+    try:
+        return definition_union().validate_python(_rest({**document, "kind": kind}, paths))
+    except ValidationError:
+        return None
+
+
+def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """Return a document without its faulty fields, with stand-ins of those that are required."""
+    kind = document.get("kind")
+    fields = definition_types()[kind].model_fields if isinstance(kind, str) and kind in definition_types() else ()
+    return {name: one for name, one in _STAND_INS.items() if name in paths and name in fields} | without(document, paths)
+
+
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Return the faults across fields that show once the faulty fields are removed."""
-    rest = without(document, paths)
+    rest = _rest(document, paths)
     try:
         found = [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
     except ValidationError:
@@ -119,7 +142,14 @@ def _kind_fault(document: Mapping[str, Any]) -> Fault:
     kinds = definition_types()
     if "kind" not in document:
         return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in kinds))
-    return Fault("kind", f"{shown(document['kind'])} is not a kind", "write " + " or ".join(kinds))
+    meant = _meant_kind(document)
+    hint = f"did you mean {meant}?" if meant else "write " + " or ".join(kinds)
+    return Fault("kind", f"{shown(document['kind'])} is not a kind", hint)
+
+
+def _meant_kind(document: Mapping[str, Any]) -> str | None:
+    """Return the kind of a document, or the one that its kind resembles; None for any other."""
+    return next(iter(close_names(str(document.get("kind")), definition_types(), most=1)), None)
 
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:

@@ -221,21 +221,24 @@ class OperatorPorts(MutingPorts):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
-    """Evaluate targets, live, late and past."""
+    """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers to people."""
 
     checkpoints: Checkpoints
     scores: Scores
     past_evaluations: PastEvaluations
+    trainings: Trainings
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts):
-    """Train models, compare them and put them in service."""
+    """Train models, compare them and put them in service. `zone`: time zone of the plant, for times in answers to people."""
 
     derived_features: DerivedFeatureStore
     trainings: Trainings
     misses: Misses
     limits: TrainingLimits = UNLIMITED
+    zone: tzinfo = UTC
 
 
 def no_disks() -> Sequence[Disk]:

@@ -1,5 +1,6 @@
 """Numbers in a readable format, the same on pages and in sentences."""
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ OUTCOME_NAMES = {
     "undetermined": translatable("undetermined"),
 }
 NONE = "\u2013"
+_STAMP = re.compile(r"(?<!['\"“\d])\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:\d\d")
 VERDICT_NAMES = {"true_alarm": translatable("right"), "false_alarm": translatable("wrong"), "unsure": translatable("unsure")}
 TAKEN_NAMES = {
     "yes": translatable("followed the recommendation"),
@@ -107,6 +109,21 @@ def moment(value: datetime, zone: tzinfo) -> str:
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def zoned_times(text: str, zone: tzinfo) -> str:
+    """Return a sentence with its stamps (`2026-01-05T06:00:00+00:00`) as moments of this zone; quoted ones stay.
+
+    Sentences are composed where no zone is known; each surface shows them in that of the plant.
+    """
+    return _STAMP.sub(lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text)
+
+
+def _local_moment(value: datetime, zone: tzinfo) -> str:
+    """Format as `moment`, with the seconds where there are any: `2026-01-05 07:00:15 CET`."""
+    text = moment(value, zone)
+    minute = instant(value, zone)
+    return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
 
 
 def zone_name(zone: tzinfo) -> str:

@@ -73,7 +73,7 @@ def definition(**changes):
 REFUSED = {
     "unknown field": (definition(horizn="3h"), "horizn: is not a field (did you mean horizon?)"),
     "unknown variable": (definition(problem={"variable": "moistur", "above": 3}), "did you mean moisture?"),
-    "unknown asset": (definition(assets=["oven-2"]), "no asset is called 'oven-2' (did you mean oven-1?)"),
+    "unknown asset": (definition(assets=["oven-2"]), "no asset is called 'oven-2' (did you mean oven-1?"),
     "horizon shorter than the stride": (definition(horizon="30m"), "horizon: 30m is shorter than the stride 1h"),
     "not a definition": ("just words", "not a definition"),
     "broken YAML": ("name: [", "is not YAML or JSON"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import UserError, close_names, shown
 
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
@@ -25,11 +25,22 @@ def read_yaml(file: Path) -> list[Any]:
         if file.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{file}: is larger than {_LARGEST_FILE // 1_000_000} MB")
         text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(f"{file}: there is no such file{_near(file)}") from error
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
     return parse_yaml(text, str(file))
+
+
+def _near(file: Path) -> str:
+    """Return a question for the files of the same folder that a mistyped name may mean; empty without one."""
+    try:
+        close = close_names(file.name, [one.name for one in file.parent.iterdir()])
+    except OSError:
+        return f"; folder {file.parent} does not exist" if not file.parent.exists() else ""
+    return f"; did you mean {' or '.join(str(file.parent / name) for name in close)}?" if close else ""
 
 
 def parse_yaml(text: str, origin: str) -> list[Any]:

@@ -37,15 +37,14 @@ def relations(
     import yaml
 
     from alerting.recommendation.relations import MOST_ROWS, suggest_relations
+    from alerting.usecases.episodes.store import require_asset
 
     try:
         length = parse_duration(last)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--last") from error
     with platform() as p:
-        asset = next((a for a in p.assets.all() if a.name == name), None)
-        if asset is None:
-            raise UserError(f"there is no asset {name!r}; import it with `alerting import assets`")
+        asset = require_asset(p.assets, name)
         span = p.readings.span(name)
         if span is None:
             raise UserError(f"{name} has no readings yet: relations are estimated from history")

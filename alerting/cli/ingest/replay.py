@@ -127,16 +127,15 @@ def _recording(
     report: "ProgressPort",
 ) -> _Recording:
     """Return the readings of a file, or the stored ones of assets. Raises UserError if there are none."""
-    from alerting.definitions.faults import UserError
+    from alerting.definitions.faults import UserError, nearest
 
     if Path(text).is_file():
         readings, assets = _of_file(p, stack, Path(text), layout, report)
     else:
         readings, assets = p.readings, [a for a in p.assets.all() if fnmatchcase(a.name, text)]
         if not assets:
-            raise UserError(
-                f"there is no file {text}, and no asset of this name; assets: {', '.join(a.name for a in p.assets.all()[:20])}"
-            )
+            hint = nearest(text, [a.name for a in p.assets.all()], "assets") or "there is no asset yet"
+            raise UserError(f"there is no file {text}, and no asset of this name; {hint}")
     spans = [span for a in assets if (span := readings.span(a.name)) is not None]
     if not spans:
         raise UserError(f"{text}: there are no readings")

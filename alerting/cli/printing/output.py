@@ -35,8 +35,13 @@ class _Plain(CleanConsole):
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print with control characters escaped, so that the terminal does not execute them."""
-        super().print(*(clean_text(o, visible=True) if isinstance(o, str) else o for o in objects), **options)
+        """Print with times of the plant, and control characters escaped, so that the terminal does not execute them."""
+        super().print(*(readable(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+def readable(sentence: str) -> str:
+    """Return a sentence with times of the plant, and control characters escaped."""
+    return clean_text(messages.zoned_times(sentence, zone()), visible=True)
 
 
 console = _Plain()
@@ -161,7 +166,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
     column is wrapped or printed below its row.
     """
     titles = [column.replace("_", " ") for column in columns]
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
     widths = [max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)]
     beside = _fit(widths, cells, width, {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)})
@@ -176,6 +181,12 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
     if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
         yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
         _running.zone_shown = True
+
+
+def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Return the width that a table of these columns needs for each row to stand on one line."""
+    cells = {column: [cell(row.get(column)) for row in rows] for column in columns}
+    return _used_width({i: max(map(_widest, (name, *texts))) for i, (name, texts) in enumerate(cells.items()) if any(texts)})
 
 
 def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
@@ -237,7 +248,8 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, datetime) or (isinstance(value, str) and _STAMP.fullmatch(value) is not None)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as it stands in a table: times in the plant's zone, no text for none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, bool):
@@ -246,7 +258,7 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     if _is_time(value):
         return messages.instant(value if isinstance(value, datetime) else datetime.fromisoformat(value), zone())
-    return clean_text(format_duration(value) if isinstance(value, timedelta) else str(value), visible=True)
+    return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
 
 
 # --- times ----------------------------------------------------------------------------------------------------------------

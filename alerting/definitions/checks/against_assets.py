@@ -11,6 +11,8 @@ from alerting.definitions.matching import AssetIndex, index_assets, matching_ass
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import suppression_faults_on
 
+ASSET_REMEDY = "an asset exists with its first reading: send one, or import it with `alerting import assets FILE`"
+
 
 def faults_against_assets(
     definition: Definition, assets: Sequence[Asset] | AssetIndex, event_types: Sequence[EventType]
@@ -27,7 +29,7 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
         if pattern in assets.faulty:
             yield Fault("assets", f"the document of asset {pattern!r} is faulty and not used", "correct it in the database")
         elif not assets.names_like(pattern):
-            yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
+            yield Fault("assets", f"no asset is called {pattern!r}", _asset_hint(pattern, assets.names))
     targets = matching_assets(definition, assets)
     if not targets:
         return
@@ -41,6 +43,11 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
         yield from event_faults("problem.event", [definition.problem.event], event_types)
     if definition.suppression:
         yield from suppression_faults_on(definition.suppression, targets, assets.assets, event_types)
+
+
+def _asset_hint(pattern: str, names: Iterable[str]) -> str:
+    known = nearest(pattern, names, "known assets")
+    return f"{known}{'' if known.endswith('?') else ';'} {ASSET_REMEDY}" if known else ASSET_REMEDY
 
 
 def event_faults(path: str, patterns: Iterable[str], event_types: Sequence[EventType]) -> Iterable[Fault]:

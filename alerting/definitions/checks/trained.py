@@ -72,15 +72,26 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
             yield Fault(f"periods.{before}", f"must lie before periods.{after}", hint)
 
 
-def training_warnings(definition: TrainedDefinition) -> list[str]:
-    """Return what is allowed but probably not meant: fixed periods together with a schedule of trainings."""
+def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> list[str]:
+    """Return what is allowed but probably not meant: fixed periods with a schedule of trainings, no variable for advice."""
+    found = list(advice_warnings(definition, targets))
     retrain = definition.schedule.retrain
-    if retrain is None or not definition.periods.is_fixed:
-        return []
-    return [
-        f"periods gives fixed dates, so every training by the schedule ({retrain}) validates and tests on the same days; give "
-        "lengths, for example test: 14d, or set schedule.retrain: null"
-    ]
+    if retrain is not None and definition.periods.is_fixed:
+        found.append(
+            f"periods gives fixed dates, so every training by the schedule ({retrain}) validates and tests on the same days; "
+            "give lengths, for example test: 14d, or set schedule.retrain: null"
+        )
+    return found
+
+
+def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
+    """Yield what to declare where operators can set no variable of the matched assets, so that no alarm can have advice."""
+    settable = any(limits.controllable for limits in definition.recommendation.variables.values())
+    if targets and not settable and not any(v.controllable for asset in targets for v in asset.variables.values()):
+        yield (
+            "its alarms come without advice, because operators can set no variable of its assets; declare one with "
+            "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
+        )
 
 
 def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:

@@ -29,7 +29,7 @@ from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
-NO_MODEL = "no model is in service yet; train one"
+NO_MODEL = "no model is in service yet"
 THRESHOLD = 1.0
 _SHOWN = 3
 

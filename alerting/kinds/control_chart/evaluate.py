@@ -26,7 +26,7 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
-NO_MODEL = "no limits are in service yet; train it"
+NO_MODEL = "no limits are in service yet"
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)
 _NONE = timedelta(0)

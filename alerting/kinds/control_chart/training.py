@@ -128,11 +128,7 @@ class ControlChartTraining:
             compared = [*compared_rows(_TITLES, *texts)]
         evidence = {"compared": compared, "points": new.points, "signals": new.signals, "expected": new.expected}
         metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
-        found = (
-            f"On {new.points} unseen points its signals number {new.signals}; its run length allows {new.expected:.2g}."
-            if new.points
-            else "There is no unseen time yet on which its false alarms could be counted."
-        )
+        found = new.describe()
         too_few = champion is not None and not new.is_enough
         if champion is not None and champion.hash == challenger.hash:
             decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
@@ -146,7 +142,7 @@ class ControlChartTraining:
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         else:
             stays = [f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values()]
-            little = " That is too little to tell, so it goes into service only if a person approves." if too_few else ""
+            little = " So it goes into service only if a person approves." if too_few else ""
             reason = "".join([*stays, found, little])
             decision = PromotionDecision("promote" if new.is_enough else "provisional", True, not new.is_enough, reason, evidence)
         if lost and decision.promote:
@@ -258,6 +254,15 @@ class _Signals(NamedTuple):
     @property
     def is_enough(self) -> bool:
         return self.expected >= LEAST_ALLOWED
+
+    def describe(self) -> str:
+        """Return the count in a sentence, or how many points it needs."""
+        if not self.points:
+            return "There is no unseen time yet on which its false alarms could be counted."
+        if not self.is_enough and not self.is_too_many:
+            needed = float(f"{LEAST_ALLOWED * self.points / self.expected:.2g}")
+            return f"There are too few unseen points to count false alarms ({self.points}; about {needed:.0f} needed)."
+        return f"On {self.points} unseen points its signals number {self.signals}; its run length allows {self.expected:.2g}."
 
     @property
     def in_alarm(self) -> float:

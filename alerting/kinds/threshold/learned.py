@@ -12,7 +12,7 @@ from alerting.kinds.threshold.definition import LearnedThresholdDefinition, Thre
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History
 
-NO_ESTIMATE = "no learned limits are in service yet; train it, or approve those that wait"
+NO_ESTIMATE = "no learned limits are in service yet"
 
 
 def limits_in_force(

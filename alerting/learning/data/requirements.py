@@ -1,14 +1,13 @@
 """Requirements of a training on definition and data; each error message says what to do."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, nearest
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.data.findings import Finding
@@ -63,8 +62,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
 
 
 def _suggest(name: str, names: set[str]) -> str:
-    near = get_close_matches(name, sorted(names), n=3, cutoff=0.5) or sorted(names)[:10]
-    return f" (there is: {', '.join(near)})" if near else " (there are none yet)"
+    return f" ({nearest(name, names, 'there is') or 'there are none yet'})"
 
 
 def require_both_classes(

@@ -80,6 +80,11 @@ class ShiftedLabels:
         self.rows = [fold.rows for fold in self._folds]
         self.problems = sum(_count_runs(dataset, rows) for rows in self.rows)
 
+    @property
+    def prevalence(self) -> float:
+        """Return the share of rows with a problem ahead, on average over the folds."""
+        return float(np.mean([fold.prevalence for fold in self._folds])) if self._folds else 0.0
+
     def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
@@ -88,7 +93,7 @@ class ShiftedLabels:
         """
         found = [fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)]
         above = np.mean([ap - fold.prevalence for ap, fold in zip(found, self._folds, strict=False)], axis=0)
-        return np.asarray(above + np.mean([fold.prevalence for fold in self._folds]), np.float64)
+        return np.asarray(above + self.prevalence, np.float64)
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:

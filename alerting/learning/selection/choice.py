@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
 
+from alerting.definitions.durations import format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -14,6 +16,8 @@ from alerting.learning.search.chance import SHIFTS, ShiftedLabels
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
+_ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
+_MOST_MORE = 10  # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
 CONFIDENCE = 0.9  # share of the bootstrap samples in which a candidate must be better than persistence
 
 
@@ -22,13 +26,15 @@ class ChanceTest:
     """Test of the best average precision out of fold against what the best of everything tried reaches by chance.
 
     `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
-    labels. `problems`: in the rows that the folds score.
+    labels. `problems`: in the rows that the folds score; `prevalence`: share of these rows with a problem ahead, None if `ap`
+    is no average precision of such rows.
     """
 
     ap: float
     bound: float
     trials: int
     problems: int
+    prevalence: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -48,6 +54,28 @@ class ChanceTest:
             f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, {self.bound:.3f} "
             f"(labels shifted in time {SHIFTS} times)."
         )
+
+    @property
+    def more_problems(self) -> int | None:
+        """Return about how many more problems would show the figure beyond chance if it stays; None if that cannot be said.
+
+        What chance reaches above the prevalence falls with the square root of the number of problems.
+        """
+        if self.passed or self.prevalence is None or self.ap <= self.prevalence or self.problems < LEAST_PROBLEMS:
+            return None
+        needed = self.problems * ((self.bound - self.prevalence) / (self.ap - self.prevalence)) ** 2
+        more = max(1, ceil(needed - self.problems))
+        return round(more, -1 if more >= _ROUNDED_FROM else 0) if more <= _MOST_MORE * self.problems else None
+
+    def remedy(self, definition: TrainedDefinition) -> str:
+        """Return what may lead to a model after a training that did not exceed chance."""
+        count = self.more_problems
+        more = "more problems" if count is None else f"about {count} more problems (if its figure stays)"
+        named = [more, f"another horizon than {format_duration(definition.horizon)}", "variables that move before the problem"]
+        named.append("`kind: anomaly`, which learns from normal operation alone")
+        if definition.problem.variable:
+            named.append(f"`kind: threshold` on {definition.problem.variable}, which warns when it begins")
+        return f"What may help: {', '.join(named[:-1])}, or {named[-1]}."
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
@@ -70,11 +98,13 @@ def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
     chance = np.max([c.chance for c in candidates], axis=0)
+    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
     test = ChanceTest(
         ap=best.ap,
         bound=float(np.quantile(chance, QUANTILE)),
         trials=sum(c.trials for c in candidates),
-        problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,
+        problems=shifted.problems,
+        prevalence=shifted.prevalence,
     )
     if not test.passed:
         return Choice(None, test)

@@ -14,6 +14,8 @@ from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting import messages
 from alerting.usecases.definitions.versions import last_promotion, present_answer
 
+_TRAINED = "asks a new question, so its training starts within two minutes in Airflow"
+
 
 def next_steps(
     assets: Assets, definitions: Definitions, decisions: Decisions, trainings: Trainings, plans: Sequence[Plan], wall: datetime
@@ -26,6 +28,15 @@ def next_steps(
     return [
         f"{d.name}: {_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}" for d in changed
     ]
+
+
+def one_step(steps: Sequence[str]) -> str | None:
+    """Return the one next step after several definitions: their own if it is one, else how to follow them; None without any."""
+    if len(steps) < 2:
+        return next(iter(steps), None)
+    trained = sum(_TRAINED in step for step in steps)
+    waiting = f"{trained} of the {len(steps)} alerts wait for their first training; " if trained else ""
+    return f"{waiting}follow all {len(steps)} with `alerting list`"
 
 
 def _evaluation(stored: Assets, definition: Definition) -> str | None:
@@ -73,7 +84,4 @@ def _training(
     before = present_answer(revisions, made)
     goes_on = before.revision is not None and before.version is not None and before.revision.definition.state == "active"
     until = f"until then revision {before.revision.number} goes on" if goes_on and before.revision else "then it is evaluated"
-    return (
-        f"asks a new question, so its training starts within two minutes in Airflow (without Airflow: `alerting train --due`); "
-        f"{until} {where}"
-    )
+    return f"{_TRAINED} (without Airflow: `alerting train --due`); {until} {where}"

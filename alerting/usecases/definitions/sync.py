@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from alerting.definitions.assets import EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
-from alerting.definitions.faults import DefinitionRefused, Fault, NotFound, UserError, shown
+from alerting.definitions.faults import DefinitionRefused, Fault, NotFound, UserError, shown, unknown_name
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.definitions.wording.language import template
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Definitions, Document
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
@@ -36,7 +37,7 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     assets, types = all_assets(platform.assets), platform.assets.event_types()
     for document in documents:
         try:
-            definition = parse_definition(document)
+            definition = _parse(document, assets, types)
         except DefinitionRefused as refusal:
             messages.append(str(refusal))
             continue
@@ -52,6 +53,19 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     return definitions
 
 
+def _parse(document: Document, assets: AssetIndex, types: Sequence[EventType]) -> Definition:
+    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those of the rest on the assets."""
+    try:
+        return parse_definition(document)
+    except DefinitionRefused as refusal:
+        found, rest = list(refusal.faults), readable_part(document, refusal.faults)
+        if rest is None or rest.state == "retired":
+            raise
+        paths = {fault.path for fault in found}
+        found += [fault for fault in faults_against_assets(rest, assets, types) if fault.path not in paths]
+        raise DefinitionRefused(refusal.name, found) from refusal
+
+
 def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex) -> list[str]:
     """Return the faults of definitions that others inhibit, beside all definitions as they would then be in force."""
     if not any(d.suppression and d.suppression.inhibited for d in definitions):
@@ -59,6 +73,12 @@ def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Defini
     others = {r.name: r.definition for r in platform.definitions.latest()} | {d.name: d for d in definitions}
     found = [(d.name, list(inhibition_faults(d, others, assets))) for d in definitions if d.state != "retired"]
     return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
+
+
+def stored_document(definitions: Definitions, name: str) -> Document | None:
+    """Return the stored document of a definition, also a faulty one; None without one."""
+    found = next((one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))), None)
+    return None if found is None else {key: value for key, value in found.items() if not key.startswith("_")}
 
 
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
@@ -129,7 +149,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
         name = str(marked.get("_label", document.get("name")))
         try:
-            definition = parse_definition(document)
+            definition = _parse(document, assets, types)
             faults = faults_against_assets(definition, assets, types) if definition.state == "active" else []
             if definition.state == "active" and definition.suppression and definition.suppression.inhibited:
                 others = {r.name: r.definition for r in (*latest.values(), *new)}
@@ -170,8 +190,7 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
     newest = definitions.newest_revision(name)
     if newest is None:
-        known = ", ".join(r.name for r in definitions.latest()) or "none yet; apply one first"
-        raise NotFound(f"there is no definition {name!r} (known: {known})")
+        raise NotFound(unknown_name("definition", name, [r.name for r in definitions.latest()], "apply one first"))
     if number in (None, newest.number):
         return newest
     found = next((r for r in definitions.revisions(name) if r.number == number), None)

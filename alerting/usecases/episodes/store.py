@@ -4,14 +4,24 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, get_args
 
-from alerting.definitions.faults import NotFound
+from alerting.definitions.assets import Asset
+from alerting.definitions.checks.against_assets import ASSET_REMEDY
+from alerting.definitions.faults import NotFound, unknown_name
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
-from alerting.ports import EpisodePorts, Episodes
+from alerting.ports import Assets, EpisodePorts, Episodes
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.sync import require_revision
 
 _log = id_logger(__name__)
+
+
+def require_asset(assets: Assets, name: str) -> Asset:
+    """Return an asset. Raises NotFound for an unknown name, with the names that it may mean."""
+    asset = assets.get(name)
+    if asset is None:
+        raise NotFound(unknown_name("asset", name, [one.name for one in assets.all()], ASSET_REMEDY))
+    return asset
 
 
 def find_episode(episodes: Episodes, id: str) -> Episode:

@@ -1,7 +1,7 @@
 """Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
@@ -14,9 +14,10 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.ports import Decisions, Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
+from alerting.ports import Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
@@ -176,9 +177,10 @@ def evaluate_past(
     """Evaluate a past interval (start, end] without notifications. The watermark does not change.
 
     Readings of the last instants may be under way, so `end` is at most now less the latency. By default each instant is evaluated
-    by the revision and champion that were in force there. `model` (a version number, or `champion`) and `revision` (a number, or
-    `latest`) name one for the whole interval. No model evaluates instants up to its training cutoff. Raises UserError if the
-    interval is empty or nothing was in force.
+    by the revision and champion that were in force there, and instants before the first revision by the newest one and its
+    champion, as they would have been. `model` (a version number, or `champion`) and `revision` (a number, or `latest`) name one
+    for the whole interval. No model evaluates instants up to its training cutoff. Raises UserError if the interval is empty, or
+    without a champion for it.
     """
     sync(platform, platform.clock.now())
     latest = require_revision(platform.definitions, name)
@@ -188,8 +190,8 @@ def evaluate_past(
     end = min(end, platform.clock.now() - latency)
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}{latency_note(latency)}")
-    parts = _past_parts(platform, models, latest, start, end, model, revision)
-    counts = EvaluationCounts()
+    parts, notes = _past_parts(platform, models, latest, start, end, model, revision)
+    counts = EvaluationCounts(notes=notes)
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
         evaluation = evaluate_parts(platform, models, asset, ConditionState(watermark=start), parts, named=True)
@@ -218,27 +220,39 @@ def _past_parts(
     end: datetime,
     model: str | None,
     revision: str | None,
-) -> list[VersionInterval]:
+) -> tuple[list[VersionInterval], list[str]]:
+    """Return the versions that evaluate a past interval, and a sentence on those that were not in force then."""
     name = latest.name
     if model is None and revision is None:
         parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
-        if all(p.revision is None for p in parts):
-            model_too = "--model champion, or " if isinstance(latest.definition, ModelDefinition) else ""
-            raise UserError(
-                f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
-                f"choose the evaluator of that time: {model_too}--revision latest"
-            )
-        return parts
+        before = [part for part in parts if part.revision is None]
+        if not before:
+            return parts, []
+        version = _unseen_version(platform, models, latest, None, before[-1].end)
+        by_model = "" if version is None else f" with its champion, version {version}"
+        note = (
+            f"{name} was not in force from {before[0].start.isoformat()} to {before[-1].end.isoformat()}: "
+            f"evaluated by its newest revision, {latest.number}{by_model}, as it would have been"
+        )
+        newest = replace(before[0], end=before[-1].end, revision=latest, model_version=version)
+        return [newest, *parts[len(before) :]], [note]
     chosen = (
         latest if revision in (None, "latest") else require_revision(platform.definitions, name, _number("--revision", revision))
     )
-    version = named_version(platform.decisions, chosen, model)
+    return [VersionInterval(start, end, chosen, _unseen_version(platform, models, chosen, model, end))], []
+
+
+def _unseen_version(
+    platform: EvaluationPorts, models: ModelCache, chosen: Revision, model: str | None, end: datetime
+) -> int | None:
+    """Return the version of `named_version`. Raises UserError if it may not evaluate instants up to `end`."""
+    version = named_version(platform, chosen, model)
     if version is not None:
-        check_unseen(models, latest.definition, version, end)
-    return [VersionInterval(start, end, chosen, version)]
+        check_unseen(models, chosen.definition, version, end)
+    return version
 
 
-def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> int | None:
+def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) -> int | None:
     """Return the version of a model that a person names: its number, or the champion of the revision's question for None and
     `champion`.
 
@@ -248,12 +262,10 @@ def named_version(decisions: Decisions, chosen: Revision, model: str | None) -> 
         return None
     if model not in (None, "champion"):
         return _number("--model", model)
-    serving = last_promotion(decisions.of(chosen.name), question_of(chosen))
+    serving = last_promotion(platform.decisions.of(chosen.name), question_of(chosen))
     if serving is None:
-        raise UserError(
-            f"{chosen.name!r} has no champion yet for the question of revision {chosen.number}; "
-            f"train it first: alerting train {chosen.name}"
-        )
+        why = describe_missing_champion(platform, chosen)
+        raise UserError(f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}")
     return serving.challenger_version
 
 
@@ -266,7 +278,8 @@ def check_unseen(models: ModelCache, definition: Definition, version: int, end: 
     if end <= training_cutoff:
         raise UserError(
             f"model {version} of {definition.name!r} has learned from times up to {training_cutoff.isoformat()}; "
-            f"it cannot evaluate instants before {end.isoformat()}"
+            f"it cannot evaluate instants before {end.isoformat()}; `alerting backtest {definition.name}` trains on the past of "
+            "each instant instead"
         )
 
 

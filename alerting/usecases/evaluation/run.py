@@ -28,7 +28,7 @@ class EvaluationCounts:
 
     `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows that came after their time was
     evaluated; `too_late`: those of them that were older than every allowed lateness. `latency_s`: the greatest latency of their
-    targets.
+    targets. `notes`: sentences on the versions that evaluated a past interval.
     """
 
     targets: int = 0
@@ -42,6 +42,7 @@ class EvaluationCounts:
     latency_s: int = 0
     late: int = 0
     too_late: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -115,8 +114,7 @@ def _fault(origin: str, error: Any) -> Fault:
     model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
     match error["type"]:
         case "extra_forbidden":
-            fields = sorted(model.model_fields)
-            return Fault(where, "is not a field", f"did you mean {(get_close_matches(path[-1], fields, n=1) or fields)[0]}?")
+            return Fault(where, "is not a field", nearest(path[-1], model.model_fields, "fields"))
         case "string_pattern_mismatch":
             return Fault(where, f"{error['input']!r} is not a legal name", _NAME_RULE)
         case "missing":

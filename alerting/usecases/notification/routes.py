@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Literal
 
-from alerting.definitions.faults import Fault, UserError, read_each
+from alerting.definitions.faults import Fault, UserError, nearest, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
 from alerting.definitions.wording.language import Language, LanguageCode, language, template, translatable
@@ -188,12 +187,9 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
     named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
     steps = enumerate(route.escalation)
     named |= {f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)}
-    return [Fault(path, f"no channel is called {c!r}", _hint(c, configured)) for path, c in named.items() if c not in configured]
-
-
-def _hint(name: str, configured: Sequence[str]) -> str:
-    close = get_close_matches(name, configured, n=2)
-    return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(configured) or 'none'}"
+    unknown = {path: c for path, c in named.items() if c not in configured}
+    hint = {c: nearest(c, configured, "configured") or "configured: none" for c in unknown.values()}
+    return [Fault(path, f"no channel is called {c!r}", hint[c]) for path, c in unknown.items()]
 
 
 def correct_if_known_late(changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime) -> None:

@@ -1,12 +1,13 @@
 """Explain why an alarm was raised or not: from stored data, and from a new evaluation of the readings around the instant."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import NotFound
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision
+from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.question import question_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
@@ -15,27 +16,34 @@ from alerting.kinds.evaluation import TargetEvaluation
 from alerting.kinds.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
-from alerting.ports import EpisodePorts, Episodes, EvaluationPorts, OutcomePorts, Shelves
+from alerting.ports import DecisionRecord, EpisodePorts, Episodes, EvaluationPorts, OutcomePorts, Shelves
+from alerting.reporting import messages
+from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import answer_at, first_instant, segments
+from alerting.usecases.definitions.versions import answer_at, first_instant, last_promotion, segments
+from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant. Writes nothing. Raises UserError for an unknown name."""
+    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes nothing.
+
+    Raises UserError for an unknown name.
+    """
     latest = require_revision(platform.definitions, name)
-    asset = platform.assets.get(asset_name)
-    if asset is None:
-        raise NotFound(f"there is no asset {asset_name!r}")
+    asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
     found = _evaluated_or_why_not(platform, latest, asset, at, covering)
     shelf = _shelf_at(platform.shelves, name, asset_name, at)
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
-    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+    answer, *local = [messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)]
+    episode = covering.id if covering else None
+    return replace(found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None)
 
 
 def _describe_suppression(platform: EpisodePorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
@@ -72,7 +80,15 @@ def _evaluated_or_why_not(
     blank = replace(blank, model_version=answer.version)
     question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
     found = kind_of(current.definition).why(current.definition, question)
+    if found.verdict == "unknown" and answer.version is None and _lacks_champion(current, decisions):
+        missing = describe_missing_champion(platform, current, describe_step(platform, current))
+        found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
     return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
+
+
+def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> bool:
+    """Return whether a revision needs a model, and its question has no champion to this day."""
+    return isinstance(current.definition, ModelDefinition) and last_promotion(decisions, question_of(current)) is None
 
 
 # --- stored data --------------------------------------------------------------------------------------------------------
@@ -109,7 +125,7 @@ def _record(platform: EvaluationPorts, found: Why, covering: Episode | None, at:
 def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     state = platform.states.load_many([(found.definition, found.asset)]).state(0)
     if state is None:
-        return ["it is not evaluated yet: run `alerting evaluate`"]
+        return [] if found.verdict == "not evaluated" or found.unknown else ["it is not evaluated yet: run `alerting evaluate`"]
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
         f"evaluated to {state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Styled, joined, template, translatable
@@ -52,7 +51,7 @@ def report_miss(
 def _require_definition(platform: OperatorPorts, name: str) -> Definition:
     latest = {revision.name: revision.definition for revision in platform.definitions.latest()}
     if name not in latest:
-        near = get_close_matches(name, latest, 3)
+        near = close_names(name, latest)
         unknown = translatable("there is no definition “{name}”", name=name)
         raise NotFound(joined("; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""))
     return latest[name]

@@ -70,7 +70,7 @@ def plan_scoring(
 
 def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
     """Return the version that a person names, or the champion. Raises UserError for other text, and without a champion."""
-    version = named_version(platform.decisions, revision, model)
+    version = named_version(platform, revision, model)
     if version is None:
         raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition, which has no model")
     return version

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
@@ -15,9 +15,10 @@ from alerting.kinds.evaluation import Models, ScoredRows, TargetEvaluation, Vers
 from alerting.kinds.registry import kind_of
 from alerting.kinds.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.ports import EvaluationPorts, ModelUnavailable, PlanPorts, Readings
+from alerting.ports import EvaluationPorts, ModelUnavailable, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
+from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.scoring.given import GivenReadings
 
@@ -80,7 +81,8 @@ def predict(
     """
     revisions = platform.definitions.revisions(name)
     if not revisions:
-        raise NotFound(f"there is no definition {name!r}")
+        known = [revision.name for revision in platform.definitions.latest()]
+        raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]
     kind, asset = scoring_kind(latest.definition), _require_match(platform, latest, asset_name)
     question = _question(platform, models, revisions, asset, at, given)
@@ -112,16 +114,8 @@ def scoring_kind(definition: Definition) -> ScoringKind:
     )
 
 
-def require_asset(platform: PlanPorts, name: str) -> Asset:
-    """Return an asset. Raises NotFound for an unknown name."""
-    asset = platform.assets.get(name)
-    if asset is None:
-        raise NotFound(f"there is no asset {name!r}")
-    return asset
-
-
 def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> Asset:
-    asset = require_asset(platform, name)
+    asset = require_asset(platform.assets, name)
     if not matching_assets(latest.definition, [asset]):
         raise UserError(f"{latest.name!r} does not apply to {name}; it applies to {', '.join(latest.definition.assets)}")
     return asset

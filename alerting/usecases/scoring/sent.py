@@ -6,8 +6,8 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, nearest, shown
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import Readings, Record, UpkeepPorts
+from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.scoring.predict import require_asset
 from alerting.usecases.sources.declare import fit_readings
 from alerting.usecases.sources.records import map_readings
 
@@ -19,7 +19,7 @@ def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Reco
 
     Raises UserError that names every fault: a row that cannot be read, and a variable that the asset does not have.
     """
-    asset = require_asset(platform, asset_name)
+    asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
     found = fit_readings(platform.assets, source, map_readings(source, records, platform.zone), None)
     faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]

@@ -70,7 +70,8 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
     champion_version = _champion_of(platform, tags)
     version, refreshed_version = None, None
     if chosen is None:
-        reason = f"{chance.message} The champion, if any, stays."
+        stays = "" if champion_version is None else f" The champion, version {champion_version}, stays."
+        reason = f"{chance.message}{stays} {chance.remedy(definition)}"
         decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
     else:
         version, decision = _register(platform, run_id, definition, dataset, chosen, champion_version)

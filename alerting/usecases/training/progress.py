@@ -2,17 +2,43 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from alerting.definitions.model import Revision
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import Definitions, RunState, TrainingPorts
+from alerting.ports import Definitions, Models, ModelUnavailable, RunState
 
 
-def unfinished_training(platform: TrainingPorts, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
+class ProgressPorts(Protocol):
+    """What the progress of a training is read from."""
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def definitions(self) -> Definitions: ...
+
+
+def describe_step(platform: ProgressPorts, revision: Revision) -> str:
+    """Return the present step of the training of a revision for the end of a sentence: ` (step 3 of 8: searching lightgbm)`.
+
+    The dataset is its first step, each family one, and the comparison the last. Empty if the registry is away.
+    """
+    families = getattr(revision.definition, "families", ())
+    try:
+        found = unfinished_training(platform, revision.name, ())
+    except ModelUnavailable:
+        return ""
+    if found is None or found["revision"] != revision.number:
+        return f" (step 1 of {len(families) + 2}: building the dataset)"
+    return f" (step {found['step_number']} of {found['steps']}: {found['step']})" if found["steps"] else ""
+
+
+def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
     """Return the newest training of a definition without a proposal and a decision; None without one.
 
-    `step`: its present or last step; `candidates_done` of `candidates`; `last_sign`: when a part of it began or ended last.
-    A killed training looks the same; only `last_sign` shows it.
+    `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of `candidates`; `last_sign`: when a part
+    of it began or ended last. A killed training looks the same; only `last_sign` shows it.
     """
     newest = next(iter(platform.models.open_runs(name)), None)
     if newest is None or newest.id in decided or PROPOSAL in platform.models.files(newest.id, "decision"):
@@ -23,10 +49,13 @@ def unfinished_training(platform: TrainingPorts, name: str, decided: Collection[
     total = _candidates(platform.definitions, name, newest)
     return {
         "run_id": newest.id,
+        "revision": int(newest.tags.get("revision", "0")),
         "as_of": newest.tags.get("as_of"),
         "started_at": newest.started_at,
         "last_sign": _last_sign(newest, searches),
         "step": _step(active, len(done), total),
+        "step_number": len(done) + 2,
+        "steps": None if total is None else total + 2,
         "candidates_done": len(done),
         "candidates": total,
     }

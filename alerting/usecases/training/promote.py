@@ -9,15 +9,17 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
-from alerting.learning.selection.proposal import PROPOSAL, Proposal
+from alerting.learning.selection.proposal import Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import MAIN_METRICS, chance_lines, decision_markdown
+from alerting.reporting.decision_text import MAIN_METRICS, decision_markdown
+from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.training.progress import unfinished_training
+from alerting.usecases.training.history import decision_line, last_training, read_proposal, registered_versions
+from alerting.usecases.training.progress import describe_step, unfinished_training
 
 _log = id_logger(__name__)
 PLATFORM = "platform"
@@ -52,12 +54,6 @@ def promote_run(
     _report_run(platform.models, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
-
-
-def read_proposal(models: Models, run_id: str) -> Proposal | None:
-    """Return the proposal of a training; None before it has one. Raises UserError for a damaged one."""
-    data = models.files(run_id, "decision").get(PROPOSAL)
-    return None if data is None else Proposal.from_json(data, run_id)
 
 
 def _decision_of(decisions: Decisions, name: str, run_id: str) -> DecisionRecord | None:
@@ -274,7 +270,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
 
     If the registry cannot be read, its part is left out, and `unreadable` is the reason.
     """
-    require_revision(platform.definitions, name)
+    newest = require_revision(platform.definitions, name)
     made = platform.decisions.of(name)
     answer = present_answer(platform.definitions.revisions(name), made)
     serving = last_promotion(made, None if answer.revision is None else question_of(answer.revision))
@@ -289,13 +285,16 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         "training": None,
         "unfinished": None,
         "unreadable": None,
-        "decisions": [_decision_line(d) for d in made],
+        "decisions": [decision_line(d) for d in made],
         "estimate": newest_estimate(made),
+        "missing_champion": None,
     }
+    if serving is None and isinstance(newest.definition, ModelDefinition):
+        history["missing_champion"] = describe_missing_champion(platform, newest, describe_step(platform, newest))
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
-        training = _last_training(platform.models, name, made)
-        return history | {"versions": _versions(platform.models, name), "training": training, "unfinished": unfinished}
+        training = last_training(platform.models, name, made)
+        return history | {"versions": registered_versions(platform.models, name), "training": training, "unfinished": unfinished}
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}
 
@@ -304,46 +303,3 @@ def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | Non
     """Return `notes` and `tables` on what the newest promoted model learned from readings alone; None without. Oldest first."""
     found = next((d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None)
     return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}
-
-
-def _decision_line(decision: DecisionRecord) -> dict[str, Any]:
-    same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
-    return {
-        "at": decision.at.isoformat(),
-        "challenger": decision.challenger_version,
-        "champion": decision.champion_version,
-        **{key: getattr(decision, key) for key in same},
-    }
-
-
-def _versions(models: Models, name: str) -> list[dict[str, Any]]:
-    aliases: dict[int, list[str]] = {}
-    for alias in ("champion", "previous", "challenger"):
-        version = models.alias(name, alias)
-        if version is not None:
-            aliases.setdefault(version, []).append(alias)
-    return [{"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)} for v in models.versions(name)]
-
-
-def _last_training(models: Models, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
-    decided = [d.run_id for d in made if d.run_id is not None]
-    versions = models.versions(name)
-    newest_tags = models.version_tags(name, versions[-1]) if versions else {}
-    newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
-    latest = decided[-1] if decided else None
-    run_id = newest if newest is not None and newest not in decided else latest
-    if run_id is None:
-        return None
-    proposal = read_proposal(models, run_id)
-    if proposal is None:
-        return None
-    waiting = run_id not in decided and proposal.promote
-    return {
-        "run_id": run_id,
-        "as_of": proposal.as_of,
-        "leaderboard": proposal.leaderboard,
-        "chance": chance_lines(proposal.evidence),
-        "test": proposal.test,
-        "waiting": waiting,
-    }

@@ -3,84 +3,21 @@
 import json
 import subprocess
 import sys
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import typer
 import yaml
-from typer.testing import CliRunner
 
-from alerting import wiring
 from alerting.cli.main import app
 from alerting.definitions.assets import Asset, Variable
-from alerting.ports import ReadingRow, Training
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.ports import Training
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from tests.builders import at, oven, too_hot
-from tests.humid_line import NAME, humid_oven, learned_quickly, line
-from tests.pretended import Mailbox, MemoryModels, platform_on
-from tests.support import ensured_pretence
+from tests.builders import at, too_hot
+from tests.helpers.command_line import TITLE, output, run, write
+from tests.humid_line import NAME, learned_quickly, line
 
 RUNS_ON = {"up", "stream"}  # they have no result
-TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
-
-
-class TalkingModels(MemoryModels):
-    """A registry that prints where a run can be seen, and warns, as MLflow does."""
-
-    def finish(self, run_id, failed=False):
-        sys.stdout.write(f"🏃 View run {run_id} at: http://127.0.0.1:5050\n")
-        warnings.warn("something is deprecated", stacklevel=1)
-        super().finish(run_id, failed)
-
-
-@pytest.fixture
-def plant(monkeypatch, tmp_path):
-    """A platform in memory behind all commands, with an open episode."""
-    stores = ensured_pretence()
-    made = platform_on(stores, (Mailbox("mail"),), Clock())
-    object.__setattr__(made, "models", TalkingModels())
-    made.assets.put([oven(), humid_oven()])
-    apply(made, [too_hot(stale_after="10h", title=TITLE, severity="high")], "engineer", at(0), "because [of] this")
-    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
-    made.clock.instant = at(8)
-    evaluate(made, None, at(8))
-    deliver_due(made, at(8))
-
-    @contextmanager
-    def opened(*_, **__):
-        yield made
-
-    @contextmanager
-    def opened_stores(*_, **__):
-        yield stores
-
-    monkeypatch.setattr(wiring, "open_platform", opened)
-    monkeypatch.setattr(wiring, "open_stores", opened_stores)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALERTING_TIMEZONE", raising=False)
-    return made
-
-
-class Clock:
-    instant = at(0)
-
-    def now(self):
-        return self.instant
-
-
-def run(*words, columns=80, **environ):
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
-
-
-def output(*words, **environ):
-    done = run(*words, **environ)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def commands(group=None, path=()):
@@ -91,12 +28,6 @@ def commands(group=None, path=()):
             yield from commands(command, (*path, name))
         else:
             yield (*path, name)
-
-
-def write(name, document):
-    path = Path(name)
-    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
-    return path
 
 
 def written_files():
@@ -290,6 +221,19 @@ def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     id = plant.episodes.find()[0].id
     [row] = [text for text in output("episodes", columns=columns).splitlines() if text.startswith(id[:10])]
     assert "2026-01-05 00:05" in row
+
+
+def test_list_takes_two_lines_a_definition_on_a_screen_of_80_columns(plant):
+    names = ["a-rather-long-name-of-a-definition-2", "x" * 60]
+    output("apply", write("d.yaml", "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names)))
+    output("apply", write("m.yaml", learned_quickly(severity="high")))
+    lines = output("list", columns=80).splitlines()
+    assert len(lines) == 2 * 4 + 2  # and the zone of the times, and that one training is due
+    assert max(map(len, lines)) <= 80
+    for name in (*names, NAME, "too-hot"):
+        [position] = [i for i, line in enumerate(lines) if line.startswith(f"{name}  ")]
+        assert lines[position + 1].startswith("    r1, ")
+    assert len(output("list", columns=200).splitlines()) == 1 + 4 + 2
 
 
 def test_times_are_those_of_the_plant(plant):

@@ -73,7 +73,7 @@ def test_faults_of_its_fields_and_beside_the_assets_are_found(platform):
         check(platform, [{**DOCUMENT, "other": "left"}])
     with pytest.raises(UserError, match="other: none of the matched assets has a variable 'rigth'"):
         check(platform, [{**DOCUMENT, "other": "rigth"}])
-    with pytest.raises(UserError, match=r"kind: 'spred' is not a kind \(write .* or classifier or .* or threshold or spread\)"):
+    with pytest.raises(UserError, match=r"kind: 'spred' is not a kind \(did you mean spread\?\)"):
         check(platform, [{**DOCUMENT, "kind": "spred"}])
 
 

@@ -51,5 +51,5 @@ def test_what_cannot_be_meant_is_refused_with_its_place(periods, words):
     ],
 )
 def test_dates_with_a_schedule_of_trainings_are_warned_about(periods, retrain, warned):
-    warnings = training_warnings(classifier(periods=periods, schedule={"retrain": retrain}))
+    warnings = training_warnings(classifier(periods=periods, schedule={"retrain": retrain}), [])
     assert any("validates and tests on the same days" in warning for warning in warnings) == warned

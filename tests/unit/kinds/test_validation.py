@@ -1,7 +1,7 @@
 import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.checks.against_assets import faults_against_assets
+from alerting.definitions.checks.against_assets import ASSET_REMEDY, faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.registry import definition_types
@@ -31,7 +31,7 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
     ("document", "fault"),
     [
         (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
-        (too_hot(kind="treshold"), f"kind: 'treshold' is not a kind (write {' or '.join(definition_types())})"),
+        (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (did you mean threshold?)"),
         ({"name": "x"}, f"kind: is missing (write {' or '.join(f'kind: {kind}' for kind in definition_types())})"),
         (too_hot(above=None), "above: a limit is missing (add above: or below:)"),
         (too_hot(below=220), "below: below 220.0 must be less than above 215.0 (the good range lies between them)"),
@@ -210,7 +210,7 @@ def test_an_unknown_variable_is_answered_with_the_nearest_names():
 
 def test_an_unknown_asset_is_answered_with_the_known_ones():
     faults = faults_against_assets(threshold(assets=["kiln"]), [oven()], [])
-    assert [str(f) for f in faults] == ["assets: no asset is called 'kiln' (known assets: oven-1)"]
+    assert [str(f) for f in faults] == [f"assets: no asset is called 'kiln' (known assets: oven-1; {ASSET_REMEDY})"]
 
 
 def test_a_category_has_no_limit():

@@ -91,7 +91,7 @@ def test_a_promoted_champion_answers_at_once(client, platform):
 
 def test_what_is_unknown_is_null_with_its_reason(client, platform):
     answer = ask(client, ASKED | {"at": (CUTOFF - timedelta(hours=1)).isoformat()}).json()
-    assert (answer["score"], answer["would_raise"], answer["unknown"]) == (None, None, "no model is in service yet; train one")
+    assert (answer["score"], answer["would_raise"], answer["unknown"]) == (None, None, "no model is in service yet")
     platform.models.reachable = False
     assert ask(client).json()["unknown"] == "the model cannot be read: the registry does not answer"
 

@@ -50,7 +50,7 @@ def raised(platform, until):
 def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     platform = running(extra=[(2 * DAY + 10, {"force": 11.5, "recipe": "A"}), (2 * DAY + 20, {"force": 11.5, "recipe": "B"})])
     _, unknown = raised(platform, 2 * DAY - 1)
-    assert unknown == {"force-too-high on press-1": "no learned limits are in service yet; train it, or approve those that wait"}
+    assert unknown == {"force-too-high on press-1": "no learned limits are in service yet"}
     decided = learned(platform, 2)
     assert (decided.verdict, decided.promote) == ("promote", True)
     assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 1440, ("A",): 720, ("B",): 720}

@@ -178,7 +178,7 @@ def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_s
     short = run(plant(), start=60, retrain=timedelta(days=7))
     assert [s["verdict"] for s in short.segments] == ["not_trained", "provisional"]
     assert short.segments[0]["model_hash"] is None
-    assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet; train one"]
+    assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet"]
     assert all(e.raised_at > short.segments[1]["start"] for e in short.episodes)
     assert "1 trainings were not possible" in short.page
 

@@ -148,10 +148,9 @@ def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(platfor
     past = apply(platform, [too_hot(name="past", **{"for": "0s"}, stale_after="30m")], "engineer", at(100), "test")
     assert past[0].action == "create"
     platform.clock.instant = at(100)
-    with pytest.raises(UserError, match="no revision of 'past' was in force"):
-        evaluate_past(platform, "past", at(0), at(60))
-    counts = evaluate_past(platform, "past", at(0), at(60), revision="latest")
+    counts = evaluate_past(platform, "past", at(0), at(60))
     assert (counts.raised, counts.withdrawn) == (2, 0)
+    assert "evaluated by its newest revision, 1, as it would have been" in counts.notes[0]
     again = evaluate_past(platform, "past", at(0), at(60), revision="latest")
     assert (again.raised, again.withdrawn) == (0, 0)
     apply(platform, [too_hot(name="past", above=227, stale_after="30m")], "engineer", at(101), "test")
@@ -233,13 +232,20 @@ def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(p
     assert [t.kind for t in episode.transitions if t.kind != "outcome"] == ["raised", "closed"]
 
 
-@pytest.mark.parametrize(
-    ("document", "hint"), [(too_hot(), "that time: --revision latest"), (too_moist(), "--model champion, or")]
-)
-def test_a_past_time_without_a_revision_names_the_evaluators_that_there_are(platform, document, hint):
-    apply(platform, [document | {"name": "new"}], "engineer", at(50), "test")
+def test_a_definition_just_written_is_evaluated_over_past_times_as_it_would_have_been(platform):
+    feed(platform, m1=200, m5=230, m10=200, m55=200, m58=230)
+    apply(platform, [too_hot(name="new", **{"for": "0s"}, stale_after="1h")], "engineer", at(57), "test")
     platform.clock.instant = at(60)
-    with pytest.raises(UserError, match=hint):
+    whole = evaluate_past(platform, "new", at(0), at(60))
+    assert (whole.raised, whole.unknown) == (2, {})
+    assert "was not in force" in whole.notes[0]
+    assert evaluate_past(platform, "new", at(57), at(60)).notes == []
+
+
+def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(platform):
+    apply(platform, [too_moist(name="new")], "engineer", at(50), "test")
+    platform.clock.instant = at(60)
+    with pytest.raises(UserError, match="its question is not trained yet: `alerting train new`"):
         evaluate_past(platform, "new", at(0), at(20))
 
 

@@ -126,7 +126,7 @@ def test_what_is_not_judged_says_why(platform):
 def test_without_a_model_nobody_can_tell(platform):
     apply(platform, [too_moist()], "engineer", at(0), "test")
     found = ask(platform, 30, name="too-moist")
-    assert (found.verdict, found.unknown) == ("unknown", "no model is in service yet; train one")
+    assert (found.verdict, found.unknown) == ("unknown", "no model is in service yet")
 
 
 @pytest.mark.parametrize(("name", "asset"), [("nothing", "oven-1"), ("too-hot", "oven-9")])

@@ -111,7 +111,7 @@ def test_what_cannot_be_known_says_why(served):
     models = ModelCache(platform)
     before = predict(platform, models, name, asset, at(10))
     assert (before.score, before.would_raise, before.contributions) == (None, None, ())
-    assert before.unknown in ("no model is in service yet; train one", "the definition is not in service")
+    assert before.unknown in ("no model is in service yet", "the definition is not in service")
     late = replace(platform, clock=FixedClock(at(200 * DAY)))
     assert predict(late, models, name, asset).unknown
     alone = sent_readings(platform, asset, of_asset(platform, asset, at(0), at(DAY)))

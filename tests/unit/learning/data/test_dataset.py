@@ -164,13 +164,13 @@ def test_no_readings_are_refused():
 
 def test_an_unknown_problem_variable_is_refused_with_the_nearest_names():
     text = refusal(definition(problem={"variable": "gost", "above": 1}))
-    assert "no asset has the problem's variable 'gost' (there is: ghost)" in text
+    assert "no asset has the problem's variable 'gost' (did you mean ghost?)" in text
 
 
 def test_an_unknown_event_type_is_refused():
     known = replace(oven(), event_types=(EventType(name="failure", duration="instant"),))
     text = refusal(definition(problem={"event": "failur"}), [known])
-    assert "no event type matches the problem's event 'failur' (there is: failure)" in text
+    assert "no event type matches the problem's event 'failur' (did you mean failure?)" in text
 
 
 def test_a_problem_variable_without_values_is_refused():

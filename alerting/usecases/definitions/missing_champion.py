@@ -1,0 +1,66 @@
+"""Why the question of a definition has no champion, in a sentence that ends with what to do."""
+
+from collections.abc import Collection
+from datetime import tzinfo
+from typing import Protocol
+
+from alerting.definitions.model import Revision
+from alerting.definitions.question import question_of
+from alerting.learning.selection.proposal import PROPOSAL, Proposal
+from alerting.ports import Decisions, Models, ModelUnavailable, Trainings
+from alerting.usecases.definitions.training_state import describe_training
+
+_SEARCHED = 5  # open runs, the newest; killed trainings stay open
+
+
+class ChampionPorts(Protocol):
+    """What the sentence is made from. `zone`: time zone of the plant."""
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def decisions(self) -> Decisions: ...
+
+    @property
+    def trainings(self) -> Trainings: ...
+
+    @property
+    def zone(self) -> tzinfo: ...
+
+
+def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
+    """Return why the question of a revision has no champion, and what to do. `step`: of its training, if that is under way."""
+    name, question = revision.name, question_of(revision)
+    made = [d for d in platform.decisions.of(name) if d.question in (None, question)]
+    waiting = waiting_proposal(platform.models, name, {d.run_id for d in made})
+    if waiting is not None and waiting.question in (None, question):
+        return describe_waiting(waiting)
+    training = next((t for t in platform.trainings.of([name]) if t.question == question), None)
+    if training is not None and (training.ended_at is None or training.failure is not None):
+        return f"{describe_training(training, False, platform.zone)}{step}"
+    refused = next((d for d in reversed(made) if not d.promoted), None)
+    if refused is not None:
+        return f"the last training put no model into service: {refused.reason}"
+    return f"its question is not trained yet: `alerting train {name}`"
+
+
+def describe_waiting(proposal: Proposal) -> str:
+    """Return which version waits for a person, and the commands that answer."""
+    return (
+        f"version {proposal.refreshed_version or proposal.challenger_version} waits for approval: "
+        f"`alerting model approve {proposal.run_id}`, or `alerting model reject {proposal.run_id} --reason …`"
+    )
+
+
+def waiting_proposal(models: Models, name: str, decided: Collection[str | None]) -> Proposal | None:
+    """Return the newest proposal of a definition that waits for a person; None without one, or if the registry is away."""
+    try:
+        for run in models.open_runs(name)[:_SEARCHED]:
+            data = models.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
+            found = None if data is None else Proposal.from_json(data, run.id)
+            if found is not None and found.promote:
+                return found
+    except ModelUnavailable:
+        return None
+    return None

@@ -1,0 +1,59 @@
+"""What a training has left behind: its proposal, its decision, and the versions of its definition."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from alerting.learning.selection.proposal import PROPOSAL, Proposal
+from alerting.ports import DecisionRecord, Models
+from alerting.reporting.decision_text import chance_lines
+
+
+def read_proposal(models: Models, run_id: str) -> Proposal | None:
+    """Return the proposal of a training; None before it has one. Raises UserError for a damaged one."""
+    data = models.files(run_id, "decision").get(PROPOSAL)
+    return None if data is None else Proposal.from_json(data, run_id)
+
+
+def decision_line(decision: DecisionRecord) -> dict[str, Any]:
+    """Return a decision for people, without its evidence; JSON-able."""
+    same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
+    return {
+        "at": decision.at.isoformat(),
+        "challenger": decision.challenger_version,
+        "champion": decision.champion_version,
+        **{key: getattr(decision, key) for key in same},
+    }
+
+
+def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
+    """Return the registered versions with their aliases and tags."""
+    aliases: dict[int, list[str]] = {}
+    for alias in ("champion", "previous", "challenger"):
+        version = models.alias(name, alias)
+        if version is not None:
+            aliases.setdefault(version, []).append(alias)
+    return [{"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)} for v in models.versions(name)]
+
+
+def last_training(models: Models, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+    """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
+    decided = [d.run_id for d in made if d.run_id is not None]
+    versions = models.versions(name)
+    newest_tags = models.version_tags(name, versions[-1]) if versions else {}
+    newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
+    latest = decided[-1] if decided else None
+    run_id = newest if newest is not None and newest not in decided else latest
+    if run_id is None:
+        return None
+    proposal = read_proposal(models, run_id)
+    if proposal is None:
+        return None
+    waiting = run_id not in decided and proposal.promote
+    return {
+        "run_id": run_id,
+        "as_of": proposal.as_of,
+        "leaderboard": proposal.leaderboard,
+        "chance": chance_lines(proposal.evidence),
+        "test": proposal.test,
+        "waiting": waiting,
+    }

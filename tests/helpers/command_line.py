@@ -1,0 +1,26 @@
+"""Commands as people type them, and files for them."""
+
+from pathlib import Path
+
+import yaml
+from typer.testing import CliRunner
+
+from alerting.cli.main import app
+
+TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
+
+
+def run(*words, columns=80, **environ):
+    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
+
+
+def output(*words, **environ):
+    done = run(*words, **environ)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def write(name, document):
+    path = Path(name)
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    return path

@@ -1,0 +1,63 @@
+"""A platform in memory behind all commands."""
+
+import sys
+import warnings
+from contextlib import contextmanager
+
+import pytest
+
+from alerting import wiring
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from tests.builders import at, oven, too_hot
+from tests.helpers.command_line import TITLE
+from tests.humid_line import humid_oven
+from tests.pretended import Mailbox, MemoryModels, platform_on
+from tests.support import ensured_pretence
+
+
+class TalkingModels(MemoryModels):
+    """A registry that prints where a run can be seen, and warns, as MLflow does."""
+
+    def finish(self, run_id, failed=False):
+        sys.stdout.write(f"🏃 View run {run_id} at: http://127.0.0.1:5050\n")
+        warnings.warn("something is deprecated", stacklevel=1)
+        super().finish(run_id, failed)
+
+
+class Clock:
+    instant = at(0)
+
+    def now(self):
+        return self.instant
+
+
+@pytest.fixture
+def plant(monkeypatch, tmp_path):
+    """A platform in memory behind all commands, with an open episode."""
+    stores = ensured_pretence()
+    made = platform_on(stores, (Mailbox("mail"),), Clock())
+    object.__setattr__(made, "models", TalkingModels())
+    made.assets.put([oven(), humid_oven()])
+    apply(made, [too_hot(stale_after="10h", title=TITLE, severity="high")], "engineer", at(0), "because [of] this")
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
+    made.clock.instant = at(8)
+    evaluate(made, None, at(8))
+    deliver_due(made, at(8))
+
+    @contextmanager
+    def opened(*_, **__):
+        yield made
+
+    @contextmanager
+    def opened_stores(*_, **__):
+        yield stores
+
+    monkeypatch.setattr(wiring, "open_platform", opened)
+    monkeypatch.setattr(wiring, "open_stores", opened_stores)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALERTING_TIMEZONE", raising=False)
+    return made
