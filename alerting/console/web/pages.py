@@ -161,7 +161,7 @@ def episode_page(
         request,
         e=found,
         progress=current_progress(platform, found, now),
-        evaluated_to=messages.evaluated_to(*reached, request.app.state.zone, language) if reached else None,
+        evaluated_to=messages.data_up_to(reached[0], now, request.app.state.zone, language) if reached else None,
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,

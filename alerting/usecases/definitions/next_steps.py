@@ -73,7 +73,4 @@ def _training(
     before = present_answer(revisions, made)
     goes_on = before.revision is not None and before.version is not None and before.revision.definition.state == "active"
     until = f"until then revision {before.revision.number} goes on" if goes_on and before.revision else "then it is evaluated"
-    return (
-        f"asks a new question, so its training starts within two minutes in Airflow (without Airflow: `alerting train --due`); "
-        f"{until} {where}"
-    )
+    return f"is new: training starts within two minutes in Airflow (without Airflow: `alerting train --due`); {until} {where}"

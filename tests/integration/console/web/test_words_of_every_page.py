@@ -13,7 +13,7 @@ from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now
 from tests.helpers.kind_life import evaluated, platform_with, trained_at
 from tests.helpers.marked_language import texts_of
-from tests.helpers.press_line import ASSET, DAY, END, TRAINED, press, rows
+from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
 from tests.helpers.scored_lines import ANOMALY, CLASSIFIER, FORECAST, MAKE
 from tools.languages import all_texts
 
