@@ -33,6 +33,7 @@ from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import watermark_of
+from alerting.usecases.operations.platform_check import alarms_off
 from alerting.usecases.operators.operate import operator_state, shelves_now
 
 router = APIRouter(include_in_schema=False)
@@ -83,7 +84,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         shelves=shelves_now(platform.shelves, now) if before is None else [],
         not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
-        unmended=platform.platform_alerts.open() if before is None else [],
+        off=alarms_off(platform) if before is None else None,
         now=now,
     )
 

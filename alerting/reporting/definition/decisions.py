@@ -86,10 +86,9 @@ def summarise_decision(verdict: str, champion: int | None, actor: str, reason: s
         new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
         return translatable(_BY_FORECASTS[verdict], new=new, old=old)
     events = evidence.get("events")
-    if events is None and verdict == "promote" and champion is None:
-        return translatable(_FIRST)
     if events is None:
-        return translatable(_WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
+        is_first = verdict == "promote" and champion is None
+        return translatable(_FIRST if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
     return translatable_count(*_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence))
 
 
