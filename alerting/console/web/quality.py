@@ -85,7 +85,7 @@ def quality(
         k=k,
         chosen=chosen,
         groups=groups if by != EVERYONE else [],
-        is_short=(k.per_hour if by == "shift" else k.per_day) is None,
+        is_short=bool(k.observed) and _load(chosen, by) is None,
         loads={g.name: _load(g, by) for g in groups},
         missing=missing,
         past=found,
