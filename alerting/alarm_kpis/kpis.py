@@ -64,7 +64,7 @@ def _metrics(
     """Return all metrics of the evaluated intervals, without the findings."""
     observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
-    rates = {span: len(notified) * span / observed if observed else None for span in (PERIOD, _HOUR, _DAY)}
+    rates = {span: len(notified) * span / observed if observed >= span else None for span in (PERIOD, _HOUR, _DAY)}
     every, hourly = (count_by_period((e.raised_at for e in notified), start, end, period) for period in (PERIOD, _HOUR))
     counts, hours = _within(every, observed_intervals, start, PERIOD), _within(hourly, observed_intervals, start, _HOUR)
     floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)

@@ -90,7 +90,7 @@ def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode"
 def _ended_as(episode: Any) -> str:
     """Return the outcome of a closed episode, and whether it was found in past data."""
     outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
-    return ", ".join(part for part in (outcome, "past" if episode.backfilled else "") if part)
+    return ", ".join(part for part in (outcome, "found in past data" if episode.backfilled else "") if part)
 
 
 def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str], as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.ports import PlatformAlert
 
-_PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
 
 model_group = command_group("Models: approve, reject and roll back champions.")
 
@@ -193,7 +192,9 @@ def dataset(
     console.print(f"{name}, revision {content['revision']}: {columns} features, {problems} problems known")
     show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
     if content["dropped"]:
-        dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
+        from alerting.reporting.decision_text import drop_reason
+
+        dropped = [{"dropped because": drop_reason(code), "rows": rows} for code, rows in content["dropped"].items()]
         show(dropped, ["dropped because", "rows"], False, "")
     if verbose:
         show([plain(finding) for finding in built.findings], ["kind", "variable", "value", "consequence", "message"], False, "")
@@ -269,12 +270,14 @@ def _show_champion(history: dict[str, Any]) -> None:
 
 
 def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
+    from alerting.usecases.training.progress import PROBABLY_KILLED
+
     if training is None:
         return
     silent = datetime.now(UTC) - training["last_sign"]
     done = f"{training['candidates_done']} of {training['candidates'] or 'unknown'} candidates done"
     text = f"training since {short(training['started_at'])}: {training['step']}, {done}"
-    if silent < _PROBABLY_KILLED:
+    if silent < PROBABLY_KILLED:
         console.print(f"{text} (last step {seconds(silent.total_seconds())} ago)", style="yellow")
     else:
         console.print(

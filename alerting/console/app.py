@@ -23,7 +23,7 @@ from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, model_pages, operate_pages, pages, quality, report_pages, routes, sources
+from alerting.console.web import links, model_pages, operate_pages, pages, platform_page, quality, report_pages, routes, sources
 from alerting.console.web.line_clock import LineClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
@@ -34,7 +34,7 @@ PROGRAMS = (
     *(quality.api, routes.api),
 )
 PEOPLE = (
-    *(pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages),
+    *(pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages, platform_page.pages),
     operate_pages.router,
 )
 _real_time = partial(datetime.now, UTC)  # sessions expire by it, independent of the platform's clock

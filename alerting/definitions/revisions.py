@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_hash, question_of
+from alerting.definitions.wording.language import translatable
 
 Action = Literal["create", "change", "unchanged"]
 
@@ -81,7 +82,10 @@ def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
 
 def out_of_service(revision: Revision) -> str:
     """Describe why a definition is not in service: since when it is retired, or a draft."""
-    return f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
+    since = revision.at.isoformat()
+    if revision.definition.state == "retired":
+        return translatable("the definition is retired since {since}", since=since)
+    return translatable("the definition is a draft since {since}", since=since)
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers
 
+RISK_HIGH = translatable("the risk is at or above the threshold")
 HORIZON_PASSED = translatable("the horizon has passed")
 UNIT_PASSED = translatable("it was about the unit made then")
 PROBLEM_OVER = translatable("the problem is over")
@@ -137,7 +138,7 @@ def advance_predictions(
         now = from_millis(raised)
         joined = state.last_closed_at is not None and now - state.last_closed_at < stride
         follows = state.last_raised_at if joined else None
-        steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
+        steps.append(Step("raised", now, now, RISK_HIGH, follows))
         state = _follow(replace(state, raised_at=now), now, course, limit, steps, rule.of_unit)
     return state, steps
 

@@ -12,7 +12,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.language import joined
+from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
@@ -208,7 +208,7 @@ def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_ra
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
     risk = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None)
-    reason = joined("", risk, fault)  # a sum would be a plain text, which stays English
+    reason = joined("; ", risk, fault)
     evaluation = Evaluation(
         step.at, "triggered", reason, at_raise.value, model.threshold if model else None, at_raise.model_version
     )
@@ -253,7 +253,7 @@ def _explain(
     try:
         return (*_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute), "")
     except Exception as fault:
-        return (), None, f"; the model cannot explain it: {first_line(fault)}"
+        return (), None, translatable("the model cannot explain it: {fault}", fault=first_line(fault))
 
 
 def advise(

@@ -53,7 +53,7 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
         raise LinkRefused(translatable("this link is not a link of this platform, or a part of it is missing")) from None
     grant = Grant(episode, recipient, cast(Purpose, purpose), from_millis(made), from_millis(expires))
     if now >= grant.expires_at:
-        raise LinkRefused(translatable("this link has expired; answer on the page of the episode instead"))
+        raise LinkRefused(translatable("this link has expired; answer on the page of the alarm instead"))
     return grant
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from alerting.definitions.wording.language import Styled, Translatable, joined, translatable, translatable_count
+from alerting.definitions.wording.language import Styled, Translatable, joined, template, translatable, translatable_count
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.messages import false_alarms, seconds
@@ -81,7 +81,7 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
             description = translatable("at least {share} of the problems announced in time", share=least)
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
     least = Styled(GOOD_PRECISION, "share")
-    description = translatable("at least {share} of the episodes with an outcome right", share=least)
+    description = translatable("at least {share} of the alarms with an outcome right", share=least)
     yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
     if f.false_alarm_budget is not None:
         allowed = false_alarms(f.false_alarm_budget, len(f.evaluated))
@@ -124,7 +124,7 @@ def _summary(f: ReportMetrics) -> str:
     if f.horizon_s is not None:
         parts.append(_describe_problems(f))
     determined = f.precision.with_avoided
-    parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode has an outcome")
+    parts.append(f"{determined.basis} were right" if determined.value is not None else "no alarm has an outcome")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
         parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
     return "; ".join(parts)
@@ -153,10 +153,12 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
-    if not f.evaluated:
+    if not f.evaluated and f.trained:
         yield translatable(
             "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
         )
+    elif not f.evaluated:
+        yield translatable("No instant was evaluated: check that the definition is active, and readings arrive.")
     elif f.horizon_s is not None and not f.problems:
         yield translatable("Choose a longer period: no problem occurred, which is too little for a conclusion.")
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
@@ -168,12 +170,12 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
     if f.horizon_s is None and undetermined:
         yield translatable(
-            "Give the definition a problem, or ask operators for verdicts: without either no episode gets an outcome."
+            "Give the definition a problem, or ask operators for verdicts: without either no alarm gets an outcome."
         )
     elif undetermined > MANY_UNDETERMINED:
         reason = next(iter(f.undetermined))
         yield translatable(
-            "{share} of the episodes are undetermined, mostly because {reason}: clear these up first.",
+            "{share} of the alarms are undetermined, mostly because {reason}: clear these up first.",
             share=Styled(undetermined, "share"),
             reason=reason,
         )
@@ -252,9 +254,12 @@ def _no_better_than_the_mean(rows: RowMetrics) -> bool:
 def _people(f: ReportMetrics) -> Iterator[str]:
     response, against = f.verdicts.response, f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
-        yield translatable(
-            "Operators answered only {cases}: ask for verdicts, because the next training learns from them.", cases=response.basis
+        few = (
+            template("Operators answered only {cases}: ask for verdicts, because the next training learns from them.")
+            if f.trained
+            else template("Operators answered only {cases}: ask for verdicts, because they decide whether an alarm was right.")
         )
+        yield translatable(few, cases=response.basis)
     if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
         yield translatable(
             "Operators contradict the data ({cases}): check that the definition states the problem they mean.",

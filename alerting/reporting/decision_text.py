@@ -49,6 +49,20 @@ _MOST_VARIABLES = 10
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
+_DROPPED = {
+    "immature": "too recent to know",
+    "no_sample": "problem variable not measured",
+    "inside_problem": "problem already present",
+    "recovery": "just after a problem",
+    "suppressed": "suppressed by design",
+}
+
+
+def drop_reason(code: str) -> str:
+    """Return why rows were left out of a dataset, in words."""
+    return _DROPPED.get(code, code.replace("_", " "))
+
+
 def decision_markdown(proposal: Proposal) -> str:
     """Return the page of a decision, or of a proposal that waits for approval."""
     page = render(
@@ -134,7 +148,7 @@ def dataset_lines(profile: DatasetProfile) -> list[str]:
         f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
         f"{profile.variables} variables; hash {profile.hash}"
     )
-    dropped = ", ".join(f"{count} {reason}" for reason, count in profile.dropped.items() if count)
+    dropped = ", ".join(f"{count} {drop_reason(code)}" for code, count in profile.dropped.items() if count)
     if not profile.columns:
         whole = f"{profile.variables} variables on {profile.assets} assets; hash {profile.hash}"
     return [*period_lines(profile), whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]

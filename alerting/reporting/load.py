@@ -10,9 +10,9 @@ from alerting.definitions.wording.language import template, templates
 from alerting.reporting.estimates import Cases, Estimate, rate_per_week
 
 _EPISODES = Cases(
-    templates("{number} episode", "{number} episodes"),
-    templates("{count} of {number} episode", "{count} of {number} episodes"),
-    template("no episodes"),
+    templates("{number} alarm", "{number} alarms"),
+    templates("{count} of {number} alarm", "{count} of {number} alarms"),
+    template("no alarms"),
 )
 
 

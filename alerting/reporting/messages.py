@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
 
 OUTCOME_NAMES = {
-    "hit": translatable("hit"),
+    "hit": translatable("right"),
     "avoided": translatable("avoided"),
     "false_alarm": translatable("false alarm"),
     "undetermined": translatable("undetermined"),
@@ -129,6 +129,16 @@ def _local_moment(value: datetime, zone: tzinfo) -> str:
 def zone_name(zone: tzinfo) -> str:
     """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
     return str(zone)
+
+
+def data_up_to(watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH) -> str:
+    """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min old).`"""
+    local, age = watermark.astimezone(zone), max(now - watermark, timedelta(0))
+    until = f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else instant(watermark, zone)
+    if age < timedelta(minutes=1):
+        return language.say("Data up to {until}.", until=until)
+    old = language.about(age // timedelta(minutes=1) * timedelta(minutes=1))
+    return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
 
 
 def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH) -> str:

@@ -46,20 +46,20 @@ _FALSE_ALARMS = Cases(
     template("no false alarms"),
 )
 _WITH_OUTCOME = Cases(
-    templates("{number} episode with an outcome", "{number} episodes with an outcome"),
-    templates("{count} of {number} episode with an outcome", "{count} of {number} episodes with an outcome"),
-    template("no episodes with an outcome"),
+    templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
+    templates("{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"),
+    template("no alarms with an outcome"),
 )
 _WITHOUT_AVOIDED = Cases(
     templates(
-        "{number} episode with an outcome, without the avoided ones",
-        "{number} episodes with an outcome, without the avoided ones",
+        "{number} alarm with an outcome, without the avoided ones",
+        "{number} alarms with an outcome, without the avoided ones",
     ),
     templates(
-        "{count} of {number} episode with an outcome, without the avoided ones",
-        "{count} of {number} episodes with an outcome, without the avoided ones",
+        "{count} of {number} alarm with an outcome, without the avoided ones",
+        "{count} of {number} alarms with an outcome, without the avoided ones",
     ),
-    template("no episodes with an outcome, without the avoided ones"),
+    template("no alarms with an outcome, without the avoided ones"),
 )
 
 
@@ -404,7 +404,7 @@ def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
 
 def _undetermined(counts: Mapping[Outcome, int]) -> str:
     return translatable(
-        "{undetermined} of {total} episodes are undetermined", undetermined=counts["undetermined"], total=sum(counts.values())
+        "{undetermined} of {total} alarms are undetermined", undetermined=counts["undetermined"], total=sum(counts.values())
     )
 
 

@@ -22,6 +22,7 @@ from alerting.reporting.templates import render
 
 MOST_DRIFTS = 4
 MOST_MISSED_ROWS = 50
+MOST_ALARM_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def render_page(
         retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=MOST_MISSED_ROWS,
+        most_alarms=MOST_ALARM_ROWS,
     )
 
 

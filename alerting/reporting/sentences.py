@@ -286,6 +286,8 @@ def describe_transition(transition: Transition, language: Language = ENGLISH) ->
         reason = _CODES.sub(lambda found: language.translate(VERDICT_NAMES[found[1]]), reason)
     if transition.kind == "outcome":
         code, colon, rest = transition.reason.partition(": ")
+        if isinstance(transition.reason, Translatable):
+            rest = language.show(transition.reason.values.get("reason", rest))
         reason = f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
     return heading, reason
 
@@ -293,6 +295,10 @@ def describe_transition(transition: Transition, language: Language = ENGLISH) ->
 def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
     what = language.translate(_MESSAGES.get(notification.transition, notification.transition.replace("_", " ")))
+    if notification.status == "sent":
+        return language.say(
+            "Notified: {channel}", channel=notification.channel
+        ), "" if notification.transition == "raised" else what
     heading, status = (
         language.say("Message to {channel}", channel=notification.channel),
         language.translate(_DELIVERED[notification.status]),

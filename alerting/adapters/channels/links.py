@@ -32,7 +32,7 @@ class SignedLinks:
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
         answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
-        return (*answers, Link(translatable("Open the episode"), f"{self._url}/episodes/{episode}"))
+        return (*answers, Link(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"))
 
     def page(self, path: str, label: str) -> Link:
         return Link(label, f"{self._url}{path}")

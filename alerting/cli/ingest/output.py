@@ -1,6 +1,6 @@
 """Output of `alerting import`: the profile of the file, and the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -84,8 +84,15 @@ def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
             f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}" for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        lines.append(f"column {column.title[:60]!r}: {column.bad:,} cells are not values and count as missing: {cells}{where}")
+        lines.append(f"column {column.title[:60]!r}: {_not_numbers(column.bad, column.bad_cells, cells)} as missing{where}")
     return lines
+
+
+def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
+    """Return that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
+    if number == 1:
+        return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
+    return f"{number:,} cells are not numbers ({cells}) and count"
 
 
 def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool) -> None:

@@ -70,7 +70,7 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
     points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
     return {
         "fan": None if panel.fan is None else _fan(panel.fan, chart, y),
-        "heading": language.translate(panel.name) if panel.share else panel.heading,
+        "heading": panel.heading(language),
         "path": "".join(path(*part) for part in lines(panel)),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
         "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],

@@ -1,18 +1,25 @@
-"""Page of the models of a definition: versions, decisions, and what the model in service uses."""
+"""Page of the models of a definition: what `alerting models` prints, and what the model in service uses."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
+from alerting.console.language import language_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound
+from alerting.definitions.model import ModelDefinition
 from alerting.ports import DecisionRecord
+from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, metric_lines, ranked
+from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.figures.bars import importance_bars
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.training.promote import newest_estimate
+from alerting.usecases.training.progress import PROBABLY_KILLED
+from alerting.usecases.training.promote import model_history
 
 router = APIRouter(include_in_schema=False)
 _DECISIONS_SHOWN = 20
@@ -26,20 +33,55 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         raise NotFound(f"there is no definition {name!r}")
     assets = platform.assets.all()
     titles = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
-    decisions = platform.decisions.of(name)
+    decisions, now = platform.decisions.of(name), platform.clock.now()
     measured = newest_importance(decisions)
+    shown = measured.evidence["importance"]["variables"] if measured else {}
+    history = model_history(platform, name)
     return render(
         "models.html",
         request,
         name=name,
         title=revision.definition.title or name,
-        importance=importance_bars(measured.evidence["importance"]["variables"], titles) if measured else None,
+        has_model=isinstance(revision.definition, ModelDefinition),
+        history=history,
+        since=datetime.fromisoformat(history["since"]) if history["since"] else None,
+        is_silent=_is_silent(history["unfinished"], now),
+        training=_training(history["training"]),
+        importance=importance_bars(shown, titles, language_of(request)) if measured else None,
         measured=measured,
-        estimated=newest_estimate(decisions),
         waiting=next((a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)), None),
-        decisions=list(reversed(decisions))[:_DECISIONS_SHOWN],
-        now=platform.clock.now(),
+        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:_DECISIONS_SHOWN]],
+        now=now,
     )
+
+
+def _is_silent(unfinished: dict[str, Any] | None, now: datetime) -> bool:
+    """Return whether a training under way has shown no progress for so long that it was probably killed."""
+    silent: timedelta = timedelta(0) if unfinished is None else now - unfinished["last_sign"]
+    return silent >= PROBABLY_KILLED
+
+
+def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the last training with its candidates and test metrics as lines; None without one."""
+    if training is None:
+        return None
+    lines = [vars(candidate) for candidate in ranked(training["leaderboard"])]
+    test = training["test"]
+    return {
+        "run": training["run_id"],
+        "titles": list(CANDIDATE_METRICS.values()),
+        "candidates": [
+            [line["family"].replace("_", " "), *(format_metric(line, key) for key in CANDIDATE_METRICS), line["trials"]]
+            for line in lines
+        ],
+        "lines": [*training["chance"], *(metric_lines(test) if "ap" in test else ()), *test.get("notes", ())],
+    }
+
+
+def _summary(decision: DecisionRecord) -> str:
+    """Return why a decision was made, in one plain sentence."""
+    d = decision
+    return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:

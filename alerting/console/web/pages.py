@@ -34,6 +34,7 @@ from alerting.usecases.episodes.suppression import list_suppressed, not_notified
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operations.explain import watermark_of
 from alerting.usecases.operations.last_runs import describe_work
+from alerting.usecases.operations.platform_check import alarms_off
 from alerting.usecases.operators.operate import operator_state, shelves_now
 
 router = APIRouter(include_in_schema=False)
@@ -86,7 +87,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         shelves=shelves_now(platform.shelves, now) if before is None else [],
         not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
-        unmended=platform.platform_alerts.open() if before is None else [],
+        off=alarms_off(platform) if before is None else None,
         now=now,
     )
 
@@ -164,7 +165,7 @@ def episode_page(
         request,
         e=found,
         progress=current_progress(platform, found, now),
-        evaluated_to=messages.evaluated_to(*reached, request.app.state.zone, language) if reached else None,
+        evaluated_to=messages.data_up_to(reached[0], now, request.app.state.zone, language) if reached else None,
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,

@@ -85,6 +85,8 @@ def quality(
         k=k,
         chosen=chosen,
         groups=groups if by != EVERYONE else [],
+        is_short=bool(k.observed) and _load(chosen, by) is None,
+        loads={g.name: _load(g, by) for g in groups},
         missing=missing,
         past=found,
         observed=observation(k, zone),
@@ -100,6 +102,14 @@ def quality(
         priorities=list(reversed(k.priorities)),
         chattering=list(zip(k.chattering[:WORST], advise(platform, k, most=WORST), strict=True)),
     )
+
+
+def _load(group: Group, by: str) -> float | None:
+    """Return the part of its budget that a group has used; None while too little time was evaluated for a rate."""
+    per_hour = group.kpis.per_hour
+    per_day = group.kpis.per_day
+    rate, allowed = (per_hour, group.budget / 24) if by == "shift" else (per_day, group.budget)
+    return None if rate is None else rate / allowed
 
 
 def _groups(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -13,10 +13,36 @@ from markupsafe import Markup
 
 from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language
+from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
+from alerting.operators.actions import Role
 from alerting.recommendation.messages import describe_unusual, quantity_name, quantity_usual, quantity_value
 from alerting.reporting import messages, sentences
 from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
+
+
+class MenuEntry(NamedTuple):
+    """An entry of the menu: address, name, and the least role that needs it. Other roles may open the page all the same."""
+
+    address: str
+    name: str
+    least: Role
+
+
+MENU = (
+    MenuEntry("/", translatable("Alarms"), "viewer"),
+    MenuEntry("/kpi", translatable("Alarm quality"), "viewer"),
+    MenuEntry("/reports", translatable("Reports"), "viewer"),
+    MenuEntry("/routes", translatable("Routes"), "engineer"),
+    MenuEntry("/sources", translatable("Sources"), "engineer"),
+    MenuEntry("/platform", translatable("Platform"), "engineer"),
+)
+ROLE_NAMES = {
+    "sender": translatable("sender"),
+    "viewer": translatable("viewer"),
+    "operator": translatable("operator"),
+    "engineer": translatable("engineer"),
+    "admin": translatable("administrator"),
+}
 
 
 def render(template: str, request: Request, **values: Any) -> str:
@@ -24,7 +50,8 @@ def render(template: str, request: Request, **values: Any) -> str:
     person, zone, language = getattr(request.state, "person", None), request.app.state.zone, language_of(request)
     page = _environment().get_template(template)
     clock = request.app.state.line_clock.describe(language) if person else None
-    return page.render(person=person, zone=zone, line_clock=clock, language=language, path=_address(request), **values)
+    shared = {"person": person, "zone": zone, "line_clock": clock, "language": language, "menu": MENU}
+    return page.render(path=_address(request), **shared, **values)
 
 
 def _address(request: Request) -> str:
@@ -36,7 +63,13 @@ def _address(request: Request) -> str:
 @cache
 def stylesheet() -> str:
     """Return the stylesheet of all pages."""
-    return files("alerting.console.web").joinpath("style.css").read_text(encoding="utf-8")
+    return menu_style() + files("alerting.console.web").joinpath("style.css").read_text(encoding="utf-8")
+
+
+@cache
+def menu_style() -> str:
+    """Return the rules of the menu, which stands on reports as well."""
+    return files("alerting.console.web").joinpath("menu.css").read_text(encoding="utf-8")
 
 
 @cache
@@ -73,6 +106,7 @@ def _environment() -> Environment:
         signed=in_language(lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"),
         unusual=in_language(lambda language, value: language.translate(describe_unusual(value))),
         verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
+        role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),
         about=in_language(lambda language, value: sentences.about(value or timedelta(0), language)),
     )

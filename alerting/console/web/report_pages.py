@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
@@ -13,7 +14,7 @@ from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
 from alerting.console.api.report_api import find_report
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import menu_style, render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.wording.language import template, translatable
@@ -53,11 +54,37 @@ def reports(request: Request, platform: Served, _: Viewer, definition: NameQuery
 
 @router.get("/reports/{id}", response_class=HTMLResponse)
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of one report: sentences, what changed, its revisions and tables."""
+    """Return the report itself below the menu, in the language in which it was issued; then its revisions and tables."""
     head, content = find_report(platform, id)
     revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
-    shown = [one for one in revisions if one.revision]
-    return render("report.html", request, r=head, revisions=shown, tables=list(content.tables), now=platform.clock.now())
+
+    def part(name: str) -> str:
+        return render(
+            "report.html",
+            request,
+            part=name,
+            style=Markup(menu_style()),  # noqa: S704 - a file of the platform
+            r=head,
+            title=_titles(platform).get(head.definition) or translatable("the plant"),
+            revisions=[one for one in revisions if one.revision],
+            tables=list(content.tables),
+        )
+
+    return framed(content.page, part("bar"), part("end"))
+
+
+def framed(page: str, head: str, end: str) -> str:
+    """Return a stored page with other markup at the begin and end of its body."""
+    before, body, after = page.partition("<body>")
+    if not body:
+        return f"{head}{page}{end}"
+    main, closing, rest = after.rpartition("</body>")
+    return f"{before}{body}\n{head}{main}{end}{closing}{rest}"
+
+
+def _titles(platform: Platform) -> dict[str | None, str]:
+    """Return the title of each definition by its name."""
+    return {revision.name: revision.definition.title or revision.name for revision in platform.definitions.latest()}
 
 
 @router.post("/misses", response_class=HTMLResponse)
@@ -109,6 +136,7 @@ def reports_page(
         tables=period_tables([head for head in heads if head.period], None if definition else PERIODS_SHOWN),
         others=[head for head in heads if not head.period],
         definition=definition,
+        titles=_titles(platform),
         assets=[asset.name for asset in assets],
         misses=platform.misses.between(definition=definition, limit=MISSES_SHOWN),
         refusal=refusal,

@@ -5,13 +5,14 @@ from typing import cast
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import joined
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usual_gap
-from alerting.kinds.control_chart.messages import relative
+from alerting.kinds.control_chart.messages import relative, statistic_text
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
 from alerting.kinds.evaluation import Evidence, Raise
@@ -55,7 +56,7 @@ class ControlChartKind:
         unit = variable.unit if variable and definition.chart != "cusum" else None
         title = (variable and variable.title) or definition.variable.replace("_", " ")
         title = title if definition.by is None else relative(title, definition.by)
-        return Charted(definition.variable, statistic=Statistic(f"{name}: {title}", unit, tuple(levels)))
+        return Charted(definition.variable, statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)))
 
     def data_gaps(self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
         """Return the times after a reading that was followed by none in time, and those of readings without a value."""

@@ -1,5 +1,7 @@
 """Words for a point of a control chart, in the language of the plant."""
 
+import re
+
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import joined, measured, template, translatable
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
@@ -20,6 +22,22 @@ _PATTERN = (
     template("{name} has shifted down: {rules}; now {value}, centre line {centre}"),
     template("{name} has shifted up: {rules}; now {value}, centre line {centre}"),
 )
+
+_STATISTICS = frozenset({
+    template("value"), template("EWMA of the value"), template("CUSUM of the value"),
+    template("residual"), template("EWMA of the residual"), template("CUSUM of the residual"),
+    template("mean value of {number}"), template("EWMA of the mean value of {number}"),
+    template("CUSUM of the mean value of {number}"), template("mean residual of {number}"),
+    template("EWMA of the mean residual of {number}"), template("CUSUM of the mean residual of {number}"),
+})  # fmt: skip
+_NUMBER = re.compile(r"\d+")
+
+
+def statistic_text(stored: str) -> str:
+    """Return what is charted, as an episode stores it, as a text of every language."""
+    numbers = _NUMBER.findall(stored)
+    text = _NUMBER.sub("{number}", stored)
+    return translatable(text, **({"number": numbers[0]} if numbers else {})) if text in _STATISTICS else stored
 
 
 def shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point) -> str:

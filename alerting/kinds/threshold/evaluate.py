@@ -7,6 +7,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
     CombinedEvaluation,
@@ -122,5 +123,9 @@ def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
     """Record on an open episode that a new revision evaluates it from here on. The episode stays open."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and part.is_new:
-        reason = f"revision {part.revision.number} evaluates it from here on ({part.revision.reason})"
+        reason = translatable(
+            "revision {number} evaluates it from here on ({reason})",
+            number=str(part.revision.number),
+            reason=part.revision.reason,
+        )
         result.steps.append((Step("revised", part.start, raised, reason), part))

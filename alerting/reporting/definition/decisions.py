@@ -17,12 +17,14 @@ from alerting.definitions.wording.language import (
 
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
 _PLAIN = {
-    "provisional": template("No model was in service before it."),
+    "provisional": template("First model. It is clearly better than chance and is used until a comparison is possible."),
     "no_challenger": template("No candidate was better than chance."),
     "stale": template("Another model had gone into service meanwhile."),
+    "refreshed": template("The model in service was fitted again on the newest data."),
     "gave_way": template("Fitted on all data, the model did worse than the same one fitted on the training part alone."),
 }
 _NOT_PASSED = template("It did not pass the comparison with the model in service.")
+_FIRST = template("First model of this alert. It passed the tests on readings that it had not seen.")
 _WITHOUT_NUMBERS = {
     "promote": template("It passed the comparison with the model in service."),
     "cannot_tell": template("There is no problem yet that neither model had seen."),
@@ -85,7 +87,8 @@ def summarise_decision(verdict: str, champion: int | None, actor: str, reason: s
         return translatable(_BY_FORECASTS[verdict], new=new, old=old)
     events = evidence.get("events")
     if events is None:
-        return translatable(_WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
+        is_first = verdict == "promote" and champion is None
+        return translatable(_FIRST if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
     return translatable_count(*_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence))
 
 

@@ -14,9 +14,9 @@ from alerting.reporting.sentences import last_taken
 
 MOST_ACTIONS = 10
 _NOTIFIED = Cases(
-    templates("{number} episode with a notification", "{number} episodes with a notification"),
-    templates("{count} of {number} episode with a notification", "{count} of {number} episodes with a notification"),
-    template("no episodes with a notification"),
+    templates("{number} alarm with a notification", "{number} alarms with a notification"),
+    templates("{count} of {number} alarm with a notification", "{count} of {number} alarms with a notification"),
+    template("no alarms with a notification"),
 )
 _CHECKABLE = Cases(
     templates("{number} verdict that data can check", "{number} verdicts that data can check"),

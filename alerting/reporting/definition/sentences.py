@@ -62,11 +62,19 @@ def _problems(m: ReportMetrics, language: Language) -> str:
     lead = m.lead_time.value
     if lead is None:
         return language.say_count(
-            "{found} of {number} problem was announced.", "{found} of {number} problems were announced.", total, found=found
+            "{found} of {number} problem was predicted.", "{found} of {number} problems were predicted.", total, found=found
+        )
+    if lead < 0:
+        return language.say_count(
+            "{found} of {number} problem was found, typically {late} after it had begun.",
+            "{found} of {number} problems were found, typically {late} after they had begun.",
+            total,
+            found=found,
+            late=seconds(-lead, language),
         )
     return language.say_count(
-        "{found} of {number} problem was announced, {lead} before on median.",
-        "{found} of {number} problems were announced, {lead} before on median.",
+        "{found} of {number} problem was predicted, typically {lead} ahead.",
+        "{found} of {number} problems were predicted, typically {lead} ahead.",
         total,
         found=found,
         lead=seconds(lead, language),
@@ -148,7 +156,7 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
     cases = []
     if m.horizon_s is not None and problems:
-        cases.append(language.say("{count} of {total} announced", count=found, total=problems))
+        cases.append(language.say("{count} of {total} predicted", count=found, total=problems))
     if known:
         cases.append(language.say("{count} of {total} right", count=right, total=known))
     calendar = (m.end - m.start).total_seconds() / _WEEK_S
@@ -156,11 +164,10 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     if not weeks or max(weeks) == 0:
         return ""
     return language.say_count(
-        "{cases}; about {number} more week at this rate until each share is known within {points} points.",
-        "{cases}; about {number} more weeks at this rate until each share is known within {points} points.",
+        "{cases}; about {number} more week of data is needed for a firm verdict.",
+        "{cases}; about {number} more weeks of data are needed for a firm verdict.",
         max(weeks),
         cases=", ".join(cases),
-        points=round(100 * KNOWN_WITHIN),
     )
 
 

@@ -76,7 +76,7 @@ def timeline(
         time_axis(axes[-1], zone, language)
 
     label = language.say(
-        "Time line: {episodes} episodes, {problems} problems, {missed} of them unannounced",
+        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced",
         episodes=len(metrics.episodes),
         problems=len(metrics.problems),
         missed=len(metrics.missed),
@@ -99,7 +99,7 @@ def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
             axes.plot(
                 instants / 86_400_000, limits, color=COLOURS["problem"], linewidth=1, linestyle="--", drawstyle="steps-post"
             )
-    axes.set_title("; ".join(filter(None, (panel.heading, language.translate(panel.note)))), color=COLOURS["muted"])
+    axes.set_title("; ".join(filter(None, (panel.heading(language), language.translate(panel.note)))), color=COLOURS["muted"])
 
 
 def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:

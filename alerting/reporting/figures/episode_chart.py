@@ -111,10 +111,10 @@ class Panel:
     moving: tuple[MovingLevel, ...] = ()
     note: str = ""
 
-    @property
-    def heading(self) -> str:
-        """Return name and unit."""
-        return f"{self.name}, {self.unit}" if self.unit else self.name
+    def heading(self, language: Language) -> str:
+        """Return name and unit; the name of a statistic of the platform in the language."""
+        name = language.translate(self.name)
+        return f"{name}, {self.unit}" if self.unit else name
 
     def show(self, value: float, language: Language, digits: int = 4) -> str:
         """Return a value as the chart shows it."""

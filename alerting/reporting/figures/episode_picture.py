@@ -71,7 +71,7 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> 
             axis.plot(days, values * scale, color=INK, linewidth=1, linestyle="--", drawstyle="steps-post")
         if len(moving.values_in_force):
             axis.annotate(describe_moving(panel, moving, language), (0.01, 0.02), xycoords="axes fraction", fontsize=6)
-    axis.set_title(language.say("Risk, %") if panel.share else panel.heading)
+    axis.set_title(language.say("Risk, %") if panel.share else panel.heading(language))
     if language.code != "en":
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
     axis.set_ylim(low * scale, high * scale)

@@ -59,7 +59,7 @@ def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> 
         png = _png(figure)
     counts = [f"{language.translate(OUTCOME_NAMES[name])}: {len(_raised(metrics['episodes'], name))}" for name in lanes]
     description = language.say(
-        "Time line of {problems} problems and {episodes} episodes: {outcomes}",
+        "Time line of {problems} problems and {episodes} alarms: {outcomes}",
         problems=len(problems),
         episodes=len(metrics["episodes"]),
         outcomes=", ".join(counts) or language.say("none"),
@@ -83,9 +83,9 @@ def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> Re
         axis.set_yticks(range(len(shown)), [str(row["title"])[:24] for row in shown])
         axis.invert_yaxis()
         axis.legend(loc="lower right", fontsize=6, frameon=False)
-        axis.set_title(language.say("Episodes by outcome"))
+        axis.set_title(language.say("Alarms by outcome"))
         png = _png(figure)
-    return ReportPicture(png, language.say("Episodes by outcome of {number} definitions", number=len(shown)))
+    return ReportPicture(png, language.say("Alarms by outcome of {number} definitions", number=len(shown)))
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -41,12 +41,20 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
         )
     worst = m.nuisances[0].summary if m.nuisances else None
     if worst is not None:
-        yield language.say(
-            "{title} raised the most false alarms: {number} of {total}.",
-            title=worst.title,
-            number=worst.false_alarms,
-            total=t.false_alarms,
-        )
+        if worst.false_alarms == t.false_alarms:
+            yield language.say_count(
+                "The only false alarm came from “{title}”.",
+                "All {number} false alarms came from “{title}”.",
+                t.false_alarms,
+                title=worst.title,
+            )
+        else:
+            yield language.say(
+                "{number} of {total} false alarms came from “{title}”.",
+                number=worst.false_alarms,
+                total=t.false_alarms,
+                title=worst.title,
+            )
 
 
 def _problems(t: Totals, language: Language) -> str:
@@ -59,12 +67,12 @@ def _problems(t: Totals, language: Language) -> str:
             t.with_problem,
         )
     return language.say_count(
-        "{found} of {number} problem was announced", "{found} of {number} problems were announced", t.problems, found=t.announced
+        "{found} of {number} problem was predicted", "{found} of {number} problems were predicted", t.problems, found=t.announced
     )
 
 
 def _raised(t: Totals, language: Language) -> str:
-    episodes = language.say_count("{number} episode", "{number} episodes", t.episodes)
+    episodes = language.say_count("{number} alarm", "{number} alarms", t.episodes)
     return language.say_count(
         "{number} alert raised {episodes}", "{number} alerts raised {episodes}", t.definitions, episodes=episodes
     )

@@ -14,7 +14,7 @@ from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting import messages
 from alerting.usecases.definitions.versions import last_promotion, present_answer
 
-_TRAINED = "asks a new question, so its training starts within two minutes in Airflow"
+_TRAINED = "is new: training starts within two minutes in Airflow"
 
 
 def next_steps(

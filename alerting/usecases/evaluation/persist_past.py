@@ -8,6 +8,7 @@ from functools import partial
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.episodes.reconciliation import EvaluatedEpisode, link_continuation, reconcile
@@ -76,7 +77,7 @@ def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episo
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
-    return close(episode, Step("closed", end, episode.raised_at, "the evaluated past period ends here"))
+    return close(episode, Step("closed", end, episode.raised_at, translatable("the evaluated past period ends here")))
 
 
 def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
@@ -86,9 +87,9 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
         return stored
     come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)
     updated = replace(updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at)
-    return updated.then("corrected", at, "this past period was evaluated again")
+    return updated.then("corrected", at, translatable("this past period was evaluated again"))
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
-    reason = "not found again when this past period was evaluated again"
+    reason = translatable("not found again when this past period was evaluated again")
     return stored.then("corrected", at, reason, withdrawn=True, outcome_due_at=None)

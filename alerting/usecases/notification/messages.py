@@ -246,8 +246,8 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
     lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
     if weaker:
         count = reader.language.say_count(
-            "{number} weaker reason on the page of the episode.",
-            "{number} weaker reasons on the page of the episode.",
+            "{number} weaker reason on the page of the alarm.",
+            "{number} weaker reasons on the page of the alarm.",
             len(weaker),
         )
         lines.append(count)

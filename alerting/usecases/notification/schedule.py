@@ -53,7 +53,7 @@ def _heartbeats(platform: MutingPorts, routes: Sequence[Route], now: datetime) -
     for key, (name, channel, every) in beats.items():
         reads = language_of(by_name[name], platform.language)
         text = reads.say(
-            "Alerting is running at {when}: open episodes {open}, undelivered messages {dead}.",
+            "Alerting is running at {when}: open alarms {open}, undelivered messages {dead}.",
             when=now.isoformat(),
             open=still_open,
             dead=dead,

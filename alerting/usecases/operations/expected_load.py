@@ -56,9 +56,9 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
         try:
             found, over = estimate.for_position(assets)
         except ModelUnavailable as unavailable:
-            return ExpectedLoad({}, None, (f"its load cannot be known: the champion cannot be read: {unavailable}",))
+            return ExpectedLoad({}, None, (f"number of alarms unknown: the champion cannot be read: {unavailable}",))
         if over is None:
-            notes.append(f"its load at position {position} cannot be known: {estimate.why_not}")
+            notes.append(f"number of alarms at position {position} unknown: {estimate.why_not}")
         else:
             alarms[position] = found
             lengths.append(over)
@@ -74,8 +74,8 @@ def position_by_asset(stored: Assets) -> dict[str, str]:
 
 def _no_champion(definition: ModelDefinition, assets: int) -> str:
     most = definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
-    bound = f"; its operating point allows at most {spoken_false_alarms(most, assets)}" if most else ""
-    return f"its load cannot be known before it has a champion{bound}"
+    bound = f"; at most {spoken_false_alarms(most, assets)} are allowed" if most else ""
+    return f"number of alarms unknown until trained{bound}"
 
 
 class LoadEstimate:

@@ -3,19 +3,24 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, intersection, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
-from alerting.ports import Models, ModelUnavailable, UpkeepPorts
-from alerting.usecases.definitions.platform_alerts import record_faults
+from alerting.ports import DeliveryPorts, Models, ModelUnavailable, UpkeepPorts
+from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.episodes.suppression import suppressed_between
+from alerting.usecases.notification.platform_alerts import engineer_is_told
 from alerting.usecases.operations.platform_conditions import (
+    DISK,
+    FAILED,
     HOURS_BACK,
     KINDS,
     REFUSALS,
+    REFUSED,
     AssetReadings,
     PlatformFacts,
     PlatformFault,
@@ -25,6 +30,9 @@ from alerting.usecases.operations.platform_metrics import Inventory, evaluation_
 from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
+"""Faults during which every alarm still comes."""
+
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
     """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent. Return the faults."""
@@ -33,6 +41,26 @@ def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
     return faults
+
+
+class AlarmsOff(NamedTuple):
+    """Open faults of the platform as operators need them.
+
+    `are_off`: alarms may be missing; `is_told`: an engineer has a message.
+    """
+
+    faults: int
+    are_off: bool
+    is_told: bool
+
+
+def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
+    """Return whether faults of the platform keep alarms off, and whether an engineer knows; None without an open fault."""
+    still_open = platform.platform_alerts.open()
+    if not still_open:
+        return None
+    are_off = any(alert.kind not in _ALARMS_STAY for alert in still_open)
+    return AlarmsOff(len(still_open), are_off, engineer_is_told(platform))
 
 
 def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:

@@ -26,7 +26,7 @@ def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
         raise LinkRefused(translatable("feedback links are switched off"))
     grant = platform.links.read(token)
     if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
-        raise LinkRefused(translatable("this link was revoked; answer on the page of the episode instead"))
+        raise LinkRefused(translatable("this link was revoked; answer on the page of the alarm instead"))
     return grant, find_episode(platform.episodes, grant.episode)
 
 

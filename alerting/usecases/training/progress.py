@@ -1,12 +1,17 @@
 """Progress of a training without a decision."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.model import Revision
+from alerting.definitions.wording.language import translatable
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import Definitions, Models, ModelUnavailable, RunState
+from alerting.ports import Definitions, Models, ModelUnavailable, RunState, Trainings
+from alerting.usecases.training.due import newest_trainings
+
+PROBABLY_KILLED = timedelta(minutes=30)
+"""Time without progress after which a training was probably killed: the time budget of one search is minutes."""
 
 
 class ProgressPorts(Protocol):
@@ -18,20 +23,22 @@ class ProgressPorts(Protocol):
     @property
     def definitions(self) -> Definitions: ...
 
+    @property
+    def trainings(self) -> Trainings: ...
+
 
 def describe_step(platform: ProgressPorts, revision: Revision) -> str:
     """Return the present step of the training of a revision for the end of a sentence: ` (step 3 of 8: searching lightgbm)`.
 
     The dataset is its first step, each family one, and the comparison the last. Empty if the registry is away.
     """
-    families = getattr(revision.definition, "families", ())
     try:
         found = unfinished_training(platform, revision.name, ())
     except ModelUnavailable:
         return ""
-    if found is None or found["revision"] != revision.number:
-        return f" (step 1 of {len(families) + 2}: building the dataset)"
-    return f" (step {found['step_number']} of {found['steps']}: {found['step']})" if found["steps"] else ""
+    if found is None or found["revision"] != revision.number or not found["steps"]:
+        return ""
+    return f" (step {found['step_number']} of {found['steps']}: {found['step']})"
 
 
 def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
@@ -42,11 +49,11 @@ def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[
     """
     newest = next(iter(platform.models.open_runs(name)), None)
     if newest is None or newest.id in decided or PROPOSAL in platform.models.files(newest.id, "decision"):
-        return None
+        return _begun_training(platform, name)
     searches = platform.models.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
     active = [s.tags["family"] for s in searches if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"]
-    total = _candidates(platform.definitions, name, newest)
+    total = _candidates(platform.definitions, name, int(newest.tags.get("revision", "0")))
     return {
         "run_id": newest.id,
         "revision": int(newest.tags.get("revision", "0")),
@@ -61,8 +68,28 @@ def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[
     }
 
 
-def _candidates(definitions: Definitions, name: str, run: RunState) -> int | None:
-    number = int(run.tags.get("revision", "0"))
+def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None:
+    """Return a training that has begun and has no run in the registry yet, because its dataset is being built."""
+    revision = platform.definitions.newest_revision(name)
+    training = None if revision is None else newest_trainings(platform.trainings, [revision]).get(name)
+    if training is None or training.ended_at is not None:
+        return None
+    total = _candidates(platform.definitions, name, training.revision)
+    return {
+        "run_id": training.run,
+        "revision": training.revision,
+        "as_of": None,
+        "started_at": training.started_at,
+        "last_sign": training.started_at,
+        "step": translatable("building the dataset"),
+        "step_number": 1,
+        "steps": None if total is None else total + 2,
+        "candidates_done": 0,
+        "candidates": total,
+    }
+
+
+def _candidates(definitions: Definitions, name: str, number: int) -> int | None:
     revision = next((r for r in definitions.revisions(name) if r.number == number), None)
     families = getattr(revision.definition, "families", None) if revision else None
     return None if families is None else len(families)
@@ -70,8 +97,11 @@ def _candidates(definitions: Definitions, name: str, run: RunState) -> int | Non
 
 def _step(active: list[str], done: int, total: int | None) -> str:
     if active:
-        return f"searching {', '.join(name.replace('_', ' ') for name in sorted(set(active)))}"
-    return "comparing the candidates" if done == total else "dataset built, next candidate starting"
+        families = ", ".join(name.replace("_", " ") for name in sorted(set(active)))
+        return translatable("searching {families}", families=families)
+    if done == total:
+        return translatable("comparing the candidates")
+    return translatable("dataset built, next candidate starting")
 
 
 def _last_sign(run: RunState, searches: list[RunState]) -> datetime:

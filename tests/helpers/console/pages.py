@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from tests.helpers.console.api import TOKENS
 
-VIEWER_TOKEN, OPERATOR_TOKEN, *_ = TOKENS
+VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN, *_ = TOKENS
 
 
 class WallClock:

@@ -30,7 +30,7 @@ def test_an_alert_that_meets_every_demand_is_trusted_and_its_sentence_has_the_nu
     assert judgement.trust == "yes"
     assert judgement.sentence == (
         "Trust it: 7 of 9 problems announced in time, 1 h 59 min ahead in the median; "
-        "8 of 10 episodes with an outcome were right; 0.5 false alarms a week."
+        "8 of 10 alarms with an outcome were right; 0.5 false alarms a week."
     )
 
 
@@ -84,7 +84,7 @@ def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
     assert (
-        judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no episode has an outcome."
+        judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no alarm has an outcome."
     )
     assert judgement.actions == (
         "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
@@ -150,10 +150,10 @@ def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted
 
 def test_an_alert_without_any_episode_says_what_cannot_be_checked():
     judgement = conclude(compute_metrics(threshold_material()))
-    assert judgement.sentence.startswith("Too early for a conclusion: no episode has an outcome")
+    assert judgement.sentence.startswith("Too early for a conclusion: no alarm has an outcome")
     assert judgement.actions == (
-        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the episodes with an outcome right "
-        "(no episodes with an outcome).",
+        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the alarms with an outcome right "
+        "(no alarms with an outcome).",
     )
 
 
@@ -161,7 +161,7 @@ def test_alerts_of_which_most_are_wrong_come_with_the_limit_that_would_halve_the
     wrong = [episode(60.0 + 30 * i, outcome="no") for i in range(9)]
     retune = Retune("threshold", 0.5, 0.7, 9, 4, 7, 6, 9)
     metrics = replace(compute_metrics(replace(good_material(), episodes=[*good_material().episodes[:3], *wrong])), retune=retune)
-    said = "Only 3 of 12 episodes with an outcome were right: "
+    said = "Only 3 of 12 alarms with an outcome were right: "
     with_limit = "with threshold: 0.7 instead of 0.5, 4 of 9 false alarms would have remained, and 6 of 7 that were right."
     assert said + with_limit in conclude(metrics).actions
     without = conclude(replace(metrics, retune=None)).actions

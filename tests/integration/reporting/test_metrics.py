@@ -120,7 +120,7 @@ def test_time_in_alarm_is_cut_to_the_watched_time():
 def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_be_told():
     determined = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
     f = figures(episodes=[*determined, *(episode(h) for h in range(60, 120, 10))])
-    assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 episodes are undetermined"
+    assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 alarms are undetermined"
     assert f.false_alarms.high == pytest.approx(poisson_interval(5 + 6)[1] / 4)  # each of the six may be one
     assert f.false_alarms.low == pytest.approx(poisson_interval(5)[0] / 4)
 
@@ -128,7 +128,7 @@ def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_
 def test_without_a_single_outcome_there_is_no_figure_of_false_alarms():
     f = figures(episodes=[episode(h) for h in range(60, 120, 10)])
     assert f.false_alarms.value is None
-    assert f.false_alarms.doubt == "6 of 6 episodes are undetermined"
+    assert f.false_alarms.doubt == "6 of 6 alarms are undetermined"
     assert figures(episodes=[]).false_alarms.value == 0
 
 
@@ -141,7 +141,7 @@ def test_an_episode_that_no_data_can_check_waits_for_an_operator():
 
 def test_verdicts_are_counted_by_answer_action_and_disagreement():
     f = figures()
-    assert f.verdicts.response.basis == "9 of 11 episodes with a notification"
+    assert f.verdicts.response.basis == "9 of 11 alarms with a notification"
     assert f.verdicts.counts == {"true_alarm": 8, "false_alarm": 1}
     assert f.verdicts.acted == 1
     assert f.verdicts.against_data.basis == "0 of 8 verdicts that data can check"

@@ -78,7 +78,7 @@ def test_the_first_three_sentences_which_are_sent_name_what_to_decide():
     costs = Money("EUR", zero, zero, zero, zero, zero, zero, 0.0, ())
     found = plant(summary("belt", hits=0, avoided=0, false_alarms=9, announced=0, problems=0, money=costs))
     first, proposed, money = plant_sentences(found)[:3]
-    assert first == "No problem occurred; 1 alert raised 10 episodes: 0 right, 9 false."
+    assert first == "No problem occurred; 1 alert raised 10 alarms: 0 right, 9 false."
     assert proposed == "Proposed: retire belt."
     assert "worth EUR 0" in money
 
@@ -89,7 +89,7 @@ def test_pages_and_tables_of_the_plant_and_of_a_definition_are_the_same_each_tim
     found = plant(summary())
     assert plant_tables(found)["definitions"].to_records()[0]["announced"] == 7
     assert render_plant_page(found) == render_plant_page(plant(summary()))
-    assert "7 of 9 problems were announced" in render_plant_page(found)
+    assert "7 of 9 problems were predicted" in render_plant_page(found)
 
 
 def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occurred():
@@ -97,8 +97,8 @@ def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occur
         return plant_sentences(plant(*found))[0]
 
     hot, moist = summary("hot", problems=0, announced=0, has_problem=False), summary("moist", problems=0, announced=0)
-    assert first(hot) == "1 alert raised 10 episodes: 8 right, 2 false."
-    assert first(hot, moist).startswith("No problem occurred of the 1 alert that states one; 2 alerts raised 20 episodes")
+    assert first(hot) == "1 alert raised 10 alarms: 8 right, 2 false."
+    assert first(hot, moist).startswith("No problem occurred of the 1 alert that states one; 2 alerts raised 20 alarms")
     assert first(moist).startswith("No problem occurred; ")
 
 

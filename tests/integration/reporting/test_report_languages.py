@@ -42,10 +42,10 @@ def test_the_sentences_of_a_definition():
     metrics = compute_metrics(good_material())
     german, french = (head_sentences(metrics, language=language(code)) for code in ("de", "fr"))
     assert german[:2] == (
-        "7 von 9 Problemen wurden angekündigt, im Median 1 h 59 min vorher.",
+        "7 von 9 Problemen wurden vorhergesagt, typischerweise 1 h 59 min im Voraus.",
         "2 Fehlalarme. 1 von 11 Alarmen hat noch kein Ergebnis.",
     )
-    assert french[0] == "7 problèmes sur 9 ont été annoncés, 1 h 59 min à l\u2019avance (médiane)."
+    assert french[0] == "7 problèmes sur 9 ont été prédits, typiquement 1 h 59 min à l\u2019avance."
     assert french[1] == "2 fausses alarmes. 1 alarme sur 11 n\u2019a pas encore d\u2019issue."
 
 

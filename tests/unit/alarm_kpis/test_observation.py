@@ -42,9 +42,17 @@ def test_rates_and_shares_are_of_the_evaluated_times_also_with_a_gap():
 
 
 def test_a_period_that_was_evaluated_in_part_counts():
-    found = figures([25], 0, 60, (12, 47))
-    assert sum(b.periods for b in found.bands) == 4
-    assert found.per_hour == pytest.approx(60 / 35)
+    found = figures([25], 0, 120, (12, 102))
+    assert sum(b.periods for b in found.bands) == 10
+    assert found.per_hour == pytest.approx(60 / 90)
+
+
+def test_a_rate_is_not_known_before_its_own_time_was_evaluated():
+    found = figures([25, 26, 27], 0, 60, (20, 27))
+    assert (found.alarms, found.per_ten_minutes, found.per_hour, found.per_day) == (3, None, None, None)
+    longer = figures([25, 26, 27], 0, DAY, (0, 23 * 60))
+    assert (longer.per_day, longer.per_hour) == (None, pytest.approx(3 / 23))
+    assert figures([25, 26, 27], 0, DAY, (0, DAY)).per_day == pytest.approx(3)
 
 
 def test_of_a_shift_only_the_evaluated_hours_count():

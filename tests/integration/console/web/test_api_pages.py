@@ -10,11 +10,13 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
 from alerting.episodes.episode import ActorStamp
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven
 from tests.helpers.console.api import TOKENS, VIEWER, episode
-from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.reports import store_report
-from tests.pretended import pretended_platform
+from tests.pretended import Mailbox, pretended_platform
 
 
 def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
@@ -194,12 +196,13 @@ def test_an_unknown_episode_is_a_page_not_a_document(browser):
     assert "there is no episode" in answer.text
 
 
-def test_reports_are_listed_with_their_headline(browser, platform):
-    store_report(platform, "<p>page</p>", trust="yes", sentences=("Trust it: 7 of 9.",))
+def test_a_listed_report_opens_as_the_report(browser, platform):
+    store_report(platform, "<p>page</p>", trust="yes", sentences=("Trust it: 7 of 9.",), key_metrics={"episodes": "9"})
     log_in(browser)
     page = browser.get("/reports").text
-    assert "Trust it: 7 of 9." in page
+    assert "9 alarms" in page
     report = browser.get(re.search(r'href="(/reports/[^"?]+)"', page)[1]).text
+    assert "<p>page</p>" in report
     assert browser.get(re.search(r'href="(/api/v1/reports/[^"/]+)"', report)[1]).text == "<p>page</p>"
 
 
@@ -211,14 +214,43 @@ def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
     assert browser.get("/", headers=VIEWER).status_code == 200
 
 
-def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser, platform):
+def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_finds_the_faults(browser, platform):
     log_in(browser)
-    assert "an engineer must correct" not in browser.get("/").text
+    assert "alarms are off" not in browser.get("/").text
+    platform.platform_alerts.report("approval waiting", "too-moist", "a person decides", at(0))
+    assert "alarms are off" not in browser.get("/").text, "every alarm still comes"
     platform.platform_alerts.report("champion unreadable", "too-moist", "the <registry> does not answer", at(0))
     page = browser.get("/").text
-    assert "an engineer must correct" in page
-    assert "too-moist: champion unreadable since" in page
-    assert "the &lt;registry&gt; does not answer" in page
+    assert "Some alarms are off: tell an engineer." in page, "no channel has a message on it"
+    assert "registry" not in page
+    log_in(browser, ADMIN_TOKEN)
+    assert '<a class="more" href="/platform">2 faults of the platform</a>' in browser.get("/").text
+    page = browser.get("/platform").text
+    assert "Champion unreadable: too-moist" in page
+    assert "The &lt;registry&gt; does not answer." in page
+    assert "No route asks for faults of the platform" in page
+
+
+def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_out(wall):
+    platform = pretended_platform(Mailbox("engineer"), Mailbox("log"))
+    route = {"name": "engineers", "channels": ["engineer"], "platform": True}
+    apply_routes(platform, [route], "ada", at(0))
+    platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))
+    browser = TestClient(create_app(platform, TOKENS, now=wall), follow_redirects=False)
+    log_in(browser)
+    assert "Some alarms are off: tell an engineer." in browser.get("/").text
+    deliver_due(platform, at(1))
+    assert "Some alarms are off: an engineer has been told." in browser.get("/").text
+    assert "Faults are sent to: engineer." in browser.get("/platform").text
+
+
+def test_the_menu_has_what_a_role_needs(browser):
+    everyone = ["Alarms", "Alarm quality", "Reports"]
+    engineers = [*everyone, "Routes", "Sources", "Platform"]
+    for token, names in zip(TOKENS, (everyone, everyone, engineers), strict=False):
+        log_in(browser, token)
+        menu = browser.get("/").text.partition("<nav")[2].partition('<div class="who">')[0]
+        assert re.findall(r">([^<]+)</a>", menu) == ["Alerting", *names]
 
 
 def test_what_somebody_must_look_at_comes_first(browser, platform):
@@ -282,7 +314,7 @@ def test_of_more_open_alerts_than_a_page_holds_none_is_lost(browser, platform):
         platform.episodes.insert(one)
     log_in(browser)
     first = browser.get("/").text
-    assert "Older open episodes are below." in first
+    assert "Older open alarms are below." in first
     seen, page = set(), first
     while True:
         seen |= set(re.findall(r"/episodes/([0-9a-f]{24})", page))

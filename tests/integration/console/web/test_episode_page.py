@@ -226,7 +226,7 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     platform.notifications.add([notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)])
     words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
     history = words.partition("history")[2]
-    places = [history.index(said) for said in ("first-move", "middle-move", "alarm: sent", "last-move")]
+    places = [history.index(said) for said in ("first-move", "middle-move", "notified: mail", "last-move")]
     assert places == sorted(places)
 
 

@@ -32,7 +32,7 @@ def test_a_choice_is_remembered_and_stronger_than_the_browser(platform):
     browser = browser_of(platform)
     answer = browser.post("/language", data={"language": "de", "next": "/suppressed"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/suppressed")
-    assert "Planmäßig unterdrückt" in browser.get("/suppressed", headers=FRENCH).text
+    assert "Automatisch unterdrückt" in browser.get("/suppressed", headers=FRENCH).text
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil"])

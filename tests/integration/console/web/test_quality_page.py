@@ -156,7 +156,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     [raised] = platform.episodes.find()
     api = client(platform)
     first, one, listing = (text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed"))
-    assert "1 episode suppressed by design in the last 24 hours, without a notification" in first
+    assert "1 alarm suppressed by design in the last 24 hours, without a notification" in first
     assert "too-hot oven-1 cleaning on oven-1" in listing
     assert "Without notification in the last 24 hours 1" in listing
     assert f'href="/episodes/{raised.id}"' in api.get("/suppressed").text

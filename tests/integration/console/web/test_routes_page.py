@@ -15,7 +15,7 @@ from alerting.usecases.notification.overview import routes_overview
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
-from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
 from tests.helpers.stores import audit_entries
@@ -149,7 +149,7 @@ def test_what_waits_is_listed_with_its_reason(browser, platform, night):
 
 
 def test_the_menu_leads_to_the_page(browser):
-    log_in(browser)
+    log_in(browser, ADMIN_TOKEN)
     assert '<a href="/routes">Routes</a>' in browser.get("/").text
 
 

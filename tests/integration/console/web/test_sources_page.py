@@ -4,7 +4,7 @@ from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at
-from tests.helpers.console.pages import VIEWER_TOKEN, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
 
 GATE = {"name": "gate", "kind": "http", "title": "Gate <1>"}
 
@@ -19,4 +19,5 @@ def test_the_page_shows_the_last_row_of_each_source_and_why_one_is_faulty(browse
     page = browser.get("/sources").text
     for shown in ("oven-1: zone_2 201.5", "1 refused", "ts: there is no time", "Gate &lt;1&gt;", "The source odd is faulty"):
         assert shown in page
+    log_in(browser, ADMIN_TOKEN)
     assert '<a href="/sources">Sources</a>' in browser.get("/").text

@@ -1,0 +1,143 @@
+"""Every page of every kind in three languages: no sentence of another language stands on it."""
+
+import re
+from functools import cache
+
+import pytest
+
+from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, language
+from alerting.episodes.episode import Feedback
+from alerting.usecases.operators.operate import give_feedback
+from alerting.usecases.reports.make import make_report
+from tests.builders import at
+from tests.helpers.console.episode_page import browser_of, hot_now
+from tests.helpers.kind_life import evaluated, platform_with, trained_at
+from tests.helpers.marked_language import marked_language, texts_of, words_left
+from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
+from tests.helpers.scored_lines import ANOMALY, CLASSIFIER, FORECAST, MAKE
+from tools.languages import all_texts
+
+CONTROL_CHART = {"name": "press-shifted", "kind": "control_chart", "assets": [ASSET], "variable": "force"}
+_BETWEEN_VALUES = re.compile(r"\{\w+\}|<[^>]*>|[“”\"]")
+
+
+def press_line():
+    made = platform_with(press(), rows(), CONTROL_CHART)
+    trained_at(made, CONTROL_CHART["name"], TRAINED)
+    evaluated(made, (*range(TRAINED, END, 95), END))
+    return made
+
+
+def hot_line():
+    return hot_now()
+
+
+KINDS = {
+    "threshold": hot_line,
+    "control_chart": press_line,
+    **{kind: MAKE[kind][0] for kind in (CLASSIFIER, FORECAST, ANOMALY)},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def line(request):
+    """Return the kind and a platform with answered episodes of it and a report."""
+    made = KINDS[request.param]()
+    for episode in made.episodes.find():
+        give_feedback(made, Feedback(episode.id, "true_alarm", False, None, None, "otto", made.clock.now()))
+    [revision] = made.definitions.latest()
+    now = made.clock.now()
+    report = make_report(made, revision.name, at(0), now, now)
+    return request.param, made, revision.name, report.id
+
+
+def pages_of(platform, name, report):
+    episodes = [f"/episodes/{e.id}" for e in platform.episodes.find(limit=6)]
+    assert episodes
+    paths = ["/", *episodes, f"/models/{name}", "/kpi", "/suppressed", "/reports", f"/reports?definition={name}"]
+    return [*paths, f"/reports/{report}", "/sources", "/platform"]
+
+
+@cache
+def sentences_of_others(code):
+    """Return literal parts of texts in the other languages that no text of this one contains."""
+    found = {one: set() for one in LANGUAGES}
+    for entry in all_texts():
+        forms = [entry.id] if isinstance(entry.id, str) else list(entry.id)
+        for form in forms:
+            found["en"].update(_parts(form))
+            for other in ("de", "fr"):
+                said = language(other).texts.get(form, ())
+                found[other].update(part for text in ([said] if isinstance(said, str) else said) for part in _parts(text))
+    own = "\n".join(found[code]).casefold()
+    others = {part for other in LANGUAGES if other != code for part in found[other]}
+    return sorted(part for part in others if part.casefold() not in own)
+
+
+def _without_other_languages(page, code):
+    """Return a page without what it marks as another language: texts of engineers, and names of languages."""
+    return re.sub(rf'<(\w+)[^>]*\blang="(?!{code})\w+"[^>]*>.*?</\1>', "", page, flags=re.S)
+
+
+def _parts(text):
+    parts = (part.strip(" .,:;()…→") for part in _BETWEEN_VALUES.split(text))
+    return [part for part in parts if len(re.findall(r"[^\W\d_]+", part)) > 1]
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_no_page_says_a_sentence_of_another_language(line, code):
+    _, platform, name, report = line
+    browser = browser_of(platform)
+    found = {}
+    for path in pages_of(platform, name, report):
+        page = browser.get(path, headers={"accept-language": code})
+        assert page.status_code == 200
+        said = "\n".join(texts_of(_without_other_languages(page.text, code))).casefold()
+        if wrong := [one for one in sentences_of_others(code) if one.casefold() in said]:
+            found[path] = wrong
+    assert found == {}
+
+
+NAMES = {
+    *NATIVE_NAMES.values(),
+    "Alerting",
+    "UTC",
+    "min",
+    "Pa",
+    "kN",
+    "LCL",
+    "CL",
+    "UCL",
+    "SHAP",
+    "CSV",
+    "JSON",
+    "ISA",
+    "EEMUA",
+    "EWMA",
+}
+
+
+def by_engineers(platform, revision):
+    """Return what engineers wrote, the longest texts first: names, titles, guidance."""
+    definition, assets = revision.definition, platform.assets.all()
+    texts = {revision.name, definition.title, *definition.guidance.model_dump().values(), *(asset.name for asset in assets)}
+    for asset in assets:
+        texts |= {text for name, v in asset.variables.items() for text in (name.replace("_", " "), v.title)}
+    return sorted({"otto", *filter(None, texts)}, key=lambda text: -len(text))
+
+
+def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
+    _, platform, name, report = line
+    monkeypatch.setattr("alerting.console.language.language", lambda _: marked_language())
+    formats = (language("de").locale.months["format"], language("de").locale.days["format"])
+    dates = {one.strip(".") for names in formats for one in names["abbreviated"].values()}
+    ids = {word for e in platform.episodes.find() for word in re.findall(r"[^\W\d_]{2,}", e.id)}
+    written = by_engineers(platform, platform.definitions.newest_revision(name))
+    browser = browser_of(platform)
+    for path in pages_of(platform, name, report):
+        if path.startswith("/reports/"):
+            continue  # a report is issued in one language, and its own test looks at its words
+        page = _without_other_languages(browser.get(path).text, "de")
+        for text in written:
+            page = re.sub(re.escape(text), "", page, flags=re.I)
+        assert words_left(page, NAMES | dates | ids) == [], path
