@@ -66,7 +66,7 @@ class DefinitionAtWork:
 
 @dataclass(frozen=True)
 class AtWork:
-    """What a platform without alarms does. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
+    """Work of a platform without alarms. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
