@@ -1,7 +1,8 @@
 """The present advice of a prediction: kept on its episode beside that of the raise, with the advice that it replaced.
 
 Advice is replaced by other advice only. If an instant gives none, because the risk is lower or nothing lowers it, the episode
-takes over the risk, and keeps the reasons and the advice with the instant for which they were computed.
+takes over its risk, and reasons and advice are those of the raise, with their time. So they follow from the data alone, and not
+from how often the platform has evaluated.
 """
 
 from collections.abc import Sequence
@@ -35,17 +36,18 @@ def with_present_advice(
     before = episode.advice
     since = episode.raised_at if present is None else present.since
     earlier = () if present is None else present.earlier
-    if before is not None and before.changes and not recommendation.changes:
-        reasons = episode.contributions if present is None else present.contributions
-        kept = PresentAdvice(at, since, risk, threshold, model_version, reasons, before, earlier, episode.advised_at)
-        return episode if kept == present else replace(episode, present=kept)
+    advised_at = None
+    if not recommendation.changes and episode.recommendation is not None and episode.recommendation.changes:
+        contributions, recommendation, advised_at = episode.contributions, episode.recommendation, episode.raised_at
+    elif not recommendation.changes and before is not None and present is not None and before.changes:
+        contributions, recommendation, advised_at = present.contributions, before, episode.advised_at
     if before is None:
         since = at
     elif asked_settings(before, threshold) != asked_settings(recommendation, threshold):
         risk_before = before.risk_before if present is None else present.risk
         earlier = (*earlier, EarlierAdvice(since, at, risk_before, before.changes, before.message))[-MOST_EARLIER:]
         since = at
-    found = PresentAdvice(at, since, risk, threshold, model_version, contributions, recommendation, earlier)
+    found = PresentAdvice(at, since, risk, threshold, model_version, contributions, recommendation, earlier, advised_at)
     return episode if found == present else replace(episode, present=found)
 
 

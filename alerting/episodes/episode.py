@@ -157,7 +157,7 @@ class PresentAdvice:
     """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while the problem is expected.
 
     `since`: from when on the platform has given this same advice. `earlier`: advice that it replaced, oldest first, bounded.
-    `advised_at`: the instant of reasons and advice, where `at` gave no advice and those of before stay; None: `at`.
+    `advised_at`: the instant of reasons and advice, where `at` gave no advice and earlier ones stay; None: `at`.
     """
 
     at: datetime

@@ -263,7 +263,7 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
         return episode.then(
             "closed",
             at,
-            translatable("known from late data"),
+            translatable("late data: it was over {when}", when=end.isoformat()),
             condition="closed",
             closed_at=end,
         )
@@ -275,7 +275,7 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
         return episode.then(
             "reopened", at, translatable("late data: it was not over at {when}", when=was), condition="open", closed_at=None
         )
-    reason = translatable("known from late data: it was over {when}", when=final.isoformat())
+    reason = translatable("late data: it was over {when}", when=final.isoformat())
     return episode.then("corrected", at, reason, condition="closed", closed_at=final)
 
 

@@ -165,7 +165,8 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
     lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
     reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
-    lines = [] if happening_at is not None and begun == ended else [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
+    whole = reader.say("{interval}: {reason}.", interval=f"{lasted[:1].upper()}{lasted[1:]}", reason=reason)
+    lines = [] if happening_at is not None and begun == ended else [whole]
     if happening_at is not None:
         lines.append(reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or "")))
     was, predicted = reader.full(episode.evaluation.reason), reader.clock(episode.raised_at)

@@ -77,10 +77,10 @@ def test_a_reminder_between_the_limit_and_the_problem_names_the_last_risk_that_m
 def test_a_lower_risk_is_told_and_takes_no_advice_away():
     found = told("classifier, onset, the problem does not come")
     present = found.episode.present
-    assert (found.episode.advised_at, present.at) == (found.at(10), found.at(30))
+    assert (found.episode.advised_at, present.at) == (found.at(5), found.at(30))
     assert present.risk < present.threshold
     last = [m.text for (_, phase), m in zip(found.phases, found.messages(), strict=True) if phase == "expected"][-1]
-    assert "What to do (advice of today 00:10): Set belt speed from 2.1" in last
+    assert "What to do (advice of today 00:05): Set belt speed from 2.1" in last
     assert "Since the alarm came: risk 85 % → 0.0 % (today 00:25)." in last
 
 

@@ -57,20 +57,27 @@ def test_the_raise_keeps_its_advice_and_the_present_one_follows_the_readings():
     one.run(30)
     [after] = one.episodes
     assert after.recommendation == raised.recommendation
-    assert (after.present.at, after.present.since) == (at(30), at(30))
-    [replaced] = after.present.earlier
-    assert (replaced.since, replaced.until, replaced.changes) == (at(10), at(30), raised.recommendation.changes)
+    assert (after.present.at, after.present.since, after.present.earlier) == (at(30), at(10), ())
+    assert (after.advice, after.present.contributions) == (raised.recommendation, raised.contributions)
+    assert after.advised_at == at(10)
     assert after.present.risk < same.present.risk
-    assert {c.variable: c.value for c in after.present.contributions}["setpoint"] == COLD
 
 
-def test_it_is_not_computed_while_the_problem_happens_nor_after_the_end():
+def test_it_is_not_computed_once_the_variable_is_beyond_its_limit_nor_after_the_end():
+    early, later = line(), line()
+    early.feed(range(12, 60), moisture=5.5)
+    later.feed(range(26, 60), moisture=5.5)
+    for one in (early, later):
+        one.run(*range(5, END, 5))
+    assert (early.episodes[0].happening_at, early.episodes[0].present) == (at(22), None)
+    assert (later.episodes[0].happening_at, later.episodes[0].present.at) == (at(36), at(20))
+
+
+def test_it_is_computed_again_when_the_variable_is_within_its_limit_before_the_problem():
     one = line()
-    one.feed(range(12, 60), moisture=5.5)
-    one.run(*range(5, END, 5))
-    [first, *_] = one.episodes
-    assert first.happening_at == at(22)
-    assert first.present.at == at(20)
+    one.feed(range(12, 17), moisture=5.5)
+    one.run(*range(5, 25, 5))
+    assert (one.episodes[0].happening_at, one.episodes[0].present.at) == (None, at(20))
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -85,7 +85,8 @@ def test_the_words_are_an_order_for_an_operator_with_the_risk_before_and_after(d
     found = recommend(made, HISTORY, AT, max_changes=1)
     after = f"{found.changes[0].after:g}"
     risk = f"{spoken_share(found.risk_before)} → {spoken_share(found.risk_after)}"
-    assert found.message == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}. Plausibility not known."
+    assert found.message == f"Set oven set-point from {PRESENT:g} to {after} °C. Risk {risk}."
+    assert found.background == "It is not known whether these settings are within normal operation."
 
 
 def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_suffice(data):
@@ -174,10 +175,11 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
     assert recommend(made, needed, AT, 2) == recommend(made, past, AT, 2)
 
 
-def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
+def test_of_a_risk_that_is_under_the_threshold_only_the_risk_is_told(data):
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
-    assert "No change is needed" in found.message
+    assert found.message.startswith("The risk is ")
+    assert ", below the alarm at 99 %. Keep an eye on it" in found.message
 
 
 def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_holds():

@@ -170,7 +170,7 @@ def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(pl
     first, second = (text_of(browser.get(f"/episodes/{one.id}").text) for one in (episode(1), episode(2, "oven-2")))
     assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
     assert "What to do" not in second
-    assert "Advice at the raise" in second
+    assert "Advice when the alarm came" in second
 
 
 def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
