@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.api.views import cursor_after, read_cursor
 from alerting.console.app import create_app
@@ -29,7 +30,7 @@ def platform():
 
 @pytest.fixture
 def client(platform, tmp_path):
-    app = create_app(platform, TOKENS, now=lambda: at(600), sign_in=tmp_path)
+    app = create_app(platform, TOKENS, now=lambda: at(600), sign_in=tmp_path, predict_jobs=PredictJobs(tmp_path / "predictions"))
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -124,7 +125,7 @@ def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platfo
     assert shown["reason"] == "late data showed it at 2026-01-05 01:30 CET"
     assert shown["raised_at"] == "2026-01-05T00:03:00Z"
     detail = client.get(f"/api/v1/episodes/{episode(3).id}", headers=VIEWER).json()
-    assert "late data showed it at 2026-01-05 01:30 CET" in detail["message"]
+    assert "Late data showed it at 2026-01-05 01:30 CET" in detail["message"]
     assert detail["transitions"][0]["at"] == "2026-01-05T00:03:00Z"
     [alert] = client.get("/api/v1/platform-alerts", headers=VIEWER).json()
     assert (alert["reason"], alert["opened_at"]) == ("no reading since 2026-01-05 01:05 CET", "2026-01-05T00:06:00Z")
