@@ -55,7 +55,7 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": _shorten(plant_times(detail, request.app.state.platform.zone)),
+        "detail": _shorten(detail),
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
@@ -94,7 +94,9 @@ def handle_problems(app: FastAPI) -> None:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, fault.message)
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown | Unreachable) else 422
-        return problem(request, status, fault.message)
+        zone = request.app.state.platform.zone
+        detail = plant_times(fault.message, zone) if is_for_programs(request.url.path) else fault.message
+        return problem(request, status, detail)
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:

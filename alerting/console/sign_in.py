@@ -32,8 +32,9 @@ def sign_in_routes(
         if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
             return Response(status_code=503)  # a browser that prefetches must not use up the link
         session = None
-        if _is_local(request) and take_link(folder, code, now()):
-            engineer = min(tokens, key=lambda token: _PREFERRED.index(tokens[token][1]))  # may do all actions of the pages
+        people = [token for token, (_, role) in tokens.items() if role in _PREFERRED]
+        if people and _is_local(request) and take_link(folder, code, now()):
+            engineer = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))  # may do all actions of the pages
             session = access.start_session(engineer, now())
         if session is None:
             return HTMLResponse(render("sign_in.html", request, done=False), 410)

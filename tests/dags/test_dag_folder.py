@@ -159,6 +159,7 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
     assert [dag_id for dag_id in parsed["dags"] if dag_id.startswith("ingest")] == ["ingest__lab"]
     ingestion = parsed["dags"]["ingest__lab"]
     assert (ingestion["schedule"], ingestion["tasks"]) == ("0:05:00", {"read": []})
+    assert ingestion["timeouts"] == {"read": 3600}
     arrived = parsed["dags"]["evaluate__arrived"]
     assert (arrived["first_run"], arrived["assets"], ingestion["assets"]) == (None, ["source__lab"], [])
     away = folder.parse(uri=NOBODY_LISTENS, without="train_*.py")  # without a classifier, and each waits two seconds

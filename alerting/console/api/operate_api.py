@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
-from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, Text
+from alerting.console.api.body_rules import SHELF_ENDS
+from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, SomeShort, SomeText
 from alerting.console.api.plant_times import plant_times, with_plant_times
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
@@ -40,7 +41,7 @@ class AckBody(Body):
 class CloseBody(Body):
     """The end of an alert by hand."""
 
-    reason: Short = Field(description="Why it is over; required.")
+    reason: SomeShort = Field(description="Why it is over; required.")
 
 
 class ConfirmBody(Body):
@@ -53,7 +54,7 @@ class ConfirmBody(Body):
 class CommentBody(Body):
     """A comment."""
 
-    comment: Text = Field(description="The comment.")
+    comment: SomeText = Field(description="The comment.")
 
 
 class AssignBody(Body):
@@ -65,12 +66,14 @@ class AssignBody(Body):
 class ShelfBody(Body):
     """A new shelf: its target, end and reason."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=SHELF_ENDS)
+
     definition: NameText
     asset: NameText
     kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
     until: Instant | None = Field(None, description="End of the shelf; or give `for`.")
     lasting: Duration | None = Field(None, alias="for", description="Duration, e.g. 2h; or give `until`.")
-    reason: Short = Field(description="Reason; required.")
+    reason: SomeShort = Field(description="Reason; required.")
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:

@@ -17,7 +17,11 @@ NAME, FIELD, TEXT = 200, 500, 2000
 _DURATION_TEXT = 50
 _INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
-_NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
+_UNSEEN = (
+    r"\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+)  # what `clean_text` and stripping remove
+_NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
 
 
 def _plus_as_sent(value: object) -> object:
@@ -29,6 +33,12 @@ def _within_bounds(value: datetime) -> datetime:
     if not (EARLIEST.year <= value.year < LATEST.year or value == LATEST):
         raise ValueError(f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
     return value
+
+
+def _visible(name: str) -> str:
+    if not clean_text(name).strip():
+        raise ValueError("holds no character that can be seen")
+    return name
 
 
 def read_duration(text: str) -> timedelta:
@@ -64,7 +74,11 @@ Duration = Annotated[
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT), AfterValidator(clean_text)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=FIELD), AfterValidator(clean_text)]
-NameText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME), _NOT_BLANK]
+SomeText = Annotated[Text, _NOT_BLANK]
+SomeShort = Annotated[Short, _NOT_BLANK]
+NameText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME), AfterValidator(_visible), _NOT_BLANK
+]
 Id = Annotated[str, Path(max_length=NAME)]
 NameQuery = Annotated[str, Query(max_length=NAME)]
 Cursor = Annotated[

@@ -10,8 +10,8 @@ from alerting.reporting.messages import moment
 T = TypeVar("T")
 _SENTENCES = frozenset({"reason", "message", "answer", "facts", "unknown", "why", "because", "step"})
 """Names of fields whose texts are sentences."""
-_STAMP = re.compile(r"(?<![\w'\"])\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)")
-"""A stamp that the platform wrote: those of a request are shown in quotes, as they were sent."""
+_STAMP = re.compile(r"(?<![\w'\"])(?<!example )\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)")
+"""A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as it was sent."""
 
 
 def plant_times(text: str, zone: tzinfo) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import to_jsonable_python
 
+from alerting.console.api.body_rules import FEEDBACK_RULES
 from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.faults import UserError
@@ -96,7 +97,7 @@ class EpisodePage(View):
 class FeedbackBody(BaseModel):
     """Feedback of an operator: at least a verdict, an action, a comment, or whether the recommendation was followed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=FEEDBACK_RULES)
 
     verdict: Verdict | None = Field(None, description="Whether the alarm was right.")
     acted: StrictBool = Field(False, description="Whether the operator acted on it.")

@@ -52,6 +52,8 @@ def show_alarm_metrics(
     """Return alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
     until = end or platform.clock.now()
     begin = start or until - MONTH
+    if begin >= until:
+        raise UserError(f"from {begin.isoformat()} must lie before to {until.isoformat()}")
     if until - begin > LONGEST:
         raise UserError(f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} at a time")
     if by is None:

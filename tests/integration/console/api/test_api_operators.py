@@ -65,7 +65,7 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
         ({**SHELF, "until": "2026-01-06T00:00:00Z"}, 422, "not both"),
         ({**SHELF, "for": "soon"}, 422, "not a duration"),
         ({**SHELF, "asset": "oven-9"}, 404, "does not apply to"),
-        ({**SHELF, "definition": "nothing"}, 422, "nothing"),
+        ({**SHELF, "definition": "nothing"}, 404, "nothing"),
         ({**SHELF, "kind": "out_of_service"}, 403, "engineer"),
     ],
 )

@@ -141,6 +141,8 @@ def provoke(clients, path, method, operation, schemas):
             yield send(headers=kind, content=content)
         yield send(headers={**kind, "content-length": str(largest_body(where) + 1)}, content=b"")
         yield send(headers=kind, content=iter([b"{}"]))
+        if path.endswith("/dead-letters/retry"):
+            yield send(json={"id": "nothing-of-this-id"})
         if "definition" in body.get("json", ()):
             for field in ("definition", "asset"):
                 yield send(json={**body["json"], field: "nothing-of-this-name"})

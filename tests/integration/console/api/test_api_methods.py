@@ -1,0 +1,140 @@
+"""Methods of every address, instants in requests, and times in sentences."""
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.adapters.archive.predict_jobs import PredictJobs
+from alerting.adapters.channels.links import SignedLinks
+from alerting.console.api.views import cursor_after, read_cursor
+from alerting.console.app import create_app
+from alerting.local.sign_in import make_link
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
+from tests.helpers.console.rubbish import filled, operations, path_of, required
+from tests.helpers.reports import store_report
+from tests.pretended import HandClock, pretended_platform
+
+
+@pytest.fixture
+def platform():
+    clock = HandClock(at(600))
+    made = replace(pretended_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=9), clock.now))
+    store_report(filled(made), trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
+    return replace(made, zone=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.fixture
+def client(platform, tmp_path):
+    app = create_app(platform, TOKENS, now=lambda: at(600), sign_in=tmp_path, predict_jobs=PredictJobs(tmp_path / "predictions"))
+    return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+
+
+def routes_with_get(client):
+    for route in client.app.routes:
+        if "GET" in (getattr(route, "methods", None) or ()) and not route.path.startswith("/sign-in/"):
+            yield route.path
+
+
+def test_head_answers_as_get_does_without_a_body_on_every_page_and_in_the_whole_api(client, platform):
+    report = platform.reports.of("too-hot")[0].id
+    named = {"id": episode(1).id, "name": "too-hot", "token": "x", "table": "episodes"}
+    for path in routes_with_get(client):
+        own = named | ({"id": report} if "/reports/" in path else {})
+        for headers in (ADMIN, {}):
+            address = f"{path_of(path, **own)}?definition=too-hot&asset=oven-1"
+            shown, head = (client.request(method, address, headers=headers) for method in ("GET", "HEAD"))
+            assert (head.status_code, head.content) == (shown.status_code, b""), address
+            assert dict(head.headers) == dict(shown.headers), address
+            assert shown.status_code < 500, address
+
+
+def test_head_on_a_link_of_a_message_and_on_the_one_time_link_changes_nothing(client, platform, tmp_path):
+    url = platform.links.of(episode(1).id, "anna")[0].url
+    for _ in range(2):
+        assert client.head(url).status_code == 200
+        assert client.get(url).status_code == 200
+    assert platform.feedback.of(episode(1).id) == []
+    link = make_link(tmp_path, "http://127.0.0.1:8000", at(600))
+    browser = TestClient(client.app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000), follow_redirects=False)
+    head = browser.head(link)
+    assert (head.status_code, head.content, "set-cookie" in head.headers) == (200, b"", False)
+    assert "set-cookie" in browser.get(link).headers
+
+
+def test_a_method_that_an_address_lacks_is_refused_with_those_of_all_its_operations(client):
+    for path, allowed in (("/api/v1/shelves", "GET, HEAD, POST"), ("/api/v1/kpi", "GET, HEAD"), ("/api/v1/readings", "POST")):
+        for method in ("DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"):
+            answer = client.request(method, path, headers=ADMIN)
+            assert expect_problem(answer, 405) == f"{method} is not possible here; possible: {allowed}"
+            assert answer.headers["allow"] == allowed
+    assert client.head("/api/v1/readings", headers=ADMIN).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("given", ["0.5", "0", "-1", "1767571200", "1e9", "nan", "true"])
+def test_a_number_is_no_instant_in_any_parameter(client, given):
+    asked = 0
+    for path, method, operation, _ in operations(client):
+        for parameter in operation.get("parameters", ()):
+            shapes = parameter["schema"].get("anyOf", [parameter["schema"]])
+            if "date-time" in [shape.get("format") for shape in shapes]:
+                query = required(operation, {parameter["name"]: given})
+                detail = expect_problem(client.request(method, path_of(path), params=query, headers=ADMIN), 422)
+                if given != "true":
+                    hint = f"'{given}' is a number and no instant; write for example 2026-01-31T06:00Z"
+                    assert detail == f"{parameter['name']}: {hint}"
+                asked += 1
+    assert asked >= 8
+
+
+@pytest.mark.parametrize("given", [0, 0.5, True, "1767571200"])
+def test_a_number_is_no_instant_in_a_body(client, platform, given):
+    answer = client.post(f"/api/v1/episodes/{episode(1).id}/confirm", json={"acted_at": given}, headers=OPERATOR)
+    assert "acted_at: " in (detail := expect_problem(answer, 422))
+    assert "is a number and no instant" in detail
+    assert platform.feedback.of(episode(1).id) == []
+
+
+def test_a_responsible_person_has_a_name_that_can_be_seen(client):
+    answer = client.post(f"/api/v1/episodes/{episode(590).id}/assign", json={"to": "\x19"}, headers=OPERATOR)
+    assert "to: holds no character that can be seen" in expect_problem(answer, 422)
+
+
+def test_what_a_request_names_and_does_not_exist_is_not_found(client):
+    for path in ("/api/v1/why?definition=x&asset=oven-1", "/api/v1/suppressions?definition=x"):
+        assert "there is no definition 'x'" in expect_problem(client.get(path, headers=VIEWER), 404)
+    expect_problem(client.post("/api/v1/dead-letters/retry", json={"id": "x"}, headers=ADMIN), 404)
+
+
+def test_a_cursor_of_an_earlier_version_leads_to_the_same_place():
+    made = episode(7)
+    millis, _ = cursor_after(made).split("_")
+    earlier = base64.urlsafe_b64encode(f"{millis} {made.id}".encode()).decode().rstrip("=")
+    assert read_cursor(earlier) == read_cursor(cursor_after(made)) == (made.raised_at, made.id)
+
+
+def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platform):
+    evaluation = replace(episode(3).evaluation, reason=f"late data showed it at {at(30).isoformat()}")
+    platform.episodes.insert(episode(3, evaluation=evaluation))
+    platform.platform_alerts.report("stale", "line 1", f"no reading since {at(5).isoformat()}", at(6))
+    [shown] = [e for e in client.get("/api/v1/episodes", headers=VIEWER).json()["items"] if e["id"] == episode(3).id]
+    assert shown["reason"] == "late data showed it at 2026-01-05 01:30 CET"
+    assert shown["raised_at"] == "2026-01-05T00:03:00Z"
+    detail = client.get(f"/api/v1/episodes/{episode(3).id}", headers=VIEWER).json()
+    assert "Late data showed it at 2026-01-05 01:30 CET" in detail["message"]
+    assert detail["transitions"][0]["at"] == "2026-01-05T00:03:00Z"
+    [alert] = client.get("/api/v1/platform-alerts", headers=VIEWER).json()
+    assert (alert["reason"], alert["opened_at"]) == ("no reading since 2026-01-05 01:05 CET", "2026-01-05T00:06:00Z")
+    why = client.get("/api/v1/why?definition=too-hot&asset=oven-1", headers=VIEWER).json()
+    assert any("was raised at 2026-01-05 10:50 CET" in fact for fact in why["facts"])
+    answer = client.post(
+        f"/api/v1/episodes/{episode(3).id}/confirm", json={"acted_at": "2026-01-06T00:00:00.5Z"}, headers=OPERATOR
+    )
+    assert expect_problem(answer, 422) == "acted at 2026-01-06 01:00 CET lies after now, 2026-01-05 11:00 CET"
+    asked = "from=2026-01-04T00:00Z&to=2026-01-03T00:00:07Z"
+    detail = expect_problem(client.get(f"/api/v1/kpi?{asked}", headers=VIEWER), 422)
+    assert detail == "from 2026-01-04 01:00 CET must lie before to 2026-01-03 01:00:07 CET"
