@@ -66,7 +66,7 @@ class DefinitionAtWork:
 
 @dataclass(frozen=True)
 class AtWork:
-    """What a platform without alarms does. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
+    """What a platform without alarms does. `more`: definitions not shown. `sources`, `assets`, `routes`: how many there are."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
