@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from alerting.cli.printing.output import console, print_json, short, show, show_result
+from alerting.cli.printing.output import console, note_line_clock, print_json, short, show, show_result
 from alerting.cli.support import Json, command, command_group, instant, user, writes
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def status(
     asset = demo_asset()
     with open_stores(read_settings(os.environ)) as stores:
         state = stored_line(MongoLines(stores.database)).state
-        now = min(MongoClock(stores.database).now(), state.until)
+        clock = MongoClock(stores.database)
+        now = min(clock.now(), state.until)
+        note_line_clock(clock.line_speed())
         readings = stores.readings.load(asset, now - timedelta(minutes=10), now).readings
     last = {name: float(values.dropna().iloc[-1]) for name, values in readings.items() if values.notna().any()}
     rows = [

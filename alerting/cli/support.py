@@ -52,9 +52,7 @@ def platform() -> Iterator["Platform"]:
 
     settings = read_settings(os.environ)
     if settings.mongodb_uri is None and find_home(os.environ, Path.cwd(), last=False) != settings.home:
-        errors.print(
-            f"using {settings.location}, which was started last (ALERTING_HOME names another)", style="dim", markup=False
-        )
+        errors.print(f"using the platform that ran last (ALERTING_HOME names another): {settings.home}", style="dim")
     try:
         with open_platform(settings) as opened:
             note_line_clock(opened.line_speed())

@@ -2,8 +2,9 @@
 
 import os
 import sys
+import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,13 +51,28 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line of news with the time since the start."""
-        self.print(f"{time.monotonic() - self._began:6.1f} s  {text}")
+        self.print(self._fitted(text, f"{time.monotonic() - self._began:6.1f} s  "))
+
+    def _fitted(self, text: str, first: str) -> str:
+        """Return a line as a paragraph that breaks between words, where the output is a terminal; as it is elsewhere."""
+        if not self._console.is_terminal or "\n" in text:
+            return first + text
+        indent = " " * len(first)
+        return textwrap.fill(
+            text, self._console.width, initial_indent=first, subsequent_indent=indent, break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
 
     def show(self, text: str) -> None:
         """Replace the status line; do nothing if the output is not a terminal."""
         if self._console.is_terminal and text != self._going_on:
             self._going_on = text
             self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
+
+    def tell(self, lines: Sequence[str]) -> None:
+        """Print a heading and, below it, lines of which each is a paragraph."""
+        heading, *below = lines
+        self.print("\n".join(["", self._fitted(heading, ""), *(self._fitted(line, "  ") for line in below), ""]))
 
     def print(self, text: str) -> None:
         """Print permanent text."""
@@ -144,7 +160,7 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: 
 def _announce_first_alert(screen: Screen, log: Path) -> None:
     lines = announcement(log)
     if lines:
-        screen.print("\n".join(["", f"First alert: {lines[0]}", *(f"  {line}" for line in lines[1:]), ""]))
+        screen.tell([f"First alert: {lines[0]}", *lines[1:]])
 
 
 def _ignore_port(_port: int) -> None:

@@ -7,12 +7,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
+from alerting.local.secrets import ROLES
 from alerting.local.sign_in import VALID, make_link, take_link
 from tests.pretended import pretended_platform
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 HERE = "http://127.0.0.1:8000"
-TOKENS = {f"{role}-token-0123456789": (role, role) for role in ("operator", "engineer", "admin")}
+TOKENS = {f"{role}-token-0123456789": (role, role) for role in ROLES}
 
 
 class Wall:
@@ -52,6 +53,12 @@ def test_the_link_signs_in_once(open_browser, link):
     assert (refused.status_code, "set-cookie" in refused.headers) == (410, False)
     assert "/login" in refused.text
     assert second.get("/").status_code == 303
+
+
+def test_the_link_signs_no_one_in_where_only_a_program_has_a_token(tmp_path, link):
+    app = create_app(pretended_platform(), {"sender-token-0123456789": ("gateway", "sender")}, now=Wall(), sign_in=tmp_path)
+    answer = TestClient(app, base_url=HERE, client=("127.0.0.1", 50000), follow_redirects=False).get(link)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (410, False)
 
 
 def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(open_browser, link):

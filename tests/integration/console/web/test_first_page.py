@@ -71,7 +71,7 @@ def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_
     assert addresses == ["/routes"]
     read(platform, dict.fromkeys(range(10), 205.0))
     tick(platform, 10)
-    assert "Oven too hot oven-1 Evaluated to " in work(platform)[0]
+    assert "Oven too hot oven-1 Evaluated up to " in work(platform)[0]
 
 
 def test_a_training_is_shown_with_its_step_and_since_when_and_leads_to_its_models(platform):
