@@ -58,6 +58,22 @@ def test_every_function_of_the_walkthrough_stands_in_its_module():
     assert missing == []
 
 
+@pytest.fixture(scope="module")
+def definitions():
+    """The name of every function, class and field of the code, with the commands' options aside."""
+    folders = ("alerting", "benchmarks", "dags", "tests", "tools")
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return set(re.findall(r"\w+", code))
+
+
+@pytest.mark.parametrize("name", ["docs/walkthrough.md", "docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
+def test_every_name_in_the_prose_of_a_page_about_the_code_exists(name, definitions):
+    """Names of functions, methods and fields in prose, e.g. `deliver_now`."""
+    page = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`([A-Za-z]\w*(?:_\w+|\(\)))`", page)
+    assert [one for one in named if one.removesuffix("()") not in definitions] == []
+
+
 def test_the_glossary_is_sorted_and_every_term_has_a_meaning_and_an_example():
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.*) \| (.*) \|$", page, re.MULTILINE)

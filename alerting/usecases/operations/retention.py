@@ -79,9 +79,9 @@ def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
     limits = _limits(platform, needed, before) if files else {}
     for file in files:
         has_arrived = file.arrived_before <= before  # a history that was imported lately stays, as its readings would
-        if has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before):
-            if dry or _forget(platform.archive, file, faults):
-                yield Swept("archived readings", file.rows, file.bytes)
+        is_old = has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before)
+        if is_old and (dry or _forget(platform.archive, file, faults)):
+            yield Swept("archived readings", file.rows, file.bytes)
     if faults:
         others = f"; {len(faults) - 1} other archived files could not be deleted either" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}{others}")
