@@ -18,6 +18,16 @@ def test_the_index_of_decision_records_names_every_record_and_its_title():
         assert f"| [{number}]({record.name}) | {title} |" in index, record.name
 
 
+def test_every_number_without_a_record_is_declared():
+    folder = ROOT / "docs" / "adr"
+    used = {int(record.name[:4]) for record in folder.glob("[0-9]*.md")}
+    declared = set[int]()
+    sentence = re.search(r"The numbers (.+?) are not used", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for first, last in re.findall(r"(\d{4})(?: to (\d{4}))?", sentence[1]):
+        declared |= set(range(int(first), int(last or first) + 1))
+    assert set(range(1, max(used) + 1)) - used == declared
+
+
 def test_every_decision_record_has_its_parts_and_stays_short():
     for record in (ROOT / "docs" / "adr").glob("[0-9]*.md"):
         text = record.read_text(encoding="utf-8")

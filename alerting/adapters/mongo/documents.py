@@ -56,6 +56,8 @@ CODEC: CodecOptions[Document] = CodecOptions(
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
+_NUMBERS: dict[type[Any], frozenset[type]] = {float: frozenset({float, int, Int64}), int: frozenset({int, Int64})}
+"""The types of stored numbers that fit a hint: a whole one is a number of a float, too."""
 _TEMPLATE = "_template"
 _TRANSLATABLE: dict[type[Any], str] = {
     Evaluation: "reason",
@@ -208,10 +210,10 @@ def _check_scalar(value: Any, hint: Any) -> Any:
 def _accepted(hint: Any) -> frozenset[type]:
     """Return the types of the values that a scalar hint accepts."""
     if get_origin(hint) in (Union, UnionType):
-        return frozenset().union(*map(_accepted, get_args(hint)))
+        return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))
     if get_origin(hint) is Literal:
         return frozenset(map(type, get_args(hint)))
-    return frozenset({float: {float, int, Int64}, int: {int, Int64}}.get(hint, {hint}))
+    return _NUMBERS.get(hint, frozenset({hint}))
 
 
 def _is_scalar(hint: Any) -> bool:
