@@ -1,4 +1,4 @@
-"""Outcome of an episode: one table from problem, action and verdict (DESIGN: outcome)."""
+"""Outcome of an episode: one table from problem, action and verdict (record 0012 says what feedback changes)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

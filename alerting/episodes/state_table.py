@@ -43,7 +43,7 @@ _LASTING = tuple(field.name for field in fields(LastingState))
 
 @dataclass(frozen=True)
 class CarriedState:
-    """Position of many targets at some time: watermark (ms; NEVER: not known) and carried reading of each."""
+    """Position of many targets at some time: watermark (ms; NO_TIME: not known) and carried reading of each."""
 
     watermark: Millis
     at: Millis
@@ -70,10 +70,10 @@ class CarriedState:
 class ConditionTable:
     """`ConditionState` of many targets, one row each.
 
-    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms, NEVER for a target without a
+    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms, NO_TIME for a target without a
     state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number: its variable, when it was taken, NaN for
-    none yet, since when it has been the same; `at` is NEVER if none is carried. `earlier`: watermark and carried reading one
-    step before, NEVER where that is not known, with `earlier_conditions` (None: the same as now).
+    none yet, since when it has been the same; `at` is NO_TIME if none is carried. `earlier`: watermark and carried reading one
+    step before, NO_TIME where that is not known, with `earlier_conditions` (None: the same as now).
     """
 
     def __init__(self, keys: Sequence[TargetKey]) -> None:

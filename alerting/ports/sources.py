@@ -188,6 +188,9 @@ class Sources(Protocol):
     def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
         """Return such messages of a source, or of all, oldest first; with `after`, those that follow it."""
 
+    def dead_bytes(self, name: str) -> int:
+        """Return how many bytes the payloads of the dead messages of a source have together."""
+
     def count_dead(self, name: str) -> int:
         """Return the number of such messages of a source."""
 

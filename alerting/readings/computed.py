@@ -17,12 +17,12 @@ from alerting.definitions.assets import Asset, Computed
 from alerting.definitions.fields.variables import LAG_LENGTHS
 from alerting.readings.cleaning import Floats, in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.instants import FAR_FUTURE
 from alerting.readings.sample_quality import NO_INSTANTS, Doubts, among
 
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions of `History`, and doubts.
 ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
 Flags = npt.NDArray[np.bool_]
-_NEVER = np.iinfo(np.int64).max
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -138,7 +138,7 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
         starts = np.cumsum(counts) - counts
         which = np.arange(counts.sum()) - np.repeat(starts - first[rows], counts)
         now = np.repeat(at[rows], counts)
-        until = np.minimum(np.append(part.ts, _NEVER)[which + 1], now)
+        until = np.minimum(np.append(part.ts, FAR_FUTURE)[which + 1], now)
         weight = np.exp((until - now) / time_constant) - np.exp((part.ts[which] - now) / time_constant)
         value = part.value[which]
         weight = np.where(np.isnan(value), 0.0, weight)

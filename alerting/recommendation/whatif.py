@@ -5,7 +5,7 @@ It is a what-if of the model, not of the line: beside the changed variables only
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
@@ -97,11 +97,6 @@ def recommend(
     if not any(len(grid.settings) for grid in situation.grids):
         return _none(risk, translatable("No advice: every permitted setting is far from the training data of the model."))
     return _Advice(situation, levers, view.asset, risk, explained or explain_matrix(model, base)).find(max_changes, answers)
-
-
-def whatif_interval(model: TrainedModel) -> timedelta:
-    """Return the length of the interval before the instant in which a changed setting applies."""
-    return max(model.horizon, timedelta(milliseconds=model.plan.windows_ms[0]))
 
 
 def _none(risk: float, message: str) -> RecommendationResult:

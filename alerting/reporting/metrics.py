@@ -1,45 +1,33 @@
 """Metrics of a performance report: how an alert did over a period, each with its uncertainty."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-import pandas as pd
 from pydantic_core import to_jsonable_python
 
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Spread
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, template, templates, translatable
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus, undetermined_reason
-from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
-from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
 from alerting.reporting.definition.retune import Retune, compute_retune
-from alerting.reporting.estimates import Cases, Estimate, median, nothing, rate_per_week, share
+from alerting.reporting.estimates import Cases, Estimate, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
+from alerting.reporting.reported_problems import ReportedProblem, event_recall, find_problems, gap_and_horizon, lead_time
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
-_PROBLEMS = Cases(
-    templates("{number} problem", "{number} problems"),
-    templates("{count} of {number} problem", "{count} of {number} problems"),
-    template("no problems"),
-)
-_ANNOUNCED = Cases(
-    templates("{number} announced problem", "{number} announced problems"),
-    templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
-    template("no announced problems"),
-)
 _FALSE_ALARMS = Cases(
     templates("{number} false alarm", "{number} false alarms"),
     templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
@@ -61,17 +49,6 @@ _WITHOUT_AVOIDED = Cases(
     ),
     template("no alarms with an outcome, without the avoided ones"),
 )
-
-
-@dataclass(frozen=True)
-class ReportedProblem:
-    """One problem of the period, and its lead time: `lead_s` seconds from the detection to its start."""
-
-    asset: str
-    start: datetime
-    end: datetime | None
-    episode: str | None
-    lead_s: float | None
 
 
 @dataclass(frozen=True)
@@ -190,7 +167,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     return replace(
         metrics,
-        rows=compute_row_metrics(m.scores, *_gap_and_horizon(trained), trained.learning.seed) if trained else None,
+        rows=compute_row_metrics(m.scores, *gap_and_horizon(trained), trained.learning.seed) if trained else None,
         money=_money(m, metrics, earlier),
         drivers=drivers(m.raised, before.raised if before and earlier else None),
         model=compute_model(m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms) if trained else None,
@@ -206,7 +183,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     raised = m.raised
     counts = Counter(_outcome(e) for e in raised)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
-    problems, unevaluated, in_recovery = _problems(m)
+    problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
     return ReportMetrics(
         definition=m.definition.name,
@@ -227,12 +204,12 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
         undetermined=dict(Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()),
-        event_recall=_event_recall(m, problems),
+        event_recall=event_recall(m, problems),
         precision=_precision(counts),
         false_alarms=_false_alarms(counts, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
-        lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", _ANNOUNCED),
+        lead_time=lead_time(problems),
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
@@ -295,69 +272,6 @@ def _reason(episode: Episode, m: Material) -> str:
     if record is None or record.reason.startswith("the outcome is known at"):
         return undetermined_reason(m.definition.problem is not None)
     return record.reason
-
-
-def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
-    """Return the period's problems with their episodes, and those without a possible warning.
-
-    The latter are the number of those before which nothing was evaluated, and those that began in the recovery of another.
-    """
-    problems: list[ReportedProblem] = []
-    in_recovery: list[ReportedProblem] = []
-    unevaluated = 0
-    for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
-        spans = problem_intervals(found, onset=m.predicts == "onset")
-        warned = _find_warnings(m, str(asset), spans)
-        for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
-            begin = start.to_pydatetime()
-            if not m.start <= begin < m.end:
-                continue
-            episode, ended = warned.get(i), None if pd.isna(end) else end.to_pydatetime()
-            lead = (
-                (begin - (episode.raised_at if episode.backfilled else episode.detected_at)).total_seconds()
-                if episode and not m.definition.is_of_unit
-                else None
-            )
-            reported = ReportedProblem(str(asset), begin, ended, episode.id if episode else None, lead)
-            if not spans.counted[i]:
-                in_recovery.append(replace(reported, episode=None, lead_s=None))
-            elif not _warnable(m, str(asset), begin):
-                unevaluated += 1
-            else:
-                problems.append(reported)
-    by_start = (tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery))
-    return next(by_start), unevaluated, next(by_start)
-
-
-def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
-    """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
-    gap, horizon = _gap_and_horizon(m.definition)
-    first: dict[int, Episode] = {}
-    for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
-        raised = to_millis(episode.raised_at)
-        _, which = occurred_after(raised, spans, gap, horizon)
-        known_from = to_millis(episode.detected_at) if episode.late_data_status else raised
-        if which is not None and announces(max(raised, known_from), int(spans.start[which]), gap):
-            first.setdefault(which, episode)
-    return first
-
-
-def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
-    evaluated, window = m.evaluated.get(asset), m.definition.window
-    latest = start - window.after
-    return evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]
-
-
-def _gap_and_horizon(definition: Definition) -> tuple[int, int]:
-    """Return gap and horizon (ms) as `event_metrics` takes them."""
-    return duration_millis(definition.window.after), duration_millis(definition.window.length)
-
-
-def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
-    if m.definition.problem is None:
-        return nothing("%", translatable("the definition has no problem that data can confirm"))
-    return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
 
 
 def _time_in_alarm(m: Material) -> Estimate:

@@ -18,6 +18,16 @@ def test_the_index_of_decision_records_names_every_record_and_its_title():
         assert f"| [{number}]({record.name}) | {title} |" in index, record.name
 
 
+def test_every_number_without_a_record_is_declared():
+    folder = ROOT / "docs" / "adr"
+    used = {int(record.name[:4]) for record in folder.glob("[0-9]*.md")}
+    declared = set[int]()
+    sentence = re.search(r"The numbers (.+?) are not used", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for first, last in re.findall(r"(\d{4})(?: to (\d{4}))?", sentence[1]):
+        declared |= set(range(int(first), int(last or first) + 1))
+    assert set(range(1, max(used) + 1)) - used == declared
+
+
 def test_every_decision_record_has_its_parts_and_stays_short():
     for record in (ROOT / "docs" / "adr").glob("[0-9]*.md"):
         text = record.read_text(encoding="utf-8")
@@ -56,6 +66,22 @@ def test_every_function_of_the_walkthrough_stands_in_its_module():
             (module, f) for f in re.findall(r"`(\w+)`", functions) if not re.search(rf"^\s*(def|class) {f}\b", code, re.MULTILINE)
         ]
     assert missing == []
+
+
+@pytest.fixture(scope="module")
+def definitions():
+    """The name of every function, class and field of the code, with the commands' options aside."""
+    folders = ("alerting", "benchmarks", "dags", "tests", "tools")
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return set(re.findall(r"\w+", code))
+
+
+@pytest.mark.parametrize("name", ["docs/walkthrough.md", "docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
+def test_every_name_in_the_prose_of_a_page_about_the_code_exists(name, definitions):
+    """Names of functions, methods and fields in prose, e.g. `deliver_now`."""
+    page = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`([A-Za-z]\w*(?:_\w+|\(\)))`", page)
+    assert [one for one in named if one.removesuffix("()") not in definitions] == []
 
 
 def test_the_glossary_is_sorted_and_every_term_has_a_meaning_and_an_example():

@@ -45,7 +45,7 @@ def test_no_folder_or_file_of_the_package_grows_beyond_what_can_be_looked_over()
     sources = [path for path in (TESTS.parent / "alerting").rglob("*.py") if path.name != "__init__.py"]
     folders = Counter(path.parent.relative_to(TESTS.parent).as_posix() for path in sources)
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
-    lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in sources}
+    lengths = {path.relative_to(TESTS.parent).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in sources}
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 

@@ -1,8 +1,8 @@
 """Each thing has one name (docs/glossary.md): no definition bears a word that was given up.
 
-`retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a whole identifier. Definitions
-are modules, classes, functions, parameters, fields, constants, collections, commands and headings; uses, libraries and local
-variables are free.
+`retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a whole identifier, private
+ones included, `word NAME` nowhere, neither in names of tests and their helpers nor in prose. Definitions are modules, classes,
+functions, parameters, fields, constants, collections, commands and headings; uses, libraries and local variables are free.
 """
 
 import ast
@@ -22,6 +22,7 @@ LINES = [
 ]
 PARTS = {word for kind, word in LINES if kind == "part"}
 NAMES = {word for kind, word in LINES if kind == "name"}
+WORDS = {word for kind, word in LINES if kind == "word"}
 RETIRED_PART = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(sorted(PARTS))})(?![a-z0-9])")
 PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
@@ -31,7 +32,7 @@ def retired_in(name):
     """The retired words in one identifier."""
     pieces = [piece.lower() for piece in PIECES.findall(name)]
     joined = "_".join(pieces)
-    return {*RETIRED_PART.findall(joined), *({name} & NAMES)}
+    return {*RETIRED_PART.findall(joined), *({name, name.lstrip("_")} & NAMES)}
 
 
 def statements(node):
@@ -86,9 +87,46 @@ def test_no_definition_bears_a_retired_word():
     assert [(where, name, sorted(words)) for where, name in everything() if (words := retired_in(name))] == []
 
 
+def names_of_tests():
+    """Every definition of the tests: where it stands, its name."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        where = str(path.relative_to(ROOT))
+        yield from ((where, name) for name in (path.stem, *definitions_in(path.read_text(encoding="utf-8"))))
+
+
+def test_no_test_bears_a_word_that_is_nowhere_used():
+    pattern = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(map(str.lower, WORDS - {'NEVER'}))})(?![a-z0-9])")
+    found = [(where, name) for where, name in names_of_tests() if pattern.search("_".join(PIECES.findall(name)).lower())]
+    assert found == []
+
+
+def docstrings_in(source):
+    """The docstrings of a module and of everything in it."""
+    tree = ast.parse(source)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    yield from (text for node in nodes if (text := ast.get_docstring(node)) is not None)
+
+
+def prose():
+    """Every text for readers of the code: where it stands, and the text without code."""
+    for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        yield str(page.relative_to(ROOT)), re.sub(r"`[^`]*`", "", text)
+    for folder in ("alerting", "dags", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for text in docstrings_in(path.read_text(encoding="utf-8")):
+                yield str(path.relative_to(ROOT)), re.sub(r"`[^`]*`", "", text)
+
+
+def test_no_page_and_no_docstring_uses_such_a_word():
+    pattern = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")
+    assert [(where, sorted(set(words))) for where, text in prose() if (words := pattern.findall(text))] == []
+
+
 @pytest.mark.parametrize(
     "name",
     [
+        "_NEVER",
         "pledge_all",
         "WatchList",
         "MongoBulletins",

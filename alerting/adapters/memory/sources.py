@@ -115,6 +115,9 @@ class MemorySources:
         chosen = {(message.at, message.id): message for message in self._dead.values() if name in (None, message.source)}
         return [chosen[key] for key in sorted(chosen) if after is None or key > (after.at, after.id)][:limit]
 
+    def dead_bytes(self, name: str) -> int:
+        return sum(len(message.payload) for message in self._dead.values() if message.source == name)
+
     def count_dead(self, name: str) -> int:
         return sum(message.source == name for message in self._dead.values())
 

@@ -1,9 +1,9 @@
 """Conversion between values of the platform and BSON documents, by cattrs.
 
 Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole milliseconds, durations
-as whole milliseconds, pydantic models in the form of files. Read: the reverse, by the type hints of the dataclass; scalars are
-read as stored, without a check. A text that can be translated is stored in English, and beside it (`reason_template`) as
-template and values.
+as whole milliseconds, pydantic models in the form of files. Read: the reverse, by the type hints of the dataclass. A scalar of
+another type than its hint is refused, so that a malformed document is found where it is read. A text that can be translated is
+stored in English, and beside it (`reason_template`) as template and values.
 """
 
 import hashlib
@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
+from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
@@ -26,6 +27,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from alerting.definitions.faults import shown
 from alerting.definitions.wording.language import Translatable, read_template, template_document
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import (
@@ -54,6 +56,8 @@ CODEC: CodecOptions[Document] = CodecOptions(
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
+_NUMBERS: dict[type[Any], frozenset[type]] = {float: frozenset({float, int, Int64}), int: frozenset({int, Int64})}
+"""The types of stored numbers that fit a hint: a whole one is a number of a float, too."""
 _TEMPLATE = "_template"
 _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     Evaluation: ("reason",),
@@ -80,7 +84,10 @@ def to_bson(value: Any) -> Any:
 
 
 def from_document(cls: type[T], document: Document) -> T:
-    """Return a dataclass from its document: absent fields take their default, unknown fields such as `_id` are ignored."""
+    """Return a dataclass from its document: absent fields take their default, unknown fields such as `_id` are ignored.
+
+    Raises an error of some kind if a field is missing or not of its type: `each.read_stored` reads many, and leaves out those.
+    """
     return _CONVERTER.structure(document, cls)
 
 
@@ -145,9 +152,9 @@ def _make_converter() -> BsonConverter:
     converter.register_unstructure_hook_factory(is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key))
     converter.register_structure_hook(datetime, lambda value, _: utc(value))
     converter.register_structure_hook(timedelta, lambda millis, _: timedelta(milliseconds=millis))
-    converter.register_structure_hook_func(_is_scalar, _as_stored)
+    converter.register_structure_hook_func(_is_scalar, _check_scalar)
     for scalar in _SCALARS:
-        converter.register_structure_hook(scalar, _as_stored)
+        converter.register_structure_hook(scalar, _check_scalar)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
     for cls, names in _TRANSLATABLE.items():
         converter.register_unstructure_hook(cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names))
@@ -193,8 +200,24 @@ def _write_key(key: Any, _: Any = None) -> str:
     return str(key)
 
 
-def _as_stored(value: Any, _: Any) -> Any:
+def _check_scalar(value: Any, hint: Any) -> Any:
+    """Return a scalar as it is stored. Raises TypeError if it is not of its type."""
+    kind = str if isinstance(value, str) else type(value)  # a text that can be translated is one, too
+    if kind is not hint and kind not in _accepted(hint):
+        raise TypeError(f"{shown(value)} is not {getattr(hint, '__name__', hint)}")
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise ValueError(f"{shown(value)} is none of {', '.join(map(str, get_args(hint)))}")
     return value
+
+
+@lru_cache(1000)
+def _accepted(hint: Any) -> frozenset[type]:
+    """Return the types of the values that a scalar hint accepts."""
+    if get_origin(hint) in (Union, UnionType):
+        return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))
+    if get_origin(hint) is Literal:
+        return frozenset(map(type, get_args(hint)))
+    return _NUMBERS.get(hint, frozenset({hint}))
 
 
 def _is_scalar(hint: Any) -> bool:

@@ -1,11 +1,12 @@
-"""Reading of documents that people may edit, one by one, so that a faulty document is left out and does not affect the others."""
+"""Reading of documents one by one, so that a faulty document is left out and does not affect the others."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from alerting.adapters.mongo.documents import Document
+from alerting.adapters.mongo.documents import Document, from_document
 from alerting.definitions.faults import DocumentRefused, shown
 
 T = TypeVar("T")
@@ -25,6 +26,20 @@ class Read(Generic[T]):
 def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
     """Return the documents that `parse` can read. The others are left out, with a line in the log."""
     return good_values(collection, read_each(documents, parse))
+
+
+def read_stored(collection: str, cls: type[T], documents: Iterable[Document], id: str | None = None) -> list[T]:
+    """Return documents that the platform wrote as dataclasses. Faulty ones are left out, with a line in the log.
+
+    `id`: the field that is stored as `_id`.
+    """
+    given = documents if id is None else ({**document, id: document["_id"]} for document in documents)
+    return good(collection, given, partial(from_document, cls))
+
+
+def read_one(collection: str, cls: type[T], document: Document | None, id: str | None = None) -> T | None:
+    """Return one document as a dataclass; None without one, or if it is faulty."""
+    return None if document is None else next(iter(read_stored(collection, cls, [document], id)), None)
 
 
 def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:

@@ -77,7 +77,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     SOURCES: [_unique("name")],
     SOURCE_REVISIONS: [_unique("name", "number")],
     SOURCE_PROGRESS: [],
-    DEAD_MESSAGES: [IndexModel([("source", ASCENDING), ("at", ASCENDING)])],
+    DEAD_MESSAGES: [
+        IndexModel([("source", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("source", ASCENDING), ("size", ASCENDING)]),
+    ],
     SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     STREAM_PROCESSES: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],

@@ -8,7 +8,7 @@ some sample of the window lies outside.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -22,19 +22,6 @@ MOST_LEADS = 16
 Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
 Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
 Column = Annotated[int, Field(ge=0)]
-
-
-class Core(Protocol):
-    """The part of a forecaster that differs from family to family. `matrix`: rows as `Columns` makes them."""
-
-    def quantiles(self, matrix: Floats) -> Floats:
-        """Return the quantiles at each lead before calibration (rows x leads x QUANTILES)."""
-
-    def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
-        """Return the share of each column in the predicted median of the one row, and the median without them."""
-
-    def importance(self, width: int) -> Floats:
-        """Return the contribution of each column to the core, 0 or more."""
 
 
 @dataclass(frozen=True)

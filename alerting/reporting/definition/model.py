@@ -1,4 +1,4 @@
-"""The model of a report: decisions of the period, what was promised at promotion, score distribution, drift, estimates."""
+"""The model of a report: decisions of the period, what was expected at promotion, score distribution, drift, estimates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Announce reports: one notification of each revision to each recipient, through the outbox of all notifications."""
+"""Announce reports: one notification of each revision to each recipient, delivered like every other notification."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -92,10 +92,15 @@ def _notes(name: str, found: Sequence[Asset], plan: ScoringPlan, checked: Checke
     scored = {asset.name for asset in plan.assets}
     others = [asset.name for asset in found if asset.name not in scored and asset.name not in plan.not_learned]
     filled = {variable for asset in scored for variable in checked.profile.assets[asset]}
-    lacking = sorted(plan.variables - filled)
+    lacking = sorted({name for asset in plan.assets for name in _measured(asset, plan.variables)} - filled)
     notes = [f"{name} does not apply to {_listed(others)}: no scores"] if others else []
     notes += [f"the model has learned nothing of {_listed(plan.not_learned)}: no scores"] if plan.not_learned else []
     return notes + ([f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"] if lacking else [])
+
+
+def _measured(asset: Asset, variables: Iterable[str]) -> list[str]:
+    """Return what a file must have for these variables of an asset: in place of a computed one, its parts."""
+    return [name for name in asset.with_parts(variables) if not asset.is_computed(name)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from alerting.usecases.sources.json_rows import parse_json
 from alerting.usecases.sources.records import VALUES, map_readings
 
 MOST_DEAD = 10_000
+MOST_DEAD_BYTES = 256 << 20
 """Messages of a source that are put aside at most; it is paused before there are more."""
 _PAGE = 20  # of at most 1 MiB each
 
@@ -156,9 +157,18 @@ def _waiting(plant: SourcePorts, source: StreamedSource, messages: Sequence[Mess
 
 
 def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
-    if dead and sources.count_dead(source.name) + len(dead) > MOST_DEAD:
+    """Store messages that cannot be stored as readings. Raises TooManyDead if they are too many, or too large together."""
+    if not dead:
+        return
+    size = sum(len(message.payload) for message in dead)
+    limit = None
+    if sources.count_dead(source.name) + len(dead) > MOST_DEAD:
+        limit = f"{MOST_DEAD} of its messages"
+    elif sources.dead_bytes(source.name) + size > MOST_DEAD_BYTES:
+        limit = f"{MOST_DEAD_BYTES >> 20} MiB of its messages"
+    if limit is not None:
         raise TooManyDead(
-            f"source {source.name}: {MOST_DEAD} of its messages could not be stored: see alerting source dead {source.name}, "
+            f"source {source.name}: {limit} could not be stored: see alerting source dead {source.name}, "
             f"correct it, then run alerting source retry {source.name} and alerting source resume {source.name}"
         )
     sources.add_dead(dead)

@@ -158,6 +158,10 @@ def test_dead_messages_are_kept_once_until_they_are_removed(stores):
     assert stores.sources.dead("line", 10) == [first]
     assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == ([second], [])
     assert [stores.sources.count_dead(name) for name in ("line", "nothing")] == [1, 0]
+    assert [stores.sources.dead_bytes(name) for name in ("line", "nothing")] == [2, 0]
+    stores.sources.add_dead([replace(first, id="3", payload=b"x" * 1000)])
+    assert stores.sources.dead_bytes("line") == 1002
+    stores.sources.remove_dead(["3"])
     assert len(stores.sources.dead(None, 1)) == 1
     stores.sources.remove_dead(["1"])
     assert stores.sources.dead("line", 10) == []

@@ -1,6 +1,7 @@
 """Stride and windows derived for a question, in MongoDB."""
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document, upsert
+from alerting.adapters.mongo.documents import MongoDatabase, to_document, upsert
+from alerting.adapters.mongo.each import read_one
 from alerting.adapters.mongo.indexes import DERIVED_FEATURES
 from alerting.learning.features.derive import DerivedFeatures
 
@@ -13,7 +14,7 @@ class MongoDerivedFeatures:
 
     def get(self, definition: str, question: str) -> DerivedFeatures | None:
         found = self._derived.find_one({"_id": f"{definition}|{question}"})
-        return None if found is None else from_document(DerivedFeatures, found)
+        return read_one(DERIVED_FEATURES, DerivedFeatures, found)
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         """Store the values unless some are stored already; return the stored ones."""

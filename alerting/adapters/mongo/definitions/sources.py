@@ -10,14 +10,13 @@ from pymongo.errors import WriteError
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
-    from_document,
     insert_all_new,
     insert_new,
     to_bson,
     to_document,
     upsert,
 )
-from alerting.adapters.mongo.each import good
+from alerting.adapters.mongo.each import good, read_one, read_stored
 from alerting.adapters.mongo.indexes import (
     DEAD_MESSAGES,
     DELIVERY_ANSWERS,
@@ -41,6 +40,7 @@ from alerting.ports.sources import (
 )
 
 _FAILED_VALIDATION = 121  # error code of the server
+_BY_SIZE = {"source": 1, "size": 1}
 _RECENT = 20
 _MOST_FORGOTTEN = 10_000
 
@@ -79,11 +79,10 @@ class MongoSources:
         return insert_new(self._revisions, to_document(revision))
 
     def revisions(self, name: str) -> list[SourceRevision]:
-        return [from_document(SourceRevision, found) for found in self._revisions.find({"name": name}).sort("number", 1)]
+        return read_stored(SOURCE_REVISIONS, SourceRevision, self._revisions.find({"name": name}).sort("number", 1))
 
     def progress(self, name: str) -> SourceProgress:
-        found = self._progress.find_one({"_id": name})
-        return SourceProgress() if found is None else from_document(SourceProgress, found)
+        return read_one(SOURCE_PROGRESS, SourceProgress, self._progress.find_one({"_id": name})) or SourceProgress()
 
     def record(self, name: str, delivered: Delivered) -> None:
         """Count a delivery without waiting for the journal: a power cut may cost the counts of a tenth of a second."""
@@ -125,7 +124,7 @@ class MongoSources:
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
         found = self._files.find({"source": name, "path": {"$in": list(paths)}})
-        return [from_document(FileMark, mark) for mark in found]
+        return read_stored(SOURCE_FILES, FileMark, found)
 
     def mark_file(self, mark: FileMark) -> None:
         key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
@@ -133,18 +132,23 @@ class MongoSources:
 
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
-        gone = [mark["_id"] for mark in old if mark["path"] not in there]
+        gone = [mark["_id"] for mark in old if mark.get("path") not in there]
         return self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count if gone else 0
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
-        insert_all_new(self._dead, [{**to_document(message), "_id": message.id} for message in messages])
+        insert_all_new(self._dead, [{**to_document(one), "_id": one.id, "size": len(one.payload)} for one in messages])
 
     def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
         chosen: Document = {} if name is None else {"source": name}
         if after is not None:
             chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
         found = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
-        return [from_document(DeadMessage, {**message, "payload": _payload(message["payload"])}) for message in found]
+        return read_stored(DEAD_MESSAGES, DeadMessage, map(_with_payload, found), id="id")
+
+    def dead_bytes(self, name: str) -> int:
+        """Return the sum of the sizes, from an index alone; a message that an earlier version stored counts nothing."""
+        total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
+        return sum(int(found["bytes"]) for found in self._dead.aggregate([{"$match": {"source": name}}, total], hint=_BY_SIZE))
 
     def count_dead(self, name: str) -> int:
         return self._dead.count_documents({"source": name})
@@ -154,7 +158,8 @@ class MongoSources:
 
     def note_process(self, process: str) -> list[str]:
         upsert(lambda: self._processes.update_one({"_id": process}, {"$currentDate": {"at": True}}, upsert=True))
-        found = {one["_id"]: one["at"] for one in self._processes.find({"waiting": {"$ne": True}})}
+        working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
+        found = {str(one["_id"]): one["at"] for one in self._processes.find(working)}
         return sorted(other for other, at in found.items() if at > found[process] - PROCESS_GONE)
 
     def forget_process(self, process: str) -> None:
@@ -165,7 +170,8 @@ class MongoSources:
 
     def answer(self, key: str) -> Document | None:
         found = self._answers.find_one({"_id": key})
-        return None if found is None else dict(found["answer"])
+        stored = None if found is None else found.get("answer")
+        return dict(stored) if isinstance(stored, dict) else None
 
     def keep_answer(self, key: str, answer: Document) -> None:
         """Store the answer with the time of the server, which deletes it a day later."""
@@ -176,9 +182,10 @@ class MongoSources:
         upsert(lambda: self._progress.update_one({"_id": name}, change, upsert=True))
 
 
-def _payload(stored: bytes | str) -> bytes:
-    """Return the payload of a dead message; earlier versions stored its text."""
-    return stored.encode() if isinstance(stored, str) else stored
+def _with_payload(message: Document) -> Document:
+    """Return a dead message with its payload as bytes; earlier versions stored its text."""
+    payload = message.get("payload")
+    return {**message, "payload": payload.encode()} if isinstance(payload, str) else message
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pymongo import ReturnDocument
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document
+from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
@@ -18,7 +19,7 @@ class MongoLines:
 
     def load(self, asset: str) -> StoredLine | None:
         found = self._lines.find_one({"_id": asset})
-        return None if found is None else _read_line(found)
+        return next(iter(good(LINES, [] if found is None else [found], _read_line)), None)
 
     def save(
         self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()

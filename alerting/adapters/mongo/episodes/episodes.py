@@ -7,9 +7,12 @@ from typing import Any
 import bson
 from pymongo import ReplaceOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, utc
+from alerting.adapters.mongo.each import good, read_one, read_stored
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of
+from alerting.definitions.faults import shown
+from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, was_silent, was_suppressed
 from alerting.ports.unit_of_work import Conflict, Unit
@@ -61,7 +64,7 @@ class MongoEpisodes:
 
     def get(self, id: str) -> Episode | None:
         found = self._episodes.find_one({"_id": id})
-        return None if found is None else _episode(found)
+        return read_one(EPISODES, Episode, found, id="id")
 
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
@@ -100,7 +103,7 @@ class MongoEpisodes:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still_open, _EXTRACT)]
-        return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
+        return sorted(good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm), key=_by_raise)
 
     def starting_with(self, prefix: str) -> list[Episode]:
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
@@ -112,28 +115,40 @@ class MongoEpisodes:
         """Return number and sum of versions by definition: versions only grow, and episodes are never deleted."""
         raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
         counted = {"$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}}
-        return {found["_id"]: f"{found['count']}:{found['versions']}" for found in self._episodes.aggregate([raised, counted])}
+        found = self._episodes.aggregate([raised, counted])
+        return {one["_id"]: f"{one['count']}:{one['versions']}" for one in found if isinstance(one["_id"], str)}
 
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
 
+def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
+    return alarm.raised_at, alarm.id
+
+
 def _alarm(document: Document) -> Alarm:
+    """Return the alarm of a part of an episode's document. Raises an error if a name in it is no text."""
     closed, acknowledged = document["closed_at"], document.get("acknowledged")
     transitions = [(transition["kind"], utc(transition["at"])) for transition in document["transitions"]]
     return Alarm(
-        id=document["_id"],
-        definition=document["definition"],
-        asset=document["asset"],
-        severity=document["severity"],
+        id=_text(document["id"]),
+        definition=_text(document["definition"]),
+        asset=_text(document["asset"]),
+        severity=SEVERITIES[SEVERITIES.index(document["severity"])],
         raised_at=utc(document["raised_at"]),
         closed_at=None if closed is None else utc(closed),
         acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
-        backfilled=document.get("backfilled", False),
-        withdrawn=document.get("withdrawn", False) and document.get("late_data_status") is None,
+        backfilled=bool(document.get("backfilled", False)),
+        withdrawn=bool(document.get("withdrawn", False)) and document.get("late_data_status") is None,
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{shown(value)} is no text")
+    return value
 
 
 def _document(episode: Episode) -> Document:
@@ -144,9 +159,5 @@ def _document(episode: Episode) -> Document:
     return document
 
 
-def _episode(document: Document) -> Episode:
-    return from_document(Episode, {**document, "id": document["_id"]})
-
-
 def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
-    return [_episode(document) for document in found]
+    return read_stored(EPISODES, Episode, found, id="id")

@@ -8,7 +8,8 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document, upsert
+from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import NOTIFICATIONS
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.notifications.notification import Notification
@@ -107,4 +108,4 @@ def _document(notification: Notification) -> Document:
 
 
 def _read(found: Iterable[Document]) -> list[Notification]:
-    return [from_document(Notification, {**document, "key": document["_id"]}) for document in found]
+    return read_stored(NOTIFICATIONS, Notification, found, id="key")

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, from_document, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.each import read_one, read_stored
 from alerting.adapters.mongo.indexes import AUDIT, ENDED_SESSIONS, FEEDBACK, PLATFORM_ALERTS, REVOCATIONS
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
@@ -21,12 +22,11 @@ class MongoFeedback:
         if insert_new(self._feedback, {**to_document(feedback), "key": key}):
             return feedback
         found = self._feedback.find_one({"key": key})
-        return feedback if found is None else from_document(Feedback, found)
+        return read_one(FEEDBACK, Feedback, found) or feedback
 
     def of(self, episode: str) -> list[Feedback]:
-        return [
-            from_document(Feedback, found) for found in self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
-        ]
+        found = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
+        return read_stored(FEEDBACK, Feedback, found)
 
 
 class MongoMisses:
@@ -40,7 +40,7 @@ class MongoMisses:
         if insert_new(self._feedback, {**to_document(miss), "key": key}):
             return miss
         found = self._feedback.find_one({"key": key})
-        return miss if found is None else from_document(ReportedMiss, found)
+        return read_one(FEEDBACK, ReportedMiss, found) or miss
 
     def between(
         self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
@@ -50,7 +50,7 @@ class MongoMisses:
         if definition is not None:
             query["definition"] = definition
         found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
-        return [from_document(ReportedMiss, document) for document in found]
+        return read_stored(FEEDBACK, ReportedMiss, found)
 
 
 class MongoAudit:
@@ -71,7 +71,7 @@ class MongoAudit:
     def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
         fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
         found = self._audit.find(fits, {"before": 0, "after": 0}).sort([("at", 1), ("subject", 1), ("what", 1)])
-        return [from_document(AuditEntry, entry) for entry in found]
+        return read_stored(AUDIT, AuditEntry, found)
 
 
 class MongoRevocations:
@@ -113,14 +113,15 @@ class MongoPlatformAlerts:
 
     def open(self) -> list[PlatformAlert]:
         found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
-        return [from_document(PlatformAlert, document) for document in found]
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
 
     def subjects(self, kind: str) -> set[str]:
-        return {document["subject"] for document in self._alerts.find({"kind": kind}, {"_id": False, "subject": True})}
+        found = self._alerts.find({"kind": kind, "subject": {"$type": "string"}}, {"_id": False, "subject": True})
+        return {document["subject"] for document in found}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
         found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
-        return [from_document(PlatformAlert, document) for document in found]
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         key = f"{kind}|{subject}"

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, to_bson, to_document, utc
+from alerting.adapters.mongo.each import read_one
 from alerting.adapters.mongo.indexes import CHECKPOINTS
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.episodes.lifecycle import ConditionState
@@ -55,7 +56,8 @@ class MongoCheckpoints:
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // _HOUR, {})[key] = instant
         found = {key: document for hour in hours.values() for key, document in self._before(hour).items()}
-        return {key: from_document(ConditionState, document) for key, document in found.items()}
+        states = {key: read_one(CHECKPOINTS, ConditionState, document) for key, document in found.items()}
+        return {key: state for key, state in states.items() if state is not None}
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
         """Return the latest states before neighbouring instants, without reading states whose successor is before all of them."""
@@ -67,11 +69,13 @@ class MongoCheckpoints:
         for document in self._checkpoints.find(query).batch_size(_AT_ONCE):
             key = document["definition"], document["asset"]
             at, latest = document["watermark"], found.get(key)
-            if key in instants and utc(at) < instants[key] and (latest is None or latest["watermark"] < at):
+            if not (isinstance(at, datetime) and key in instants):
+                continue
+            if utc(at) < instants[key] and (latest is None or latest["watermark"] < at):
                 found[key] = document
         return found
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         query = {"definition": definition, "asset": asset, "watermark": {"$gte": to_bson(instant)}}
         found = self._checkpoints.find_one(query, sort=[("watermark", 1)])
-        return None if found is None else from_document(ConditionState, found)
+        return read_one(CHECKPOINTS, ConditionState, found)

@@ -1,13 +1,14 @@
 """Promotion decisions in MongoDB."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
 from pymongo import DESCENDING
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, upsert
+from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
@@ -35,13 +36,13 @@ class MongoDecisions:
 
     def of(self, definition: str) -> list[DecisionRecord]:
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
-        return [from_document(DecisionRecord, document) for document in found]
+        return read_stored(DECISIONS, DecisionRecord, found)
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         found = self._decisions.find({"definition": {"$in": list(definitions)}}, _WITHOUT_EVIDENCE)
-        ordered = sorted(found, key=lambda document: (document["definition"], document["at"], document["_id"]))
+        ordered = found.sort([("definition", 1), ("at", 1), ("_id", 1)])
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
-        return {name: [_without_evidence(document) for document in made] for name, made in by_name}
+        return {name: _without_evidence(made) for name, made in by_name}
 
     def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
         stages: list[Document] = [
@@ -51,7 +52,7 @@ class MongoDecisions:
             {"$project": {"made": {"$slice": ["$made", -count]}}},
         ]
         found = self._decisions.aggregate(stages)
-        return {of["_id"]: [_without_evidence(document) for document in of["made"]] for of in found}
+        return {of["_id"]: _without_evidence(of["made"]) for of in found}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
@@ -71,8 +72,8 @@ class MongoDecisions:
         return [] if found is None else [dict(tried) for tried in found["tries"]]
 
 
-def _without_evidence(document: Mapping[str, Any]) -> DecisionRecord:
-    return from_document(DecisionRecord, {**document, "evidence": {}})
+def _without_evidence(documents: Iterable[Mapping[str, Any]]) -> list[DecisionRecord]:
+    return read_stored(DECISIONS, DecisionRecord, ({**document, "evidence": {}} for document in documents))
 
 
 def _files_id(definition: str, run_id: str) -> str:

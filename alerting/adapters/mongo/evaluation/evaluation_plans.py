@@ -5,6 +5,7 @@ ignored.
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,9 +17,11 @@ from bson.raw_bson import RawBSONDocument
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, upsert
 from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS, SOURCES
+from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
+_log = logging.getLogger(__name__)
 _FORMAT = 13  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
@@ -57,12 +60,16 @@ class MongoEvaluationPlans:
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
         read, self._read = self._read, []
-        if not read or read[0]["source_hash"] != source_hash:
+        if not read or read[0].get("source_hash") != source_hash:
             read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
-        parts = [part for part in read if part["source_hash"] == source_hash]
-        if not parts or len(parts) != parts[0]["parts"]:
+        parts = [part for part in read if part.get("source_hash") == source_hash]
+        if not parts or len(parts) != parts[0].get("parts"):
             return None
-        return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
+        try:
+            return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
+        except Exception as error:  # any content of a document: the plan is made again
+            _log.warning("%s is faulty and made again: %s: %s", EVALUATION_PLANS, type(error).__name__, shown(str(error)))
+            return None
 
     def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         targets = evaluation_plan.targets
@@ -71,7 +78,7 @@ class MongoEvaluationPlans:
             names = evaluation_plan.names if number == 0 else ()
             document = {"_id": number, "source_hash": source_hash, "parts": len(pieces), "names": list(names), **_columns(piece)}
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))
-        self._parts.delete_many({"_id": {"$gte": len(pieces)}})
+        self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
 
 
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_all_new, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_all_new, to_document
+from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import PAST_EVALUATIONS, SCORES
 from alerting.ports import PastEvaluation, Score, TargetScores
 
@@ -49,4 +50,4 @@ class MongoPastEvaluations:
 
     def _find(self, query: Document) -> list[PastEvaluation]:
         found = self._evaluations.find(query).sort([("at", 1), ("_id", 1)])
-        return [from_document(PastEvaluation, document) for document in found]
+        return read_stored(PAST_EVALUATIONS, PastEvaluation, found)

@@ -5,11 +5,13 @@ each, texts of few kinds as these and a number in each row; conditions that are 
 state one step earlier as one block. An evaluator replaces a shard as a whole, and only if it has read the version before.
 """
 
+import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson
+from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.definitions.shards import shard_of
@@ -17,6 +19,7 @@ from alerting.episodes.state_table import CarriedState, Condition, ConditionTabl
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
+_ID = r"\d\d-\d+"
 _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")
 
@@ -75,8 +78,9 @@ class MongoStates:
         """Read the shards of all cadences of these numbers: one query of the ids' index."""
         ranges = [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}} for number in numbers]
         self._last.update({number: {} for number in numbers})
-        for document in self._shards.find({"$or": ranges}) if ranges else ():
-            self._last[int(document["_id"][:2])][document["_id"]] = document["version"], from_shard(document)
+        found = self._shards.find({"$or": ranges}) if ranges else ()
+        for id, version, table in good(STATES, ({**document, "id": document["_id"]} for document in found), _read_shard):
+            self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
         """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0: if it exists)."""
@@ -92,6 +96,17 @@ class MongoStates:
             )
         if version and found is None:
             raise Conflict(f"the shard {shard} has changed since its version {version}")
+
+
+def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
+    """Return id, version and table of a shard. Raises an error if its columns do not fit together."""
+    if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
+        raise ValueError("its _id is not that of a shard")
+    version, table = document["version"], from_shard(document)
+    columns = [*(getattr(table, name) for name in (*_INTEGERS, "value", *_TEXTS)), *vars(table.earlier).values()]
+    if not isinstance(version, int) or any(len(column) != len(table) for column in columns):
+        raise ValueError("its columns have different lengths, or its version is no number")
+    return document["id"], version, table
 
 
 def _shard_id(number: int, every: int) -> str:

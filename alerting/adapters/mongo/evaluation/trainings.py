@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document, upsert
+from alerting.adapters.mongo.documents import MongoDatabase, to_document, upsert
+from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import TRAININGS
 from alerting.ports import Training
 
@@ -15,7 +16,7 @@ class MongoTrainings:
 
     def of(self, definitions: Collection[str]) -> list[Training]:
         found = self._trainings.find({"definition": {"$in": list(definitions)}}).sort([("started_at", 1), ("_id", 1)])
-        return [from_document(Training, document) for document in found]
+        return read_stored(TRAININGS, Training, found)
 
     def begin(self, training: Training) -> None:
         one = {"_id": f"{training.definition}|{training.question}"}

@@ -1,12 +1,13 @@
 """Arrival records and reprocessing requests in MongoDB."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pymongo import DeleteOne, UpdateOne, WriteConcern
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.documents import Document, MongoDatabase, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.adapters.mongo.transactions import session_of
 from alerting.episodes.state_table import TargetKey
@@ -56,12 +57,12 @@ class MongoArrivals:
 
     def unfinished(self) -> Unfinished:
         found = list(self._arrivals.aggregate(_UNFINISHED))
-        arrivals = [_arrival(document) for document in found if "waits" in document]
-        return Unfinished(arrivals, len(arrivals) < len(found))
+        waiting = [document for document in found if "waits" in document]
+        return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
         found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
-        return [_arrival(document) for document in found]
+        return _arrivals(found)
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         alike: dict[tuple[bool, int], list[str]] = {}
@@ -86,7 +87,7 @@ class MongoArrivals:
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         wanted = set(definitions)
-        found = (from_document(ReprocessingRequest, document) for document in self._requests.find())
+        found = read_stored(REPROCESSING_REQUESTS, ReprocessingRequest, self._requests.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
@@ -95,5 +96,5 @@ class MongoArrivals:
             self._requests.bulk_write(done, ordered=False, session=session_of(unit))
 
 
-def _arrival(document: Document) -> Arrival:
-    return from_document(Arrival, {**document, "id": document["_id"]})
+def _arrivals(found: Iterable[Document]) -> list[Arrival]:
+    return read_stored(ARRIVALS, Arrival, found, id="id")

@@ -1,7 +1,7 @@
 """Readings and events from MongoDB: all up to an instant, or only those that matter from another instant on."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
@@ -10,6 +10,7 @@ from pymongo.cursor import Cursor
 
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, utc
+from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
 from alerting.adapters.samples.columns import CHUNK, events_frame, joined_newest, newest_frame, readings_columns, readings_frame
@@ -19,6 +20,7 @@ from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.readings.sample_quality import Doubts
 
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _FEW = 50  # most variables that a query names; with more, it reads all
 
 
@@ -101,19 +103,30 @@ class MongoReadings:
         """
         first: Document = {"_id": "$asset", "ts": {"$first": "$ts"}, "arrived_at": {"$first": "$arrived_at"}}
         found = self._readings.aggregate([{"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
-        newest = {d["_id"]: NewestReading(utc(d["ts"]), utc(d["arrived_at"] or d["ts"])) for d in found}
-        for asset in [name for name, reading in newest.items() if until is not None and reading.ts > until]:
-            query = {"asset": asset, "ts": {"$lte": until}}
+        read = {document["_id"]: _newest_reading(document) for document in found if isinstance(document["_id"], str)}
+        newest = {asset: reading for asset, reading in read.items() if reading is not None}
+        late = [asset for asset, reading in read.items() if reading is None or (until is not None and reading.ts > until)]
+        for asset in late:
+            query = {"asset": asset, "ts": {"$lte": _LAST if until is None else until}}  # instants alone compare with one
             earlier = self._readings.find_one(query, {"ts": True, "arrived_at": True}, sort=[("ts", -1)])
-            del newest[asset]
-            if earlier is not None:
-                newest[asset] = NewestReading(utc(earlier["ts"]), utc(earlier.get("arrived_at") or earlier["ts"]))
+            newest.pop(asset, None)
+            if (reading := _newest_reading(earlier)) is not None:
+                newest[asset] = reading
         return newest
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
+        query = {"asset": asset, "ts": {"$lte": _LAST}}
+        ends = [self._readings.find_one(query, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _newest_reading(document: Document | None) -> NewestReading | None:
+    """Return stamp and arrival of a reading; None without one, or without a stamp."""
+    if document is None or not isinstance(document["ts"], datetime):
+        return None
+    arrived_at = document.get("arrived_at")
+    return NewestReading(utc(document["ts"]), utc(arrived_at if isinstance(arrived_at, datetime) else document["ts"]))
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
@@ -144,7 +157,17 @@ def load_events(
     query: Document = {"asset": asset, **({"start": within} if within else {})}
     found = list(events.find(query, _FIELDS).sort([("start", 1), ("type", 1)]))
     earlier = [] if since is None else _earlier(events, asset, instant, since)
-    return events_frame([*earlier, *found], instant)
+    return events_frame(good(EVENTS, [*earlier, *found], _require_event), instant)
+
+
+def _require_event(document: Document) -> Document:
+    """Return the document of an event. Raises TypeError if it is none."""
+    end = document["end"]
+    if not (isinstance(document["start"], datetime) and isinstance(document["type"], str)):
+        raise TypeError("its start is no instant, or its type no text")
+    if not (end is None or isinstance(end, datetime)):
+        raise TypeError("its end is no instant")
+    return document
 
 
 def _earlier(events: MongoCollection, asset: str, instant: Collection[str], since: datetime) -> list[Document]:
@@ -156,7 +179,7 @@ def _earlier(events: MongoCollection, asset: str, instant: Collection[str], sinc
             {"$group": {"_id": "$type", "event": {"$first": "$$ROOT"}}},
         ]
     )
-    found = {group["event"]["_id"]: group["event"] for group in last}
+    found = {group["event"]["_id"]: group["event"] for group in last if isinstance(group["_id"], str)}
     lasting = sorted({event["type"] for event in found.values()}.difference(instant))
     if lasting:
         ongoing = {"$or": [{"end": None}, {"end": {"$gt": since}}]}

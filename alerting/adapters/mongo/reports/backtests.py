@@ -3,11 +3,12 @@
 Files are stored in pieces, because a model may be larger than one document. A page is a file of the run itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pymongo import ReplaceOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_bson, to_document
+from alerting.adapters.mongo.each import good, read_stored
 from alerting.adapters.mongo.indexes import BACKTEST_EPISODES, BACKTEST_FILES, BACKTESTS
 from alerting.episodes.episode import Episode
 
@@ -53,14 +54,14 @@ class MongoBacktests:
 
     def get(self, id: str) -> Document | None:
         found = self._runs.find_one({"_id": id})
-        return None if found is None else _run(found)
+        return next(iter(_runs([] if found is None else [found])), None)
 
     def of(self, definition: str) -> list[Document]:
-        return [_run(d) for d in self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])]
+        return _runs(self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)]))
 
     def episodes(self, id: str) -> list[Episode]:
         found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
-        return [from_document(Episode, document) for document in found]
+        return read_stored(BACKTEST_EPISODES, Episode, found)
 
     def page(self, id: str) -> str | None:
         files = self.segment_files(id, _WHOLE_RUN)
@@ -81,6 +82,10 @@ class MongoBacktests:
             self._files.delete_many({"backtest": id, "segment": segment, "name": name, "piece": {"$gte": len(pieces)}})
 
 
+def _runs(found: Iterable[Document]) -> list[Document]:
+    return good(BACKTESTS, ({**document, "id": document["_id"]} for document in found), _run)
+
+
 def _run(document: Document) -> Document:
-    segments = document.pop("segments")
-    return {"id": document.pop("_id"), **document, "segments": [segments[number] for number in sorted(segments)]}
+    segments = document["segments"]
+    return {**document, "segments": [segments[number] for number in sorted(segments)]}

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document
+from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
 from alerting.ports.reports import ReportContent, ReportHead
 
@@ -34,7 +35,7 @@ class MongoReports:
 
     def get(self, id: str) -> ReportHead | None:
         found = self._reports.find_one({"_id": id}, _HEAD_OF_OLD)
-        return None if found is None else _head(found)
+        return next(iter(_heads([] if found is None else [found])), None)
 
     def content(self, id: str) -> ReportContent | None:
         found = self._reports.find_one({"_id": id}, {"page": True, "metrics": True, "content": True})
@@ -79,7 +80,7 @@ def _plain(value: Any) -> str:
 
 
 def _heads(found: Iterable[Document]) -> list[ReportHead]:
-    return [_head(document) for document in found]
+    return good(REPORTS, ({**document, "id": document["_id"]} for document in found), _head)
 
 
 def _head(document: Document) -> ReportHead:
@@ -87,7 +88,7 @@ def _head(document: Document) -> ReportHead:
     judgement = document.get("metrics", {}).get("judgement", {})
     of_old = {"as_of": document.get("at"), "trust": judgement.get("trust", "cannot_tell")}
     sentence = judgement.get("sentence")
-    return from_document(ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document, "id": document["_id"]})
+    return from_document(ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document})
 
 
 def _content(document: Document) -> ReportContent:

@@ -53,10 +53,28 @@ def test_absent_fields_take_their_default_and_a_missing_one_is_an_error():
 
 
 def test_scalars_are_read_as_they_are_stored():
-    read = from_document(Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": {**stored(PART), "state": "new"}})
+    read = from_document(Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": stored(PART)})
     assert (read.level, type(read.level), read.value) == (2, int, "wet")
-    assert read.first is not None
-    assert read.first.state == "new"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": float("nan")},
+        {"count": True},
+        {"count": None},
+        {"level": "high"},
+        {"flag": 1},
+        {"value": True},
+        {"names": "a"},
+        {"first": {**stored(PART), "state": "new"}},
+        {"first": {**stored(PART), "at": "noon"}},
+        {"first": 5},
+    ],
+)
+def test_a_value_of_another_type_is_refused(wrong):
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        from_document(Whole, {**stored(WHOLE), **wrong})
 
 
 def test_names_of_fields_are_written_as_text():

@@ -1,6 +1,6 @@
-"""Reads hostile model files, in a process of its own, with too little memory for a bomb; prints one JSON line for each.
+"""Reads hostile files made of a model that a training wrote, after the healthy ones; prints one JSON line for each.
 
-`python -m tests.integration.learning.models.read_hostile FAMILY`.
+In a process of its own, with too little memory for a bomb: `python -m tests.integration.learning.models.read_hostile FAMILY`.
 """
 
 import json
@@ -8,11 +8,9 @@ import resource
 import sys
 import time
 
-from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.selection.challenger import finish_challenger
-from tests import small_models
-from tests.helpers.learning.trained import chosen
-from tests.integration.learning.models.damaged_models import ways
+from alerting.learning.models.files import model_from_files
+from tests.humid_line import NAME
+from tests.integration.learning.models.damaged_models import platform_with, ways
 
 ENOUGH = 3 << 30
 
@@ -23,11 +21,9 @@ def peak() -> int:
 
 def main() -> None:
     family = sys.argv[1]
-    model, _ = finish_challenger(small_models.dataset(), chosen(family), small_models.definition())
-    files = model_files(model)
-    model_from_files(files)
+    files = dict(platform_with(family).models.registered[NAME][0].files)
     resource.setrlimit(resource.RLIMIT_AS, (ENOUGH, ENOUGH))
-    for way, made in ways(files):
+    for way, made in (("healthy", files), *ways(files)):
         before, began = peak(), time.perf_counter()
         try:
             model_from_files(made)

@@ -41,6 +41,8 @@ def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_co
     found = [json.loads(line) for line in done.stdout.splitlines()]
     last = found[-1]["way"] if found else "nothing"
     assert done.returncode == 0, f"the process ended with {done.returncode} after {last!r}: {done.stderr[-2000:]}"
+    assert (found[0]["way"], found[0]["refused"]) == ("healthy", "")
+    found = found[1:]
     assert {one["way"]: one["refused"] for one in found if not one["refused"] or one["kind"] != "ModelRefused"} == {}
     assert {one["way"]: one["grown_mib"] for one in found if one["grown_mib"] > 300} == {}
     assert {one["way"]: one["seconds"] for one in found if one["seconds"] > 5} == {}

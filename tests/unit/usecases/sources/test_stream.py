@@ -153,6 +153,21 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     assert "alerting source retry line" in platform.sources.progress("line").fault
 
 
+def test_a_source_whose_dead_messages_are_too_large_together_is_paused(monkeypatch):
+    monkeypatch.setattr(stream, "MOST_DEAD_BYTES", 3 << 20)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    platform, done = memory_platform(), []
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    service = StreamService(platform, {})
+    service._read_at = float("inf")
+    batches = [[message(b"%d" % n + b"x" * (1 << 20), done=done)] for n in range(3)]
+    service._streams["line"] = Subscription(parse_source(SOURCE), Batches(batches))
+    for _ in range(3):
+        service.turn()
+    assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
+    assert "3 MiB of its messages could not be stored" in platform.sources.progress("line").fault
+
+
 def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD", 0)
     monkeypatch.setattr("time.sleep", lambda _: None)

@@ -1,0 +1,139 @@
+"""A database with at least one valid document in each collection, and six kinds of junk made of each of them."""
+
+import dataclasses
+import types
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from alerting.adapters.mongo import indexes as c
+from alerting.adapters.mongo.documents import Document, to_document
+from alerting.demo.line import LineState
+from alerting.episodes.episode import Episode, Feedback
+from alerting.episodes.lifecycle import ConditionState
+from alerting.learning.features.derive import DerivedFeatures
+from alerting.operators.shelves import Shelf
+from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, Training
+from alerting.ports.late import Arrival, ReprocessingRequest
+from alerting.ports.reports import ReportHead
+from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
+from tests.builders import at
+
+NAMES = {
+    "definition": "too-hot",
+    "asset": "oven-1",
+    "source": "gateway",
+    "name": "gateway",
+    "month": "2026-01",
+    "kind": "shelved",
+}
+SIMPLE = {str: "x", int: 1, float: 1.5, bool: False, bytes: b"x", datetime: at(0), timedelta: timedelta(minutes=1)}
+MEGABYTE = "x" * 1_000_000
+
+
+def example(hint: Any, name: str = "", depth: int = 0) -> Any:
+    """Return a value of a type, with every field of a dataclass given, down to a depth at which optional ones are None."""
+    origin = get_origin(hint) or hint
+    if dataclasses.is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return hint(**{field.name: example(hints[field.name], field.name, depth + 1) for field in dataclasses.fields(hint)})
+    if origin in (Union, types.UnionType):
+        members = get_args(hint)
+        return None if depth > 2 and type(None) in members else example(members[0], name, depth)
+    if origin is Literal:
+        return get_args(hint)[0]
+    if origin is tuple:
+        return () if depth > 2 else tuple(example(member, name, depth) for member in get_args(hint) if member is not Ellipsis)
+    others = {} if isinstance(origin, type) and issubclass(origin, Mapping) else []
+    return NAMES.get(name, SIMPLE[origin]) if origin in SIMPLE else others
+
+
+def _with_id(cls: type, id: str) -> Document:
+    document = to_document(example(cls))
+    return {**document, "_id": id}
+
+
+def valid_documents() -> dict[str, Document]:
+    """Return a valid document for each collection that a young platform leaves empty."""
+    shelf = dataclasses.replace(example(Shelf), until=at(60_000), ended_at=None, asset="oven-2")
+    state = {"definition": "too-hot", "asset": "oven-1", **to_document(example(ConditionState))}
+    return {
+        c.FAULTS: {"_id": "too-moist", "faults": ["horizon: is missing"]},
+        c.DERIVED_FEATURES: _with_id(DerivedFeatures, "too-moist|q"),
+        c.SOURCE_PROGRESS: {**to_document(example(SourceProgress)), "_id": "gateway"},
+        c.SOURCE_FILES: to_document(example(FileMark)),
+        c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
+        c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
+        c.STREAM_PROCESSES: {"_id": "host-1", "at": at(0)},
+        c.CHECKPOINTS: state,
+        c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
+        c.REPROCESSING_REQUESTS: to_document(example(ReprocessingRequest)),
+        c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
+        c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},
+        c.DECISIONS: {**to_document(example(DecisionRecord)), "definition": "too-moist", "rank_key": "too-moist|1"},
+        c.TRAININGS: {**_with_id(Training, "too-moist|q"), "definition": "too-moist"},
+        c.SCORES: {"definition": "too-hot", "asset": "oven-1", "ts": at(1), "score": 0.5, "threshold": 0.7, "model_version": 1},
+        c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
+        c.REPORTS: {**_with_id(ReportHead, "report"), "at": at(0), "content": b"x", "page": b"x", "period": "2026-W01"},
+        c.REVOCATIONS: {"episode": "e", "recipient": "mail", "until": at(0)},
+        c.ENDED_SESSIONS: {"_id": "session", "expires": at(0)},
+        c.PLATFORM_ALERTS: {**to_document(example(PlatformAlert)), "resolved_at": None, "open_key": "x|x"},
+        c.BACKTESTS: {"_id": "run", "definition": "too-hot", "begun_at": at(0), "start": at(0), "end": at(60), "segments": {}},
+        c.BACKTEST_EPISODES: {**to_document(example(Episode)), "backtest": "run"},
+        c.BACKTEST_FILES: {"backtest": "run", "segment": 1, "name": "a", "piece": 0, "data": b"x"},
+        c.CLOCK: {"_id": "another clock", "base": at(0), "speed": 1.0, "anchored": at(0), "until": at(0)},
+        c.LINES: {"_id": "oven-9", "version": 1, "state": to_document(example(LineState)), "requests": []},
+    }
+
+
+def junk(collection: str, valid: Document) -> Iterator[tuple[str, Document]]:
+    """Yield six kinds of junk made of a valid document, each with a name: every field of it is spoilt in each way once."""
+    made = 0
+    for field, value in valid.items():
+        if field == "_id":
+            continue
+        spoilt = {
+            "missing": None,
+            "wrong type": {"junk": [1]} if not isinstance(value, dict) else "junk",
+            "NaN": float("nan"),
+            "unknown": "no-such-thing",
+            "nothing": None,
+        }
+        for kind, new in spoilt.items():
+            document = {**valid, field: new}
+            if kind == "missing":
+                del document[field]
+            made += 1
+            yield f"{collection}.{field}: {kind}", _distinct(collection, document, field, made)
+    texts = [field for field, value in valid.items() if isinstance(value, str) and field != "_id"]
+    for field in texts[:2]:
+        made += 1
+        yield f"{collection}.{field}: 1 MB", _distinct(collection, {**valid, field: MEGABYTE}, field, made)
+    for field in [field for field in ("definition", "asset", "episode", "source", "name", "backtest") if field in valid]:
+        made += 1
+        yield f"{collection}.{field}: a key to nothing", _distinct(collection, {**valid, field: f"nowhere-{made}"}, field, made)
+
+
+def _distinct(collection: str, document: Document, spoilt: str, number: int) -> Document:
+    """Return a document that no unique index refuses: the last field of each is another, unless it is the spoilt one."""
+    document = dict(document)
+    if isinstance(document.get("_id"), str):
+        document["_id"] += f"-junk-{number}"
+    elif isinstance(document.get("_id"), int):
+        document["_id"] += number
+    else:
+        document.pop("_id", None)
+    for index in c.INDEXES[collection]:
+        if index.document.get("unique"):
+            last = next((field for field in reversed(list(index.document["key"])) if field != spoilt), None)
+            if last in document:
+                document[last] = _another(document[last], number)
+            elif last is None and spoilt not in document:
+                document[spoilt] = None
+    return document
+
+
+def _another(value: Any, number: int) -> Any:
+    if isinstance(value, datetime):
+        return value + timedelta(milliseconds=number)
+    return value + number if isinstance(value, int | float) else f"{value}-junk-{number}"
