@@ -121,7 +121,7 @@ def apply(
         ),
     ] = "",
     as_json: Json = False,
-) -> None:
+) -> bool:
     """Apply definitions: shows the plan and the expected alarm load, then writes all of them, or none.
 
     Definitions that become active are first evaluated over the last days; if that breaks the alarm budget of a position, nothing
@@ -153,6 +153,7 @@ def apply(
         console.print("dry run: no definition was changed")
     else:
         _show_applied(plans, following, started)
+    return any(plan.action != "unchanged" for plan in plans)
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
@@ -177,7 +178,7 @@ def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: di
     for name, page in started.items():
         console.print(f"{name}: training started: {page}")
     if following and not is_served():
-        console.print("the platform does not run: start it with `alerting up`, and it does the following")
+        console.print("the platform does not run, so this waits until you start it with `alerting up`")
 
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
