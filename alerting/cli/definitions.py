@@ -63,8 +63,10 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     """
     from alerting.usecases.definitions import sync
 
+    names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
+    documents = read_documents([file for file in files if file not in names])
     with platform() as p:
-        good = sync.check(p, [document for file in files for document in _read(p, file)])
+        good = sync.check(p, documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)])
         derived = {d.name: _derived(p, d) for d in good}
         assets = p.assets.all()
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
@@ -75,18 +77,6 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
         _show_warnings(good, assets)
-
-
-def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
-    """Return the documents of a file, or the stored one of a definition. Raises UserError if the words name neither."""
-    from alerting.usecases.definitions import sync
-
-    if file.exists() or file.suffix or len(file.parts) > 1:
-        return read_documents([file])
-    stored = sync.stored_document(p.definitions, str(file))
-    if stored is None:
-        sync.require_revision(p.definitions, str(file))
-    return [stored or {}]
 
 
 def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
