@@ -73,7 +73,7 @@ def _subject(platform: "Platform", what: str) -> "Subject":
     from alerting.usecases.backtest.backtest import named_subject, written_subject
 
     file = Path(what)
-    if file.suffix not in (".yaml", ".yml", ".json"):
+    if file.suffix not in (".yaml", ".yml", ".json") and not file.exists():
         return named_subject(platform, what)
     documents = read_documents([file])
     if len(documents) > 1:

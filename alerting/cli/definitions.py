@@ -63,8 +63,10 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     """
     from alerting.usecases.definitions import sync
 
+    names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
+    documents = read_documents([file for file in files if file not in names])
     with platform() as p:
-        good = sync.check(p, [document for file in files for document in _read(p, file)])
+        good = sync.check(p, documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)])
         derived = {d.name: _derived(p, d) for d in good}
         assets = p.assets.all()
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
@@ -75,18 +77,6 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
         _show_warnings(good, assets)
-
-
-def _read(p: "Platform", file: Path) -> list[dict[str, Any]]:
-    """Return the documents of a file, or the stored one of a definition. Raises UserError if the words name neither."""
-    from alerting.usecases.definitions import sync
-
-    if file.exists() or file.suffix or len(file.parts) > 1:
-        return read_documents([file])
-    stored = sync.stored_document(p.definitions, str(file))
-    if stored is None:
-        sync.require_revision(p.definitions, str(file))
-    return [stored or {}]
 
 
 def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
@@ -121,7 +111,7 @@ def apply(
         ),
     ] = "",
     as_json: Json = False,
-) -> None:
+) -> bool:
     """Apply definitions: shows the plan and the expected alarm load, then writes all of them, or none.
 
     Definitions that become active are first evaluated over the last days; if that breaks the alarm budget of a position, nothing
@@ -153,6 +143,7 @@ def apply(
         console.print("dry run: no definition was changed")
     else:
         _show_applied(plans, following, started)
+    return any(plan.action != "unchanged" for plan in plans)
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
@@ -177,7 +168,7 @@ def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: di
     for name, page in started.items():
         console.print(f"{name}: training started: {page}")
     if following and not is_served():
-        console.print("the platform does not run: start it with `alerting up`, and it does the following")
+        console.print("the platform does not run, so this waits until you start it with `alerting up`")
 
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:

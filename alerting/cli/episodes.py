@@ -17,6 +17,7 @@ from alerting.cli.support import (
     command_group,
     instant,
     platform,
+    require_past,
     user,
     writes,
 )
@@ -50,6 +51,7 @@ def episodes(
     begin = instant(start, "--from")
     stop = instant(end, "--to")
     with platform() as p:
+        require_past(p.clock.now(), begin, stop)
         names = {r.name for r in p.definitions.latest()}
         if name is not None and name not in names:
             one = _find_episode(p, name, names)
@@ -134,6 +136,7 @@ def why(
 
     when = instant(at, "--at")
     with platform() as p:
+        require_past(p.clock.now(), when, option="--at")
         found = explain(p, name, asset, when or p.clock.now())
     if as_json:
         return print_json(found)

@@ -10,7 +10,7 @@ import typer
 from alerting.cli.ingest import options
 from alerting.cli.ingest.commands import file_layout, with_time_columns
 from alerting.cli.printing.output import console, plain, short, show, show_result, zone
-from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, progress, writes
+from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, progress, require_past, writes
 from alerting.reporting import messages
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def evaluate(
     if begin is None and (model or revision):
         raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
     with platform() as p, progress() as report_progress:
+        require_past(p.clock.now(), begin, stop)
         if begin is not None and stop is not None:
             if not names:
                 raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
@@ -122,6 +123,7 @@ def score(
         return _score_file(name, file, layout, out, as_json)
     begin, stop = instant(start, "--from"), instant(end, "--to")
     with platform() as p, progress() as report:
+        require_past(p.clock.now(), begin, stop)
         plan = plan_scoring(p, name, begin, stop, model, newest=not history)
         scored = score_past(p, plan, report)
         if out is not None:

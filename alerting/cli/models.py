@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, plain, print_json, short, show, show_result
-from alerting.cli.support import DefinitionName, Json, command, command_group, instant, platform, progress, user, writes
+from alerting.cli.support import (
+    DefinitionName,
+    Json,
+    command,
+    command_group,
+    instant,
+    platform,
+    progress,
+    require_past,
+    user,
+    writes,
+)
 from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
@@ -48,6 +59,7 @@ def train(
 
     now = instant(as_of, "--as-of")
     with platform() as p, progress() as report_progress:
+        require_past(p.clock.now(), now, option="--as-of")
         if not again:
             require_idle(p, name)
         result = training.train(p, name, now or p.clock.now(), report_progress)
@@ -181,6 +193,7 @@ def dataset(
 
     now = instant(as_of, "--as-of")
     with platform() as p:
+        require_past(p.clock.now(), now, option="--as-of")
         built = dataset_of(p, name, now or p.clock.now())
     if out is not None:
         _export(built, out)

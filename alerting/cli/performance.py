@@ -16,6 +16,7 @@ from alerting.cli.support import (
     command,
     instant,
     platform,
+    require_past,
     write_file,
     writes,
 )
@@ -52,6 +53,7 @@ def report(
     _check_choice(name, plant, id, listed, period, start, end)
     begin, stop = instant(start, "--from"), instant(end, "--to")
     with platform() as p:
+        require_past(p.clock.now(), begin, stop)
         if listed:
             _list_reports(p, name, as_json)
             return

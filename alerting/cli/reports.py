@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from alerting.cli.printing.output import console, print_json, short, show, zone
-from alerting.cli.support import Json, command, instant, platform
+from alerting.cli.support import Json, command, instant, platform, require_past
 from alerting.definitions.durations import format_duration
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def kpi(
     if by not in (None, "position", "line", "shift"):
         raise typer.BadParameter(f"{by!r} is not a grouping; write position, line or shift", param_hint="--by")
     with platform() as p:
+        require_past(p.clock.now(), begin, stop)
         targets = read_targets(target or [], targets_under(p.budget))
         until = stop or p.clock.now()
         begin = begin or until - timedelta(days=30)

@@ -155,6 +155,14 @@ def instant(text: str | None, option: str) -> datetime | None:
     return value.astimezone(UTC)
 
 
+def require_past(now: datetime, start: datetime | None, end: datetime | None = None, option: str = "--from") -> None:
+    """Check that an interval has begun and is not reversed. Raises UserError with the times."""
+    if start is not None and start > now:
+        raise UserError(f"{option} {start.isoformat()} lies in the future; it is {now.isoformat()}")
+    if start is not None and end is not None and start >= end:
+        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+
+
 def write_file(path: Path, text: str) -> None:
     """Write a file that the user has named. Raises UserError if it cannot be written."""
     try:

@@ -37,10 +37,11 @@ def read_yaml(file: Path) -> list[Any]:
 def _near(file: Path) -> str:
     """Return a question for the files of the same folder that a mistyped name may mean; empty without one."""
     try:
-        close = close_names(file.name, [one.name for one in file.parent.iterdir()])
+        stems = {one.stem: one for one in file.parent.iterdir() if one.suffix == file.suffix}
     except OSError:
         return f"; folder {file.parent} does not exist" if not file.parent.exists() else ""
-    return f"; did you mean {' or '.join(str(file.parent / name) for name in close)}?" if close else ""
+    close = close_names(file.stem, stems)
+    return f"; did you mean {' or '.join(str(stems[stem]) for stem in close)}?" if close else ""
 
 
 def parse_yaml(text: str, origin: str) -> list[Any]:
@@ -61,6 +62,7 @@ def parse_yaml(text: str, origin: str) -> list[Any]:
 
 def _documents(text: str, origin: str) -> Iterator[Any]:
     loader = yaml.SafeLoader(text)
+    loader.name = origin  # in the positions of faults
     try:
         while loader.check_node():
             node = loader.get_node()

@@ -225,9 +225,12 @@ def list_dead(
     """List messages of brokers that could not be stored, with the reason."""
     from itertools import islice
 
+    from alerting.usecases.sources.documents import find_source
     from alerting.usecases.sources.stream import dead_messages
 
     with platform() as p:
+        if name is not None:
+            find_source(p.sources, name)
         found = islice(dead_messages(p.sources, name), _MOST_DEAD)
         rows = [{**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")} for m in found]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")

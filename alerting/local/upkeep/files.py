@@ -132,8 +132,9 @@ def read_manifest(folder: Path) -> Manifest:
         counts = {str(name): int(count) for name, count in document["database"].items()}
         own = {name: document[name] for name in ("version", "at", "artifacts")}
         manifest = Manifest(database=counts, files=files, variables=tuple(map(str, document["variables"])), **own)
-    except FileNotFoundError as missing:
-        raise UserError(f"{folder} is not a complete backup: it has no {MANIFEST}") from missing
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        why = f"it has no {MANIFEST}" if folder.is_dir() else "name the folder that `alerting backup` has written"
+        raise UserError(f"{folder} is not a complete backup: {why}") from missing
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise UserError(f"{path} cannot be read ({type(fault).__name__}): use another backup") from fault
     outside = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]

@@ -118,7 +118,7 @@ def _require_past(platform: BacktestPorts, subject: Subject, start: datetime, en
     spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
     if any(first < end and last > start for first, last in spans):
         return
-    have = f" (they reach from {min(s[0] for s in spans)} to {max(s[1] for s in spans)})" if spans else ""
+    have = f" (they reach from {min(s[0] for s in spans).isoformat()} to {max(s[1] for s in spans).isoformat()})" if spans else ""
     raise UserError(
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to {end.isoformat()}{have}: "
         "choose another period, or import readings first"

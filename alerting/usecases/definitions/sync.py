@@ -75,10 +75,12 @@ def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Defini
     return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
 
 
-def stored_document(definitions: Definitions, name: str) -> Document | None:
-    """Return the stored document of a definition, also a faulty one; None without one."""
+def require_document(definitions: Definitions, name: str) -> Document:
+    """Return the stored document of a definition, also a faulty one. Raises UserError with the names that may be meant."""
     found = next((one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))), None)
-    return None if found is None else {key: value for key, value in found.items() if not key.startswith("_")}
+    if found is None:
+        raise UserError(unknown_name("definition", name, [r.name for r in definitions.latest()], "apply one first"))
+    return {key: value for key, value in found.items() if not key.startswith("_")}
 
 
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:

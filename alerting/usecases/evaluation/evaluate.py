@@ -14,7 +14,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.evaluation import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.ports import Definitions, EvaluationPorts, ModelUnavailable, PastEvaluation, Progress, silent
+from alerting.ports import Definitions, EvaluationPorts, Models, ModelUnavailable, PastEvaluation, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
@@ -189,7 +189,10 @@ def evaluate_past(
     latency = max((latest.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
     end = min(end, platform.clock.now() - latency)
     if start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}{latency_note(latency)}")
+        raise UserError(
+            f"--from {start.isoformat()} must lie before --to, or before {end.isoformat()}, up to which targets are evaluated"
+            f"{latency_note(latency)}"
+        )
     parts, notes = _past_parts(platform, models, latest, start, end, model, revision)
     counts = EvaluationCounts(notes=notes)
     for done, asset in enumerate(assets):
@@ -226,7 +229,12 @@ def _past_parts(
     if model is None and revision is None:
         parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
         before = [part for part in parts if part.revision is None]
-        if not before:
+        if len(before) == len(parts) and latest.definition.state != "active":
+            raise UserError(
+                f"{name!r} is {latest.definition.state}, and was not in force from {start.isoformat()} to {end.isoformat()}; "
+                f"`alerting backtest {name}` shows the alerts that it would have raised"
+            )
+        if not before or latest.definition.state != "active":
             return parts, []
         version = _unseen_version(platform, models, latest, None, before[-1].end)
         by_model = "" if version is None else f" with its champion, version {version}"
@@ -256,17 +264,32 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
     """Return the version of a model that a person names: its number, or the champion of the revision's question for None and
     `champion`.
 
-    None for a definition without a model. Raises UserError for other text, and without a champion.
+    None for a definition without a model. Raises UserError for other text, an unknown version, and without a champion.
     """
+    number = None if model in (None, "champion") else _number("--model", model)
     if not isinstance(chosen.definition, ModelDefinition):
+        if number is not None:
+            raise UserError(f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: leave --model out")
         return None
-    if model not in (None, "champion"):
-        return _number("--model", model)
+    if number is not None:
+        _require_version(platform.models, chosen.name, number)
+        return number
     serving = last_promotion(platform.decisions.of(chosen.name), question_of(chosen))
     if serving is None:
         why = describe_missing_champion(platform, chosen)
         raise UserError(f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}")
     return serving.challenger_version
+
+
+def _require_version(models: Models, name: str, number: int) -> None:
+    """Check that a version is registered, if the registry answers. Raises UserError with the versions that are."""
+    try:
+        registered = models.versions(name)
+    except ModelUnavailable:
+        return
+    if number not in registered:
+        versions = ", ".join(map(str, registered)) or "none"
+        raise UserError(f"there is no version {number} of {name!r} (registered: {versions})")
 
 
 def check_unseen(models: ModelCache, definition: Definition, version: int, end: datetime) -> None:

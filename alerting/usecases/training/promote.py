@@ -291,6 +291,8 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
     }
     if serving is None and isinstance(newest.definition, ModelDefinition):
         history["missing_champion"] = describe_missing_champion(platform, newest, describe_step(platform, newest))
+    elif serving is None:
+        history["missing_champion"] = f"it is a {newest.definition.kind} definition, which has no model"
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
         training = last_training(platform.models, name, made)
