@@ -106,4 +106,4 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
 
 def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
     _, _, links = linked(stores)
-    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Open the episode"]
+    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Open the alarm"]

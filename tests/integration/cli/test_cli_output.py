@@ -258,7 +258,7 @@ def test_apply_ends_with_what_happens_next_with_a_threshold(plant, changes, word
 
 def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_not(plant):
     shown = " ".join(output("apply", write("d.yaml", learned_quickly())).split())
-    assert "asks a new question, so its training starts within two minutes in Airflow" in shown
+    assert "is new: training starts within two minutes in Airflow" in shown
     assert "without Airflow: `alerting train --due`" in shown
     assert f"{NAME}: its training is due" in output("list")
     assert "# its training is due" in output("show", NAME)

@@ -85,7 +85,7 @@ def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(plant):
         "'Zeitstempel', dd.mm.yyyy, local time of Europe/Berlin (ALERTING_TIMEZONE)",
         "600 lines, 2025-10-26 00:00:00 to 2025-10-26 08:59:00",
         "oven-1 (new)",
-        "2 cells are not values and count as missing: 1 x #NV, 1 x ---",
+        "2 cells are not numbers (1 x #NV, 1 x ---) and count as missing",
         "60 stamps are of its first time and 60 of its second",
         "'Labor Feuchte [%]' has a value about every 1h only",
     ):

@@ -68,7 +68,7 @@ def test_without_data_the_report_says_that_nothing_was_evaluated_and_what_to_che
     assert heads["too-hot"].sentences == ("The alert was not evaluated in this period.",)
     assert heads[None].sentences[0] == "No alert was raised."
     made, text = report(platform, "too-hot")
-    assert "No instant was evaluated: check that the definition is active, readings arrive" in text
+    assert "No instant was evaluated: check that the definition is active, and readings arrive" in text
     assert made.content.metrics["evaluated_s"] == 0
     assert made.content.metrics["false_alarms"]["value"] is None, "no rate without time"
     assert len(platform.notifications.due(CLOSED, 9)) == 2
@@ -91,9 +91,9 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     week_of_readings(platform, hot=range(DAY + 600, DAY + 720))
     heads = issued(platform)
     assert heads["too-hot"].sentences == ("1 alert was raised; no operator has said whether it was right.",)
-    assert heads[None].sentences[0] == "1 alert raised 1 episode, without an outcome yet."
+    assert heads[None].sentences[0] == "1 alert raised 1 alarm, without an outcome yet."
     made, text = report(platform, "too-hot")
-    assert "ask operators for verdicts: without either no episode gets an outcome" in text
+    assert "ask operators for verdicts: without either no alarm gets an outcome" in text
     outcomes = {"hit": 0, "avoided": 0, "false_alarm": 0, "undetermined": 1}
     assert made.content.metrics["outcomes"] == outcomes
     assert made.content.metrics["verdicts"]["response"]["basis"] == "0 of 1 episode with a notification"
