@@ -8,7 +8,7 @@ template and values.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -52,6 +52,7 @@ CODEC: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
+_ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _TEMPLATE = "_template"
@@ -82,6 +83,21 @@ def to_bson(value: Any) -> Any:
 def from_document(cls: type[T], document: Document) -> T:
     """Return a dataclass from its document: absent fields take their default, unknown fields such as `_id` are ignored."""
     return _CONVERTER.structure(document, cls)
+
+
+def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
+    """Return the documents of an aggregate behind one another, in BSON as they are stored."""
+    batches = collection.aggregate_raw_batches(pipeline, batchSize=_ALL)
+    return b"".join(cast("Iterator[bytes]", batches))
+
+
+def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each of the documents begins and ends that stand behind one another in BSON."""
+    start = 0
+    while start < len(documents):
+        end = start + int.from_bytes(documents[start : start + 4], "little")
+        yield start, end
+        start = end
 
 
 def utc(value: datetime) -> datetime:

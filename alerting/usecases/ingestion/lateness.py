@@ -33,9 +33,9 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
     if not assets:
         return {}
-    index, found = AssetIndex(stored.assets.all()), dict[str, datetime]()
+    index, found = AssetIndex(stored.assets.get_many(assets).values()), dict[str, datetime]()
     active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
-    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} & set(assets) for r in active}
+    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} for r in active}
     changed = stored.definitions.histories([r.name for r in active if r.number > 1 and targets[r.name]])
     for revision in active:
         began = first_instant(changed.get(revision.name, [revision])) or revision.at
