@@ -45,11 +45,12 @@ class MongoEvaluationPlans:
         """Return a hash over all current documents and the numbers of revisions and promotions, which are immutable."""
         digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes]()
         found = raw_documents(self._sources, _OTHER_SOURCES)
+        sources_end = len(found)
         for start, end in document_bounds(found):
-            if found.startswith(_PLAN, start + 4):
+            if found.startswith(_PLAN, start + 4):  # the last documents
                 plan.append(found[start:end])
-            else:
-                digest.update(found[start:end])
+                sources_end = min(sources_end, start)
+        digest.update(memoryview(found)[:sources_end])
         self._read = [bson.decode(part)["plan"] for part in plan]
         return digest.hexdigest()
 
