@@ -18,6 +18,7 @@ def teach_mongomock() -> None:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection.aggregate = _aggregate
     mongomock.collection.Collection.with_options = _with_options
+    mongomock.collection.Collection.aggregate_raw_batches = _aggregate_raw_batches
     mongomock.collection.Cursor.to_list = _to_list
     mongomock.collection.Collection.insert_many = _insert_many
 
@@ -49,6 +50,11 @@ def _aggregate(self, pipeline, *args, **options):
         other, stages = (union, []) if isinstance(union, str) else (union["coll"], union["pipeline"])
         found += self.database[other].aggregate(stages)
     return iter(found)
+
+
+def _aggregate_raw_batches(self, pipeline, **_options):
+    """Yield the documents of an aggregate as BSON, all in one batch."""
+    yield b"".join(bson.encode(document) for document in self.aggregate(pipeline))
 
 
 def _to_list(self, length=None):

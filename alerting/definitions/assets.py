@@ -1,7 +1,7 @@
 """Assets: a machine or line with the variables that are measured or set on it, and types of events."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
@@ -168,11 +168,13 @@ class Asset(Closed):
         return asset
 
 
-def in_order(relations: Iterable[Relation]) -> list[Relation]:
+def in_order(relations: Collection[Relation]) -> list[Relation]:
     """Return relations so that each comes after those of its drivers.
 
     Raises ValueError if a variable has two relations, or follows itself directly or through others.
     """
+    if not relations:
+        return []
     of = {}
     for relation in relations:
         if relation.variable in of:
@@ -188,6 +190,10 @@ def in_order(relations: Iterable[Relation]) -> list[Relation]:
 def computed_faults(asset: Asset) -> Iterator[Fault]:
     """Return the faults of all computed variables: parts that are unknown, no numbers or too rare, and circles."""
     computed = {name: v.computed for name, v in asset.variables.items() if v.computed is not None}
+    return _faults_of(asset, computed) if computed else iter(())
+
+
+def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault]:
     graph, within = ({name: getattr(one, field) for name, one in computed.items()} for field in ("drivers", "within"))
     for name, parts in graph.items():
         where = f"variables.{name}.computed"

@@ -8,7 +8,7 @@ stored in English, and beside it (`reason_template`) as template and values.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -54,6 +54,7 @@ CODEC: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
+_ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _NUMBERS: dict[type[Any], frozenset[type]] = {float: frozenset({float, int, Int64}), int: frozenset({int, Int64})}
@@ -89,6 +90,21 @@ def from_document(cls: type[T], document: Document) -> T:
     Raises an error of some kind if a field is missing or not of its type: `each.read_stored` reads many, and leaves out those.
     """
     return _CONVERTER.structure(document, cls)
+
+
+def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
+    """Return the documents of an aggregate behind one another, in BSON as they are stored."""
+    batches = collection.aggregate_raw_batches(pipeline, batchSize=_ALL)
+    return b"".join(cast("Iterator[bytes]", batches))
+
+
+def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each of the documents begins and ends that stand behind one another in BSON."""
+    start = 0
+    while start < len(documents):
+        end = start + int.from_bytes(documents[start : start + 4], "little")
+        yield start, end
+        start = end
 
 
 def utc(value: datetime) -> datetime:

@@ -1,8 +1,9 @@
 """Unreadable documents in collections whose documents people may edit, or miss, except definitions and their revisions."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from alerting.adapters.mongo.definitions.assets import read_whole, whole_collection
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
@@ -40,7 +41,9 @@ class MongoDocuments:
         ]
         return sorted(found, key=lambda one: (one.collection, one.name))
 
-    def _read(self, collection: str) -> Iterator[Read[Any]]:
+    def _read(self, collection: str) -> Iterable[Read[Any]]:
+        if collection == ASSETS:
+            return read_whole(whole_collection(self._database[ASSETS]))
         found = self._database[collection].find(_NOT_ENDED if collection == SHELVES else {})
         keyed = ({**document, "id": document["_id"]} for document in found) if collection == SHELVES else found
         return read_each(keyed, _PARSERS[collection])

@@ -97,7 +97,7 @@ class Deliveries:
     @contextmanager
     def one(self, sender: str) -> Iterator[None]:
         """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too many."""
-        with self._places.held(sender) as take:
+        with self._places.count(sender) as take:
             take(1)
             yield
 
@@ -106,7 +106,7 @@ class Deliveries:
 
         The function raises HTTPException 429 if all bodies under way are too large together.
         """
-        return self._bytes.held(sender)
+        return self._bytes.count(sender)
 
 
 class _Shared:
@@ -117,7 +117,7 @@ class _Shared:
         self._by_sender = Counter[str]()
 
     @contextmanager
-    def held(self, sender: str) -> Iterator[Callable[[int], None]]:
+    def count(self, sender: str) -> Iterator[Callable[[int], None]]:
         """Yield the function that takes an amount, which is given back at the end of the block."""
         taken = 0
 

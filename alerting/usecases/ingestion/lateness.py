@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 from alerting.definitions.matching import AssetIndex
 from alerting.ports import Arrival, Assets, IngestionPorts, LatePart
@@ -33,9 +34,11 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
     if not assets:
         return {}
-    index, found = AssetIndex(stored.assets.all()), dict[str, datetime]()
-    active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
-    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} & set(assets) for r in active}
+    active, found = [r for r in stored.definitions.latest() if r.definition.state == "active"], dict[str, datetime]()
+    patterns = {pattern for revision in active for pattern in revision.definition.assets}
+    targeted = [name for name in assets if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    index = AssetIndex(stored.assets.get_many(targeted).values())
+    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} for r in active}
     changed = stored.definitions.histories([r.name for r in active if r.number > 1 and targets[r.name]])
     for revision in active:
         began = first_instant(changed.get(revision.name, [revision])) or revision.at

@@ -35,15 +35,15 @@ class Declared:
 
 
 def fit_readings(
-    assets: Assets, source: SourceFields, mapped: MappedRows[ReadingRow], by: str | None, room: Headroom | None = None
+    assets: Assets, source: SourceFields, mapped: MappedRows[ReadingRow], by: str | None, headroom: Headroom | None = None
 ) -> Declared:
     """Return the readings in the types of their variables. The first value of a new variable decides its type.
 
-    `by`: the source as it is noted at variables that have none; None for rows that came without a source. `room`: what the rows
-    may declare; without it, as much as they want.
+    `by`: the source as it is noted at variables that have none; None for rows that came without a source. `headroom`: what the
+    rows may declare; without it, as much as they want.
     """
     known = _stored_assets(assets, mapped.rows)
-    fits = {name: _Fit(name, asset, source, mapped.titles, by, room) for name, asset in known.items()}
+    fits = {name: _Fit(name, asset, source, mapped.titles, by, headroom) for name, asset in known.items()}
     rows: list[ReadingRow] = []
     refused, surplus = list(mapped.refused), None
     for line, row in mapped.rows:
@@ -74,10 +74,10 @@ class _Fit:
         source: SourceFields,
         titles: Mapping[str, str],
         by: str | None,
-        room: Headroom | None,
+        headroom: Headroom | None,
     ) -> None:
         self._asset, self._is_new = stored or Asset(name=name), stored is None
-        self._source, self._titles, self._by, self._room = source, titles, by, room
+        self._source, self._titles, self._by, self._headroom = source, titles, by, headroom
         self._added: dict[str, Variable] = {}
         self._new = 0
 
@@ -102,8 +102,8 @@ class _Fit:
         name = self._asset.name
         if new:
             refuse_full(self._asset, self._new + len(new))
-        if self._room is not None and (new or self._is_new):
-            self._room.take([name] if self._is_new else [], [f"{name}.{variable}" for variable in new])
+        if self._headroom is not None and (new or self._is_new):
+            self._headroom.take([name] if self._is_new else [], [f"{name}.{variable}" for variable in new])
         self._is_new = False
         self._new += len(new)
 
@@ -160,11 +160,11 @@ def _digits(value: float) -> str:
 
 
 def fit_events(
-    assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], room: Headroom | None = None, *, has_ends: bool
+    assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], headroom: Headroom | None = None, *, has_ends: bool
 ) -> Declared:
     """Return the events in the durations of their types. `has_ends`: whether any row has the column of ends.
 
-    `room`: what the rows may declare; without it, as much as they want.
+    `headroom`: what the rows may declare; without it, as much as they want.
     """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
     known, types = _stored_assets(assets, mapped.rows), {type.name: type for type in assets.event_types()}
@@ -177,8 +177,8 @@ def fit_events(
         asset = known[row.asset] or new_assets.get(row.asset)
         try:
             fitting = _event(row, type)
-            if room is not None:
-                room.take([] if asset else [row.asset], [] if row.type in types else [row.type])
+            if headroom is not None:
+                headroom.take([] if asset else [row.asset], [] if row.type in types else [row.type])
         except RowRefused as refusal:
             refused.append(RefusedRow(line, str(refusal)))
             surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus

@@ -34,11 +34,11 @@ def fit(
     plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None, sender: str | None = None
 ) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
-    room = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
+    headroom = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
     if source.delivers == "readings":
-        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by, room)
+        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by, headroom)
     has_ends = any(source.events.end_column in record for record in records)
-    return fit_events(plant.assets, source, map_events(source, records, plant.zone), room, has_ends=has_ends)
+    return fit_events(plant.assets, source, map_events(source, records, plant.zone), headroom, has_ends=has_ends)
 
 
 def deliver(

@@ -106,10 +106,10 @@ def refuse_full(asset: Asset, count: int) -> None:
         )
 
 
-def refuse_surplus(room: Headroom, names: NewNames, file: str) -> None:
+def refuse_surplus(headroom: Headroom, names: NewNames, file: str) -> None:
     """Count what a file declares, which is stored whole or not at all. Raises BeyondBounds if a bound does not allow it."""
     try:
-        room.take(names.assets, [*names.variables, *names.event_types])
+        headroom.take(names.assets, [*names.variables, *names.event_types])
     except RowBeyondBounds as refusal:
         raise BeyondBounds(f"{file}: {refusal}; nothing of the file is stored") from refusal
 

@@ -5,6 +5,7 @@ model validates each document before the write.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +16,21 @@ from pydantic import BaseModel
 from pymongo import ReplaceOne
 
 from alerting.adapters.mongo.definitions.sources import source_latencies
-from alerting.adapters.mongo.documents import CODEC, Document, MongoCollection, MongoDatabase, to_document
+from alerting.adapters.mongo.documents import (
+    CODEC,
+    Document,
+    MongoCollection,
+    MongoDatabase,
+    document_bounds,
+    raw_documents,
+    to_document,
+)
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
 from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
 from alerting.definitions.faults import UserError
 
-_MOST_PARSED = 10_000
+_MOST_PARSED = 50_000
 
 
 class MongoAssets:
@@ -35,7 +44,10 @@ class MongoAssets:
 
     def all(self) -> list[Asset]:
         """Return every asset whose document is valid, sorted by name."""
-        return self._find({})
+        documents = self._whole()
+        assets = good_values(ASSETS, read_whole(documents))
+        latencies = self._latencies(assets)
+        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets
 
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
@@ -46,22 +58,21 @@ class MongoAssets:
         return {asset.name: asset for asset in self._find({"name": {"$in": list(names)}})}
 
     def _find(self, query: Document) -> list[Asset]:
-        return self._with_latencies(good_values(ASSETS, self._read(query)))
-
-    def _read(self, query: Document) -> list[Read[Asset]]:
-        """Read documents, sorted by name. One that is as it was is not parsed again."""
         found = self._raw.aggregate([{"$match": query}, {"$sort": {"name": 1}}])
-        return [_read_asset(bytes(document.raw)) for document in found]
+        assets = good_values(ASSETS, [_read_asset(bytes(document.raw)) for document in found])
+        latencies = self._latencies(assets)
+        return [asset.with_latencies(latencies) for asset in assets] if latencies else assets
 
-    def _with_latencies(self, assets: list[Asset]) -> list[Asset]:
-        """Return the assets with the latencies of their sources; reads sources only if an asset names one."""
-        if not any(variable.source for asset in assets for variable in asset.variables.values()):
-            return assets
-        latencies = source_latencies(self._database)
-        return [asset.with_latencies(latencies) for asset in assets]
+    def _latencies(self, assets: Sequence[Asset]) -> Mapping[str, timedelta]:
+        """Return the latencies of sources; they are read only if an asset names a source."""
+        is_named = any(variable.source for asset in assets for variable in asset.variables.values())
+        return source_latencies(self._database) if is_named else {}
+
+    def _whole(self) -> bytes:
+        return whole_collection(self._assets)
 
     def faulty(self) -> dict[str, list[str]]:
-        return {one.name: list(one.reasons) for one in self._read({}) if one.value is None}
+        return {one.name: list(one.reasons) for one in read_whole(self._whole()) if one.value is None}
 
     def put(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
@@ -76,8 +87,26 @@ class MongoAssets:
         _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
 
 
+def whole_collection(collection: MongoCollection) -> bytes:
+    """Return all documents of a collection behind one another, as they are stored, sorted by name."""
+    return raw_documents(collection, [{"$sort": {"name": 1}}])
+
+
+@lru_cache(2)
+def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
+    """Read all assets. If none was written since the last time, none is looked at again: there may be very many."""
+    return tuple(_read_asset(documents[start:end]) for start, end in document_bounds(documents))
+
+
+@lru_cache(2)
+def _whole_with_latencies(documents: bytes, latencies: tuple[tuple[str, timedelta], ...]) -> tuple[Asset, ...]:
+    by_source = dict(latencies)
+    return tuple(read.value.with_latencies(by_source) for read in read_whole(documents) if read.value is not None)
+
+
 @lru_cache(_MOST_PARSED)
 def _read_asset(raw: bytes) -> Read[Asset]:
+    """Read a document. One that is as it was is not parsed again."""
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 

@@ -105,7 +105,8 @@ class MongoSources:
         fields = [field.name for field in dataclasses.fields(Declarations)]
         counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
         found = self._progress.find({"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields).sort("_id", 1)
-        return {one["_id"]: from_document(Declarations, one) for one in found}
+        read = {str(one["_id"]): read_one(SOURCE_PROGRESS, Declarations, one) for one in found}
+        return {name: declared for name, declared in read.items() if declared is not None}
 
     def count_declared(self, name: str, assets: int, variables: int) -> None:
         self._change(name, {"$inc": {"declared_assets": assets, "declared_variables": variables}})

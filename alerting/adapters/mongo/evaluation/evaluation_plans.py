@@ -12,10 +12,8 @@ from functools import partial
 
 import bson
 import numpy as np
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, document_bounds, raw_documents, upsert
 from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS, SOURCES
 from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import Limits
@@ -24,7 +22,6 @@ from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 _log = logging.getLogger(__name__)
 _FORMAT = 13  # increase it with every change of a plan's sources or layout
 _PART = 20_000
-_ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
@@ -43,18 +40,20 @@ class MongoEvaluationPlans:
     """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the `get` that follows."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._sources = database[DEFINITIONS].with_options(codec_options=CodecOptions(RawBSONDocument))
+        self._sources = database[DEFINITIONS]
         self._parts = database[EVALUATION_PLANS]
         self._read: list[Document] = []
 
     def source_hash(self) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions, which are immutable."""
-        digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes | memoryview]()
-        for document in self._sources.aggregate(_OTHER_SOURCES, batchSize=_ALL).to_list():
-            if document.raw[4 : 4 + len(_PLAN)] == _PLAN:
-                plan.append(document.raw)
-            else:
-                digest.update(document.raw)
+        digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes]()
+        found = raw_documents(self._sources, _OTHER_SOURCES)
+        sources_end = len(found)
+        for start, end in document_bounds(found):
+            if found.startswith(_PLAN, start + 4):  # the last documents
+                plan.append(found[start:end])
+                sources_end = min(sources_end, start)
+        digest.update(memoryview(found)[:sources_end])
         self._read = [bson.decode(part)["plan"] for part in plan]
         return digest.hexdigest()
 

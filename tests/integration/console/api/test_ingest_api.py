@@ -44,6 +44,17 @@ def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
     assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
 
 
+def test_a_sender_that_declares_too_much_is_refused_row_by_row_and_stands_in_the_audit(client, platform):
+    names = [f"junk-{number}" for number in range(510)]
+    answer = send(client, [ROW, *({**ROW, "asset": name} for name in names)], headers=SENDER).json()
+    assert (answer["rows"], answer["refused"]) == (500, 11)
+    assert [line["line"] for line in answer["lines"]] == [*range(501, 512)]
+    assert "raise ALERTING_NEW_ASSETS_PER_DELIVERY" in answer["lines"][0]["reason"]
+    [entry] = [one for one in platform.audit.entries if one["what"] == "declared by data"]
+    assert (entry["actor"], entry["subject"]) == ("gateway-3", "sender gateway-3")
+    assert entry["why"].startswith("500 new assets: junk-0, ")
+
+
 def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
     long = json.dumps({**ROW, "values": {"t": "x" * LONGEST_LINE}})
     answer = send(client, f"{json.dumps(ROW)}\n{long}".encode(), headers=NDJSON).json()

@@ -1,11 +1,20 @@
 """Messages about a source after a refusal, and about one that was edited in the database."""
 
+from dataclasses import replace
+
+import pytest
+
 from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.sources.source import parse_source
+from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
 from tests.builders import at
 
@@ -54,3 +63,23 @@ def test_a_source_that_was_written_into_the_database_gets_a_revision_at_the_chec
     assert [revision.actor for revision in platform.sources.revisions("gate")] == ["database"]
     assert "source stale: source gate" in maintain(platform, at(11))["faults"]
     assert len(platform.sources.revisions("gate")) == 1
+
+
+@pytest.mark.parametrize("delivers", ["readings", "events"])
+def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_others_are_stored(tmp_path, delivers):
+    bounds = DeclarationLimits(DeclarationBounds(3, 5, 9), DeclarationBounds(9, 9, 9))
+    platform = replace(memory_platform(), declaration_limits=bounds)
+    lab = {"name": "lab", "kind": "files", "pattern": f"{tmp_path}/*.csv", "unchanged_for": "0s", "delivers": delivers}
+    apply_sources(platform, [lab], "ada", at(0))
+    for name, first, count in (("a.csv", 0, 4), ("b.csv", 10, 3), ("c.csv", 20, 3)):
+        lines = [f"2026-01-05T12:00:00Z,oven-{number},stop,1.5" for number in range(first, first + count)]
+        (tmp_path / name).write_text("\n".join(["ts,asset,type,t", *lines, ""]))
+    read = poll(platform, Readers(FolderDrop(), SqlReader(resolver({}))), "lab", at(1))
+    assert (read.rows, read.refused) == (3, 2)
+    assert [asset.name for asset in platform.assets.all()] == ["oven-10", "oven-11", "oven-12"]
+    assert "ALERTING_NEW_ASSETS_PER_SOURCE; nothing of the file is stored" in platform.sources.progress("lab").last_refused
+    assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
+    declared = [entry for entry in platform.audit.between(at(0), at(9)) if entry.what == "declared by data"]
+    assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [
+        ("source lab", "3 new assets: oven-10, oven-11, oven-12")
+    ]
