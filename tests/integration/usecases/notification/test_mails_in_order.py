@@ -51,7 +51,7 @@ def test_expected_acknowledged_happening_over():
             "It happened: Moisture is 5.5 %, limit 5 %, since today 00:25.",
         ),
     ]
-    assert last_text(line).splitlines()[3:] == ["It was predicted 25 min before.", f"It was predicted today 00:10: {EXPECTED}"]
+    assert last_text(line).splitlines()[3:] == [f"It was predicted today 00:10, 25 min before: {EXPECTED}"]
     assert all("What to do: Slow the belt down" in message.text for message in line.mail.messages[:2])
     assert "not acknowledged" not in last_text(line)
 
