@@ -117,14 +117,14 @@ def rising(minute):
     return CALM - 3.0 if minute > 20 else CALM + 1.5 + 0.1 * minute
 
 
-def comes_true(**changes):
+def comes_true(until=90, **changes):
     """It is raised at 5 or 10; moisture is beyond its limit from 25 on, known as the problem at 35, over at 70."""
     told, model = predicting(weighted_model(), **changes)
     told.feed("oven-1", range(-60, 1), humidity=CALM, belt=2.1, setpoint=220.0, moisture=4.0)
     told.feed("oven-1", range(1, 90), humidity=rising, belt=2.1, setpoint=220.0)
     told.feed("oven-1", range(1, 90), moisture=lambda m: 5.5 if 25 <= m < 70 else 4.2)
     with model:
-        return told.run(range(1, 90))
+        return told.run(range(1, until))
 
 
 def does_not_come(**changes):

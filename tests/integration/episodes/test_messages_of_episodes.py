@@ -2,20 +2,28 @@
 
 from datetime import timedelta
 from functools import cache
+from html import unescape
 
 import pytest
 
 from alerting.definitions.wording.language import LANGUAGES
+from tests.helpers.console.episode_page import browser_of
 from tests.helpers.episode_messages import EPISODES, GUIDANCE, comes_true
 
 NO_NEED = ("no change is needed", "keine änderung nötig", "aucun changement nécessaire")
 ADVICE = {"en": "Set belt speed from 2.1", "de": "Einstellen: Belt speed von 2,1", "fr": "Réglez : belt speed de 2,1"}
+BACKGROUND = {"en": "within normal operation", "de": "im Normalbetrieb", "fr": "fonctionnement normal"}
 PREDICTIONS = [name for name in EPISODES if name.startswith(("classifier", "forecast"))]
 
 
 @cache
 def told(name):
     return EPISODES[name]()
+
+
+@cache
+def begun(until):
+    return comes_true(until)
 
 
 @pytest.mark.parametrize("name", EPISODES)
@@ -72,6 +80,24 @@ def test_a_reminder_between_the_limit_and_the_problem_names_the_last_risk_that_m
     assert (present.at, present.advised_at) == (found.at(20), None)
     assert present.risk > 0.9
     assert found.episode.happening_at == found.at(35)
+
+
+@pytest.mark.parametrize(("until", "phase"), [(32, "expected"), (50, "happening")])
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_pages_show_the_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(until, phase, code):
+    found = begun(until)
+    browser = browser_of(found.platform)
+    headers = {"accept-language": code}
+    first, page = (browser.get(path, headers=headers).text for path in ("/", f"/episodes/{found.episode.id}"))
+    assert (found.episode.condition, found.episode.phase) == ("open", phase)
+    for shown in (unescape(first), unescape(page)):
+        assert not [words for words in NO_NEED if words in shown.lower()]
+        assert ADVICE[code] in shown
+        assert "00:20" in shown
+    lines, _, folded = unescape(page).partition("<details>")
+    assert BACKGROUND[code] not in lines
+    assert BACKGROUND[code] in folded
+    assert GUIDANCE["action"] in lines
 
 
 def test_a_lower_risk_is_told_and_takes_no_advice_away():

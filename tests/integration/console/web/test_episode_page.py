@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
 from alerting.definitions.revisions import definition_document
-from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Transition
+from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Quantity, Transition
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
@@ -171,6 +171,16 @@ def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(pl
     assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
     assert "What to do" not in second
     assert "Advice when the alarm came" in second
+
+
+def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, browser):
+    trend = Quantity("slope", timedelta(hours=1), 33.0, 0.1, "%/h", True, -0.8, 1.0)
+    found = Contribution("moisture", 0.26, 56.55, 50.0, "rising", 45.1, 56.6, trend)
+    platform.episodes.insert(episode(1, contributions=(found,)))
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "<small>trend over 1 h</small>" in page
+    assert "33 %/h <small>usual -0.8 to 1 %/h</small>" in page
+    assert "56.55" not in page
 
 
 def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):

@@ -51,7 +51,7 @@ def test_expected_acknowledged_happening_over():
             "It happened: Moisture is 5.5 %, limit 5 %, since today 00:25.",
         ),
     ]
-    assert last_text(line).splitlines()[3:] == ["It was predicted 25 min before.", f"It was: {EXPECTED}"]
+    assert last_text(line).splitlines()[3:] == [f"It was predicted today 00:10, 25 min before: {EXPECTED}"]
     assert all("What to do: Slow the belt down" in message.text for message in line.mail.messages[:2])
     assert "not acknowledged" not in last_text(line)
 
@@ -62,7 +62,7 @@ def test_withdrawn_while_it_is_expected():
     line.feed(range(1, 21), now=16, humidity=NORMAL)
     line.run(17, *range(20, 90, 5))
     withdrawn = "Today 00:10 to 00:17 (7 min): data that came late show no reason for it."
-    assert list(mails(line)) == [RAISED, ("Withdrawn", withdrawn, f"It was: {EXPECTED}")]
+    assert list(mails(line)) == [RAISED, ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}")]
 
 
 def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_it_is_over():
@@ -71,7 +71,7 @@ def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_
     line.feed(range(1, 21), now=41, humidity=NORMAL)
     line.run(42, *range(45, 90, 5))
     withdrawn = "Today 00:10 to 00:42 (32 min): data that came late show no reason for it."
-    assert list(mails(line)) == [RAISED, HAPPENING, ("Withdrawn", withdrawn, f"It was: {EXPECTED}")]
+    assert list(mails(line)) == [RAISED, HAPPENING, ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}")]
     assert last_text(line).splitlines()[3:] == ["It was not acknowledged."]
 
 
@@ -94,10 +94,11 @@ def test_corrected_by_late_data_and_happening_later():
 def test_a_problem_known_after_the_end_is_one_correction():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
+    passed = "Today 00:10 to 00:40 (30 min): the predicted time has passed without the problem."
     corrected = "It came after all, today 00:25; that was known only after the predicted time."
     assert list(mails(line)) == [
         RAISED,
-        ("Over", "Today 00:10 to 00:40 (30 min): the predicted time has passed without the problem.", f"It was: {EXPECTED}"),
+        ("Over", passed, f"It was predicted today 00:10: {EXPECTED}"),
         ("It happened after all", corrected, f"It was predicted today 00:10: {EXPECTED}"),
     ]
 
