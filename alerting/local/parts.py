@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
 RECENT_S = 5.0
 PREPARE = "prepare"
+_AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 _LOCK_PATIENCE_S = 60  # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy machine
 
 
@@ -216,6 +217,8 @@ def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[s
             environ,
             needs,
             _alive(url, "scheduler"),
+            uses=("airflow-api",),
+            grace_s=_AIRFLOW_GRACE_S,
         ),
         Part("airflow-dags", "Airflow's DAGs", (*command, "dag-processor"), environ, needs, _alive(url, "dag_processor")),
     ]

@@ -31,8 +31,9 @@ class Part:
     """A supervised process; with `once`, a job that must finish successfully.
 
     A job with `news` runs in the background, and no part depends on its result. `cause` gives the reason of an end, if known.
-    `needs` names the parts that must be ready (or done) before it starts. `ready` is called often and returns within a second
-    whether the part is usable. `busy` is shown while people wait, with the last line of output of a job that `talks`.
+    `needs` names the parts that must be ready (or done) before it starts; `uses` those that may start later, and stop after it,
+    because it works with them until its end. `ready` is called often and returns within a second whether the part is usable.
+    `busy` is shown while people wait, with the last line of output of a job that `talks`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Part:
     writes_to: Path | None = None
     cause: Callable[[], str | None] = lambda: None
     news: bool = False
+    uses: tuple[str, ...] = ()
 
 
 class StartFailed(Exception):
@@ -93,7 +95,7 @@ class Supervisor:
         self._say = say
         self._show = show
         self._signals = 0
-        unknown = {need for part in parts for need in part.needs} - set(self._services)
+        unknown = {need for part in parts for need in (*part.needs, *part.uses)} - set(self._services)
         if unknown:
             raise ValueError(f"parts need others that are not started: {', '.join(sorted(unknown))}")
 
@@ -200,8 +202,8 @@ class Supervisor:
         processes.kill_descendants()
 
     def _needs_of(self, part: Part) -> set[str]:
-        """Return all that a part needs, also through jobs that are done."""
-        return {name for need in part.needs for name in (need, *self._needs_of(self._services[need].part))}
+        """Return all that a part needs or uses, also through jobs that are done."""
+        return {name for need in (*part.needs, *part.uses) for name in (need, *self._needs_of(self._services[need].part))}
 
     def _stop_together(self, stopping: Sequence[_Service], signals: int) -> None:
         began = time.monotonic()

@@ -4,18 +4,19 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.running import hold
-from alerting.adapters.embedded.shared_mongod import exclusive_mongod
+from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
+from alerting.adapters.mlflow.connection import public_address
 from alerting.definitions.faults import UserError
 from alerting.local import parts
-from alerting.local.addresses import address_lines
 from alerting.local.disk import check_space
 from alerting.local.first_alert import announcement
 from alerting.local.prepare import prepare_home
@@ -26,8 +27,16 @@ from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
 from alerting.settings.machine import check_ports
-from alerting.wiring import database_warning
+from alerting.wiring import MLFLOW_USER, database_warning
 
+MAY = {
+    "viewer": "reads everything",
+    "operator": "also answers alarms",
+    "engineer": "also sends data, runs jobs",
+    "admin": "also shelves for 30 days",
+    "sender": "sends data, reads nothing",
+}
+"""What the token of a role may do beyond that of the role before, in a few words; docs/api.md, "Roles", has the whole list."""
 FIRST_COMMANDS = """\
 Nothing is watched yet. In another terminal, in this folder:
   alerting source apply FILE      connects a line (README.md, "Your own line")
@@ -69,7 +78,7 @@ class Screen:
             self._going_on = text
             self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
 
-    def tell(self, lines: Sequence[str]) -> None:
+    def announce(self, lines: Sequence[str]) -> None:
         """Print a heading and, below it, lines of which each is a paragraph."""
         heading, *below = lines
         self.print("\n".join(["", self._fitted(heading, ""), *(self._fitted(line, "  ") for line in below), ""]))
@@ -160,8 +169,39 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: 
 def _announce_first_alert(screen: Screen, log: Path) -> None:
     lines = announcement(log)
     if lines:
-        screen.tell([f"First alert: {lines[0]}", *lines[1:]])
+        screen.announce([f"First alert: {lines[0]}", *lines[1:]])
 
 
 def _ignore_port(_port: int) -> None:
     """Do nothing: commands get the address of an external database from its setting."""
+
+
+def address_lines(settings: Settings, secrets: Secrets) -> list[str]:
+    """Return the lines of the table. Where it has no address or secret of unusual length, no line exceeds 80 columns.
+
+    A terminal that is narrower wraps a line at its end, where an address or a secret stands, and cuts nothing off.
+    """
+    lines = ["Addresses, open to this machine alone, and how to sign in:"]
+    for name, texts in _sections(settings, secrets):
+        lines += [f"{name:<8} {first}" if i == 0 else f"{'':<8} {first}" for i, first in enumerate(texts)]
+    return lines
+
+
+def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[str]]]:
+    tokens = [f"{role:<8} {MAY[role]:<26} {secrets.api_tokens[role]}" for role in MAY if role in secrets.api_tokens]
+    yield "Console", [parts.api_uri(settings), *tokens]
+    yield "Airflow", [parts.airflow_uri(settings), f"{'admin':<8} password {secrets.airflow_password}"]
+    own_mlflow = [] if settings.mlflow_uri else [f"{MLFLOW_USER:<8} password {secrets.mlflow_password}"]
+    yield "MLflow", [parts.mlflow_page(settings), *own_mlflow]
+    address, *sign_in = _mongodb(settings)
+    yield "MongoDB", [address, f"database {settings.database}", *sign_in]
+    yield "Files", [f"data, logs, secrets: {settings.home}"]
+
+
+def _mongodb(settings: Settings) -> list[str]:
+    """Return the address and, of the embedded server, how to sign in; what a client finds out by itself is left out."""
+    if settings.mongodb_uri is not None:
+        return [public_address(settings.mongodb_uri)]
+    password = data_folder(settings.home) / mongod_access.PASSWORD_FILE
+    address = f"mongodb://{mongod_access.HOST}:{settings.mongodb_port}/?authSource=admin"
+    return [address, f"user {mongod_access.USER}, password in {password}"]

@@ -27,7 +27,8 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
     parts = [
         Part("database", "database", python("import time; time.sleep(300)", str(folder)), {}),
         Part("prepare", "preparing", python("print('all prepared')", str(folder)), {}, ("database",), once=True, talks=True),
-        Part("parent", "parent", python(PARENT, str(grandchild)), {}, ("prepare",), grandchild.exists),
+        Part("parent", "parent", python(PARENT, str(grandchild)), {}, ("prepare",), grandchild.exists, uses=("later",)),
+        Part("later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)),
         Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
     ]
     if failing:

@@ -85,6 +85,7 @@ STORY = (
     "stopping soon",
     "stopping parent, stubborn",
     "stubborn was killed: it had not ended 0.5 s after it was asked to; its log is ",
+    "stopping later",
     "stopping database",
 )
 

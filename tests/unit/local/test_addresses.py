@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alerting.local.addresses import address_lines
 from alerting.local.secrets import ROLES, load_or_create
-from alerting.local.up import Screen
+from alerting.local.up import Screen, address_lines
 from alerting.settings.environment import Settings
 
 

@@ -100,6 +100,12 @@ def test_everything_listens_on_the_loopback_address(settings, secrets):
     assert "--skip-serve-logs" in scheduler.command  # that server would listen on all addresses
 
 
+def test_airflows_scheduler_stops_before_the_api_to_which_its_tasks_report(settings, secrets):
+    started = {part.name: part for part in parts.all_parts(settings, secrets, {}, False)}
+    assert "airflow-api" in started["airflow-scheduler"].uses
+    assert "airflow-api" not in started["airflow-scheduler"].needs, "it would start later"
+
+
 def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(settings, secrets):
     environ = parts.airflow_environment(settings, secrets, {})
     assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
