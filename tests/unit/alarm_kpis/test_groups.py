@@ -6,7 +6,7 @@ import pytest
 
 from alerting.alarm_kpis.groups import BETWEEN, by_asset, by_shift
 from alerting.alarm_kpis.kpis import kpis
-from alerting.definitions.assets import Asset, line_of, position_of
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route
 from alerting.usecases.definitions.sync import apply
@@ -46,19 +46,19 @@ def counts(groups):
 
 
 def test_an_alarm_counts_at_the_position_of_its_asset_or_of_the_one_above():
-    place = {a.name: position_of(a, ASSETS) for a in ASSETS}
+    place = {a.name: AssetTree(ASSETS).position(a) for a in ASSETS}
     found = by_asset([alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144)
     assert counts(found) == {"lead": 1, "packing": 1, "operators": 1}
 
 
 def test_a_line_is_the_outermost_asset():
-    place = {a.name: line_of(a, ASSETS) for a in ASSETS}
+    place = {a.name: AssetTree(ASSETS).line(a) for a in ASSETS}
     found = by_asset([alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144)
     assert counts(found) == {"line-1": 2, "loose": 1}
 
 
 def test_a_position_without_an_alarm_is_there_too_and_each_has_its_own_budget():
-    place = {a.name: position_of(a, ASSETS) for a in ASSETS}
+    place = {a.name: AssetTree(ASSETS).position(a) for a in ASSETS}
     budget = {"lead": 0.5, "packing": 10, "operators": 144}.__getitem__
     found = {g.name: g for g in by_asset([alarm(1)], at(0), at(31 * DAY), place, budget)}
     assert found["packing"].kpis.alarms == 0
