@@ -41,7 +41,7 @@ def record_outage(
     platform.platform_alerts.resolve(alert.kind, alert.subject, now)
 
 
-def engineer_is_told(platform: DeliveryPorts) -> bool:
+def was_engineer_notified(platform: DeliveryPorts) -> bool:
     """Return whether a message on an open fault was sent. The log tells nobody, unless it is the only channel."""
     channels = [name for name in platform.channels if name != DEFAULT_CHANNEL or len(platform.channels) == 1]
     keys = [_key("platform", alert, channel) for alert in platform.platform_alerts.open() for channel in channels]

@@ -13,7 +13,7 @@ from alerting.ports import DeliveryPorts, Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.notification.platform_alerts import engineer_is_told
+from alerting.usecases.notification.platform_alerts import was_engineer_notified
 from alerting.usecases.operations.platform_conditions import (
     DISK,
     FAILED,
@@ -46,12 +46,12 @@ def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
 class AlarmsOff(NamedTuple):
     """Open faults of the platform as operators need them.
 
-    `are_off`: alarms may be missing; `is_told`: an engineer has a message.
+    `are_off`: alarms may be missing; `is_engineer_notified`: an engineer has a message.
     """
 
     faults: int
     are_off: bool
-    is_told: bool
+    is_engineer_notified: bool
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
@@ -60,7 +60,7 @@ def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
     if not still_open:
         return None
     are_off = any(alert.kind not in _ALARMS_STAY for alert in still_open)
-    return AlarmsOff(len(still_open), are_off, engineer_is_told(platform))
+    return AlarmsOff(len(still_open), are_off, was_engineer_notified(platform))
 
 
 def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:

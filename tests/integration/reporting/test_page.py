@@ -120,3 +120,23 @@ def test_an_empty_period_makes_a_page_too():
 
 def test_the_same_figures_make_the_same_page(good_page):
     assert page_of(good_material()) == good_page
+
+
+def test_tables_are_folded_below_headline_and_worth_and_unfolded_in_print(good_page):
+    first, folds = good_page.split('<details class="fold">', 1)
+    assert 'class="headline' in first
+    assert 'class="numbers"' in first
+    assert folds.count("<table") > 5
+    assert "details::details-content { content-visibility: visible" in good_page
+
+
+def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model():
+    said = ("true_alarm", "false_alarm", "unsure")
+    alarms = [episode(3 + 5 * n, definition=THRESHOLD, said=[(said[n % 3], False, "anna")]) for n in range(14)]
+    page = page_of(threshold_material([replace(alarm, contributions=()) for alarm in alarms]))
+    listed = page.partition("<h2>All alarms</h2>")[2].partition("</details>")[0]
+    assert listed.count("<tr>") == 1 + len(alarms)
+    texts = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)
+    assert not re.search(r"\b(model|train|retrain|score)", texts)
+    empty = replace(threshold_material([]), evaluated={})
+    assert "model is in service" not in page_of(empty)

@@ -181,3 +181,17 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     assert "no reading of moisture within 10 min on oven-1" in text(api.get(f"/episodes/{raised.id}"))
     assert "No alert is suppressed now." in text(api.get("/suppressed"))
     assert "no reading of moisture within 10 min on oven-1" in text(api.get("/suppressed"))
+
+
+def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
+    platform = pretended_platform()
+    platform.assets.put([oven()])
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m % 2 else 200.0}) for m in range(8)], at(0))
+    for minute in range(1, 8):
+        platform.clock.instant = at(minute)
+        evaluate(platform, None, at(minute))
+    words = text(client(platform).get("/kpi?days=1"))
+    assert re.search(r"alarms in 7 min \d+ ○ target ≤ 144 a day", words)
+    assert "alarms a day" not in words
+    assert client(platform).get("/api/v1/kpi").json()["kpis"]["per_day"] is None

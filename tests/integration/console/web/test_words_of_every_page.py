@@ -55,7 +55,7 @@ def pages_of(platform, name, report):
     episodes = [f"/episodes/{e.id}" for e in platform.episodes.find(limit=6)]
     assert episodes
     paths = ["/", *episodes, f"/models/{name}", "/kpi", "/suppressed", "/reports", f"/reports?definition={name}"]
-    return [*paths, f"/reports/{report}", "/sources", "/platform"]
+    return [*paths, f"/reports/{report}", "/sources", "/platform", "/routes"]
 
 
 @cache

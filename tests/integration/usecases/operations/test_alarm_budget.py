@@ -140,7 +140,7 @@ def test_too_little_history_says_so_and_lets_it_pass():
     [forecast] = foreseen(platform, document())
     assert not forecast.breaks
     [words] = forecast.messages
-    assert words == "its load at position baker cannot be known: there are readings of 23h30m only, at least 1d are needed"
+    assert words == "number of alarms at position baker unknown: there are readings of 23h30m only, at least 1d are needed"
     assert gated(platform, document())[0].action == "create"
 
 
@@ -155,7 +155,7 @@ def test_a_classifier_without_a_champion_says_that_nothing_can_be_known():
     platform = plant()
     [forecast] = foreseen(platform, too_moist())
     assert not forecast.breaks
-    assert "cannot be known before it has a champion" in forecast.messages[0]
+    assert "number of alarms unknown until trained" in forecast.messages[0]
     assert "at most 3 false alarms a week" in forecast.messages[0]
 
 

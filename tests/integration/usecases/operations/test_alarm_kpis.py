@@ -205,4 +205,5 @@ def test_where_nothing_was_evaluated_no_rate_is_known():
 
 
 def test_an_evaluated_plant_without_an_alarm_has_a_rate_of_zero(young_plant):
-    assert alarm_quality(young_plant, at(24 * DAY), at(24 * DAY + 60)).kpis.per_day == 0
+    quiet = alarm_quality(young_plant, at(24 * DAY), at(24 * DAY + 60)).kpis
+    assert (quiet.per_hour, quiet.per_day) == (0, None)

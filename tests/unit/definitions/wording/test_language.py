@@ -1,5 +1,6 @@
 """Texts in the reader's language: numbers, times, plural forms, and stored texts that keep their template."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,3 +117,8 @@ def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():
 def test_the_language_of_a_browser_is_the_first_that_exists(accept, code):
     assert preferred_language(accept, "en") == code
     assert preferred_language("it", "fr") == "fr"
+
+
+def test_french_has_one_apostrophe_and_one_word_for_a_training():
+    texts = [text for found in language("fr").texts.values() for text in ([found] if isinstance(found, str) else found)]
+    assert [text for text in texts if re.search(r"\w'\w|apprentissage", re.sub(r"<code>.*?</code>", "", text))] == []
