@@ -96,7 +96,7 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     assert "ask operators for verdicts: without either no alarm gets an outcome" in text
     outcomes = {"hit": 0, "avoided": 0, "false_alarm": 0, "undetermined": 1}
     assert made.content.metrics["outcomes"] == outcomes
-    assert made.content.metrics["verdicts"]["response"]["basis"] == "0 of 1 episode with a notification"
+    assert made.content.metrics["verdicts"]["response"]["basis"] == "0 of 1 alarm with a notification"
 
 
 def test_without_a_champion_the_report_says_so_and_estimates_nothing(platform):
