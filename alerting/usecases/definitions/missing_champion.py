@@ -37,12 +37,16 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
     if waiting is not None and waiting.question in (None, question):
         return describe_waiting(waiting)
     training = next((t for t in platform.trainings.of([name]) if t.question == question), None)
-    if training is not None and (training.ended_at is None or training.failure is not None):
-        return f"{describe_training(training, False, platform.zone)}{step}"
+    if training is not None and training.ended_at is None:
+        return f"it {describe_training(training, False, platform.zone)}{step}"
+    if training is not None and training.failure is not None:
+        return f"{describe_training(training, False, platform.zone)}"
     refused = next((d for d in reversed(made) if not d.promoted), None)
     if refused is not None:
         return f"the last training put no model into service: {refused.reason}"
-    return f"its question is not trained yet: `alerting train {name}`"
+    if training is not None:
+        return f"it {describe_training(training, False, platform.zone)}"
+    return f"its training is due and starts by itself while the platform runs, or at once with `alerting train {name}`"
 
 
 def describe_waiting(proposal: Proposal) -> str:
