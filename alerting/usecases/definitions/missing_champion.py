@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import tzinfo
 from typing import Protocol
 
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
@@ -65,6 +66,6 @@ def waiting_proposal(models: Models, name: str, decided: Collection[str | None])
             found = None if data is None else Proposal.from_json(data, run.id)
             if found is not None and found.promote:
                 return found
-    except ModelUnavailable:
+    except (ModelUnavailable, UserError):  # the registry is away, or a proposal is damaged
         return None
     return None
