@@ -260,8 +260,8 @@ class _Signals(NamedTuple):
         if not self.points:
             return "There is no unseen time yet on which its false alarms could be counted."
         if not self.is_enough and not self.is_too_many:
-            needed = float(f"{LEAST_ALLOWED * self.points / self.expected:.2g}")
-            return f"There are too few unseen points to count false alarms ({self.points}; about {needed:.0f} needed)."
+            needed = math.ceil(LEAST_ALLOWED * self.points / self.expected)
+            return f"There are too few unseen points to count false alarms ({self.points}; about {needed} needed)."
         return f"On {self.points} unseen points its signals number {self.signals}; its run length allows {self.expected:.2g}."
 
     @property

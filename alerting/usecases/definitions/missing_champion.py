@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import tzinfo
 from typing import Protocol
 
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
@@ -37,12 +38,16 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
     if waiting is not None and waiting.question in (None, question):
         return describe_waiting(waiting)
     training = next((t for t in platform.trainings.of([name]) if t.question == question), None)
-    if training is not None and (training.ended_at is None or training.failure is not None):
-        return f"{describe_training(training, False, platform.zone)}{step}"
+    if training is not None and training.ended_at is None:
+        return f"it {describe_training(training, False, platform.zone)}{step}"
+    if training is not None and training.failure is not None:
+        return f"{describe_training(training, False, platform.zone)}"
     refused = next((d for d in reversed(made) if not d.promoted), None)
     if refused is not None:
         return f"the last training put no model into service: {refused.reason}"
-    return f"its question is not trained yet: `alerting train {name}`"
+    if training is not None:
+        return f"it {describe_training(training, False, platform.zone)}"
+    return f"its training is due and starts by itself while the platform runs, or at once with `alerting train {name}`"
 
 
 def describe_waiting(proposal: Proposal) -> str:
@@ -61,6 +66,6 @@ def waiting_proposal(models: Models, name: str, decided: Collection[str | None])
             found = None if data is None else Proposal.from_json(data, run.id)
             if found is not None and found.promote:
                 return found
-    except ModelUnavailable:
+    except (ModelUnavailable, UserError):  # the registry is away, or a proposal is damaged
         return None
     return None

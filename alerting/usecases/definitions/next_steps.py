@@ -35,7 +35,8 @@ def one_step(steps: Sequence[str]) -> str | None:
     if len(steps) < 2:
         return next(iter(steps), None)
     trained = sum(_TRAINED in step for step in steps)
-    waiting = f"{trained} of the {len(steps)} alerts wait for their first training; " if trained else ""
+    some = f"all {trained}" if trained == len(steps) else f"{trained} of the {len(steps)}"
+    waiting = f"{some} alerts wait for their first training; " if trained else ""
     return f"{waiting}follow all {len(steps)} with `alerting list`"
 
 

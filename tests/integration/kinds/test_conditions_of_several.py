@@ -83,8 +83,8 @@ def test_a_late_reading_of_any_of_the_variables_is_evaluated_again(platform):
     ("minute", "verdict", "answer"),
     [
         (15, "normal", "not all of its conditions hold"),
-        (26, "pending", "all of its conditions have held since 2026-01-05T00:25:30+00:00"),
-        (30, "open", "open since 2026-01-05T00:27:30+00:00"),
+        (26, "pending", "all of its conditions have held since 2026-01-05 00:25:30 UTC"),
+        (30, "open", "open since 2026-01-05 00:27:30 UTC"),
         (80, "unknown", "cannot tell: no reading of temperature within 10 min"),
     ],
 )
@@ -94,8 +94,8 @@ def test_why_says_which_conditions_hold(platform, minute, verdict, answer):
     assert found.verdict == verdict
     assert answer in found.answer
     if minute == 15:
-        assert "moisture, above 4.5: does not hold; it was 4 at 2026-01-05T00:10:30+00:00" in found.facts
-        assert "recipe, equals rye: holds; it was rye at 2026-01-04T14:00:00+00:00" in found.facts
+        assert "moisture, above 4.5: does not hold; it was 4 at 2026-01-05 00:10:30 UTC" in found.facts
+        assert "recipe, equals rye: holds; it was rye at 2026-01-04 14:00 UTC" in found.facts
 
 
 def test_the_chart_draws_each_variable_with_its_limits(platform):

@@ -92,7 +92,9 @@ def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_f
     for points, waits in ((0, True), (184, True), (185, False)):  # of a run length of 370
         compared = TRAINING.compare(DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion)
         assert (compared.decision.promote, compared.by_person) == (True, waits)
-        assert ("too few unseen points" in compared.decision.reason) == waits
+        assert ("too few unseen points to count false alarms (184; about 185 needed)" in compared.decision.reason) == (
+            points == 184
+        )
     first = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
     assert (first.decision.verdict, first.by_person) == ("provisional", False)
 

@@ -9,8 +9,9 @@ from alerting.definitions.families import PERSISTENCE
 from alerting.learning.search.candidates import Trial, assemble, average_precision, usable_folds
 from alerting.learning.search.chance import ShiftedLabels
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.choice import choose
+from alerting.learning.selection.choice import ChanceTest, choose
 from tests import small_models
+from tests.builders import classifier
 
 DEFINITION = small_models.definition()
 FAMILIES = ("lightgbm", "random_forest", "logistic_regression")
@@ -129,3 +130,23 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
         rows = fold.test[scored[fold.test]]
         order = np.argsort(data.persistence[rows], kind="stable")
         assert (np.diff(found.oof[rows][order]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("ap", "bound", "more"),
+    [
+        (0.3, 0.4, 13),  # (0.3 / 0.2)² of ten problems
+        (0.15, 0.3, None),  # hardly above guessing: no honest number
+        (0.09, 0.3, None),  # below guessing
+        (0.5, 0.4, None),  # beyond chance
+    ],
+)
+def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure(ap, bound, more):
+    definition = classifier()
+    test = ChanceTest(ap, bound, trials=5, problems=10, prevalence=0.1)
+    assert test.more_problems == more
+    said = test.remedy(definition)
+    assert ("about 13 more problems (if its figure stays)" in said) == (more == 13)
+    assert said.startswith("What may help: ")
+    assert "another horizon than 30m" in said
+    assert "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on moisture" in said

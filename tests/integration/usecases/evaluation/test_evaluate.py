@@ -245,7 +245,7 @@ def test_a_definition_just_written_is_evaluated_over_past_times_as_it_would_have
 def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(platform):
     apply(platform, [too_moist(name="new")], "engineer", at(50), "test")
     platform.clock.instant = at(60)
-    with pytest.raises(UserError, match="its question is not trained yet: `alerting train new`"):
+    with pytest.raises(UserError, match=r"its training is due .* or at once with `alerting train new`"):
         evaluate_past(platform, "new", at(0), at(20))
 
 

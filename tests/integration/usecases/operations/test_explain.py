@@ -69,11 +69,9 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
         found = ask(platform, 31)
         assert found.verdict == "unknown"
         assert found.answer.startswith("cannot tell: bad quality: the source marks the last sample of temperature as bad")
-        assert f"temperature was 200 at {at(20).isoformat()}, of uncertain quality" in found.facts
-        assert (
-            f"temperature has been of bad quality since {at(25).isoformat()}; its last sample is of {at(26).isoformat()}"
-            in found.facts
-        )
+        assert f"temperature was 200 at {at(20):%Y-%m-%d %H:%M UTC}, of uncertain quality" in found.facts
+        since, last = (f"{at(minute):%Y-%m-%d %H:%M UTC}" for minute in (25, 26))
+        assert f"temperature has been of bad quality since {since}; its last sample is of {last}" in found.facts
     counts = evaluate(platform, ["too-hot"], at(32))
     assert counts.unknown["too-hot on oven-1"].startswith("bad quality")
 
