@@ -16,6 +16,7 @@ from alerting.adapters.files.profile import Patience, count_filled, note_chunk, 
 from alerting.adapters.files.quality_columns import Qualities
 from alerting.adapters.files.rows import Keyed, Layout, Rows
 from alerting.definitions.assets import VariableType
+from alerting.definitions.faults import storable
 from alerting.ports import Progress, ReadingBatch
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.sample_quality import Quality
@@ -31,7 +32,7 @@ class ReadingsFile:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout)
-        self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+        self.name, self.unit, self.strict = storable(str(path)), self._rows.table.unit, layout.strict
         self._rule = layout.duplicates
         self._parsed: list[Keyed] | None = None
 

@@ -15,13 +15,12 @@ from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.source import SqlSource
 from alerting.ports import EventRow, ReadingRow, Record
-from alerting.readings.instants import whole_millis
+from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the values."""
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
 _MOST_LAYOUTS, _MOST_NAMES = 1000, 10_000
 _NUMBERS = frozenset([float, int])
@@ -138,8 +137,9 @@ class RecordMapping:
         except (ValueError, OverflowError, OSError):
             hint = "write ISO 8601, or seconds or milliseconds since 1970"
             raise RowRefused(f"{column}: {shown(given)} is not a time; {hint}") from None
-        if not _FIRST <= at < _LAST:
-            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {_FIRST.year} and {_LAST.year}")
+        if not FIRST_INSTANT <= at < LAST_INSTANT:
+            years = f"{FIRST_INSTANT.year} and {LAST_INSTANT.year}"
+            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {years}")
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
