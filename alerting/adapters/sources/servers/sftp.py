@@ -40,6 +40,11 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         self.client, self.ftp = client, ByteNames.from_transport(client.get_transport())
         self.ftp.get_channel().settimeout(_ANSWER_S)
 
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """Return the entries of a folder, or their paths."""
+        entries = [self._decode_stat(stat, path) for stat in self.ftp.listdir_attr(path)]
+        return entries if detail else [entry["name"] for entry in entries]
+
     @staticmethod
     def _decode_stat(stat: Any, parent_path: str | None = None) -> dict[str, Any]:
         """Return an entry; pipes and devices are `other`: to open one would wait for ever."""
