@@ -9,7 +9,16 @@ from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
-from alerting.ports.sources import DeadMessage, Delivered, DeliveryCount, FileMark, SourceLoss, SourceProgress, SourceRevision
+from alerting.ports.sources import (
+    AHEAD,
+    DeadMessage,
+    Delivered,
+    DeliveryCount,
+    FileMark,
+    SourceLoss,
+    SourceProgress,
+    SourceRevision,
+)
 
 _RECENT = 20
 
@@ -50,6 +59,8 @@ class MemorySources:
     def record(self, name: str, delivered: Delivered) -> None:
         before = self.progress(name)
         newest = max((at for at in (before.newest, delivered.newest) if at is not None), default=None)
+        if delivered.newest is not None and newest is not None and newest > delivered.at + AHEAD:
+            newest = delivered.newest
         counted = replace(
             before, rows=before.rows + delivered.rows, refused=before.refused + delivered.refused, newest=newest, fault=None
         )

@@ -122,6 +122,8 @@ class RecordMapping:
         given = record.get(column)
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
+        if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal) or str(given).lower() == "nan":
+            raise RowRefused(f"{column}: {shown(given)} is not a name of an {what}, which is text or a number")
         name = f"{prefix}{given}"
         if not _is_name(name):
             raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
@@ -240,6 +242,21 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+def _float(title: str, value: float | Decimal) -> float | None:
+    """Return a number, None for one that is none. Raises RowRefused if it would be stored as another one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
+        return None
+    if math.isinf(number):
+        raise RowRefused(f"{title}: {shown(value)} is not a finite number")
+    if value and not number:
+        raise RowRefused(f"{title}: {value} is too small a number to be stored")
+    return number
+
+
 def _scalar(title: str, value: Any) -> Scalar | None:
     """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects and endless numbers."""
     if value is None or isinstance(value, bool):
@@ -251,15 +268,7 @@ def _scalar(title: str, value: Any) -> Scalar | None:
             raise RowRefused(f"{title}: {shown(value)} holds half a character")
         return value or None
     if isinstance(value, int | float | Decimal):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isnan(number):
-            return None
-        if math.isinf(number):
-            raise RowRefused(f"{title}: {shown(value)} is not a finite number")
-        return number
+        return _float(title, value)
     if isinstance(value, datetime):
         return value.isoformat()
     raise RowRefused(f"{title}: {shown(value)} is not a number, text, true or false")

@@ -56,7 +56,8 @@ def _age(path, age):
 
 
 def names(folder):
-    return {part: sorted(os.listdir(folder / part)) for part in ("in", "done", "bad") if (folder / part).is_dir()}
+    parts = [folder / part for part in ("in", "done", "bad")]
+    return {part.name: sorted(path.name for path in part.iterdir()) for part in parts if part.is_dir()}
 
 
 def reason(folder, name):
@@ -89,7 +90,9 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     assert platform.sources.progress("lab").refused == len(bad)
 
 
-@pytest.mark.parametrize("stamp", ["0000-01-01T00:00:00Z", "0001-01-01 00:00:00", "9999-12-31T23:59:59-14:00", "01.01.0001 00:00"])
+@pytest.mark.parametrize(
+    "stamp", ["0000-01-01T00:00:00Z", "0001-01-01 00:00:00", "9999-12-31T23:59:59-14:00", "01.01.0001 00:00"]
+)
 def test_a_null_date_is_the_fault_of_its_file(folder, stamp):
     platform = memory_platform()
     write(folder, "a.csv", table("05.01.2026 06:00,1" if "." in stamp else "2026-01-05T06:00:00Z,1", f"{stamp},2"))
@@ -171,7 +174,7 @@ def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(folder, k
     apply_sources(platform, [document(folder)], "ada", at(0))
     with pytest.raises(UserError, match=f"{kind}, which is a link: name the folder itself"):
         poll(platform, READERS, "lab", at(1))
-    assert (os.listdir(folder / "elsewhere"), names(folder)["in"]) == ([], ["a.csv"])
+    assert (list((folder / "elsewhere").iterdir()), names(folder)["in"]) == ([], ["a.csv"])
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".csv", "ü" * 125 + "a.csv", "y" + "." * 254])
@@ -215,7 +218,7 @@ def test_a_file_that_cannot_be_moved_leaves_nothing_where_it_should_go(folder, m
     apply_sources(platform, [document(folder)], "ada", at(0))
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", refuse)
-        with pytest.raises(UserError, match="cannot be moved to .*: Operation not permitted"):
+        with pytest.raises(UserError, match=r"cannot be moved to .*: Operation not permitted"):
             poll(platform, READERS, "lab", at(1))
     assert names(folder) == {"in": ["a.csv"], "bad": []}
     poll(platform, READERS, "lab", at(2))

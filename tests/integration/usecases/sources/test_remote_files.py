@@ -304,4 +304,4 @@ def test_a_folder_at_an_sftp_server_that_is_a_link_is_refused(platform, sftp, tm
     apply_sources(platform, [document(sftp)], "ada", at(0))
     with pytest.raises(UserError, match="done is a link at the server"):
         poll(platform, readers(sftp), "lab", at(1))
-    assert (os.listdir(tmp_path / "elsewhere"), len(stored(platform))) == ([], 2)
+    assert (list((tmp_path / "elsewhere").iterdir()), len(stored(platform))) == ([], 2)

@@ -1,6 +1,7 @@
 """Rows of a source become readings and events: mapped, declared, merged by their keys, and counted."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,6 +51,38 @@ def stored(platform, asset="oven-1"):
 )
 def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_plant(ts, zone):
     assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == ([("oven-1", NOON, {"t": 1.0})], {})
+
+
+@pytest.mark.parametrize("asset", [True, False, float("nan"), ["a"], {"a": 1}])
+def test_what_is_no_name_is_refused_and_not_written_out(asset):
+    found, refused = readings([{"ts": NOON, "asset": asset, "t": 1}], asset_prefix="oven-")
+    assert (found, list(refused)) == ([], [1])
+    assert "is not a name of an asset" in refused[1] or "nan" in refused[1]
+
+
+def test_a_number_is_a_name_as_it_is_sent():
+    found, _ = readings([{"ts": NOON, "asset": 1, "t": 1}], asset_prefix="oven-")
+    assert found[0][0] == "oven-1"
+
+
+def test_a_number_too_small_to_be_stored_is_refused():
+    found, refused = readings([{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}])
+    assert (found, refused) == ([], {1: "t: 1E-400 is too small a number to be stored"})
+
+
+def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones():
+    platform = memory_platform()
+    apply_sources(platform, [PLAIN], "ada", at(0))
+    source = parse_source(PLAIN)
+
+    def lag(minute):
+        return source_statuses(platform.sources, at(minute))[0].lag
+
+    deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
+    deliver(platform, source, [{"ts": "2199-12-31T00:00:00Z", "asset": "oven-1", "t": 1}], at(2), by="gate")
+    assert lag(10) == timedelta(minutes=10)
+    deliver(platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate")  # a clock that is a little fast
+    assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
 
 
 def test_the_zone_of_the_source_comes_before_that_of_the_plant():
