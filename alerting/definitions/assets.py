@@ -53,8 +53,10 @@ __all__ = [
     "Variable",
     "VariableName",
     "VariableType",
+    "asset_document",
     "computed_faults",
     "in_order",
+    "is_type_open",
     "line_of",
     "parse_asset",
     "parse_event_type",
@@ -242,6 +244,23 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
     if faults := list(computed_faults(asset)):
         raise AssetRefused(asset.name, faults)
     return asset
+
+
+def asset_document(asset: Asset) -> dict[str, Any]:
+    """Return an asset as a document, with the type of a measured variable only where it was stated.
+
+    A variable without one is a number until its first reading, from which it can take another type.
+    """
+    document: dict[str, Any] = asset.model_dump(mode="json", by_alias=True)
+    for name, variable in asset.variables.items():
+        if is_type_open(variable):
+            del document["variables"][name]["type"]
+    return document
+
+
+def is_type_open(variable: Variable) -> bool:
+    """Return whether a measured variable was declared without a type."""
+    return variable.computed is None and "type" not in variable.model_fields_set
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:

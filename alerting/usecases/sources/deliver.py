@@ -6,11 +6,13 @@ Readings are merged by asset, instant and variable, events by asset, type and st
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
-from alerting.ports import AHEAD, Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.ports import AHEAD, Assets, Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.readings.column_titles import Units, units_by_name
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
 from alerting.usecases.sources.records import RefusedRow, map_events, map_readings
@@ -30,9 +32,20 @@ class Delivery:
 def fit(plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
     if source.delivers == "readings":
-        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by)
+        return fit_readings(
+            plant.assets, source, map_readings(source, records, plant.zone, partial(_units, plant.assets, source, records)), by
+        )
     has_ends = any(source.events.end_column in record for record in records)
     return fit_events(plant.assets, source, map_events(source, records, plant.zone), has_ends=has_ends)
+
+
+def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
+    """Return the units of the variables of the records' assets; of all assets, if one of these is new: it has their names."""
+    column, prefix = source.asset_column, source.asset_prefix
+    given = [source.asset] if source.asset else [record.get(column) for record in records]
+    names = {str(name) if source.asset else f"{prefix}{name}" for name in given if isinstance(name, str | int)}
+    found = assets.get_many(names)
+    return units_by_name(found.values() if len(found) == len(names) else assets.all())
 
 
 def deliver(plant: SourcePorts, source: SourceFields, records: Sequence[Record], now: datetime, *, by: str | None) -> Delivery:

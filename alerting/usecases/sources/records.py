@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
@@ -15,6 +15,7 @@ from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.source import SqlSource
 from alerting.ports import EventRow, ReadingRow, Record
+from alerting.readings.column_titles import Units, column_name, derive_name
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
 
@@ -49,9 +50,14 @@ class MappedRows(Generic[Row]):
     titles: Mapping[str, str]
 
 
-def map_readings(source: SourceFields, records: Sequence[Record], zone: tzinfo) -> MappedRows[ReadingRow]:
-    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none."""
-    mapping = RecordMapping(source, zone)
+def map_readings(
+    source: SourceFields, records: Sequence[Record], zone: tzinfo, units: Callable[[], Units] = dict
+) -> MappedRows[ReadingRow]:
+    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none.
+
+    `units`: gives those of the variables of the records' assets, to which their columns may belong; asked only if needed.
+    """
+    mapping = RecordMapping(source, zone, units)
     return _map(mapping, records, mapping.reading)
 
 
@@ -75,10 +81,13 @@ def _map(mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Re
 
 
 class RecordMapping:
-    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far."""
+    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far.
 
-    def __init__(self, source: SourceFields, zone: tzinfo) -> None:
-        self._source = source
+    `units`: gives those of the variables that there are; None if the columns are attributes, whose names have the unit in them.
+    """
+
+    def __init__(self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None) -> None:
+        self._source, self._units = source, None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -122,7 +131,7 @@ class RecordMapping:
         given = record.get(column)
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
-        if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal) or str(given).lower() == "nan":
+        if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal) or given != given:  # noqa: PLR0124 - not a number
             raise RowRefused(f"{column}: {shown(given)} is not a name of an {what}, which is text or a number")
         name = f"{prefix}{given}"
         if not _is_name(name):
@@ -186,7 +195,12 @@ class RecordMapping:
             return None
         if not _is_utf8(str(title)):
             raise RowRefused(f"{shown(title)}: the title holds half a character")
-        return mapped.name if mapped and mapped.name else variable_name(str(title))
+        if mapped and mapped.name:
+            return mapped.name
+        name = variable_name(str(title))
+        if self._units is None or (derived := derive_name(str(title))) == name:
+            return name
+        return column_name(str(title), self._units(), is_shared=self.titles.get(derived, title) != title)
 
     def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
         column = self._source.quality

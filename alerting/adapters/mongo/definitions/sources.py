@@ -102,7 +102,7 @@ class MongoSources:
                 {"_id": name}, change, {"newest": True}, upsert=True, return_document=ReturnDocument.AFTER
             )
         )
-        if delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + AHEAD):
+        if counts and delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + AHEAD):
             wrong = {"_id": name, "newest": {"$gt": to_bson(limit)}}  # an earlier version counted stamps of a wrong clock
             self._counts.update_one(wrong, {"$set": {"newest": to_bson(delivered.newest)}})
 
