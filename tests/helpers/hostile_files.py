@@ -281,3 +281,41 @@ def make_oddities(folder: Path) -> dict[str, Path]:
         sparse.truncate(_MEGABYTE * 16)
     names = ("directory", "link", "circle", "nowhere", "pipe", "secret", "sparse")
     return {f"kind, {name}": folder / f"{name}.csv" for name in names}
+
+
+def deliveries() -> Mapping[str, str]:
+    """Return rows as programs send them by HTTP, by what is wrong with them; each is a text that should be JSON."""
+    row = '{{"ts": {ts}, "asset": {asset}, "type": {type}, "t": {t}}}'
+    usual = {"ts": '"2026-01-05T12:01:00Z"', "asset": '"oven-1"', "type": '"stop"', "t": "1"}
+    stamps = [
+        '"0000-01-01"',
+        '"0001-01-01T00:00:00Z"',
+        '"9999-12-31T23:59:59-14:00"',
+        "1e400",
+        "-1e30",
+        "9e18",
+        "true",
+        "null",
+        "[]",
+    ]
+    names = ["true", "null", "NaN", "1e-400", '""', '"a\\n"', '"\\ud800"', '{"a": 1}', '"' + "x" * 5000 + '"', '"$where"', "1.5"]
+    numbers = ["1e400", "-1e400", "1e-400", "NaN", "Infinity", "0x10", "01", "1_0", "9" * 5000, '"\\u0000"', '"\\ud83d"', "[[1]]"]
+    found = {f"{name}, {text[:12]}": row.format(**{**usual, name: text}) for name in ("asset", "type") for text in names}
+    found |= {f"ts, {text[:12]}": row.format(**{**usual, "ts": text}) for text in stamps}
+    found |= {f"t, {text[:12]}": row.format(**{**usual, "t": text}) for text in numbers}
+    found |= {
+        "a name twice": '{"ts": 1767614400, "ts": 1767614401, "asset": "oven-1", "type": "stop", "t": 1}',
+        "a name twice inside": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "values": {"t": 1, "t": 2}}',
+        "deep": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "t": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        "many values": '{"ts": 1, "asset": "a", "type": "b"' + "".join(f', "v{i}": 1' for i in range(10_001)) + "}",
+        "cut off": '{"ts": 1767614400, "asset": "oven-1"',
+        "a list": "[1, 2]",
+        "a number": "1",
+        "a text": '"2026"',
+        "a mark of order": '\ufeff{"ts": 1}',
+        "half a character": '{"ts": 1, "asset": "\udcff"}',
+        "names of fields of the database": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "$set": 1, "a.b": 2, "_id": 3}',
+        "an empty name": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "": 1}',
+        "nothing": "{}",
+    }
+    return found

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Variable
+from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.documents import apply_sources, set_state
@@ -125,8 +125,8 @@ def test_columns_get_the_names_units_and_prefixes_of_the_source():
     row = {"Stamp": "2026-01-05T12:00Z", "Machine": 7, "Temp": 201.5, "Druck [bar]": 3, "Note": "x"}
     deliver(platform, source, [row], at(0), by="gate")
     variables = platform.assets.get("line-3-7").variables
-    assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck_bar": 3.0}}
-    assert (variables["zone_2"].unit, variables["Druck_bar"].unit, variables["zone_2"].source) == ("°C", "bar", "gate")
+    assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck": 3.0}}
+    assert (variables["zone_2"].unit, variables["Druck"].unit, variables["zone_2"].source) == ("°C", "bar", "gate")
 
 
 def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
@@ -237,3 +237,23 @@ def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
     platform.assets.put([oven(lot=Variable(type="category"))])
     row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
     assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
+
+
+def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves_its_unit_out():
+    platform = memory_platform()
+    row = {"ts": NOON, "asset": "oven-1", "Temperatur [°C]": 201.5, "Größe [mm]": 2.0}
+    declared = {"Temperatur_C": Variable(title="Temperatur", unit="°C")}
+    platform.assets.put([Asset(name="oven-1", variables=declared)])
+    deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
+    assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
+    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")  # as its neighbours
+    assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
+    deliver(
+        platform,
+        parse_source(PLAIN),
+        [{"ts": NOON, "asset": "oven-1", "Größe [cm]": 0.2, "T [K]": 1, "T [°C]": 1}],
+        at(0),
+        by="gate",
+    )
+    units = {name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()}
+    assert units == {"Temperatur_C": "°C", "Groesse": "mm", "Gr_e_cm": "cm", "T": "K", "T_C": "°C"}
