@@ -291,7 +291,9 @@ def line_of(asset: Asset, assets: Sequence[Asset]) -> str:
 
 
 def variable_name(foreign: str) -> str:
-    """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+    """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+
+    Attributes have these names, and variables that earlier versions declared; new variables get `column_titles.derive_name`.
 
     A title that is too long for a name, or has no legal character, gets a hash of the whole title, which keeps names distinct.
     """
