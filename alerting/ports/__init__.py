@@ -64,7 +64,7 @@ from alerting.ports.readings import (
 )
 from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
-    AHEAD,
+    MOST_IN_FUTURE,
     DeadMessage,
     Delivered,
     DeliveryCount,

@@ -11,7 +11,7 @@ from alerting.ports.documents import Document
 PROCESS_GONE = timedelta(seconds=15)
 """Time without a note after which a process of the stream service counts as gone."""
 
-AHEAD = timedelta(days=1)
+MOST_IN_FUTURE = timedelta(days=1)
 """How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a later one is a wrong date."""
 
 
@@ -66,7 +66,7 @@ class SourceProgress:
 class Delivered:
     """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
 
-    `newest` lies at most `AHEAD` after `at`, so that a row with a wrong stamp does not stand for all later ones.
+    `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not stand for all later ones.
 
     `why`: the reason of the last refused row or file.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
-from alerting.ports import AHEAD, Assets, Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.ports import MOST_IN_FUTURE, Assets, Delivered, EventRow, ReadingRow, Record, SourcePorts
 from alerting.readings.column_titles import Units, units_by_name
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
@@ -71,7 +71,7 @@ def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None)
 
 
 def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime) -> Delivered:
-    newest = max((at for row in rows if (at := _at(row)) <= now + AHEAD), default=None)
+    newest = max((at for row in rows if (at := _at(row)) <= now + MOST_IN_FUTURE), default=None)
     why = refused[-1].reason if refused else None
     return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
 

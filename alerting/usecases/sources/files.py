@@ -13,7 +13,7 @@ from typing import Protocol
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
-from alerting.ports import AHEAD, Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
+from alerting.ports import MOST_IN_FUTURE, Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
@@ -179,7 +179,7 @@ def _read(
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
         last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}} if result.assets else None
-        newest = result.last if result.last and result.last <= now + AHEAD else None
+        newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
         plant.sources.record(source.name, Delivered(now, result.new, result.rejected, newest, last))
     plant.sources.mark_file(mark)
     return mark

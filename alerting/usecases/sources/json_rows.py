@@ -88,7 +88,7 @@ def _parse(text: str | bytes) -> Any:
     try:
         found = _decode(text)
         plain = text if isinstance(text, str) else text.decode("utf-8")
-        if _count_names(found) == _count_written_names(plain) and not _holds_tiny_number(plain):
+        if _count_names(found) == _count_written_names(plain) and not _has_tiny_number(plain):
             return found
     except (ValueError, RecursionError, msgspec.DecodeError):
         plain = text if isinstance(text, str) else text.decode("utf-8")
@@ -113,7 +113,7 @@ def _count_written_names(text: str) -> int:
     return sum(1 for _ in _LONE_NAME.finditer(text)) if any(blank in text for blank in _BLANKS) else text.count('":')
 
 
-def _holds_tiny_number(text: str) -> bool:
+def _has_tiny_number(text: str) -> bool:
     return ("e-" in text or "E-" in text or "0" * 200 in text) and _TINY.search(text) is not None
 
 

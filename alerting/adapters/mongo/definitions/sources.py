@@ -30,7 +30,7 @@ from alerting.adapters.mongo.indexes import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
-    AHEAD,
+    MOST_IN_FUTURE,
     PROCESS_GONE,
     DeadMessage,
     Delivered,
@@ -102,7 +102,7 @@ class MongoSources:
                 {"_id": name}, change, {"newest": True}, upsert=True, return_document=ReturnDocument.AFTER
             )
         )
-        if counts and delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + AHEAD):
+        if counts and delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + MOST_IN_FUTURE):
             wrong = {"_id": name, "newest": {"$gt": to_bson(limit)}}  # an earlier version counted stamps of a wrong clock
             self._counts.update_one(wrong, {"$set": {"newest": to_bson(delivered.newest)}})
 

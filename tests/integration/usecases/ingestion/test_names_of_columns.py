@@ -7,7 +7,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_events
-from tests.integration.usecases.ingestion.test_ingest_plant_files import NOW, Folder
+from tests.helpers.import_folder import NOW, Folder
 
 
 @pytest.fixture
