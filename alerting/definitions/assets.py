@@ -68,6 +68,7 @@ __all__ = [
 
 NO_POSITION = "operators"
 _MARK_LENGTH = 8
+_OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
 
 
@@ -259,8 +260,9 @@ def asset_document(asset: Asset) -> dict[str, Any]:
 
 
 def is_type_open(variable: Variable) -> bool:
-    """Return whether a measured variable was declared without a type."""
-    return variable.computed is None and "type" not in variable.model_fields_set
+    """Return whether a measured variable was declared without a type, and without a field that only a number has."""
+    is_stated = "type" in variable.model_fields_set or any(getattr(variable, field) is not None for field in _OF_NUMBERS)
+    return variable.computed is None and not is_stated
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:

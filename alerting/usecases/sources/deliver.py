@@ -32,9 +32,8 @@ class Delivery:
 def fit(plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
     if source.delivers == "readings":
-        return fit_readings(
-            plant.assets, source, map_readings(source, records, plant.zone, partial(_units, plant.assets, source, records)), by
-        )
+        mapped = map_readings(source, records, plant.zone, partial(_units, plant.assets, source, records))
+        return fit_readings(plant.assets, source, mapped, by)
     has_ends = any(source.events.end_column in record for record in records)
     return fit_events(plant.assets, source, map_events(source, records, plant.zone), has_ends=has_ends)
 

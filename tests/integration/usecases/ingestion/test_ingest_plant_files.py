@@ -18,6 +18,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.helpers.import_folder import NOW, Folder
+from tests.memory_plant import Plant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -75,9 +75,13 @@ def test_a_variable_declared_without_a_type_takes_that_of_its_column(folder):
 
 
 def test_a_type_that_was_stated_or_has_a_reading_stays(folder):
-    folder.plant.assets.put([Asset(name="a", variables={"x": Variable(type="number"), "y": Variable()})])
+    folder.plant.assets.put(
+        [Asset(name="a", variables={"x": Variable(type="number"), "y": Variable(), "z": Variable(unit="°C")})]
+    )
     with pytest.raises(UserError, match="column 'x' is taken for a number"):
         folder.readings("ts,x\n2026-01-05,A\n2026-01-06,B\n")
+    with pytest.raises(UserError, match="column 'z' is taken for a number"):
+        folder.readings("ts,z\n2026-01-05,A\n2026-01-06,B\n")
     folder.readings("ts,y\n2026-01-05,1\n")
     with pytest.raises(UserError, match="column 'y' is taken for a number"):
         folder.readings("ts,y\n2026-01-06,A\n2026-01-07,B\n")
