@@ -123,6 +123,7 @@ def source_readers(
     settings: Settings, environ: Mapping[str, str] = os.environ, connection: Callable[[str], str] | None = None
 ) -> "Readers":
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
+    from alerting.adapters.mongo.mongo import is_outage
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
     from alerting.adapters.sources.secrets import allowed_secrets
@@ -136,6 +137,7 @@ def source_readers(
         SourceFiles(FolderDrop(plant), resolve),
         SqlReader(resolve, plant_zone=plant),
         lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
+        is_outage,
     )
 
 

@@ -55,8 +55,10 @@ __all__ = [
     "Variable",
     "VariableName",
     "VariableType",
+    "asset_document",
     "computed_faults",
     "in_order",
+    "is_type_open",
     "parse_asset",
     "parse_event_type",
     "types_of",
@@ -65,6 +67,7 @@ __all__ = [
 
 NO_POSITION = "operators"
 _MARK_LENGTH = 8
+_OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
 MOST_VARIABLES = 10_000
 """Variables of an asset at most."""
@@ -253,6 +256,24 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
     return asset
 
 
+def asset_document(asset: Asset) -> dict[str, Any]:
+    """Return an asset as a document, with the type of a measured variable only where it was stated.
+
+    A variable without one is a number until its first reading, from which it can take another type.
+    """
+    document: dict[str, Any] = asset.model_dump(mode="json", by_alias=True)
+    for name, variable in asset.variables.items():
+        if is_type_open(variable):
+            del document["variables"][name]["type"]
+    return document
+
+
+def is_type_open(variable: Variable) -> bool:
+    """Return whether a measured variable was declared without a type, and without a field that only a number has."""
+    is_stated = "type" in variable.model_fields_set or any(getattr(variable, field) is not None for field in _OF_NUMBERS)
+    return variable.computed is None and not is_stated
+
+
 def parse_event_type(document: Mapping[str, Any]) -> EventType:
     """Return the event type of a document. Raises EventTypeRefused with every fault."""
     try:
@@ -284,7 +305,9 @@ class AssetTree:
 
 
 def variable_name(foreign: str) -> str:
-    """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+    """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+
+    Attributes have these names, and variables that earlier versions declared; new variables get `column_titles.derive_name`.
 
     A title that is too long for a name, or has no legal character, gets a hash of the whole title, which keeps names distinct.
     """

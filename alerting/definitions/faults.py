@@ -1,5 +1,6 @@
 """Faults in documents that people write: all of them at once, each with its path and a hint."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -14,6 +15,7 @@ _LONGEST_WORD = 200
 _LEAST_LIKENESS = 0.6
 _LEAST_PART = 3
 _MOST_NAMES = 20
+_HALVES = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 
@@ -34,6 +36,17 @@ def legible(text: str, longest: int) -> str:
     """Return the text cut to `longest` characters, with unprintable characters escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return "".join(_escape(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
+
+
+def storable(text: str, longest: int = 4000) -> str:
+    """Return a text, such as the name of a file, that UTF-8 can write: cut, and with bytes that are no character written out."""
+    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return _HALVES.sub(_write_byte, cut)
+
+
+def _write_byte(half: re.Match[str]) -> str:
+    code = ord(half[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _escape(character: str) -> str:

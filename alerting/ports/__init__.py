@@ -64,6 +64,7 @@ from alerting.ports.readings import (
 )
 from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
+    MOST_IN_FUTURE,
     DeadMessage,
     Declarations,
     Delivered,

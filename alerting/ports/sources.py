@@ -11,6 +11,9 @@ from alerting.ports.documents import Document
 PROCESS_GONE = timedelta(seconds=15)
 """Time without a note after which a process of the stream service counts as gone."""
 
+MOST_IN_FUTURE = timedelta(days=1)
+"""How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a later one is a wrong date."""
+
 
 @dataclass(frozen=True)
 class SourceRevision:
@@ -75,6 +78,8 @@ class Declarations:
 @dataclass(frozen=True)
 class Delivered:
     """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
+
+    `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not stand for all later ones.
 
     `why`: the reason of the last refused row or file.
     """

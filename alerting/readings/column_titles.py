@@ -1,7 +1,12 @@
-"""Split the title of a foreign column into the name of the quantity and its unit."""
+"""Split the title of a foreign column into the name of the quantity and its unit, and derive the name of its variable."""
 
 import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
+from unicodedata import combining, normalize
+
+from alerting.definitions.assets import Asset, variable_name
 
 TITLE_LENGTH = 200
 _SQUARE = re.compile(r"^(?P<title>.*?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
@@ -17,6 +22,14 @@ _UNIT = re.compile(rf"^{_FACTOR}(?:\s?[/·*.]\s?{_FACTOR}){{0,3}}$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
+_SPELLED = str.maketrans({
+    "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "oe",
+    "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ẞ": "Ss", "Æ": "Ae", "Œ": "Oe", "Ø": "Oe",
+})  # fmt: skip
+Units = Mapping[str, Collection[str | None]]
+"""Units of the variables that assets declare, by name; None of those without one."""
+
+
 class ColumnTitle(NamedTuple):
     """Parts of a title: `text` without its unit; `unit`, None where the title names none."""
 
@@ -29,18 +42,60 @@ def split_title(title: str) -> ColumnTitle:
 
     Square brackets enclose a unit if they contain a letter or a sign of one; round ones only if the unit is known.
     """
+    text, unit = _split(title)
+    return ColumnTitle(_shorten(text), unit)
+
+
+def _split(title: str) -> ColumnTitle:
     clean = _clean(title)
     square, rounded = _SQUARE.match(clean), _ROUND.match(clean)
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):
-        return ColumnTitle(_shorten(square["title"]), square["unit"].strip())
+        return ColumnTitle(square["title"], square["unit"].strip())
     if rounded and rounded["title"] and _UNIT.match(rounded["unit"].strip()):
-        return ColumnTitle(_shorten(rounded["title"]), rounded["unit"].strip())
-    return ColumnTitle(_shorten(clean), None)
+        return ColumnTitle(rounded["title"], rounded["unit"].strip())
+    return ColumnTitle(clean, None)
 
 
 def whole_title(title: str) -> str:
     """Return the title without control characters, cut where it is too long to be shown."""
     return _shorten(_clean(title))
+
+
+def derive_name(title: str) -> str:
+    """Derive the name of a new variable from a title: `Temperatur Zone 1 [°C]` gives `Temperatur_Zone_1`, `Öl` gives `Oel`."""
+    spelled = normalize("NFKD", normalize("NFC", _split(title).text).translate(_SPELLED))
+    return variable_name("".join(character for character in spelled if not combining(character)))
+
+
+def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
+    """Return the units of all variables of assets by name."""
+    units: dict[str, set[str | None]] = {}
+    for asset in assets:
+        for name, variable in asset.variables.items():
+            units.setdefault(name, set()).add(variable.unit)
+    return units
+
+
+def column_names(titles: Iterable[str], units: Units, taken: Collection[str] = ()) -> dict[str, str]:
+    """Return the name of the variable of each title, as `column_name`. `taken`: names that other columns have."""
+    derived = {title: derive_name(title) for title in titles}
+    counts = Counter([*derived.values(), *taken])
+    return {title: column_name(title, units, is_shared=counts[name] > 1) for title, name in derived.items()}
+
+
+def column_name(title: str, units: Units, *, is_shared: bool) -> str:
+    """Return the name of the variable of a title.
+
+    A variable with the name that earlier versions derived, with the unit in it, keeps it. So is a column named whose shorter name
+    is shared with another title, or is that of a variable in another unit.
+    """
+    name, earlier, unit = derive_name(title), variable_name(title), _split(title).unit
+    if earlier in units:
+        return earlier
+    if name in units:
+        is_same = unit in units[name] or (not is_shared and (unit is None or None in units[name]))
+        return name if is_same else earlier
+    return earlier if is_shared else name
 
 
 def _clean(title: str) -> str:

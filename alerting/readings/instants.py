@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min  # no instant, in a column of instants
+FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
+LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
+"""Bounds of readings and events, the first one included: other stamps come of a wrong clock, or are null dates."""
 FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

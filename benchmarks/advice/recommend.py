@@ -41,8 +41,8 @@ from benchmarks.helpers.memory import peak_mib
 Floats = npt.NDArray[np.float64]
 DICE = os.environ.get("ALERTING_BENCH_DICE", "")
 SCRIPT = str(Path(__file__).parents[1] / "peers" / "dice_counterfactuals.py")
-AIR, PROCESS, SPEED = "Air_temperature_K.last", "Process_temperature_K.last", "Rotational_speed_rpm.last"
-WEAR, TORQUE, TYPE = "Tool_wear_min.last", "Torque_Nm.last", "Type.last"
+AIR, PROCESS, SPEED = "Air_temperature.last", "Process_temperature.last", "Rotational_speed.last"
+WEAR, TORQUE, TYPE = "Tool_wear.last", "Torque.last", "Type.last"
 STEPS = {SPEED: 10.0, TORQUE: 0.5, WEAR: 5.0, PROCESS: 0.1}
 MOST_STRAIN = {"L": 11_000, "M": 12_000, "H": 13_000}  # min Nm, by type
 WORN = 200  # minutes from which on a tool may fail

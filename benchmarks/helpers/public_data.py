@@ -15,9 +15,10 @@ import pandas as pd
 import yaml
 from sklearn.model_selection import StratifiedKFold
 
-from alerting.definitions.assets import Asset, EventType, Variable, variable_name
+from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
+from alerting.readings.column_titles import derive_name
 from alerting.readings.history import History
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
@@ -59,7 +60,7 @@ def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
     numbers = table.drop(columns=["UDI", "Product ID", "Type", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"])
     instants = pd.date_range(AI4I_START, periods=len(table), freq="min", name="ts").as_unit("ms")
-    measured = numbers.rename(columns=variable_name).astype(np.float64).set_index(instants)
+    measured = numbers.rename(columns=derive_name).astype(np.float64).set_index(instants)
     measured["Type"] = table["Type"].to_numpy(object)
     failed = pd.DataFrame({"failure": table[failure].to_numpy(np.float64)}, index=instants + pd.Timedelta("30s"))
     variables = {"Type": Variable(type="category"), "failure": Variable(sampling=timedelta(minutes=1))}

@@ -17,7 +17,7 @@ from alerting.adapters.files.profile import Patience, count_filled, note_chunk, 
 from alerting.adapters.files.rows import Keyed, Layout, Rows, read_names, refuse_name
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, storable
 from alerting.ports import EventRow, Progress
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.instants import Millis, datetimes
@@ -68,7 +68,7 @@ class EventsFile:
         keys = {self._type_column: "--type-column (or name one type with --type)", self._end_column: "--end-column"}
         self._keys = [title for title in keys if title]
         self._rows = Rows(path, layout, [(title, option) for title, option in keys.items() if title])
-        self.name, self.unit = str(path), self._rows.table.unit
+        self.name, self.unit = storable(str(path)), self._rows.table.unit
 
     @property
     def form(self) -> FileForm:

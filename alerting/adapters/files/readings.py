@@ -16,7 +16,9 @@ from alerting.adapters.files.profile import Patience, count_filled, note_chunk, 
 from alerting.adapters.files.quality_columns import Qualities
 from alerting.adapters.files.rows import Keyed, Layout, Rows
 from alerting.definitions.assets import VariableType
+from alerting.definitions.faults import storable
 from alerting.ports import Progress, ReadingBatch
+from alerting.readings.column_titles import Units
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.sample_quality import Quality
 from alerting.usecases.ingestion.sources import Profile, Reject
@@ -30,8 +32,8 @@ class ReadingsFile:
     """A file of readings behind the port `ReadingSource`. Raises UserError if the file or one of its columns is missing."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._rows = Rows(path, layout)
-        self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+        self._rows = Rows(path, layout, units={})
+        self.name, self.unit, self.strict = storable(str(path)), self._rows.table.unit, layout.strict
         self._rule = layout.duplicates
         self._parsed: list[Keyed] | None = None
 
@@ -39,6 +41,10 @@ class ReadingsFile:
     def form(self) -> FileForm:
         """Return the format of the file; final after the profile."""
         return self._rows.form
+
+    def keep_names(self, units: Units) -> None:
+        """Give columns of declared variables the names of these; before the profile."""
+        self._rows.keep_names(units)
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """Read the whole file once and store only counts, names, and the first few bad lines.

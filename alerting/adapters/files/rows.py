@@ -27,6 +27,7 @@ from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
 from alerting.definitions.faults import UserError
+from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile
 from alerting.usecases.ingestion.sources import DuplicatesRule
@@ -97,8 +98,11 @@ class Keyed:
 class Rows:
     """A table read with a layout: finds its columns, or refuses the file."""
 
-    def __init__(self, path: Path, layout: Layout, keys: Sequence[tuple[str, str]] = ()) -> None:
-        """Open the table. `keys`: further columns that are no values, each with the option that names it; they must exist."""
+    def __init__(self, path: Path, layout: Layout, keys: Sequence[tuple[str, str]] = (), *, units: Units | None = None) -> None:
+        """Open the table. `keys`: further columns that are no values, each with the option that names it; they must exist.
+
+        `units`: of the variables that there are, to which the columns may belong; None if the columns are attributes.
+        """
         if layout.asset and layout.asset_column:
             raise UserError("give either --asset or --asset-column: the asset is named once for all lines, or on each line")
         if layout.asset and layout.asset_prefix:
@@ -122,12 +126,16 @@ class Rows:
             self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
         used |= {*self.times}
-        self.names = value_names(self.table, [t for t in self.table.titles if t not in used], layout)
+        self.names = value_names(self.table, [t for t in self.table.titles if t not in used], layout, units)
         self.numbers = self._numbers()
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self.stamps = self.new_stamps()
         self._missing = (*NULLS, *layout.missing) if layout.strict else (*MISSING_TEXTS, *layout.missing)
+
+    def keep_names(self, units: Units) -> None:
+        """Name the columns again, those of declared variables as these."""
+        self.names = value_names(self.table, list(self.names), self.layout, units)
 
     def _numbers(self) -> NumberForm:
         found = number_form(self.sample, list(self.names), self._separator)
@@ -276,13 +284,20 @@ def _iso_or_epoch(cells: Cells) -> str:
     return EPOCH if len(filled) and re.match(r"^\d+(\.\d+)?$", filled[0].as_py()) else ISO
 
 
-def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str, str]:
-    """Return the name by title of every value column. Raises UserError if two columns would get the same name."""
+def value_names(table: Table, titles: Sequence[str], layout: Layout, units: Units | None = None) -> dict[str, str]:
+    """Return the name by title of every value column. Raises UserError if two columns would get the same name.
+
+    `units`: of the variables that there are; None if the columns are attributes, whose names have the unit in them.
+    """
     for title in layout.only:
         column(table, title, "--only")
     for title in layout.rename:
         column(table, title, "--rename")
-    names = {t: _name(t, layout) for t in titles if not layout.only or t in layout.only}
+    chosen = [t for t in titles if not layout.only or t in layout.only]
+    names = {t: _given_name(t, layout) if t in layout.rename else variable_name(t) for t in chosen}
+    if units is not None:
+        others = [title for title in chosen if title not in layout.rename]
+        names |= column_names(others, units, taken=[names[title] for title in chosen if title in layout.rename])
     first: dict[str, str] = {}
     for title, name in names.items():
         if name in first:
@@ -294,10 +309,8 @@ def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str
     return names
 
 
-def _name(title: str, layout: Layout) -> str:
-    wanted = layout.rename.get(title)
-    if wanted is None:
-        return variable_name(title)
+def _given_name(title: str, layout: Layout) -> str:
+    wanted = layout.rename[title]
     if not wanted or variable_name(wanted) != wanted:
         raise UserError(f"{wanted!r} is not a legal name; write for example --rename '{title}={variable_name(wanted or title)}'")
     return wanted

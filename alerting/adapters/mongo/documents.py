@@ -140,17 +140,16 @@ def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> lis
     return []
 
 
-def upsert(write: Callable[[], Any]) -> None:
-    """Repeat an idempotent upsert while another process inserts the same document at the same time."""
+def upsert(write: Callable[[], T]) -> T:
+    """Repeat an idempotent upsert while another process inserts the same document at the same time. Return its result."""
     while True:
         try:
-            write()
+            return write()
         except DuplicateKeyError:
             continue
         except BulkWriteError as error:
             only_duplicates(error)
             continue
-        return
 
 
 def fingerprint(*parts: Any) -> str:

@@ -1,11 +1,16 @@
 """Files of a source in local or mounted folders."""
 
 import hashlib
+import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from errno import EXDEV
 from glob import glob
+from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 
@@ -14,9 +19,13 @@ from alerting.adapters.files.quality_columns import QualityLayout
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout
 from alerting.adapters.files.tables.opening import open_table
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.usecases.sources.files import FoundFile
+
+REASON = ".reason.txt"
+LONGEST_NAME = 255  # bytes of a name in a folder
+_LONGEST_ENDING = 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class FolderDrop:
             with Path(file.path).open("rb") as content:
                 return hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
-            raise UserError(f"{file.path}: cannot be read: {error.strerror}") from error
+            raise UserError(f"{file.name}: cannot be read: {error.strerror}") from error
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
         return ReadingsFile(Path(file.path), self._layout(source, file))
@@ -64,13 +73,9 @@ class FolderDrop:
         if folder is None or _file(file.path) != file:
             return
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            target = _free(Path(folder), Path(file.path).name)
-            if fault is not None:
-                target.with_name(f"{target.name}.reason.txt").write_text(f"{fault}\n", encoding="utf-8")
-            shutil.move(file.path, target)
+            move(file, Path(folder), fault)
         except OSError as error:
-            raise UserError(f"source {source.name}: {file.path} cannot be moved to {folder}: {error.strerror}") from error
+            raise UserError(f"source {source.name}: {file.name} cannot be moved to {folder}: {error.strerror}") from error
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
         """Return the layout that an import takes. Columns that the file lacks are left out of the mapping."""
@@ -78,7 +83,7 @@ class FolderDrop:
         titles = open_table(Path(file.path), source.separator, source.encoding).titles
         mapped = {title: column for title, column in source.variables.items() if title in titles}
         if source.others == "ignore" and not mapped:
-            raise UserError(f"{file.path}: has none of the columns of the source; its columns: {', '.join(titles[:20])}")
+            raise UserError(f"{file.name}: has none of the columns of the source; its columns: {', '.join(titles[:20])}")
         column = None if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN else source.asset_column
         return Layout(
             time=source.time if "time" in given else None,
@@ -115,10 +120,78 @@ def _require_folder(pattern: str) -> None:
         raise UserError(f"the folder {folder} does not exist or is not mounted")
 
 
-def _free(folder: Path, name: str) -> Path:
-    """Return a path in the folder that no file has."""
-    target, number = folder / name, 1
-    while target.exists():
-        number += 1
-        target = folder / f"{number}-{name}"
-    return target
+def move(file: FoundFile, folder: Path, fault: str | None) -> None:
+    """Move a file into a folder under a free name; with a fault its reason is written beside it.
+
+    Others may write into the folder, too. So every name is taken by creating it, which follows no link and replaces nothing.
+    Raises OSError, and leaves nothing behind, if the file cannot be moved, and UserError if the folder is a link.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        raise UserError(f"{file.name} is not moved to {folder}, which is a link: name the folder itself")
+    inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        name = _take_name(inside, Path(file.path).name, fault)
+        try:
+            _move(file.path, inside, name)
+        except BaseException:
+            for made in (name, f"{name}{REASON}") if fault is not None else (name,):
+                with suppress(OSError):
+                    os.unlink(made, dir_fd=inside)
+            raise
+    finally:
+        os.close(inside)
+
+
+def _take_name(inside: int, name: str, fault: str | None) -> str:
+    """Create an empty file under a free name in an open folder, with the reason of a fault beside it. Return its name."""
+    for taken in free_names(name, fault):
+        try:
+            os.close(_create(inside, taken))
+        except FileExistsError:
+            continue
+        if fault is None:
+            return taken
+        try:
+            with os.fdopen(_create(inside, f"{taken}{REASON}"), "wb") as reason:
+                reason.write(f"{storable(fault)}\n".encode())
+        except BaseException as error:
+            os.unlink(taken, dir_fd=inside)
+            if not isinstance(error, FileExistsError):
+                raise
+        else:
+            return taken
+    raise AssertionError("names are endless")
+
+
+def free_names(name: str, fault: str | None) -> Iterator[str]:
+    """Yield names for a file to move: its own, then with numbers before it; long ones are cut, so that the reason has a name."""
+    longest = LONGEST_NAME - (0 if fault is None else len(REASON))
+    for number in count(1):
+        stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path
+        ending = ending[:_LONGEST_ENDING]
+        while len(os.fsencode(stem + ending)) > longest:
+            stem = stem[:-1]
+        yield stem + ending
+
+
+def _create(inside: int, name: str) -> int:
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=inside)
+
+
+def _move(path: str, inside: int, name: str) -> None:
+    """Move a file over an empty one of this name in an open folder, which may be on another disk."""
+    try:
+        os.rename(path, name, dst_dir_fd=inside)
+        return
+    except OSError as error:
+        if error.errno != EXDEV:
+            raise
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as content:
+        os.unlink(name, dir_fd=inside)
+        with os.fdopen(_create(inside, name), "wb") as copy:
+            shutil.copyfileobj(content, copy)
+            copy.flush()
+            state = os.fstat(content.fileno())
+            os.utime(copy.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
+    Path(path).unlink()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from alerting.definitions.assets import Asset, Variable, computed_faults
+from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
 from alerting.definitions.faults import Fault, UserError, nearest
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.definitions.wording.language import template
@@ -78,7 +78,7 @@ def import_assets(
 def _merge(given: GivenAsset, existing: Asset | None) -> Asset:
     if existing is None:
         return Asset.model_validate(dict(given.document))
-    return Asset.model_validate(_deep_merge(existing.model_dump(mode="json"), given.document))
+    return Asset.model_validate(_deep_merge(asset_document(existing), given.document))
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,19 +4,24 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from alerting.definitions.assets import Asset, Variable, VariableType
+from alerting.definitions.assets import Asset, Variable, VariableType, is_type_open
 from alerting.definitions.faults import UserError
+from alerting.ports import Readings
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.readings.inference import ColumnProfile
+from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT
 from alerting.usecases.ingestion.sources import Duration, EventsProfile, Profile, Source
 from alerting.usecases.ingestion.summary import SHOWN
 
 
-def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset]) -> dict[str, VariableType]:
-    """Return the type by column title: the declared one, else the inferred one; columns without any value are left out."""
+def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings) -> dict[str, VariableType]:
+    """Return the type by column title: the declared one, else the inferred one; columns without any value are left out.
+
+    A variable that was declared without a type has that of its column until its first reading.
+    """
     types: dict[str, VariableType] = {}
     for title, column in profile.columns.items():
-        declared = _declared_type(source, column.name, profile.assets, existing)
+        declared = _declared_type(source, column, profile.assets, existing, readings)
         kind = declared or column.inferred()
         if kind is None or not (column.filled or column.bad_quality):
             continue
@@ -29,8 +34,9 @@ def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset]
 
 
 def _declared_type(
-    source: Source, variable: str, assets: Mapping[str, set[str]], existing: Mapping[str, Asset]
+    source: Source, column: ColumnProfile, assets: Mapping[str, set[str]], existing: Mapping[str, Asset], readings: Readings
 ) -> VariableType | None:
+    variable = column.name
     by_type: dict[VariableType, str] = {}
     for name in sorted(assets):
         found = existing[name].variables.get(variable) if name in existing else None
@@ -39,12 +45,19 @@ def _declared_type(
                 f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} on {name} and has no readings "
                 "of its own; leave the column out, or call it otherwise"
             )
-        if found:
+        if found and (column.inferred() in (None, found.type) or not has_open_type(existing[name], variable, readings)):
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
         conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
         raise UserError(f"{source.name}: {variable} is declared as {conflict}; import these assets from separate files")
     return next(iter(by_type), None)
+
+
+def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
+    """Return whether a variable was declared without a type and has no reading yet."""
+    if not is_type_open(asset.variables[variable]):
+        return False
+    return readings.span(asset.name) is None or readings.newest(asset, {variable: FIRST_INSTANT}, LAST_INSTANT).empty
 
 
 def with_variables(
@@ -55,7 +68,7 @@ def with_variables(
     types: Mapping[str, VariableType],
     existing: Asset | None,
 ) -> Asset:
-    """Return the asset with a variable for each of its filled columns. Declared variables do not change.
+    """Return the asset with a variable for each of its filled columns. Declared variables do not change, except an open type.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
@@ -63,10 +76,15 @@ def with_variables(
     found = {
         columns[title].name: _variable(columns[title], kind) for title, kind in types.items() if columns[title].name in filled
     }
-    if not found.keys() - asset.variables.keys():
+    typed = {
+        variable: declared.model_copy(update={"type": found[variable].type})
+        for variable, declared in asset.variables.items()
+        if variable in found and found[variable].type != declared.type
+    }
+    if not typed and not found.keys() - asset.variables.keys():
         return asset
     try:
-        return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables}})
+        return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables, **typed}})
     except ValidationError as error:
         reasons = "".join(f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in error.errors()[:SHOWN])
         raise UserError(f"{source.name} was not imported: asset {name} would not be valid:{reasons}") from error

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from alerting.definitions.assets import VariableType
 from alerting.ports import EventRow, Progress, ReadingRow
+from alerting.readings.column_titles import Units
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.understood import FileForm
 
@@ -76,6 +77,10 @@ class Source(Protocol):
 
 class ReadingSource(Source, Protocol):
     """Readings in a file, read once to check and once to import."""
+
+    def keep_names(self, units: Units) -> None:
+        """Give columns of declared variables the names of these; before the profile."""
+        ...
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """`stop_early`: stop soon after the first bad line."""

@@ -13,6 +13,7 @@ from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import template
 from alerting.ports import IngestionPorts, Progress, silent
+from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
@@ -93,13 +94,14 @@ def check_readings(
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
-    A declared variable keeps its type, the type of a new one is inferred over the whole file. Raises UserError if a line is bad
-    and there is no `reject` for it, if no good line is left, or if the new declarations are not valid.
+    A column of a declared variable gets its name and type; the type of a new one is inferred over the whole file. Raises
+    UserError if a line is bad and there is no `reject` for it, if no good line is left, or if the new declarations are not valid.
     """
+    source.keep_names(units_by_name(plant.assets.all()))
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
     existing = {a.name: a for a in plant.assets.all()}
-    types = column_types(source, profile, existing)
+    types = column_types(source, profile, existing, plant.readings)
     refuse_bad(source, profile, types, [], reject)
     refuse_doubtful(source, profile, types)
     if source.form.sequence is not None:

@@ -6,6 +6,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, nearest, shown
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import Readings, Record, UpkeepPorts
+from alerting.readings.column_titles import units_by_name
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.sources.declare import fit_readings
@@ -21,7 +22,9 @@ def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Reco
     """
     asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
-    found = fit_readings(platform.assets, source, map_readings(source, records, platform.zone), None)
+    found = fit_readings(
+        platform.assets, source, map_readings(source, records, platform.zone, lambda: units_by_name([asset])), None
+    )
     faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]
     faults += [f for changed in found.assets for f in _unknown(asset, changed)]
     if faults:

@@ -6,12 +6,14 @@ Readings are merged by asset, instant and variable, events by asset, type and st
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.wording.language import template
-from alerting.ports import Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.ports import MOST_IN_FUTURE, Assets, Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.readings.column_titles import Units, units_by_name
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
 from alerting.usecases.sources.headroom import Headroom, NewNames, declarer_of, spoken
@@ -36,9 +38,19 @@ def fit(
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
     headroom = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
     if source.delivers == "readings":
-        return fit_readings(plant.assets, source, map_readings(source, records, plant.zone), by, headroom)
+        mapped = map_readings(source, records, plant.zone, partial(_units, plant.assets, source, records))
+        return fit_readings(plant.assets, source, mapped, by, headroom)
     has_ends = any(source.events.end_column in record for record in records)
     return fit_events(plant.assets, source, map_events(source, records, plant.zone), headroom, has_ends=has_ends)
+
+
+def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
+    """Return the units of the variables of the records' assets; of all assets, if one of these is new: it has their names."""
+    column, prefix = source.asset_column, source.asset_prefix
+    given = [source.asset] if source.asset else [record.get(column) for record in records]
+    names = {str(name) if source.asset else f"{prefix}{name}" for name in given if isinstance(name, str | int)}
+    found = assets.get_many(names)
+    return units_by_name(found.values() if len(found) == len(names) else assets.all())
 
 
 def deliver(
@@ -100,7 +112,7 @@ def shortened(names: Sequence[str], most: int) -> str:
 
 
 def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime) -> Delivered:
-    newest = max((_at(row) for row in rows), default=None)
+    newest = max((at for row in rows if (at := _at(row)) <= now + MOST_IN_FUTURE), default=None)
     why = refused[-1].reason if refused else None
     return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
 

@@ -1,18 +1,20 @@
 """Read the files that a source of kind `files` finds, each once: checked as a whole as an import does, stored, then put away.
 
 A file is known by path, size and hash. It is marked after its rows are stored, and moved after it is marked, so a process that is
-killed in between reads it again, which changes nothing.
+killed in between reads it again, which changes nothing. An error of a file is the fault of this file: the others are read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Unreachable, UserError
+from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
-from alerting.ports import Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
+from alerting.ports import MOST_IN_FUTURE, Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
+from alerting.ports.logs import id_logger
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, check_events, check_readings
@@ -25,6 +27,13 @@ FORGET_AFTER = timedelta(days=90)
 """Time after which a file that is no longer there is forgotten. If it comes again, it is read again."""
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
+IsOutage = Callable[[Exception], bool]
+"""Whether an error is one of the database, so that no file is to blame."""
+_log = id_logger(__name__)
+
+
+class FileRefused(UserError):
+    """Refusal of a file that cannot be read as it is, however often it is tried."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,11 @@ class FoundFile:
     path: str
     size: int
     modified: int
+
+    @property
+    def name(self) -> str:
+        """Return the path for people and for the store; `path` itself may hold bytes that are no text."""
+        return storable(self.path)
 
 
 class FileDrop(Protocol):
@@ -64,7 +78,9 @@ class FilesRead:
     refused: int
 
 
-def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: datetime, *, again: bool = False) -> FilesRead:
+def read_files(
+    plant: SourcePorts, drop: FileDrop, source: FilesSource, now: datetime, is_outage: IsOutage, *, again: bool = False
+) -> FilesRead:
     """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there.
 
     A file that cannot be read or moved does not stop the others. Raises UserError that names the first such file, at the end.
@@ -72,18 +88,19 @@ def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: dat
     found = drop.found(source)
     rows = new = refused = read = 0
     faults: list[str] = []
-    for file, earlier in _with_marks(plant, drop, source, found, again, faults):
+    for file, earlier in _with_marks(plant, drop, source, found, again, faults, is_outage):
         if earlier is None and read == MOST_FILES and not again:
             break
         try:
-            mark = earlier or _read(plant, drop, source, file, now)
+            mark = earlier or _read(plant, drop, source, file, now, is_outage)
             if earlier is None:
                 rows, new, refused, read = rows + mark.rows, new + mark.new, refused + (mark.fault is not None), read + 1
-            drop.put_away(source, file, mark.fault)
+            with _blamed(file, is_outage):
+                drop.put_away(source, file, mark.fault)
         except UserError as fault:
-            faults.append(str(fault))
+            faults.append(storable(str(fault)))
     if read:
-        plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.path for file in found})
+        plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.name for file in found})
     if faults:
         others = f"; {len(faults) - 1} other files could not be read or moved either" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}{others}")
@@ -91,20 +108,27 @@ def read_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, now: dat
 
 
 def _with_marks(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, found: Sequence[FoundFile], again: bool, faults: list[str]
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    found: Sequence[FoundFile],
+    again: bool,
+    faults: list[str],
+    is_outage: IsOutage,
 ) -> Iterator[tuple[FoundFile, FileMark | None]]:
     """Yield each file with its mark; None without one, or with `again`. Add files that cannot be read to `faults`."""
     for start in range(0, len(found), MOST_FILES):
         piece = found[start : start + MOST_FILES]
-        marks = [] if again else _marks(plant, source, [file.path for file in piece])
+        marks = [] if again else _marks(plant, source, [file.name for file in piece])
         by_path: dict[str, list[FileMark]] = {}
         for mark in marks:
             by_path.setdefault(mark.path, []).append(mark)
         for file in piece:
             try:
-                earlier = _mark_of(drop, by_path.get(file.path, []), file)
+                with _blamed(file, is_outage):
+                    earlier = _mark_of(drop, by_path.get(file.name, []), file)
             except UserError as fault:
-                faults.append(str(fault))
+                faults.append(storable(str(fault)))
             else:
                 yield file, earlier
 
@@ -118,34 +142,53 @@ def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> lis
 
 def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> FileMark | None:
     """Return the mark of a file; its content is read only if it was modified since."""
-    same = [mark for mark in marks if (mark.path, mark.size) == (file.path, file.size)]
-    if not same or any(mark.modified == file.modified for mark in same):
-        return next((mark for mark in same if mark.modified == file.modified), None)
+    same = [mark for mark in marks if (mark.path, mark.size) == (file.name, file.size)]
+    unchanged = next((mark for mark in same if mark.modified == file.modified), None)
+    if unchanged is not None or not any(mark.sha256 for mark in same):  # the hash of one that is too large is not known
+        return unchanged
     digest = drop.sha256(file)
     return next((mark for mark in same if mark.sha256 == digest), None)
 
 
-def _read(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile, now: datetime) -> FileMark:
-    digest = drop.sha256(file)
-    mark = FileMark(source.name, file.path, file.size, file.modified, digest, now)
+@contextmanager
+def _blamed(file: FoundFile, is_outage: IsOutage) -> Iterator[None]:
+    """Turn every error but an outage of the database into a UserError that names the file."""
     try:
-        checked = _check(plant, drop, source, file)
-        new = _new_names(plant, source, file, checked)
-        result = checked.write(now=now, actor=f"source {source.name}")
-    except Unreachable:  # the file is good, and is read at the next poll
+        yield
+    except UserError:
         raise
+    except Exception as error:  # any content of a file, and any answer of a server
+        if is_outage(error):
+            raise
+        _log.exception("a file cannot be read", file=file.name)
+        raise UserError(f"{file.name}: cannot be read: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _read(
+    plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile, now: datetime, is_outage: IsOutage
+) -> FileMark:
+    mark = FileMark(source.name, file.name, file.size, file.modified, "", now)
+    try:
+        with _blamed(file, is_outage):
+            mark = replace(mark, sha256=drop.sha256(file))
+            checked = _check(plant, drop, source, file)
+            new = _new_names(plant, source, file, checked)
+            result = checked.write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
-        mark = replace(mark, fault=str(refusal))
+        if isinstance(refusal, Unreachable) or not (mark.sha256 or isinstance(refusal, FileRefused)):
+            raise  # the file may be good, and is read at the next poll
+        mark = replace(mark, fault=storable(str(refusal)))
         if isinstance(refusal, BeyondBounds):
-            plant.sources.note_surplus(source.name, str(refusal), now)
-        plant.sources.record(source.name, Delivered(now, 0, 1, why=str(refusal)))
-        plant.sources.set_fault(source.name, str(refusal))
+            plant.sources.note_surplus(source.name, str(mark.fault), now)
+        plant.sources.record(source.name, Delivered(now, 0, 1, why=mark.fault))
+        plant.sources.set_fault(source.name, mark.fault)
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
         if new.count:
             record_declared(plant, new, source.name, f"source {source.name}", now)
-        last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.path}} if result.assets else None
-        plant.sources.record(source.name, Delivered(now, result.new, result.rejected, result.last, last))
+        last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}} if result.assets else None
+        newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
+        plant.sources.record(source.name, Delivered(now, result.new, result.rejected, newest, last))
     plant.sources.mark_file(mark)
     return mark
 
@@ -157,7 +200,7 @@ def _new_names(plant: SourcePorts, source: FilesSource, file: FoundFile, checked
     else:
         stored = {type.name for type in plant.assets.event_types()}
         new = NewNames(checked.understood.new_assets, (), [type.name for type in checked.new_types if type.name not in stored])
-    refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.path)
+    refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.name)
     return new
 
 
@@ -201,16 +244,17 @@ def _note(asset: Asset, before: Asset | None, names: set[str], units: Mapping[st
     return asset.model_copy(update={"variables": {**asset.variables, **noted}})
 
 
-def try_files(plant: SourcePorts, drop: FileDrop, source: FilesSource) -> SourceTrial:
+def try_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes nothing."""
     found = drop.found(source)
     if not found:
         raise UserError(f"source {source.name}: no file matches {source.pattern}, or the last one was written just now")
     file = found[-1]
-    checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
-    rows = _first_rows(checked)
+    with _blamed(file, is_outage):
+        checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
+        rows = _first_rows(checked)
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
-    notes = [f"rows are of {file.path}, the newest of {len(found)} that match", *checked.understood.notes]
+    notes = [f"rows are of {file.name}, the newest of {len(found)} that match", *checked.understood.notes]
     return SourceTrial(source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes)
 
 

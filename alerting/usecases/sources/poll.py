@@ -12,7 +12,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.documents import find_source, record_edits
-from alerting.usecases.sources.files import FileDrop, read_files, try_files
+from alerting.usecases.sources.files import FileDrop, IsOutage, read_files, try_files
 from alerting.usecases.sources.trial import Look, SourceTrial, try_messages, try_records
 
 TRIAL_S = 10.0
@@ -21,11 +21,15 @@ TRIAL_S = 10.0
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers of polled sources. `messages`: copies messages of a source of a kind within some seconds, and takes none."""
+    """Readers of polled sources. `messages`: copies messages of a source of a kind within some seconds, and takes none.
+
+    `is_outage`: whether an error is one of the database, and not of a file.
+    """
 
     files: FileDrop
     sql: RecordReader
     messages: Callable[[str, StreamedSource, float], Look] = lambda *_: Look(())
+    is_outage: IsOutage = lambda _: False
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def poll(
     require_active(source)
     try:
         if isinstance(source, FilesSource):
-            read = read_files(plant, readers.files, source, now, again=again)
+            read = read_files(plant, readers.files, source, now, readers.is_outage, again=again)
             return Polled(read.rows, read.new, read.refused)
         if isinstance(source, SqlSource):
             return _poll_records(plant, readers.sql, source, now, again, report)
@@ -104,7 +108,7 @@ def try_source(plant: SourcePorts, readers: Readers, source: Source, seconds: fl
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
     """
     if isinstance(source, FilesSource):
-        return try_files(plant, readers.files, source)
+        return try_files(plant, readers.files, source, readers.is_outage)
     if isinstance(source, SqlSource):
         piece = next(iter(readers.sql.read(source, None)), None)
         return try_records(plant, source, piece.rows if piece else [])

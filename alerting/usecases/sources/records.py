@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
@@ -15,13 +15,13 @@ from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.source import SqlSource
 from alerting.ports import EventRow, ReadingRow, Record
-from alerting.readings.instants import whole_millis
+from alerting.readings.column_titles import Units, column_name, derive_name
+from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the values."""
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
 _MOST_LAYOUTS, _MOST_NAMES = 1000, 10_000
 _NUMBERS = frozenset([float, int])
@@ -50,9 +50,14 @@ class MappedRows(Generic[Row]):
     titles: Mapping[str, str]
 
 
-def map_readings(source: SourceFields, records: Sequence[Record], zone: tzinfo) -> MappedRows[ReadingRow]:
-    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none."""
-    mapping = RecordMapping(source, zone)
+def map_readings(
+    source: SourceFields, records: Sequence[Record], zone: tzinfo, units: Callable[[], Units] = dict
+) -> MappedRows[ReadingRow]:
+    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none.
+
+    `units`: gives those of the variables of the records' assets, to which their columns may belong; asked only if needed.
+    """
+    mapping = RecordMapping(source, zone, units)
     return _map(mapping, records, mapping.reading)
 
 
@@ -76,10 +81,13 @@ def _map(mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Re
 
 
 class RecordMapping:
-    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far."""
+    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far.
 
-    def __init__(self, source: SourceFields, zone: tzinfo) -> None:
-        self._source = source
+    `units`: gives those of the variables that there are; None if the columns are attributes, whose names have the unit in them.
+    """
+
+    def __init__(self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None) -> None:
+        self._source, self._units = source, None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -123,6 +131,8 @@ class RecordMapping:
         given = record.get(column)
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
+        if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal) or given != given:  # noqa: PLR0124 - not a number
+            raise RowRefused(f"{column}: {shown(given)} is not a name of an {what}, which is text or a number")
         name = f"{prefix}{given}"
         if not _is_name(name):
             raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
@@ -138,8 +148,9 @@ class RecordMapping:
         except (ValueError, OverflowError, OSError):
             hint = "write ISO 8601, or seconds or milliseconds since 1970"
             raise RowRefused(f"{column}: {shown(given)} is not a time; {hint}") from None
-        if not _FIRST <= at < _LAST:
-            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {_FIRST.year} and {_LAST.year}")
+        if not FIRST_INSTANT <= at < LAST_INSTANT:
+            years = f"{FIRST_INSTANT.year} and {LAST_INSTANT.year}"
+            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {years}")
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
@@ -184,7 +195,12 @@ class RecordMapping:
             return None
         if not _is_utf8(str(title)):
             raise RowRefused(f"{shown(title)}: the title holds half a character")
-        return mapped.name if mapped and mapped.name else variable_name(str(title))
+        if mapped and mapped.name:
+            return mapped.name
+        name = variable_name(str(title))
+        if self._units is None or (derived := derive_name(str(title))) == name:
+            return name
+        return column_name(str(title), self._units(), is_shared=self.titles.get(derived, title) != title)
 
     def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
         column = self._source.quality
@@ -240,6 +256,21 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+def _float(title: str, value: float | Decimal) -> float | None:
+    """Return a number, None for one that is none. Raises RowRefused if it would be stored as another one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
+        return None
+    if math.isinf(number):
+        raise RowRefused(f"{title}: {shown(value)} is not a finite number")
+    if value and not number:
+        raise RowRefused(f"{title}: {value} is too small a number to be stored")
+    return number
+
+
 def _scalar(title: str, value: Any) -> Scalar | None:
     """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects and endless numbers."""
     if value is None or isinstance(value, bool):
@@ -251,15 +282,7 @@ def _scalar(title: str, value: Any) -> Scalar | None:
             raise RowRefused(f"{title}: {shown(value)} holds half a character")
         return value or None
     if isinstance(value, int | float | Decimal):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isnan(number):
-            return None
-        if math.isinf(number):
-            raise RowRefused(f"{title}: {shown(value)} is not a finite number")
-        return number
+        return _float(title, value)
     if isinstance(value, datetime):
         return value.isoformat()
     raise RowRefused(f"{title}: {shown(value)} is not a number, text, true or false")

@@ -13,6 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.streamed import MessageSource
 from alerting.ports import ReadingRow, Readings
+from alerting.readings.column_titles import derive_name
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.readings.sample_quality import Quality
 
@@ -98,7 +99,9 @@ class ReplayMapping:
         if source.delivers != "readings":
             raise UserError(f"source {source.name!r} delivers {source.delivers}; only readings are replayed")
         self._source = source
-        self._titles = {mapped.name or variable_name(title): title for title, mapped in source.variables.items()}
+        named = source.variables.items()
+        self._titles = {derive_name(title): title for title, mapped in named if not mapped.name}
+        self._titles |= {mapped.name or variable_name(title): title for title, mapped in named}
         self.left_out: set[str] = set()
 
     def messages(self, row: ReadingRow) -> list[Outgoing]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source
-from alerting.ports import SourceProgress, SourceRevision, Sources
+from alerting.ports import MOST_IN_FUTURE, SourceProgress, SourceRevision, Sources
 from alerting.usecases.sources.documents import read_sources
 
 SERVICE = "alerting stream"
@@ -71,7 +71,7 @@ def source_status(source: Source, progress: SourceProgress, revisions: Sequence[
         rows=progress.rows,
         refused=progress.refused,
         newest=progress.newest,
-        lag=None if progress.newest is None else now - progress.newest,
+        lag=_lag(progress.newest, now),
         silent=silent,
         rate=_rate(progress, now),
         is_stale=source.state == "active" and silent > source.stale_after,
@@ -83,6 +83,11 @@ def source_status(source: Source, progress: SourceProgress, revisions: Sequence[
         last_lost=progress.last_lost,
         lost_at=progress.lost_at,
     )
+
+
+def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
+    """Return how old the newest row is; None without one, or for a stamp of a wrong clock, which an earlier version counted."""
+    return None if newest is None or newest > now + MOST_IN_FUTURE else max(now - newest, timedelta(0))
 
 
 def _rate(progress: SourceProgress, now: datetime) -> float:

@@ -26,7 +26,7 @@ from alerting.ports import (
 from alerting.readings.instants import to_millis, whole_millis
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
-from alerting.usecases.sources.json_rows import parse_json
+from alerting.usecases.sources.json_rows import RepeatedName, parse_json
 from alerting.usecases.sources.records import VALUES, map_readings
 
 MOST_DEAD = 10_000
@@ -240,11 +240,16 @@ def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
 
 
 def _parse(payload: bytes) -> Any:
-    """Return the JSON of a payload; text that is no JSON is a text. Raises ValueError if it is not UTF-8, or nests too deeply."""
+    """Return the JSON of a payload; text that is no JSON is a text.
+
+    Raises ValueError if it is not UTF-8, nests too deeply, or has an object in which a name occurs twice.
+    """
     try:
         return parse_json(payload)
     except RecursionError:
         raise ValueError("nests too deeply") from None
+    except RepeatedName:
+        raise
     except ValueError:
         return payload.decode("utf-8")
 

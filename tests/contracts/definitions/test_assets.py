@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Asset, EventType, Variable, is_type_open
 from tests.builders import oven
 
 
@@ -45,3 +45,10 @@ def test_nothing_put_is_nothing_kept(stores):
     stores.assets.put_event_types([])
     assert stores.assets.all() == []
     assert stores.assets.event_types() == []
+
+
+def test_a_variable_declared_without_a_type_comes_back_without_one(stores):
+    stores.assets.put([Asset(name="oven-1", variables={"x": Variable(), "y": Variable(type="number")})])
+    variables = stores.assets.get("oven-1").variables
+    assert [is_type_open(variables[name]) for name in "xy"] == [True, False]
+    assert {variable.type for variable in variables.values()} == {"number"}

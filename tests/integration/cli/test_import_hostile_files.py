@@ -1,13 +1,21 @@
 """`import readings` refuses hostile files and options in a sentence, or reads them; it never ends in a traceback."""
 
-from contextlib import contextmanager
+import io
+import os
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
+from tests.helpers.hostile_files import NAMES, make_files
 from tests.pretended import pretended_platform
 
+ROOT = Path(__file__).parents[3]
 GOOD = b"ts,x\n2026-01-05T06:00:00Z,1\n2026-01-05T06:01:00Z,2\n"
 NO_ENCODINGS = ["rot13", "zlib_codec", "base64", "hex", "bz2", "idna", "unicode_escape"]
 HOSTILE = {
@@ -74,3 +82,54 @@ def test_a_title_of_many_characters_is_imported_and_every_command_still_works(ru
     assert all(len(name) <= 100 for name in asset.variables)
     done = CliRunner().invoke(app, ["list"])
     assert (done.exit_code, done.exception) == (0, None)
+
+
+def test_every_hostile_file_is_imported_or_refused_in_a_sentence_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    files = make_files(tmp_path)
+    assert len(files) > 150
+    codes = set()
+    for name, file in files.items():
+        platform = pretended_platform()
+        monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, platform=platform, **__: nullcontext(platform))
+        done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", "--", str(file)])
+        assert isinstance(done.exception, SystemExit | None), (name, done.exc_info)
+        assert done.exit_code in (0, 1), name
+        assert len(done.output) < 4000, name
+        if done.exit_code:
+            assert "refused: " in done.output, name
+            assert file.parent.name in done.output, name
+            assert platform.assets.all() == [], name
+        codes.add(done.exit_code)
+    assert codes == {0, 1}
+
+
+def good_parquet():
+    file = io.BytesIO()
+    pd.DataFrame({"ts": pd.to_datetime(["2026-01-05T06:00Z"]), "x": [1.0]}).to_parquet(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_file_stops_the_output_of_a_command(tmp_path, monkeypatch, name):
+    file = tmp_path / os.fsdecode(NAMES[name])
+    for content, code in ((GOOD, 0), (good_parquet(), 0), (b"", 1), (b"ts,x\nnever,1\n", 1), (b"PAR1PAR1", 1)):
+        file.write_bytes(content)
+        for options in ([], ["--json"]):
+            monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(pretended_platform()))
+            done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", *options, "--", str(file)])
+            assert isinstance(done.exception, SystemExit | None), done.exc_info
+            assert done.exit_code == code
+
+
+def test_a_refusal_of_a_file_whose_name_is_no_utf_8_reaches_a_terminal(tmp_path):
+    file = tmp_path / os.fsdecode(NAMES["not UTF-8"])
+    file.write_bytes(b"")
+    words = ["import", "readings", "--asset", "oven-1", str(file)]
+    script = "from alerting.cli.main import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "ALERTING_MONGODB_URI": "mongodb://127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-c", script, *words], env=environment, capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"refused: " in done.stderr
+    assert b"the file is empty" in done.stderr

@@ -75,6 +75,7 @@ class StampFormat:
         if (digits[:, inside] > 9).any() or (texts[:, ~inside] != texts[0, ~inside]).any():
             return None
         found = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
+        found["Y"] = _with_century(found["Y"], np.full(len(cells), len(match["Y"]) == 2))
         if "f" in found:
             found["f"] *= 10 ** (9 - len(match["f"]))
         return found
@@ -202,6 +203,7 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
     found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
+    found["Y"] = _with_century(found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2)))
     if "b" in texts:
         found["m"] = _months(texts["b"])
     if "f" in texts:
@@ -216,18 +218,22 @@ def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
     year, month, day = found["Y"], found["m"], found["d"]
-    year = np.where(year < 70, year + 2000, np.where(year < 100, year + 1900, year))
     hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")
     hour, of_clock = _by_half_day(hour, found.get("p"))
     months = np.where((month >= 1) & (month <= 12), month, 1)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])
-    valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1970) & (year < 2200)
+    valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1)
     midnight = (hour == 24) & (minute == 0) & (second == 0)
     valid &= of_clock & ((hour < 24) | midnight) & (minute < 60) & (second < 60)
     first = ((year - 1970) * 12 + months - 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     at = (first + day - 1) * _DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + nanos // 1_000_000
     return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
+
+
+def _with_century(year: Ints, is_short: BoolArray) -> Ints:
+    """Return years; of two digits those from 1970 to 2069. `0001` has four, and is the null date of a program."""
+    return np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
 
 
 def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:

@@ -13,6 +13,10 @@ from alerting.adapters.files.cells import NO_INSTANT, Cells, Instants
 from alerting.adapters.files.stamps.formats import StampFormat
 from alerting.adapters.files.stamps.local_time import LocalClock
 from alerting.readings.history import Millis
+from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, to_millis
+
+_FIRST = to_millis(FIRST_INSTANT)
+_LAST = to_millis(LAST_INSTANT)
 
 
 @dataclass
@@ -32,18 +36,23 @@ class Stamps:
         self.clock = LocalClock(self.zone) if self.zone else None
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
-        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the same for all."""
+        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the same for all.
+
+        A stamp before the year 1900 or after 2199 is none: it is the null date of a program, or a wrong clock.
+        """
         absent = ~cell.present(cells)
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
         else:
             local, naive, cut = (stamps := self.format.read(cells)).at, stamps.naive, stamps.cut
+        local = _within_bounds(local)
         at = local
         if self.clock and self.strict:
             at = cell.local_to_utc(local, naive, self.clock.zone)
         elif self.clock and naive.any():
             at = local.copy()
             at[naive] = self.clock.instants(local[naive], series[naive] if series is not None else None)
+        at = _within_bounds(at)
         return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if self.zone else int((naive & ~absent).sum()), cut, local)
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
@@ -60,12 +69,27 @@ class Stamps:
     def why(self, text: str) -> str:
         """Return, as text for people, the reason why this cell holds no instant."""
         if self.format is None or not self.format.matches(cell.column([text])).any():
+            at = int(cell.iso_stamps(cell.column([text]))[0][0])
+            if at != NO_INSTANT and not _FIRST <= at < _LAST:
+                return _beyond(text)
             written = f"; the stamps of this file are written {self.format.name}" if self.format else ""
             return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))
         local = int(self.format.read(cell.column([text])).at[0])
+        if local != NO_INSTANT and not _FIRST <= local < _LAST:
+            return _beyond(text)
         if local == NO_INSTANT or self.zone is None:
             return f"{text!r} is not a date and time of the calendar"
         return cell.why_not_in_zone(text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone)
+
+
+def _within_bounds(at: Millis) -> Millis:
+    """Return instants, `NO_INSTANT` for those of which no reading can be."""
+    beyond = (at < _FIRST) | (at >= _LAST)
+    return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
+
+
+def _beyond(text: str) -> str:
+    return f"{text!r} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
 
 
 def _how_to_name_it(text: str) -> str:

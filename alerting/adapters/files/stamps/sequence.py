@@ -10,10 +10,10 @@ import pandas as pd
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
 from alerting.definitions.durations import format_duration
-from alerting.readings.instants import Millis, from_millis
+from alerting.readings.instants import LAST_INSTANT, Millis, from_millis, to_millis
 
 DEFAULT_START = "2000-01-01T00:00:00Z"
-_LAST = 253_402_300_799_000  # the end of the year 9999
+_LAST = to_millis(LAST_INSTANT) - 1
 
 
 @dataclass
@@ -60,7 +60,7 @@ class SequenceStamps:
     def why(self, text: str | None) -> str:
         """Return, as text for people, the reason why this cell holds no number of a unit."""
         if self.title is None:
-            return "the sequence passes the year 9999; shorten --sequence"
+            return f"the sequence passes the year {LAST_INSTANT.year}; shorten --sequence"
         return f"{text!r} is not the number of a unit: a whole number, counted from 1"
 
     @property

@@ -48,7 +48,9 @@ def title_list(titles: Sequence[str]) -> str:
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
-    """Return the titles of a header. Raises UserError if there are too many, or a title is repeated."""
+    """Return the titles of a header. Raises UserError if there is none, or too many, or a title is repeated."""
+    if not raw:
+        raise UserError(f"{path}: the table has no columns")
     if len(raw) > MOST_COLUMNS:
         raise UserError(
             f"{path}: line 1 names {len(raw):,} columns, but at most {MOST_COLUMNS:,} are read; "

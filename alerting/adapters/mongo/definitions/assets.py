@@ -12,7 +12,6 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pydantic import BaseModel
 from pymongo import ReplaceOne
 
 from alerting.adapters.mongo.definitions.sources import source_latencies
@@ -27,7 +26,7 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
-from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
+from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset, parse_event_type
 from alerting.definitions.faults import UserError
 
 _MOST_PARSED = 50_000
@@ -76,7 +75,7 @@ class MongoAssets:
 
     def put(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
-        _put(self._assets, {asset.name: asset for asset in assets}, parse_asset, "asset")
+        _put(self._assets, {asset.name: asset_document(asset) for asset in assets}, parse_asset, "asset")
 
     def event_types(self) -> list[EventType]:
         """Return every event type whose document is valid, sorted by name."""
@@ -84,7 +83,7 @@ class MongoAssets:
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
-        _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
+        _put(self._types, {type_.name: to_document(type_) for type_ in types}, parse_event_type, "event type")
 
 
 def whole_collection(collection: MongoCollection) -> bytes:
@@ -110,8 +109,7 @@ def _read_asset(raw: bytes) -> Read[Asset]:
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 
-def _put(collection: MongoCollection, models: Mapping[str, BaseModel], parse: Callable[[Document], Any], what: str) -> None:
-    documents = {name: to_document(model) for name, model in models.items()}
+def _put(collection: MongoCollection, documents: Mapping[str, Document], parse: Callable[[Document], Any], what: str) -> None:
     for document in documents.values():
         parse(document)
     _refuse_to_hide(collection, list(documents), parse, what)

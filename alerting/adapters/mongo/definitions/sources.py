@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pymongo import WriteConcern
+from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import WriteError
 
 from alerting.adapters.mongo.documents import (
@@ -15,6 +15,7 @@ from alerting.adapters.mongo.documents import (
     to_bson,
     to_document,
     upsert,
+    utc,
 )
 from alerting.adapters.mongo.each import good, read_one, read_stored
 from alerting.adapters.mongo.indexes import (
@@ -29,6 +30,7 @@ from alerting.adapters.mongo.indexes import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
+    MOST_IN_FUTURE,
     PROCESS_GONE,
     DeadMessage,
     Declarations,
@@ -96,7 +98,14 @@ class MongoSources:
             change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
-        upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
+        counts = upsert(
+            lambda: self._counts.find_one_and_update(
+                {"_id": name}, change, {"newest": True}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        )
+        if counts and delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + MOST_IN_FUTURE):
+            wrong = {"_id": name, "newest": {"$gt": to_bson(limit)}}  # an earlier version counted stamps of a wrong clock
+            self._counts.update_one(wrong, {"$set": {"newest": to_bson(delivered.newest)}})
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         self._change(name, {"$inc": {"lost": loss.count}, "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)}})

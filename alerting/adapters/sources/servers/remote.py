@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,17 +17,18 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from alerting.adapters.files.events import EventsFile
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.object_store import SCHEMES, object_store
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.folder import REASON, FolderDrop, free_names
 from alerting.adapters.sources.secrets import Resolve
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
-from alerting.usecases.sources.files import FoundFile
+from alerting.usecases.sources.files import FileRefused, FoundFile
 
 MOST_BYTES = 1 << 30  # of one file
 MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
 _LONGEST_FETCH_S = 1800
 _SECOND = 10**9  # ns
 _PIECE = 1 << 20
+_LONGEST_LOCAL_NAME = 60  # characters
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -110,10 +111,8 @@ class RemoteDrop:
             return
         for entry in self._list(folder):
             name = str(entry["name"]).rstrip("/").rpartition("/")[2]
-            if not level_matches(name, level):
+            if name in ("", ".", "..") or not level_matches(name, level):
                 continue
-            if name in ("", ".", "..") or not name.isprintable() or "\\" in name:
-                raise UserError(f"source {self._name}: the server lists {name!r} in {folder}, which is no name of a file")
             if deeper and entry["type"] == "directory":
                 yield from self._below(f"{folder}/{name}", deeper)
             elif not deeper and entry["type"] == "file":
@@ -150,13 +149,12 @@ class RemoteDrop:
             self._copy[1].unlink(missing_ok=True)
             self._copy = None
         if file.size > MOST_BYTES:
-            raise UserError(f"source {self._name}: {file.path} has {file.size} bytes; at most {MOST_BYTES} of a file are read")
-        local = Path(self._copies.name) / file.path.rpartition("/")[2]
+            raise FileRefused(f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of a file are read")
+        local = Path(self._copies.name) / _local_name(file)
         try:
             self._fetch(file, local)
         except BaseException:
-            with suppress(OSError):  # its name can be too long for this disk
-                local.unlink(missing_ok=True)
+            local.unlink(missing_ok=True)
             raise
         self._copy = (file, local)
         return local
@@ -169,10 +167,10 @@ class RemoteDrop:
                 size += len(piece)
                 if time.monotonic() > until:
                     raise UserError(
-                        f"source {self._name}: {file.path} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
+                        f"source {self._name}: {file.name} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
                     )
         if size != file.size or not self._is_unchanged(file):
-            raise UserError(f"source {self._name}: {file.path} changed while it was read; it is read at the next poll")
+            raise UserError(f"source {self._name}: {file.name} changed while it was read; it is read at the next poll")
 
     def _is_unchanged(self, file: FoundFile) -> bool:
         """Return whether a file is as it was listed: to the second, because MinIO leaves milliseconds out of the state of one."""
@@ -189,30 +187,40 @@ class RemoteDrop:
         if folder is None or not self._is_unchanged(file):
             return
         with self._errors(file.path):
-            if self._root:  # object stores have no folders
-                self._system.makedirs(self._there(folder), exist_ok=True)
-            target = self._free(f"{self._there(folder).rstrip('/')}/", file.path.rpartition("/")[2])
+            there = self._there(folder).rstrip("/")
+            if self._root:  # object stores have no folders, and no links
+                self._system.makedirs(there, exist_ok=True)
+                if self._system.is_link(there):
+                    raise UserError(f"source {self._name}: {folder} is a link at the server: name the folder itself")
+            target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:
-                with self._system.open(f"{target}.reason.txt", "wb") as reason:
-                    reason.write(f"{fault}\n".encode())
+                with self._system.open(f"{target}{REASON}", "wxb" if self._root else "wb") as reason:
+                    reason.write(f"{storable(fault)}\n".encode())
             self._system.mv(self._there(file.path), target)
 
-    def _free(self, folder: str, name: str) -> str:
-        """Return a path in the folder that no file has."""
-        target, number = folder + name, 1
-        while self._system.exists(target):
-            number += 1
-            target = f"{folder}{number}-{name}"
-        return target
+    def _free(self, folder: str, name: str, fault: str | None) -> str:
+        """Return a path in the folder that no file has, and no reason beside it."""
+        return next(
+            target
+            for free in free_names(name, fault)
+            if not (self._system.exists(target := folder + free) or (fault and self._system.exists(f"{target}{REASON}")))
+        )
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
+        shown = storable(path)
         try:
             yield
         except FileNotFoundError as error:
-            raise UserError(f"source {self._name}: {path}: there is no such file or folder at the server") from error
+            raise UserError(f"source {self._name}: {shown}: there is no such file or folder at the server") from error
         except self._faults as error:
-            raise UserError(f"source {self._name}: {path}: the server refuses: {first_line(error)}") from error
+            raise UserError(f"source {self._name}: {shown}: the server refuses: {first_line(error)}") from error
+
+
+def _local_name(file: FoundFile) -> str:
+    """Return the name of the local copy of a file: printable, and short enough for any disk."""
+    name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
+    return name[:_LONGEST_LOCAL_NAME]
 
 
 def _found(path: str, entry: dict[str, Any]) -> FoundFile:

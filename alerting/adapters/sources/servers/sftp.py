@@ -1,7 +1,8 @@
 """A connection to an SFTP server whose host key is known beforehand, as a file system of fsspec."""
 
 from pathlib import Path
-from typing import Any
+from stat import S_IFMT, S_IFREG, S_ISLNK
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import paramiko
@@ -16,15 +17,55 @@ FAULTS = (OSError, EOFError, paramiko.SSHException)
 _CONNECT_S, _ANSWER_S = 10, 60
 
 
+class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
+    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them in names of files."""
+
+    def _request(self, *given: Any) -> Any:
+        kind, message = super()._request(*given)
+        message.get_text = lambda: message.get_string().decode("utf-8", "surrogateescape")
+        return kind, message
+
+    def _adjust_cwd(self, path: str | bytes) -> bytes:
+        name = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
+        return cast(bytes, super()._adjust_cwd(name))
+
+
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
-    """File system of an open connection. A file is never moved onto another one."""
+    """File system of an open connection. A file is never moved onto another one, and only regular files are files."""
 
     cachable = False
 
     def __init__(self, client: Any) -> None:
         AbstractFileSystem.__init__(self)
-        self.client, self.ftp = client, client.open_sftp()
+        self.client, self.ftp = client, ByteNames.from_transport(client.get_transport())
         self.ftp.get_channel().settimeout(_ANSWER_S)
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """Return the entries of a folder, or their paths."""
+        entries = [self._decode_stat(stat, path) for stat in self.ftp.listdir_attr(path)]
+        return entries if detail else [entry["name"] for entry in entries]
+
+    @staticmethod
+    def _decode_stat(stat: Any, parent_path: str | None = None) -> dict[str, Any]:
+        """Return an entry; pipes and devices are `other`: to open one would wait for ever."""
+        for field in ("st_mode", "st_atime", "st_mtime"):  # a server may leave them out
+            setattr(stat, field, getattr(stat, field) or 0)
+        found: dict[str, Any] = SFTPFileSystem._decode_stat(stat, parent_path)
+        if found["type"] == "file" and S_IFMT(stat.st_mode) not in (0, S_IFREG):
+            found["type"] = "other"
+        return found
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Return whether a name is taken, also by a link to nothing."""
+        try:
+            self.ftp.lstat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_link(self, path: str) -> bool:
+        """Return whether a path is a link."""
+        return S_ISLNK(self.ftp.lstat(path).st_mode or 0)
 
     def mv(self, path1: str, path2: str, **_: Any) -> None:
         """Rename a file. Raises OSError if there is one of the new name."""

@@ -44,10 +44,10 @@ def test_duplicates_are_merged_across_blocks_and_counted(importer, monkeypatch, 
     monkeypatch.setattr(text, "BLOCK_BYTES", block)
     result = importer.readings(TWICE, duplicates=rule, **LAYOUT)
     assert importer.values == {
-        ("oven-1", 0 * MINUTE): {"Temperatur_C": pytest.approx(six), "Rezept": "C"},
-        ("oven-2", 0 * MINUTE): {"Temperatur_C": 100.0, "Rezept": "B"},
-        ("oven-1", MINUTE): {"Temperatur_C": 210.0, "Rezept": "C"},
-        ("oven-2", MINUTE): {"Temperatur_C": 101.0, "Rezept": "D"},
+        ("oven-1", 0 * MINUTE): {"Temperatur": pytest.approx(six), "Rezept": "C"},
+        ("oven-2", 0 * MINUTE): {"Temperatur": 100.0, "Rezept": "B"},
+        ("oven-1", MINUTE): {"Temperatur": 210.0, "Rezept": "C"},
+        ("oven-2", MINUTE): {"Temperatur": 101.0, "Rezept": "D"},
     }
     assert (result.rows, result.new, result.repeated, result.rejected) == (4, 4, 3, 0)
     assert (result.understood.lines, result.understood.rows) == (7, 4)

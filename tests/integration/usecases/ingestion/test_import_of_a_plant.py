@@ -101,9 +101,9 @@ def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(plant):
     assert len(readings) == 600
     assert readings.index[0] == START
     assert readings.index[-1] == START + timedelta(minutes=599)
-    assert readings["Temperatur_Zone_1_C"].iloc[[0, 8, 180]].tolist() == [200.0, 201.0, 222.5]
-    assert readings["Temperatur_Zone_1_C"].isna().sum() == 2
-    assert readings["Druck_bar"].iloc[0] == 1010.5
+    assert readings["Temperatur_Zone_1"].iloc[[0, 8, 180]].tolist() == [200.0, 201.0, 222.5]
+    assert readings["Temperatur_Zone_1"].isna().sum() == 2
+    assert readings["Druck"].iloc[0] == 1010.5
     assert readings["Labor_Feuchte"].notna().sum() == 10
     assert set(readings["Rezeptur"]) == {"Vollkorn", "Brötchen"}
     again = plant("import", "readings", "linie.csv", "--asset", "oven-1", "--json")

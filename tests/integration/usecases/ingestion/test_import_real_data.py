@@ -113,11 +113,11 @@ def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes(
     assert [c.name for c in profile.columns.values()] == [
         "Product_ID",
         "Type",
-        "Air_temperature_K",
-        "Process_temperature_K",
-        "Rotational_speed_rpm",
-        "Torque_Nm",
-        "Tool_wear_min",
+        "Air_temperature",
+        "Process_temperature",
+        "Rotational_speed",
+        "Torque",
+        "Tool_wear",
         "Machine_failure",
         "TWF",
         "HDF",
@@ -148,11 +148,11 @@ def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):
         history = stores.readings.load(stores.assets.get("mill-1"), None, None)
     dataset = build_dataset(definition, 1, [history], datetime(2000, 1, 8, tzinfo=UTC))
     assert {variable.name for variable in dataset.plan.numbers} == {
-        "Air_temperature_K",
-        "Process_temperature_K",
-        "Rotational_speed_rpm",
-        "Torque_Nm",
-        "Tool_wear_min",
+        "Air_temperature",
+        "Process_temperature",
+        "Rotational_speed",
+        "Torque",
+        "Tool_wear",
     }
     assert len(dataset.problems) == dataset.label.sum() == 339
     candidate = search_candidate(dataset, definition, "lightgbm", silent)

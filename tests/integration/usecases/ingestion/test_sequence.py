@@ -37,7 +37,7 @@ def imported(plant, tmp_path):
 
 def torque(plant, asset="press-1"):
     readings = plant.readings.load(plant.assets.get(asset), None, None).readings
-    return {(at.to_pydatetime() - SINCE) / MINUTE: value for at, value in readings["Drehmoment_Nm"].items()}
+    return {(at.to_pydatetime() - SINCE) / MINUTE: value for at, value in readings["Drehmoment"].items()}
 
 
 def test_rows_of_a_european_file_are_one_step_apart_and_the_check_says_so(plant, imported):

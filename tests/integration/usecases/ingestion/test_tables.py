@@ -23,18 +23,18 @@ def test_readings_get_their_types_and_missing_cells_stay_missing(importer):
     result = importer.readings(GOOD)
     minute = timedelta(minutes=1)
     assert importer.values == {
-        ("oven-1", 0 * minute): {"temperature": 215.5, "Zone_2_bar": 1.0, "running": True, "recipe": "plain"},
-        ("oven-1", minute): {"Zone_2_bar": 2.0, "running": False},
+        ("oven-1", 0 * minute): {"temperature": 215.5, "Zone_2": 1.0, "running": True, "recipe": "plain"},
+        ("oven-1", minute): {"Zone_2": 2.0, "running": False},
         ("oven-2", 0 * minute): {"temperature": 99.0, "recipe": "plain"},
     }
     assert (result.rows, result.new, result.rejected) == (3, 3, 0)
-    assert result.variables == {"temperature": "number", "Zone_2_bar": "number", "running": "boolean", "recipe": "category"}
+    assert result.variables == {"temperature": "number", "Zone_2": "number", "running": "boolean", "recipe": "category"}
     assert (result.first, result.last) == (SIX, SIX + minute)
 
 
 def test_assets_are_declared_with_the_variables_that_they_have(importer):
     assert importer.readings(GOOD).created == ("oven-1", "oven-2")
-    assert importer.plant.assets.get("oven-1").variables["Zone_2_bar"] == Variable(title="Zone 2", unit="bar")
+    assert importer.plant.assets.get("oven-1").variables["Zone_2"] == Variable(title="Zone 2", unit="bar")
     assert set(importer.plant.assets.get("oven-2").variables) == {"temperature", "recipe"}
 
 
@@ -58,7 +58,7 @@ def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
 
 
 def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
-    importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
+    importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable(type="number")})))
     importer.expect_refusal("line 2, column x: 'a' is not a number", content="ts,x\n2015-01-01 06:00:00,a\n", asset="oven-1")
     assert not importer.values
 

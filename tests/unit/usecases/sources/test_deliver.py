@@ -1,12 +1,13 @@
 """Rows of a source become readings and events: mapped, declared, merged by their keys, and counted."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Variable
+from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.documents import apply_sources, set_state
@@ -52,6 +53,38 @@ def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_plant(ts, zone):
     assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == ([("oven-1", NOON, {"t": 1.0})], {})
 
 
+@pytest.mark.parametrize("asset", [True, False, float("nan"), ["a"], {"a": 1}])
+def test_what_is_no_name_is_refused_and_not_written_out(asset):
+    found, refused = readings([{"ts": NOON, "asset": asset, "t": 1}], asset_prefix="oven-")
+    assert (found, list(refused)) == ([], [1])
+    assert "is not a name of an asset" in refused[1] or "nan" in refused[1]
+
+
+def test_a_number_is_a_name_as_it_is_sent():
+    found, _ = readings([{"ts": NOON, "asset": 1, "t": 1}], asset_prefix="oven-")
+    assert found[0][0] == "oven-1"
+
+
+def test_a_number_too_small_to_be_stored_is_refused():
+    found, refused = readings([{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}])
+    assert (found, refused) == ([], {1: "t: 1E-400 is too small a number to be stored"})
+
+
+def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones():
+    platform = memory_platform()
+    apply_sources(platform, [PLAIN], "ada", at(0))
+    source = parse_source(PLAIN)
+
+    def lag(minute):
+        return source_statuses(platform.sources, at(minute))[0].lag
+
+    deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
+    deliver(platform, source, [{"ts": "2199-12-31T00:00:00Z", "asset": "oven-1", "t": 1}], at(2), by="gate")
+    assert lag(10) == timedelta(minutes=10)
+    deliver(platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate")  # a clock that is a little fast
+    assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
+
+
 def test_the_zone_of_the_source_comes_before_that_of_the_plant():
     row = {"ts": "2026-07-05 14:00:00", "asset": "oven-1", "t": 1}
     found, _ = readings([row], ZoneInfo("America/New_York"), timezone="Europe/Berlin")
@@ -92,8 +125,8 @@ def test_columns_get_the_names_units_and_prefixes_of_the_source():
     row = {"Stamp": "2026-01-05T12:00Z", "Machine": 7, "Temp": 201.5, "Druck [bar]": 3, "Note": "x"}
     deliver(platform, source, [row], at(0), by="gate")
     variables = platform.assets.get("line-3-7").variables
-    assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck_bar": 3.0}}
-    assert (variables["zone_2"].unit, variables["Druck_bar"].unit, variables["zone_2"].source) == ("°C", "bar", "gate")
+    assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck": 3.0}}
+    assert (variables["zone_2"].unit, variables["Druck"].unit, variables["zone_2"].source) == ("°C", "bar", "gate")
 
 
 def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
@@ -204,3 +237,23 @@ def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
     platform.assets.put([oven(lot=Variable(type="category"))])
     row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
     assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
+
+
+def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves_its_unit_out():
+    platform = memory_platform()
+    row = {"ts": NOON, "asset": "oven-1", "Temperatur [°C]": 201.5, "Größe [mm]": 2.0}
+    declared = {"Temperatur_C": Variable(title="Temperatur", unit="°C")}
+    platform.assets.put([Asset(name="oven-1", variables=declared)])
+    deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
+    assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
+    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")  # as its neighbours
+    assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
+    deliver(
+        platform,
+        parse_source(PLAIN),
+        [{"ts": NOON, "asset": "oven-1", "Größe [cm]": 0.2, "T [K]": 1, "T [°C]": 1}],
+        at(0),
+        by="gate",
+    )
+    units = {name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()}
+    assert units == {"Temperatur_C": "°C", "Groesse": "mm", "Gr_e_cm": "cm", "T": "K", "T_C": "°C"}

@@ -1,0 +1,225 @@
+"""A source of files goes on past every hostile file: each is stored or put away with its reason, and every good one is stored."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.adapters.sources import folder as folders
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.faults import UserError
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers, poll
+from tests.builders import at
+from tests.helpers.hostile_files import GOOD, make_files, table
+from tests.helpers.stores import REAL, real  # noqa: F401 - a fixture
+from tests.pretended import HandClock, platform_on
+
+READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)
+SKIPPED = ("kind, directory", "kind, link", "kind, circle", "kind, nowhere", "kind, pipe")
+FIRST, GOOD_FILES = 10, 20
+
+
+@pytest.fixture(params=["memory", REAL])
+def platform(request):
+    if request.param == "memory":
+        return memory_platform()
+    return platform_on(request.getfixturevalue("real"), (), HandClock())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def document(folder, **changes):
+    plain = {"name": "lab", "kind": "files", "pattern": f"{folder}/in/*.csv", "asset": "oven-1"}
+    return plain | {"done": f"{folder}/done", "bad": f"{folder}/bad"} | changes
+
+
+def write(folder, name, content=GOOD, age=60):
+    """Write a file that was last changed `age` seconds ago."""
+    path = folder / "in" / name
+    path.write_bytes(content)
+    _age(path, age)
+    return path
+
+
+def _age(path, age):
+    os.utime(path, (1_767_600_000 - age, 1_767_600_000 - age), follow_symlinks=False)
+
+
+def names(folder):
+    parts = [folder / part for part in ("in", "done", "bad")]
+    return {part.name: sorted(path.name for path in part.iterdir()) for part in parts if part.is_dir()}
+
+
+def reason(folder, name):
+    return (folder / "bad" / f"{name}.reason.txt").read_text()
+
+
+def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first(platform, folder):
+    hostile = make_files(folder / "in")
+    hostile.pop("kind, secret").unlink()
+    assert len(hostile) > 130
+    for number, path in enumerate(hostile.values()):
+        _age(path, 10_000 - number)  # ten of them are the first in order, the others lie between and behind good ones
+    for number in range(GOOD_FILES):
+        write(folder, f"good-{number}.csv", table(f"2026-01-05T06:{number:02}:00Z,{number}", head=f"ts,good_{number}"))
+        _age(folder / "in" / f"good-{number}.csv", 10_000 - FIRST - number * 5)
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    found = poll(platform, READERS, "lab", at(1))
+    readings = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    assert [readings[f"good_{n}"].dropna().tolist() for n in range(GOOD_FILES)] == [[float(n)] for n in range(GOOD_FILES)]
+    left = names(folder)
+    assert left["in"] == sorted(hostile[name].name for name in SKIPPED)
+    bad = [name for name in left["bad"] if not name.endswith(".reason.txt")]
+    assert found.refused == len(bad) > 80
+    assert all((folder / "bad" / f"{name}.reason.txt").stat().st_size > 20 for name in bad)
+    assert len(bad) + len(left["done"]) + len(SKIPPED) == len(hostile) + GOOD_FILES
+    again = poll(platform, READERS, "lab", at(2))
+    assert (again.rows, again.refused, names(folder)) == (0, 0, left)
+    for stem in ("good-3.csv", os.fsdecode(b"m\xfcller.csv")):
+        assert stem in left["done"]
+    assert platform.sources.progress("lab").refused == len(bad)
+
+
+@pytest.mark.parametrize(
+    "stamp", ["0000-01-01T00:00:00Z", "0001-01-01 00:00:00", "9999-12-31T23:59:59-14:00", "01.01.0001 00:00"]
+)
+def test_a_null_date_is_the_fault_of_its_file(folder, stamp):
+    platform = memory_platform()
+    write(folder, "a.csv", table("05.01.2026 06:00,1" if "." in stamp else "2026-01-05T06:00:00Z,1", f"{stamp},2"))
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    assert poll(platform, READERS, "lab", at(1)).refused == 1
+    assert "line 3, column ts: " in reason(folder, "a.csv")
+    assert "does not lie between the years 1900 and 2200" in reason(folder, "a.csv")
+
+
+def test_a_name_that_is_no_utf_8_is_known_again_where_its_file_stays(platform, folder):
+    name = os.fsdecode(b"m\xfcller.csv")
+    write(folder, name)
+    apply_sources(platform, [document(folder, done=None)], "ada", at(0))
+    assert poll(platform, READERS, "lab", at(1)).new == 2
+    assert poll(platform, READERS, "lab", at(2)).rows == 0
+    assert platform.sources.progress("lab").last["values"]["file"] == f"{folder}/in/m\\xfcller.csv"
+    write(folder, name, table("never,1"))
+    assert poll(platform, READERS, "lab", at(3)).refused == 1
+    assert "m\\xfcller.csv was not imported" in reason(folder, name)
+
+
+class Breaking(FolderDrop):
+    """A folder in which one file makes a library fail in a way that nobody has thought of."""
+
+    error = ZeroDivisionError("integer division or modulo by zero")
+
+    def readings(self, source, file):
+        if file.path.endswith("a.csv"):
+            raise self.error
+        return super().readings(source, file)
+
+
+def test_an_unexpected_error_is_the_fault_of_its_file_and_the_others_are_stored(folder):
+    platform = memory_platform()
+    write(folder, "a.csv", age=90)
+    write(folder, "b.csv")
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    found = poll(platform, Readers(Breaking(), READERS.sql, is_outage=is_outage), "lab", at(1))
+    assert (found.new, found.refused) == (2, 1)
+    assert names(folder) == {"in": [], "done": ["b.csv"], "bad": ["a.csv", "a.csv.reason.txt"]}
+    assert reason(folder, "a.csv").endswith("a.csv: cannot be read: ZeroDivisionError: integer division or modulo by zero\n")
+
+
+def test_an_outage_of_the_database_is_the_fault_of_no_file(folder, monkeypatch):
+    platform = memory_platform()
+    write(folder, "a.csv")
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    monkeypatch.setattr(Breaking, "error", AutoReconnect("connection closed"))
+    with pytest.raises(AutoReconnect):
+        poll(platform, Readers(Breaking(), READERS.sql, is_outage=is_outage), "lab", at(1))
+    assert poll(platform, READERS, "lab", at(2)).new == 2
+
+
+# Where files are put away, others may write, too
+
+
+def test_no_link_in_the_folder_of_bad_files_is_written_through(folder):
+    platform = memory_platform()
+    victim = folder / "victim"
+    victim.write_text("precious")
+    (folder / "bad").mkdir()
+    (folder / "bad" / "a.csv.reason.txt").symlink_to(victim)
+    (folder / "bad" / "2-a.csv").symlink_to(folder / "nothing")
+    write(folder, "a.csv", table("never,1"))
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    assert poll(platform, READERS, "lab", at(1)).refused == 1
+    assert victim.read_text() == "precious"
+    assert not (folder / "nothing").exists()
+    assert sorted(set(names(folder)["bad"]) - {"a.csv.reason.txt", "2-a.csv"}) == ["3-a.csv", "3-a.csv.reason.txt"]
+    assert (folder / "bad" / "3-a.csv").read_bytes() == table("never,1")
+
+
+@pytest.mark.parametrize("kind", ["done", "bad"])
+def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(folder, kind):
+    platform = memory_platform()
+    (folder / "elsewhere").mkdir()
+    (folder / kind).symlink_to(folder / "elsewhere")
+    write(folder, "a.csv", table("never,1") if kind == "bad" else GOOD)
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    with pytest.raises(UserError, match=f"{kind}, which is a link: name the folder itself"):
+        poll(platform, READERS, "lab", at(1))
+    assert (list((folder / "elsewhere").iterdir()), names(folder)["in"]) == ([], ["a.csv"])
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".csv", "ü" * 125 + "a.csv", "y" + "." * 254])
+def test_a_name_of_255_bytes_ends_somewhere(folder, name):
+    platform = memory_platform()
+    apply_sources(platform, [document(folder, pattern=f"{folder}/in/*")], "ada", at(0))
+    for minute in (1, 2, 3):
+        write(folder, name, table(f"never,{minute}"), age=minute)
+        assert poll(platform, READERS, "lab", at(minute)).refused == 1
+    found = names(folder)
+    assert found["in"] == []
+    assert len(found["bad"]) == 6
+    assert all(f"{away}.reason.txt" in found["bad"] for away in found["bad"] if not away.endswith(".reason.txt"))
+    write(folder, name)
+    assert poll(platform, READERS, "lab", at(4)).new == 2
+    assert names(folder)["done"] == [name]
+
+
+def test_a_file_is_moved_to_another_disk_too(folder, monkeypatch):
+    platform = memory_platform()
+
+    def refuse(*_, **__):
+        raise OSError(folders.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    path = write(folder, "a.csv")
+    changed = path.stat().st_mtime_ns
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    assert poll(platform, READERS, "lab", at(1)).new == 2
+    assert (folder / "done" / "a.csv").read_bytes() == GOOD
+    assert (names(folder), Path(folder / "done" / "a.csv").stat().st_mtime_ns) == ({"in": [], "done": ["a.csv"]}, changed)
+
+
+def test_a_file_that_cannot_be_moved_leaves_nothing_where_it_should_go(folder, monkeypatch):
+    platform = memory_platform()
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    write(folder, "a.csv", table("never,1"))
+    apply_sources(platform, [document(folder)], "ada", at(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        with pytest.raises(UserError, match=r"cannot be moved to .*: Operation not permitted"):
+            poll(platform, READERS, "lab", at(1))
+    assert names(folder) == {"in": ["a.csv"], "bad": []}
+    poll(platform, READERS, "lab", at(2))
+    assert names(folder) == {"in": [], "bad": ["a.csv", "a.csv.reason.txt"]}
