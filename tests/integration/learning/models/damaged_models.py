@@ -45,8 +45,8 @@ def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
     for name, data in files.items():
         for share in (*range(10, 100, 10), 99):
             yield f"{name} cut to {share} %", files | {name: data[: len(data) * share // 100]}
-        # of model.json a digit of the threshold: the model's own hash leaves out what decides no score
-        middle = data.index(b'"threshold": ') + 15 if name == hostile_files.META else len(data) // 2
+        # of a model.json a digit of the threshold: the model's own hash leaves out what decides no score
+        middle = data.index(b'"threshold": ') + 15 if name.endswith(hostile_files.META) else len(data) // 2
         yield f"{name} with another byte", files | {name: data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]}
         yield f"{name} empty", files | {name: b""}
         yield f"{name} lost", {other: content for other, content in files.items() if other != name}
