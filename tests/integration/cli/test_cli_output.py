@@ -22,8 +22,8 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.humid_line import NAME, humid_oven, learned_quickly, line
-from tests.pretended import Mailbox, MemoryModels, platform_on
-from tests.support import ensured_pretence
+from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
+from tests.support import mongomock_stores
 
 RUNS_ON = {"up", "stream"}  # they have no result
 TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
@@ -41,7 +41,7 @@ class TalkingModels(MemoryModels):
 @pytest.fixture
 def plant(monkeypatch, tmp_path):
     """A platform in memory behind all commands, with an open episode."""
-    stores = ensured_pretence()
+    stores = mongomock_stores()
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
     made.assets.put([oven(), humid_oven()])

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 GOOD = b"ts,x\n2026-01-05T06:00:00Z,1\n2026-01-05T06:01:00Z,2\n"
 NO_ENCODINGS = ["rot13", "zlib_codec", "base64", "hex", "bz2", "idna", "unicode_escape"]
@@ -21,7 +21,7 @@ HOSTILE = {
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs `import readings` on bytes, on a platform in memory; returns what came of it and the platform."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
 
     @contextmanager
     def opened(*_, **__):

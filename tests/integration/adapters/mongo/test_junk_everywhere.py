@@ -33,7 +33,7 @@ from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.console.pages import log_in
 from tests.helpers.every_collection import junk, valid_documents
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 NAMED = {

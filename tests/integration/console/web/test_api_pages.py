@@ -14,7 +14,7 @@ from tests.builders import at, oven
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.reports import store_report
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
@@ -246,7 +246,7 @@ def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):
 def test_an_empty_console_says_what_to_do(browser):
     log_in(browser)
     assert "alerting apply FILE" not in browser.get("/").text
-    empty = TestClient(create_app(pretended_platform(), TOKENS), follow_redirects=False)
+    empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
     log_in(empty)
     assert "alerting apply FILE" in empty.get("/").text
     assert "alerting report NAME" in empty.get("/reports").text

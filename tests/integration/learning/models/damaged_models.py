@@ -16,15 +16,15 @@ from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
 from tests.helpers.stores import states_of
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
 from tests.integration.learning.models import hostile_files
-from tests.pretended import pretended_platform
 
 HEALTHY, THRESHOLD = "healthy", "too-wet"
 
 
 def platform_with(family):
     """Two definitions with champions, and a threshold."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learned = {"learning": {"trials": 1, "folds": 2, "candidates": [family]}}
