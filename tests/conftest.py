@@ -35,9 +35,9 @@ def pytest_configure(config):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Deal files to processes, those that start Airflow to the same one."""
-    from tests.distribution import Dealt
+    from tests.distribution import FileShares
 
-    return Dealt(config, log) if config.getvalue("dist") == "loadfile" else None
+    return FileShares(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""How tests are dealt to processes: a file to one of them, and all files that start Airflow to the same one.
+"""Distribution of tests to processes: a file to one of them, and all files that start Airflow to the same one.
 
 Airflow needs most of a core while it starts and trains; two at once on two cores run into each other's time limits.
 """
@@ -12,7 +12,7 @@ START_AIRFLOW = {
 }
 
 
-class Dealt(LoadFileScheduling):
+class FileShares(LoadFileScheduling):
     """A scheduler of pytest-xdist whose shares are files, or all files that start Airflow."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -12,12 +12,12 @@ from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import create_indexes
 from alerting.adapters.mongo.transactions import MongoUnit
-from tests.taught_mongomock import teach_mongomock
+from tests.mongomock_patches import patch_mongomock
 
 
-def pretended_database() -> MongoDatabase:
+def mongomock_database() -> MongoDatabase:
     """Return a new in-memory database, which supports indexes but no validators."""
-    teach_mongomock()
+    patch_mongomock()
     return mongomock.MongoClient(tz_aware=True)["alerting"]
 
 
@@ -29,9 +29,9 @@ class SequentialUnitOfWork:
         yield MongoUnit()
 
 
-def ensured_pretence() -> MongoStores:
+def mongomock_stores() -> MongoStores:
     """Return stores of a new in-memory database with all their indexes."""
-    stores = MongoStores(pretended_database(), SequentialUnitOfWork())
+    stores = MongoStores(mongomock_database(), SequentialUnitOfWork())
     create_indexes(stores.database)
     return stores
 

@@ -174,7 +174,7 @@ class Oracle:
             return None if matter else severity
         return missing
 
-    def spells(self, samples, start, until, step):
+    def condition_intervals(self, samples, start, until, step):
         """Return the episodes after `start` in the point-in-time view of these samples at `until`."""
         samples = sorted(samples, key=lambda sample: sample.at)
         judged = self.judged([s for s in samples if s.at <= until], start)

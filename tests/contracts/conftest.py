@@ -6,7 +6,7 @@ from tests.helpers.stores import (  # noqa: F401 - fixtures
     mongo_stores,
     more_mongo_stores,
     more_stores,
-    pretended,
+    on_mongomock,
     real,
     stores,
 )

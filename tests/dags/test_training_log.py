@@ -19,7 +19,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAYS = 8
 
@@ -27,7 +27,7 @@ DAYS = 8
 @pytest.fixture
 def platform(monkeypatch):
     """A platform in memory with a line to learn from, which every task opens."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=DAYS), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")

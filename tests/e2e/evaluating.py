@@ -12,7 +12,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 TICKS = range(5, 305, 5)
 

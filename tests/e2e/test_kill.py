@@ -18,7 +18,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.processes import suspend
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -33,7 +33,7 @@ from tests.helpers.console import api
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.console.routes_page import NIGHT
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -156,7 +156,7 @@ def routes_pages(platform, browser):
 @pytest.fixture(scope="module")
 def console():
     """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
-    platform = pretended_platform(Mailbox("shift"))
+    platform = in_memory_platform(Mailbox("shift"))
     platform = replace(platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3)))
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
     platform.assets.put([oven()])
@@ -172,7 +172,7 @@ def console():
     give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
     operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
     platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
-    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, pretended_platform()))
+    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, in_memory_platform()))
     for browser in (full, bare):
         browser.post("/login", data={"token": list(api.TOKENS)[1]})
     link = platform.links.of(new.id, "shift")[0].url.removeprefix("https://plant.example")

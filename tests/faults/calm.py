@@ -9,7 +9,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from tests.faults.account import CHANNELS, TICK
 from tests.faults.plant import START, rows, with_model
 from tests.faults.world import World
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 
 def run_calmly(world: World, stores: MongoStores, end: datetime) -> int:

@@ -28,7 +28,7 @@ from alerting.usecases.training.train import train
 from tests.builders import oven, too_hot, too_moist
 from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
 from tests.faults.world import STORMY, World, ahead
-from tests.pretended import HandClock, MemoryModels, platform_on
+from tests.in_memory_platform import HandClock, MemoryModels, platform_on
 
 START = datetime(2026, 1, 19, tzinfo=UTC)
 EVERY_S = 10

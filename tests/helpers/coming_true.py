@@ -14,7 +14,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 START = small_models.START
 CRITICAL, NORMAL = 16.0, 2.0  # humidity with a high and a low risk
@@ -38,7 +38,7 @@ class Line:
 
     def __init__(self, delay=0, every=10, event_types=(), **problem):
         self.mail = Mailbox("mail")
-        self.platform = pretended_platform(self.mail)
+        self.platform = in_memory_platform(self.mail)
         moisture = small_models.VARIABLES["moisture"].model_copy(update={"delay": timedelta(minutes=delay), "title": "Moisture"})
         self.platform.assets.put([Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})])
         self.platform.assets.put_event_types(event_types)

@@ -10,7 +10,7 @@ from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 NAME, DAY, DAYS = "filter-clogging", 24 * 60, 30
 TRAINED, END = 24 * DAY, DAYS * DAY
@@ -31,7 +31,7 @@ def readings(days=DAYS):
 
 def filter_platform(rows=None, **changes):
     """Return a platform with the readings and the applied definition."""
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([air_filter()])
     add_readings(made, readings() if rows is None else rows, at(0))
     check(made, [document(**changes)])

@@ -10,12 +10,12 @@ from alerting.kinds.registry import trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 def sources_of(asset, rows, model, suppressed=()):
     """Return the sources of evaluations on an asset with these readings and this model."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([asset])
     add_readings(platform, rows, at(0))
     models = SimpleNamespace(get=lambda *_: model)

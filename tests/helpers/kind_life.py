@@ -7,12 +7,12 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.train import train
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 def platform_with(asset, rows, document):
     """Return a platform with an asset, its readings and an applied definition."""
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([asset])
     add_readings(made, rows, at(0))
     check(made, [document])
@@ -59,7 +59,7 @@ def assert_past_agrees_with_live(platform, name, start, end):
 
 def life_of(asset, rows, document, trained, until, described):
     """Return the results of a definition: the refusal, or decision, notes, and its episodes as `described`."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([asset])
     add_readings(platform, rows, at(0))
     try:

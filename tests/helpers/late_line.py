@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import states_of
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
 
@@ -45,7 +45,7 @@ class Line:
     def episodes(self):
         return sorted(self.platform.episodes.find(), key=lambda e: e.raised_at)
 
-    def spells(self):
+    def condition_intervals(self):
         return sorted(
             (e.condition_started_at or e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak)
             for e in self.episodes()

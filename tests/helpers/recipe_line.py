@@ -5,7 +5,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 ASSET = Asset(name="press-1", variables={"force": Variable(unit="kN", low=0, high=100), "recipe": Variable(type="category")})
@@ -26,7 +26,7 @@ def force(minute, level=10.0):
 
 def running(days=2, extra=(), **changes):
     """Return a platform with readings every two minutes, after which a definition was applied."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([ASSET])
     platform.assets.put_event_types([EventType(name="jam", duration="lasting")])
     rows = [

@@ -9,7 +9,7 @@ from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers import fan_line, filter_line
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 CLASSIFIER, FORECAST, ANOMALY = "classifier", "forecast", "anomaly"
 
@@ -22,7 +22,7 @@ def evaluated(platform, trained, end):
 
 
 def humid_line():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([humid_oven()])
     add_readings(made, line(days=9), at(0))
     apply(made, [learned_quickly()], "engineer", at(0), "test")
@@ -37,7 +37,7 @@ def filter_of_line():
 
 
 def fan_of_line():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([fan_line.fan()])
     add_readings(made, fan_line.rows(), at(0))
     document = {"name": "unlike", "kind": "anomaly", "assets": [fan_line.ASSET], "windows": ["40m"], "candidates": ["pca"]}

@@ -12,7 +12,7 @@ from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.adapters.platform import Platform
 from alerting.episodes.lifecycle import ConditionState
-from tests.support import ensured_pretence
+from tests.support import mongomock_stores
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
 
 
 @pytest.fixture
-def pretended() -> MongoStores:
+def on_mongomock() -> MongoStores:
     """Return stores of a new in-memory database."""
-    return ensured_pretence()
+    return mongomock_stores()
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def in_memory() -> Platform:
 REAL = pytest.param("real", marks=pytest.mark.slow)
 
 
-@pytest.fixture(params=["in_memory", "pretended", REAL])
+@pytest.fixture(params=["in_memory", "on_mongomock", REAL])
 def stores(request) -> MongoStores | Platform:
     """Return new, empty stores of each kind."""
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["pretended", REAL])
+@pytest.fixture(params=["on_mongomock", REAL])
 def mongo_stores(request) -> MongoStores:
     """Return stores of a new, empty database of either kind."""
     return request.getfixturevalue(request.param)
@@ -70,7 +70,7 @@ def more_stores(request, stores) -> Callable[[], MongoStores | Platform]:
 @pytest.fixture
 def more_mongo_stores(request) -> Callable[[], MongoStores]:
     """Return a function that gives stores of a second empty database of the same kind."""
-    return lambda: request.getfixturevalue("another_real") if "real" in request.fixturenames else ensured_pretence()
+    return lambda: request.getfixturevalue("another_real") if "real" in request.fixturenames else mongomock_stores()
 
 
 def states_of(platform: Platform | MongoStores, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:

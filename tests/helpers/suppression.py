@@ -8,7 +8,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 ANN = Actor("ann", "operator")
 
@@ -18,7 +18,7 @@ STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
 
 def plant(*channels, suppression=STOPPED, **changes):
     """Return a plant with oven-1 of line-1, which reports whether the line runs."""
-    platform = pretended_platform(*channels)
+    platform = in_memory_platform(*channels)
     line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
     platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])

@@ -8,14 +8,14 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR, DAY = 60, 24 * 60
 
 
 def made(minutes, end=20 * DAY, **changes):
     """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last two hours of each stretch."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0}) for m, is_hot in minutes]
     add_readings(platform, rows, at(0))

@@ -65,17 +65,17 @@ def one_by_one(definition, data, state, start, end):
 
 def together(definition, data, states, start, end):
     """Return which of these states stay as they are over the stretch, and the states after it."""
-    spells, rows = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
+    table, rows = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
     for row, state in enumerate(states):
-        spells.put(row, state)
+        table.put(row, state)
     begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
     packed = pack([(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))])
     of = [severities(definition)] * rows
     seen = summarise_windows(packed, np.zeros(rows, np.int64), begin, stop)
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
-    found = evaluate_unchanged(limits, spells.carried_columns(of), seen, begin, stop)
+    found = evaluate_unchanged(limits, table.carried_columns(of), seen, begin, stop)
     unknown = ending_message(found, [definition.variable] * rows, limits)
-    return find_unchanged(spells, of, found), advance_states(spells, found, unknown, stop - 1)
+    return find_unchanged(table, of, found), advance_states(table, found, unknown, stop - 1)
 
 
 def expect_equal_walks(definition, data, instants):

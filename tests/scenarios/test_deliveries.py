@@ -16,7 +16,7 @@ from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operations.retention import retain
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
 

@@ -17,13 +17,13 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
 from tests.helpers.stores import states_of
-from tests.pretended import HandClock, platform_on, pretended_platform
-from tests.support import ensured_pretence
+from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
+from tests.support import mongomock_stores
 
 
 def plant(rows):
     """A platform over these rows."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     add_readings(platform, rows, at(0))
@@ -72,7 +72,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
         for oven in OVENS
         for m in range(1, 41)
     ]
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put(OVENS)
     limits = [too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit) for limit in range(210, 260, 5)]
     apply(platform, limits, "engineer", at(0), "test")
@@ -94,7 +94,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
 
 
 def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put(OVENS)
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     readings = [ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)]
@@ -111,7 +111,7 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
 
 
 def test_shards_share_no_document_of_states_and_leave_none_out():
-    platform = platform_on(ensured_pretence(), (), HandClock())
+    platform = platform_on(mongomock_stores(), (), HandClock())
     platform.assets.put(OVENS)
     names = [f"hot-{i:03}" for i in range(60)]
     apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")

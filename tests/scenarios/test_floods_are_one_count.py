@@ -15,7 +15,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_budget import forecasts
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 BURST = 600  # the minute at which seven alarms come within ten minutes, then four within the next ten
@@ -23,7 +23,7 @@ BURST = 600  # the minute at which seven alarms come within ten minutes, then fo
 
 def plant(flood_above):
     """A platform on which a definition raised eleven alarms: seven in a ten-minute period, four in the one after it."""
-    platform = replace(pretended_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1))
+    platform = replace(in_memory_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1))
     platform.assets.put([oven()])
     apply(platform, [too_hot(stale_after="2h")], "engineer", at(0), "test")
     rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(0, DAY + 1, 30)]

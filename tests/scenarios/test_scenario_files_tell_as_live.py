@@ -6,7 +6,7 @@ from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 from alerting.usecases.operators import operate
 from tests.builders import T0, at, threshold
 from tests.helpers.suppression import ANN, feed, plant, run
-from tests.pretended import Mailbox
+from tests.in_memory_platform import Mailbox
 
 HEAT = [200, 230, 230, 230, 230, 200, 230, 240, 240, 230, 230, 230, 230, 230, 230, 200]
 LEVELS = {"above": None, "levels": {"medium": {"above": 215}, "critical": {"above": 235}}}

@@ -18,7 +18,7 @@ from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
-from tests.pretended import Mailbox
+from tests.in_memory_platform import Mailbox
 
 
 def said(mailbox):
@@ -220,7 +220,7 @@ def test_a_weekend_is_a_window_of_the_calendar():
 
 
 @pytest.mark.parametrize("crash_after", range(4))
-def test_whatever_dies_between_two_writes_the_debt_is_paid_once(crash_after):
+def test_whatever_dies_between_two_writes_the_announcement_comes_once(crash_after):
     mail = Mailbox("mail")
     platform = plant(mail)
     feed(platform, 1, 230, "stopped")
@@ -281,15 +281,15 @@ def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
 def test_episodes_are_the_same_with_and_without_suppression():
     """Only people are told less: what is judged, opened and closed is the same."""
 
-    def spells(suppression):
+    def condition_intervals(suppression):
         platform = plant(suppression=suppression)
         for minute in range(0, 120, 3):
             feed(platform, minute, 230 if minute % 10 < 4 else 200, "stopped" if 30 <= minute < 60 else "runs")
             run(platform, minute + 1)
         return [(e.id, e.raised_at, e.closed_at) for e in platform.episodes.find()]
 
-    assert spells(STOPPED) == spells(None)
-    assert spells(STOPPED)[0][1] - at(0) > timedelta(minutes=60)
+    assert condition_intervals(STOPPED) == condition_intervals(None)
+    assert condition_intervals(STOPPED)[0][1] - at(0) > timedelta(minutes=60)
 
 
 FIRE = {"name": "fire", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 260, "stale_after": "10h"}

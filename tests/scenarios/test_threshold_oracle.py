@@ -14,7 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import T0
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 from tests.threshold_cases import BAD, random_batch
 from tests.threshold_oracle import Oracle, Sample, decimal
 
@@ -36,7 +36,7 @@ class Plant:
 
     def __init__(self, batch):
         self.cases, self.fed = batch.cases, None
-        self.platform = pretended_platform()
+        self.platform = in_memory_platform()
         self.platform.assets.put([case.asset for case in batch.cases])
         apply(self.platform, [case.document for case in batch.cases], "engineer", instant(0), "test")
 
@@ -67,10 +67,10 @@ def row_of(case, delivery, other):
 
 
 def expected(case, step, cut):
-    """The spells that the oracle finds in what has arrived by then."""
+    """The condition intervals that the oracle finds in what has arrived by then."""
     known = {d.at: d.value for d in case.deliveries if d.arrives <= cut}
     samples = [Sample(at, None if value is BAD else decimal(value)) for at, value in known.items() if at <= cut]
-    return Oracle(case.document, case.asset.attributes, case.bounds).spells(samples, 0, cut, step)
+    return Oracle(case.document, case.asset.attributes, case.bounds).condition_intervals(samples, 0, cut, step)
 
 
 def told(episodes, is_in_time):
@@ -81,9 +81,9 @@ def told(episodes, is_in_time):
     return (summaries, steps) if is_in_time else summaries
 
 
-def demanded(spells, is_in_time):
-    summaries = [spell.summary for spell in spells]
-    steps = [[(kind, at) for kind, at, _ in spell.steps] for spell in spells]
+def demanded(condition_intervals, is_in_time):
+    summaries = [spell.summary for spell in condition_intervals]
+    steps = [[(kind, at) for kind, at, _ in spell.steps] for spell in condition_intervals]
     return (summaries, steps) if is_in_time else summaries
 
 

@@ -10,14 +10,14 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 LEVELS = {"low": {"above": 205}, "high": {"above": 215}, "critical": {"above": 230}}
 
 
 def episodes_of(values, instants, late=(), variable=None, **changes):
     """All episodes after evaluations at these minutes. `values` by minute; `late`: (arrives, minute, value)."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([Asset(name="oven-1", variables={"temperature": variable or Variable()})])
     apply(platform, [too_hot(**changes)], "engineer", at(0), "test")
     deliveries = [*((0, minute, value) for minute, value in values.items()), *late]

@@ -16,12 +16,12 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line, told
 from tests.helpers.notifications import notifications_of
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
 
-def spells(episodes):
+def condition_intervals(episodes):
     return sorted((e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak) for e in episodes)
 
 
@@ -46,9 +46,9 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
     sandbox = Sandbox(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
     for cut in [*cuts[::2], 240]:
         evaluate(sandbox.live_view(at(cut)), ["too-hot"], at(cut))
-    expected = spells(batch.episodes())
-    assert spells(live.episodes()) == spells(caught_up.episodes()) == expected
-    assert spells(sandbox.memory.episodes.find()) == expected
+    expected = condition_intervals(batch.episodes())
+    assert condition_intervals(live.episodes()) == condition_intervals(caught_up.episodes()) == expected
+    assert condition_intervals(sandbox.memory.episodes.find()) == expected
     assert live.state() == caught_up.state() == batch.state()
 
 
@@ -62,7 +62,7 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     late.feed(HEAT, 181)
     live.run(182)
     late.run(182)
-    assert [s[:2] for s in late.spells()] == [s[:2] for s in live.spells()]
+    assert [s[:2] for s in late.condition_intervals()] == [s[:2] for s in live.condition_intervals()]
     assert late.state() == live.state()
     assert {e.late_data_status for e in late.episodes()} == {"found_late"}
     assert {e.detected_at for e in late.episodes()} == {at(182)}
@@ -85,7 +85,7 @@ def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most
     for minute in (401, 410):
         live.run(minute)
         down.run(minute)
-    assert down.spells() == live.spells()
+    assert down.condition_intervals() == live.condition_intervals()
     assert [e.id for e in down.episodes()] == [e.id for e in live.episodes()]
     raised_after = [e for e in down.episodes() if e.raised_at >= at(375)]
     others = [m for m in down.mail.messages if not m.key.startswith("digest:")]
@@ -132,7 +132,7 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
     for minute in (201, 202):
         line.run(minute)
         alone.run(minute)
-    assert line.spells() == alone.spells()
+    assert line.condition_intervals() == alone.condition_intervals()
     assert line.state() == alone.state()
     notices = [n.key for n in notifications_of(line.platform)]
     assert len(notices) == len(set(notices))
@@ -140,7 +140,7 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
 
 def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises_its_alert():
     """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory takes a day and a half."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
     apply(platform, [too_hot(variable="moisture", above=4.5, stale_after="2d")], "engineer", at(0), "test")
     for hour in range(0, 48, 6):

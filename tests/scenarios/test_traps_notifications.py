@@ -22,7 +22,7 @@ from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import contents
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 KEY = b"k" * 40
 

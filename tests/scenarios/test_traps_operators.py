@@ -38,7 +38,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import audit_entries
-from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
+from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform, platform_on
 from tests.support import free_port, require_real_server
 
 ANN, EVE, ADA = Actor("ann", "operator"), Actor("eve", "engineer"), Actor("ada", "admin")
@@ -469,7 +469,7 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
 
 def test_T16_without_a_secret_nothing_starts():
     with pytest.raises(UserError, match="there is no API token, so no person can log in: add at least one"):
-        create_app(pretended_platform(), {})
+        create_app(in_memory_platform(), {})
 
 
 # --- the table, obeyed by the real thing --------------------------------------------------------------------------------

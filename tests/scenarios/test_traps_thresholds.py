@@ -17,7 +17,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, history, oven, threshold, too_hot
 from tests.helpers.stores import states_of
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}
 

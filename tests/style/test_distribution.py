@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_all_files_that_start_airflow_are_dealt_to_one_process():
+def test_all_files_that_start_airflow_run_in_one_process():
     distribution = pytest.importorskip("tests.distribution", reason="needs pytest-xdist")
     files = [file for folder in ("e2e", "integration", "dags") for file in (ROOT / "tests" / folder).rglob("test_*.py")]
     starting = [

@@ -10,6 +10,7 @@ from alerting.notifications.policy import dropped, is_overtaken
 from alerting.ports import Conflict, OutcomePorts, Unit
 from alerting.usecases.episodes.store import log_transitions
 
+_ATTEMPTS = 20  # with pauses of half a minute altogether
 _NOTIFICATION_BYTES = 600  # about
 
 
@@ -137,7 +138,8 @@ class EpisodeChanges:
 def update(platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]) -> Episode:
     """Apply a change to the stored episode, and write it together with the notifications that it adds, if any.
 
-    After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode.
+    After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode, and Conflict if
+    others are faster again and again.
     """
     attempt = 0
     while True:
@@ -150,6 +152,8 @@ def update(platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeCh
                 changes.write(unit)
         except Conflict:
             attempt += 1
+            if attempt == _ATTEMPTS:
+                raise
             continue
         changes.log()
         return after

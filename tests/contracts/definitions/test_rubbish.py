@@ -21,7 +21,7 @@ from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.operate import shelve
 from alerting.usecases.reports.due import due_reports
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 from tests.rubbish import NAMES, rubbish
 
 ASSET = to_document(oven().model_copy(update={"attributes": {"model": "M-3"}, "parent": "hall", "title": "Oven"}))

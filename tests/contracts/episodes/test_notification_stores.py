@@ -1,4 +1,4 @@
-"""Routes, notifications, revocations and sessions: on the pretended database and on a real server."""
+"""Routes, notifications, revocations and sessions: on mongomock and on a real server."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from alerting.usecases.operations.retention import retain
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 
 def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):

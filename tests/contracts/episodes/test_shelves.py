@@ -51,7 +51,7 @@ def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores)
     assert stores.shelves.in_force("other") == []
 
 
-def test_episodes_that_owe_an_announcement_are_found_oldest_first(stores):
+def test_episodes_to_be_announced_after_muting_are_found_oldest_first(stores):
     owing, older = episode(9, asset="oven-2", muted_by="s1"), episode(3, muted_by="s2")
     for one in (owing, older, episode(5, asset="oven-3")):
         stores.episodes.insert(one)

@@ -11,7 +11,7 @@ from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, threshold, too_hot
 from tests.helpers.commands import record_commands
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 LIST = EvaluationPlan(
     ("moist", "hot", "fast", "late"),

@@ -1,4 +1,4 @@
-"""Champions over time: two trainings at once, rollback, rejection; on the pretended database and on a real one."""
+"""Champions over time: two trainings at once, rollback, rejection; on mongomock and on a real one."""
 
 import threading
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests import small_models
 from tests.builders import at, classifier, oven, too_moist
 from tests.helpers.learning.proposals import proposal
 from tests.helpers.stores import audit_entries
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 NAME = "too-moist"
 

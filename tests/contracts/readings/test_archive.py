@@ -18,7 +18,7 @@ from alerting.usecases.operations.archive import archive_readings, archive_statu
 from alerting.usecases.operations.retention import retain
 from tests.builders import oven
 from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
 START = datetime(2026, 1, 20, tzinfo=UTC)

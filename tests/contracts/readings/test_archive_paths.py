@@ -17,7 +17,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.archive import archive_readings, restore_months, verify_archive
 from alerting.usecases.operations.retention import retain
 from tests.builders import oven
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
 START = datetime(2026, 1, 20, tzinfo=UTC)

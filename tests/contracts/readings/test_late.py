@@ -121,7 +121,7 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
     assert stores.arrivals.since(at(0)) == []
 
 
-def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_was_added(stores):
+def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
     key = "too-hot", "oven-1"
     stores.arrivals.request_reprocessing({key: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
     stores.arrivals.request_reprocessing({key: at(7)})

@@ -39,7 +39,7 @@ from tests.faults.streamed.compare import compare_episodes, compare_notification
 from tests.faults.streamed.line import ASSETS, DEFINITIONS, Line, _name, documents
 from tests.faults.streamed.parts import STREAM, SUBJECT, Broker, all_parts
 from tests.faults.world import CALM, STORMY, World
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port
 
 LONGEST_FREEZE_S = 20.0

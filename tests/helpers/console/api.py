@@ -18,7 +18,7 @@ from alerting.episodes.episode import (
 )
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot, too_moist
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 PEOPLE = (("vera", "viewer"), ("otto", "operator"), ("ada", "admin"), ("gateway-3", "sender"))
 TOKENS = {f"{role}-token-0123456789": (name, role) for name, role in PEOPLE}
@@ -52,7 +52,7 @@ def episode(minute, asset="oven-1", condition="closed", **changes):
 
 @pytest.fixture
 def platform():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven()])
     apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
     made.clock.instant = at(600)

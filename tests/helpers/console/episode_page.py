@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 OPERATOR_TOKEN = list(TOKENS)[1]
 
@@ -26,7 +26,7 @@ def browser_of(platform, **options):
 
 def hot_now(mail=None, **changes):
     """Return a line that got too hot at 09:00, evaluated until 10:00."""
-    platform = pretended_platform(*([mail] if mail else []))
+    platform = in_memory_platform(*([mail] if mail else []))
     platform.assets.put([oven()])
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d", **changes)], "engineer", at(0), "test")
     read(platform, {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in range(601)})

@@ -15,12 +15,12 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.episode_page import risky
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 @pytest.fixture
 def platform(monkeypatch):
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven()])
     apply(made, [too_hot(stale_after="10h")], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))

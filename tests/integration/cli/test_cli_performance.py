@@ -14,7 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 WEEK = 7 * 24 * 60
 
@@ -22,7 +22,7 @@ WEEK = 7 * 24 * 60
 @pytest.fixture
 def platform(monkeypatch):
     """A week of readings each hour, one of them too hot, in the week after its end."""
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven()])
     apply(made, [too_hot(schedule={"every": "1h"}, stale_after="3h")], "engineer", at(0), "test")
     for minute in range(30, WEEK, 60):

@@ -29,7 +29,7 @@ HOSTILE = {
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs `import readings` on bytes, on a platform in memory; returns what came of it and the platform."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
 
     @contextmanager
     def opened(*_, **__):

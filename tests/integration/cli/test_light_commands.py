@@ -15,7 +15,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import oven, too_hot, too_moist
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 DATABASE = "light-commands"
 NOT_WITHOUT_NEED = {

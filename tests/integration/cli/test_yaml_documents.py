@@ -34,7 +34,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("words", [["check"], ["route", "check"], ["test"], ["import", "assets"]], ids=" ".join)
-def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case, pretended_cli):
+def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case, in_memory_cli):
     text, said = CASES[case]
     file = tmp_path / "wrong.yaml"
     file.write_text(text, encoding="utf-8")
@@ -45,15 +45,15 @@ def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case
 
 
 @pytest.fixture
-def pretended_cli(monkeypatch):
+def in_memory_cli(monkeypatch):
     """Commands on a platform in memory."""
     from contextlib import contextmanager
 
-    from tests.pretended import pretended_platform
+    from tests.in_memory_platform import in_memory_platform
 
     @contextmanager
     def opened(*_, **__):
-        yield pretended_platform()
+        yield in_memory_platform()
 
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setattr("alerting.wiring.open_platform", opened)
@@ -88,7 +88,7 @@ def test_a_refusal_can_be_raised_for_text_alone():
         parse_yaml("a: 1\na: 2", "here")
 
 
-def test_a_folder_is_refused_with_the_pattern_that_names_its_files(tmp_path, pretended_cli):
+def test_a_folder_is_refused_with_the_pattern_that_names_its_files(tmp_path, in_memory_cli):
     done = CliRunner().invoke(app, ["check", str(tmp_path)])
     assert done.exit_code == 1
     assert f"is a folder; name its files, for example {tmp_path.name}/*.yaml" in "".join(done.output.split("\n")).replace(

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.local.secrets import ROLES
 from alerting.local.sign_in import VALID, make_link, take_link
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 HERE = "http://127.0.0.1:8000"
@@ -30,7 +30,7 @@ def wall():
 
 @pytest.fixture
 def open_browser(tmp_path, wall):
-    app = create_app(pretended_platform(), TOKENS, now=wall, sign_in=tmp_path)
+    app = create_app(in_memory_platform(), TOKENS, now=wall, sign_in=tmp_path)
 
     def opened(base=HERE, client="127.0.0.1"):
         return TestClient(app, base_url=base, client=(client, 50000), follow_redirects=False)

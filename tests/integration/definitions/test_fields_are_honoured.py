@@ -40,7 +40,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves
 from tests.helpers.reports import store_report
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 DAGS = Path(__file__).parents[3] / "dags"
@@ -54,7 +54,7 @@ HOT = dict(enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [1
 def day(**changes):
     """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and a stop."""
     mail, pager = Mailbox("mail"), Mailbox("pager")
-    platform = pretended_platform(mail, pager)
+    platform = in_memory_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
     document = too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
     rows = [ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)}) for m, v in HOT.items()]
@@ -280,7 +280,7 @@ def searched(**changes):
 
 
 def tried(**changes):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     line = small_models.line(120)
     platform.assets.put([line.asset])
     moist = line.readings["moisture"]
@@ -298,7 +298,7 @@ def tried(**changes):
 
 
 def served(**changes):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=3), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
@@ -354,7 +354,7 @@ def dag(**changes):
 
 
 def reported(**changes):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_hot(schedule=changes)], "engineer", at(0), "test")
     period = due_reports(platform, at(60 * 24 * 40))[0].period.name

@@ -17,7 +17,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 PLAIN = {"name": "r", "channels": ["mail"]}
 NIGHT = {"from": "00:00", "to": "01:00"}
@@ -32,7 +32,7 @@ def told(**changes):
 def _told(changes):
     mail, pager = Mailbox("mail"), Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
-    platform = replace(pretended_platform(mail, pager), links=links)
+    platform = replace(in_memory_platform(mail, pager), links=links)
     platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
     names = [f"too-hot-{i}" for i in range(6)]
     definitions = [too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names]

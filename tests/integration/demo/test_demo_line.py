@@ -38,7 +38,7 @@ from alerting.learning.selection.choice import choose
 from alerting.ports import silent
 from alerting.readings.history import History, to_millis
 from alerting.recommendation.whatif import recommend
-from tests.support import ensured_pretence, free_port, require_real_server
+from tests.support import free_port, mongomock_stores, require_real_server
 
 END = datetime(2026, 3, 31, tzinfo=UTC)
 EXAMPLES = Path(__file__).parents[3] / "config" / "examples" / "demo"
@@ -106,7 +106,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def test_the_state_of_a_line_comes_back_bit_for_bit_and_only_one_writer_wins():
-    lines = MongoLines(ensured_pretence().database)
+    lines = MongoLines(mongomock_stores().database)
     state = simulate(new_line(SEED, END, 1), 700).state
     assert lines.load(ASSET) is None
     assert not lines.ask(ASSET, SetPointRequest("0", "zone_1_setpoint", 210.0, "anna"))
@@ -261,8 +261,8 @@ def test_the_oven_gets_too_hot_a_few_times_in_thirty_days(filled):
     history, _, _ = filled
     definition = parse_definition(_example("oven-too-hot"))
     problem = {"variable": definition.variable, "above": definition.above, "for": "3m"}
-    spells = find_problems(parse_definition({**_example("biscuits-too-moist"), "problem": problem}).problem, history)
-    assert 2 <= len(spells) <= 10
+    problems = find_problems(parse_definition({**_example("biscuits-too-moist"), "problem": problem}).problem, history)
+    assert 2 <= len(problems) <= 10
 
 
 def _example(name: str) -> dict[str, object]:

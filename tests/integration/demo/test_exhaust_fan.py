@@ -17,7 +17,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
 LIVE, END = 30 * DAY, 44 * DAY
@@ -44,7 +44,7 @@ def test_a_slip_stays_within_the_usual_values_of_the_flow_and_is_a_true_cause():
 
 @pytest.mark.slow
 def test_the_example_is_put_in_service_and_finds_every_slip_by_its_sensor():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([exhaust_fan()])
     rows = [ReadingRow(EXHAUST_FAN, at(minute + 1), values) for minute, values in fan_values(SCHEDULE, 0, END)]
     add_readings(platform, rows, at(0))

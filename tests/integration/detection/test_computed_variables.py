@@ -30,7 +30,7 @@ from alerting.usecases.sources.declare import fit_readings
 from alerting.usecases.sources.records import map_readings
 from tests import small_models
 from tests.builders import at, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 RATIO = Variable.model_validate(
     {"title": "Gas for each metre", "unit": "m³/m", "computed": {"kind": "ratio", "of": "gas", "by": "speed", "within": "3m"}}
@@ -45,7 +45,7 @@ ROWS = [
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([OVEN])
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     return made

@@ -16,7 +16,7 @@ from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, revision, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 HOT = {"variable": "temperature", "above": 215}
 MOIST = {"variable": "moisture", "above": 4.5, "stale_after": "1h"}
@@ -43,7 +43,7 @@ def mailbox():
 
 @pytest.fixture
 def platform(mailbox):
-    made = pretended_platform(mailbox)
+    made = in_memory_platform(mailbox)
     made.assets.put([oven(recipe=Variable(type="category"))])
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     add_readings(made, ROWS, at(0))
@@ -132,7 +132,7 @@ def test_a_stored_revision_with_all_its_fields_is_read_again():
     "before", [{**DOCUMENT, "all": [HOT, {**MOIST, "above": 9}]}, {**too_hot(above=230), "name": "hot-and-moist"}]
 )
 def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(mailbox, before):
-    platform = pretended_platform(mailbox)
+    platform = in_memory_platform(mailbox)
     platform.assets.put([oven(recipe=Variable(type="category"))])
     apply(platform, [before], "engineer", at(0), "test")
     add_readings(platform, ROWS, at(0))
@@ -144,7 +144,7 @@ def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(
 
 @pytest.mark.parametrize("last", [{"temperature": 9999.0}, {"temperature": 220.0, "moisture": 999.0}])
 def test_a_reading_out_of_range_before_the_first_evaluation_hides_no_older_value(mailbox, last):
-    platform = pretended_platform(mailbox)
+    platform = in_memory_platform(mailbox)
     platform.assets.put([oven(temperature=Variable(high=400), moisture=Variable(high=100))])
     apply(platform, [{**DOCUMENT, "all": [HOT, MOIST], "for": "0m"}], "engineer", at(0), "test")
     add_readings(

@@ -18,7 +18,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.readings import BYTES_PER_VALUE, ReadingsFile, load_learning_data, stored_history
 from alerting.usecases.training.train import fit, prepare
 from tests.builders import at
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 DOCUMENT = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force"}
@@ -41,7 +41,7 @@ class Counted:
 
 def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):
     """A platform whose training is prepared: its run, and what was loaded."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([PRESS])
     platform.assets.put_event_types([EventType(name="line-stop", duration="lasting")])
     noise = np.random.default_rng(3).normal(200, 1, 60 * 24)

@@ -24,7 +24,7 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.builders import classifier, revision
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 FIRST, LAST = small_models.START + 20 * HOUR, small_models.START + 24 * HOUR
@@ -52,7 +52,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def platform():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put_event_types(TYPES)
     for number, name in enumerate(ASSETS):
         history = small_models.line(60, seed=number, name=name)
@@ -143,7 +143,7 @@ def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
 
 
 def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     asset = small_models.line(1).asset
     platform.assets.put([asset])
     platform.readings.insert([ReadingRow("oven-1", FIRST + HOUR, {"humidity": "wet", "belt": 2.0})], LAST)

@@ -18,7 +18,7 @@ from alerting.usecases.operations.expected_load import expected_load
 from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 from tools.pages.definition_reference import reference_page
 
 DOCUMENT = {
@@ -48,7 +48,7 @@ def mailbox():
 
 @pytest.fixture
 def platform(mailbox):
-    made = pretended_platform(mailbox)
+    made = in_memory_platform(mailbox)
     made.assets.put([oven(left=Variable(unit="°C"), right=Variable(unit="°C"))])
     check(made, [DOCUMENT])
     apply(made, [DOCUMENT], "engineer", at(0), "test")

@@ -14,7 +14,7 @@ from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 NAME = "humid"
 DOCUMENT = learned_quickly() | {"name": NAME, "kind": "unlike", "watched": "humidity", "deviations": 1}
@@ -30,7 +30,7 @@ def toy_kind():
 @pytest.fixture(scope="module")
 def platform(toy_kind):
     """Trained on eight days, evaluated live for a day after them."""
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([humid_oven()])
     add_readings(made, line(days=9), at(0))
     check(made, [DOCUMENT])

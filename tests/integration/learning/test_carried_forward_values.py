@@ -29,9 +29,9 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import rollback
-from tests.frames import FrameReadings
-from tests.pretended import HandClock, platform_on, pretended_platform
-from tests.support import ensured_pretence
+from tests.frame_readings import FrameReadings
+from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
+from tests.support import mongomock_stores
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,7 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
 def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(learned, monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
     since = START + (DAYS - 1) * DAY
-    stores = ensured_pretence()
+    stores = mongomock_stores()
     platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
     platform.decisions.add(DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2)
     indexed = stores.database[READINGS].index_information
@@ -153,7 +153,7 @@ def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_fo
 
 def stocked(history, since, platform=None):
     """A platform with what is stored of the last days, and all of recipe and set-point; the model in service since then."""
-    platform = platform or pretended_platform()
+    platform = platform or in_memory_platform()
     platform.assets.put([history.asset])
     platform.assets.put_event_types([STOP])
     recent = millis(history.readings.index) > to_millis(since - 6 * HOUR)

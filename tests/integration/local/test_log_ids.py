@@ -18,7 +18,7 @@ from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_hot
 from tests.humid_line import humid_oven, learned_quickly, line
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 TOKENS = {"viewer-token-0123456789": ("vera", "viewer")}
 
@@ -27,7 +27,7 @@ TOKENS = {"viewer-token-0123456789": ("vera", "viewer")}
 def platform(capsys):
     root, ours = logging.getLogger(), logging.getLogger("alerting")
     before = list(root.handlers), ours.level
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), humid_oven()])
     apply(made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))

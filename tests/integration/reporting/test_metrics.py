@@ -49,9 +49,9 @@ def test_recall_is_the_one_that_judges_candidates():
     m = good_material()
     late = [episode(554.8, outcome="too_late"), episode(605.4, outcome="no")]
     m = replace(m, episodes=[*m.episodes, *late])
-    spells = {"oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]}
+    condition_intervals = {"oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]}
     judged = event_metrics(
-        spells,
+        condition_intervals,
         {"oven-1": problem_intervals(m.problems, onset=True)},
         duration_millis(m.definition.gap),
         duration_millis(m.definition.horizon),

@@ -34,7 +34,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.plant_reports import plant, summary
 from tests.helpers.reports import store_report
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import CLASSIFIER, END, START, THRESHOLD, H, episode, good_material, problems, threshold_material
 
 
@@ -69,7 +69,7 @@ def test_the_sentences_of_the_plant():
     ],
 )
 def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
-    platform = replace(pretended_platform(Mailbox("mail")), language=code)
+    platform = replace(in_memory_platform(Mailbox("mail")), language=code)
     platform.assets.put([oven()])
     apply(platform, [too_hot(schedule={"report_recipients": ["mail"]})], "engineer", at(0), "test")
     difference = Difference("false alarms", "0", "1", translatable_count("{number} answer late", "{number} answers late", 1))

@@ -13,7 +13,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.operations.alarm_kpis import alarm_quality_by
 from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 ASSETS = [
@@ -115,7 +115,7 @@ def test_a_shift_is_not_diluted_by_the_hours_of_others():
 
 
 def plant():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put(ASSETS)
     apply(platform, [too_hot(assets=["oven-1", "packer-1"])], "engineer", at(0), "test")
     for minute, asset in ((1, "oven-1"), (400, "packer-1"), (401, "packer-1")):

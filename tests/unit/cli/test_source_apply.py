@@ -12,7 +12,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.ingest import sources
 from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
 from tests.builders import at
-from tests.pretended import HandClock
+from tests.in_memory_platform import HandClock
 
 LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
 NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}

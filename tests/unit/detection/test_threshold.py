@@ -210,7 +210,7 @@ def test_from_a_bad_sample_on_it_is_unknown_what_holds_until_the_next_one_that_i
     assert [(s.status, s.fact, s.start) for s in intervals] == [(status, fact, at(m)) for status, fact, m in expected]
 
 
-def test_a_bad_sample_neither_raises_nor_clears_and_begins_a_pending_spell_anew():
+def test_a_bad_sample_neither_raises_nor_clears_and_begins_a_pending_condition_anew():
     definition = threshold(**{"for": "2m"})
     data = of_quality([None, "bad", None, None, None, "bad"], [230.0, 100.0, 230.0, 230.0, 230.0, 100.0])
     state, steps = advance(
@@ -315,7 +315,7 @@ def test_a_condition_held_for_ever_is_raised_once():
         assert steps[0].at == at(1) + definition.hold
 
 
-def test_unknown_resets_a_pending_spell():
+def test_unknown_resets_a_pending_condition():
     definition = threshold(**{"for": "5m"}, stale_after="2m")
     data = history([1, 2, 9, 10], temperature=[230.0] * 4)
     judged = evaluate_values(definition, data, None, at(0), at(11))

@@ -7,8 +7,8 @@ from typing import Any
 import bson
 from pymongo import ReplaceOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, utc
-from alerting.adapters.mongo.each import good, read_one, read_stored
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, utc
+from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
@@ -64,7 +64,7 @@ class MongoEpisodes:
 
     def get(self, id: str) -> Episode | None:
         found = self._episodes.find_one({"_id": id})
-        return read_one(EPISODES, Episode, found, id="id")
+        return next(iter(_episodes([] if found is None else [found])), None)
 
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
@@ -154,10 +154,23 @@ def _text(value: Any) -> str:
 def _document(episode: Episode) -> Document:
     document = to_document(episode)
     document["_id"] = document.pop("id")
-    if episode.condition == "open" and not episode.backfilled:
-        document["open_key"] = f"{episode.definition}|{episode.asset}"
+    if (key := _open_key(episode)) is not None:
+        document["open_key"] = key
     return document
 
 
+def _open_key(episode: Episode) -> str | None:
+    is_open = episode.condition == "open" and not episode.backfilled
+    return f"{episode.definition}|{episode.asset}" if is_open else None
+
+
 def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
-    return read_stored(EPISODES, Episode, found, id="id")
+    return good(EPISODES, ({**document, "id": document["_id"]} for document in found), _parse)
+
+
+def _parse(document: Document) -> Episode:
+    """Return the episode in a document. Raises ValueError for one that could never be written again: its key is another's."""
+    episode = from_document(Episode, document)
+    if document.get("open_key") != _open_key(episode):
+        raise ValueError("its open_key is not that of its definition, asset and condition")
+    return episode

@@ -24,7 +24,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.notifications import notice, notifications_of
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
 
 MESSAGE = Message("e1:raised:hook", "HIGH: Too hot", "218 °C", {"severity": "high"})
@@ -227,7 +227,7 @@ def test_a_thread_that_is_started_within_the_guard_is_guarded(sink):
 
 @pytest.fixture
 def platform():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven()])
     apply(made, [too_hot(title="Oven too hot")], "engineer", at(0), "first")
     made.clock.instant = at(600)

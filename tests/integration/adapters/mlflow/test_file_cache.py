@@ -16,7 +16,7 @@ from alerting.ports import ModelUnavailable, RegistryPorts
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model, register_model
 from tests.builders import classifier
-from tests.pretended import MemoryModels, pretended_platform
+from tests.in_memory_platform import MemoryModels, in_memory_platform
 
 NAME, FILES = "too-moist", {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
 KEY = b"key of a shared registry"
@@ -196,7 +196,7 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
 
     models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
     cache = tmp_path / "cache" / "models"
-    platform = replace(pretended_platform(), models=models, model_file_cache=FolderFileCache(cache))
+    platform = replace(in_memory_platform(), models=models, model_file_cache=FolderFileCache(cache))
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")

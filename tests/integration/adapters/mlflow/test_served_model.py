@@ -17,8 +17,8 @@ from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import HandClock
-from tests.support import ensured_pretence
+from tests.in_memory_platform import HandClock
+from tests.support import mongomock_stores
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
     """A platform with a champion in an MLflow of its own, and the address of that."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
+    platform = mongomock_stores().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}

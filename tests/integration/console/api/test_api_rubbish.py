@@ -17,7 +17,7 @@ from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN, ADMIN_TOKEN, VALID, body_of, filled, operations, path_of, required
-from tests.pretended import HandClock, MemoryModels, pretended_platform
+from tests.in_memory_platform import HandClock, MemoryModels, in_memory_platform
 
 DIGITS = "9" * 20_000
 TEXTS = [
@@ -46,7 +46,7 @@ BODIES = [
 @pytest.fixture(params=["in memory", "on a real server"])
 def platform(request):
     if request.param == "in memory":
-        made = pretended_platform()
+        made = in_memory_platform()
         yield filled(made)
         return
     from pymongo import MongoClient
@@ -187,7 +187,7 @@ HEADERS = [
 def test_rubbish_in_headers_is_refused(method, path):
     """An hour passes between two requests, so that none is refused for the wrong tokens of those before."""
     clock, wrong = HandClock(at(0)), []
-    app = create_app(pretended_platform(), TOKENS, now=clock.now)
+    app = create_app(in_memory_platform(), TOKENS, now=clock.now)
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         for headers in HEADERS:
             clock.instant += timedelta(hours=1)

@@ -17,7 +17,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode, expect_problem
-from tests.pretended import HandClock, MemoryModels
+from tests.in_memory_platform import HandClock, MemoryModels
 
 VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN, _ = TOKENS
 

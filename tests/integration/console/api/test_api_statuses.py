@@ -19,7 +19,7 @@ from tests.builders import at
 from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
 from tests.helpers.reports import store_report
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 PROBLEM = "application/problem+json"
 
@@ -40,7 +40,7 @@ def client_of(platform, **options):
 
 
 def everywhere(stub):
-    made = filled(pretended_platform())
+    made = filled(in_memory_platform())
     stores = (
         "definitions",
         "assets",
@@ -64,7 +64,7 @@ def come_true():
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    made = filled(pretended_platform())
+    made = filled(in_memory_platform())
     made.episodes.insert(come_true())
     made.decisions.add(DecisionRecord("too-moist", at(0), 1, 1, None, True, True, "promote", "first", {}, "run-1", "platform"))
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})

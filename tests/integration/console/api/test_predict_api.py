@@ -19,7 +19,7 @@ from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.builders import too_hot
 from tests.helpers.console.api import SENDER, VIEWER, expect_problem
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 PATH = "/api/v1/definitions/too-moist/predict"
 CUTOFF, END = (small_models.START + timedelta(hours=hours) for hours in (20, 33.5))
@@ -46,7 +46,7 @@ def promote(platform, version, at):
 def platform(models, monkeypatch):
     history = small_models.line(40)
     monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([history.asset])
     rows = [ReadingRow("oven-1", t.to_pydatetime(), row.dropna().to_dict()) for t, row in history.readings.loc[:END].iterrows()]
     add_readings(made, rows, small_models.START)

@@ -19,7 +19,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 TOKENS = {"prometheus-token-0123456789": ("prometheus", "viewer")}
 BEARER = {"authorization": "Bearer prometheus-token-0123456789"}
@@ -30,7 +30,7 @@ OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven()])
     apply(made, [too_hot(stale_after="10h", severity="high")], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))

@@ -278,7 +278,7 @@ def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):
 def test_an_empty_console_says_what_to_do(browser):
     log_in(browser)
     assert "alerting apply FILE" not in browser.get("/").text
-    empty = TestClient(create_app(pretended_platform(), TOKENS), follow_redirects=False)
+    empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
     log_in(empty)
     assert "alerting apply FILE" in empty.get("/").text
     assert "alerting report NAME" in empty.get("/reports").text

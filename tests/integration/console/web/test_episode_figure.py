@@ -17,12 +17,12 @@ from alerting.usecases.notification.chart import chart_of, draw_episode
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import full_episode
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 def hot_line(every=1, **changes):
     mail = Mailbox("mail")
-    platform = pretended_platform(mail)
+    platform = in_memory_platform(mail)
     platform.assets.put([oven()])
     apply(platform, [too_hot(stale_after="1d", **changes)], "engineer", at(0), "test")
     minutes = range(0, 601, every)
@@ -36,7 +36,7 @@ def hot_line(every=1, **changes):
 
 def risky_line(temperature, moisture=None):
     """An open episode of a model on a line with these temperatures, one each minute up to its raise and for an hour after."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
     risky = full_episode()
@@ -87,7 +87,7 @@ def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_p
 def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_readings_are_gone():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform = replace(platform, readings=pretended_platform().readings)
+    platform = replace(platform, readings=in_memory_platform().readings)
     assert draw_episode(platform, one, at(600)) is None
 
 
@@ -95,7 +95,7 @@ def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_r
 def test_what_is_no_number_is_not_drawn(value):
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform = replace(platform, readings=pretended_platform().readings)
+    platform = replace(platform, readings=in_memory_platform().readings)
     values = {} if value is None else {"temperature": value}
     add_readings(platform, [ReadingRow("oven-1", at(m), values) for m in range(601)], at(0))
     assert draw_episode(platform, one, at(600)) is None

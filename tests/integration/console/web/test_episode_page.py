@@ -28,7 +28,7 @@ from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky, tick
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.notifications import notice
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
@@ -40,7 +40,7 @@ def text_of(page):
 
 @pytest.fixture
 def platform():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven()])
     apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
     made.clock.instant = at(600)
@@ -135,7 +135,7 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
     )
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     since = small_models.START + timedelta(hours=20)
-    platform = pretended_platform(mail := Mailbox("mail"))
+    platform = in_memory_platform(mail := Mailbox("mail"))
     platform.assets.put([small_models.line(1).asset])
     apply(platform, [definition_document(small_models.definition())], "engineer", since - timedelta(hours=4), "test")
     register_model(platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
@@ -377,7 +377,7 @@ def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
 
 def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     mail, chief = Mailbox("mail"), Mailbox("chief")
-    platform = replace(pretended_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
+    platform = replace(in_memory_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
     platform.assets.put([oven()])
     levels = {"medium": {"above": 215}, "critical": {"above": 240}}
     document = too_hot(
@@ -420,7 +420,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
 
 
 def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
-    platform = replace(pretended_platform(mail := Mailbox("mail")), zone=ZoneInfo("Europe/Berlin"))
+    platform = replace(in_memory_platform(mail := Mailbox("mail")), zone=ZoneInfo("Europe/Berlin"))
     platform.assets.put([oven()])
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
     read(platform, {m: 230.0 if m in (10, 11, 40, 41) else 200.0 for m in range(100)})

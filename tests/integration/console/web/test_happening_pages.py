@@ -12,7 +12,7 @@ from tests.helpers.console.api import OPERATOR, VIEWER, episode, expect_problem
 from tests.helpers.console.episode_page import read, risky
 from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.notifications import notice
-from tests.pretended import Mailbox
+from tests.in_memory_platform import Mailbox
 
 CLOSE = "Close: it is over"
 

@@ -11,7 +11,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
-from tests.pretended import Mailbox
+from tests.in_memory_platform import Mailbox
 
 GERMAN, FRENCH = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}, {"accept-language": "fr"}
 

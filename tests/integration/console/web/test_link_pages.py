@@ -11,7 +11,7 @@ from alerting.console.app import create_app
 from alerting.console.attempts import REQUESTS, RateLimit
 from tests.builders import at
 from tests.helpers.episodes import episode, full_episode
-from tests.pretended import HandClock, pretended_platform
+from tests.in_memory_platform import HandClock, in_memory_platform
 
 TOKENS = {"admin-token-0123456789": ("ada", "admin")}
 
@@ -19,7 +19,7 @@ TOKENS = {"admin-token-0123456789": ("ada", "admin")}
 @pytest.fixture
 def served():
     clock = HandClock(at(10))
-    platform = replace(pretended_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now))
+    platform = replace(in_memory_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now))
     platform.episodes.insert(episode(1))
     client = TestClient(create_app(platform, TOKENS, now=clock.now), raise_server_exceptions=False)
     return client, clock, platform.links.of(platform.episodes.find()[0].id, "anna")[0].url

@@ -19,7 +19,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.episodes import episode
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 DAY = 24 * 60
 
@@ -31,7 +31,7 @@ def client(platform):
 @pytest.fixture
 def plant():
     """Thirty days of one alarm an hour at the ovens, a burst of fourteen, and one that chattered."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     line = Asset(name="line-1", position="baker")
     ovens = [oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")]
     platform.assets.put([line, *ovens])
@@ -80,7 +80,7 @@ def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know
     words = text(client(plant).get("/kpi?days=90"))
     assert "observed 30 of 90 days, since 5 Jan" in words
     assert re.search(r"alarms a day 24.5 ● target", words)
-    idle = pretended_platform()
+    idle = in_memory_platform()
     idle.assets.put([oven()])
     apply(idle, [too_hot()], "engineer", at(0), "test")
     for by in ("", "?by=line"):
@@ -115,7 +115,7 @@ def test_without_shifts_the_page_says_how_to_get_them_and_shows_everyone(plant):
 
 
 def test_a_plant_without_a_single_alarm_is_calm(plant):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.clock.instant = at(30 * DAY)
     for query in ("", "?by=position", "?by=line", "?by=shift", "?days=90"):
         page = client(platform).get(f"/kpi{query}")
@@ -145,7 +145,7 @@ def test_programs_get_the_same_figures(plant):
 
 
 def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
     apply(platform, [too_hot(suppression={"when": {"event": "cleaning"}}, stale_after="10h")], "engineer", at(-1), "test")
@@ -170,7 +170,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
 
 
 def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     apply(platform, [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})], "engineer", at(-1), "test")
     add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))

@@ -19,7 +19,7 @@ from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKE
 from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
 from tests.helpers.stores import audit_entries
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 ENGINEER_TOKEN = "engineer-token-0123456789"
 ENGINEER = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
@@ -52,7 +52,7 @@ def boxes():
 
 @pytest.fixture
 def platform(boxes):
-    made = pretended_platform(*boxes.values())
+    made = in_memory_platform(*boxes.values())
     made.clock.instant = at(600)
     return made
 

@@ -25,7 +25,7 @@ from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.train import prepare
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 NAMES = ("heat", "force")
 ASSET = Asset(
@@ -171,7 +171,7 @@ def test_rows_of_a_flag_are_scored_by_it_in_every_form():
 
 def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     """Only its last change is reported, and readings of the time between are not read."""
-    platform, day = pretended_platform(), 24 * 60
+    platform, day = in_memory_platform(), 24 * 60
     platform.assets.put([ASSET])
     changes = {0: {"recipe": "A"}, 40 * day: {"recipe": "B"}}
     rows = [ReadingRow("press-1", at(m), {"heat": NOISE[m % 97, 0], **changes.get(m, {})}) for m in range(0, 100 * day, 60)]

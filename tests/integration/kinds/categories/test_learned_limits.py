@@ -26,7 +26,7 @@ from alerting.usecases.operations.explain import why
 from alerting.usecases.training.train import train
 from tests.builders import at, history
 from tests.helpers.recipe_line import DAY, DOCUMENT, force, running
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 def learned(platform, days):
@@ -167,7 +167,7 @@ def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
 
 
 def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_it_is_known():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     moisture = Variable(delay=timedelta(hours=2))
     platform.assets.put([PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})])
     rows = [

@@ -21,7 +21,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.late_routing import route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, sources_of
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100)})
 FITTED = FittedChart(Chart("ewma", 10, 1, 1.0, smoothing=0.2), 60_000, 370, 1.0, 100, 0, ())
@@ -121,7 +121,7 @@ def test_where_all_assets_have_moved_a_person_decides():
 
 
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     line = Asset(name="line", variables={"speed": Variable()})
     platform.assets.put([line, ASSET.model_copy(update={"parent": "line"})])
     when = {"when": [{"variable": "speed", "below": 1}]}

@@ -15,7 +15,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.dataset import dataset_of
 from tests import small_models
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 NIGHTS = [
     SuppressedInterval(small_models.START + timedelta(days=d), small_models.START + timedelta(days=d, hours=6), "night")
@@ -70,7 +70,7 @@ def test_champion_and_challenger_are_compared_without_suppressed_times():
 
 
 def test_a_training_asks_the_line_above_for_its_events():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     line = small_models.line(120)
     above = line.asset.model_copy(update={"name": "line-1", "variables": {}})
     platform.assets.put([line.asset.model_copy(update={"parent": "line-1"}), above])

@@ -56,7 +56,7 @@ def test_an_onset_is_in_time_from_the_gap_to_the_end_of_the_horizon(problem, exp
     assert occurred_after(1000, onsets(problem), GAP, HORIZON)[0] == expected
 
 
-def test_a_spell_that_goes_on_after_the_raise_is_no_false_alarm_but_was_not_found_in_advance():
+def test_a_problem_that_goes_on_after_the_raise_is_no_false_alarm_but_was_not_found_in_advance():
     spell = ProblemIntervals(np.array([900]), np.array([1050]), np.array([True]))
     metrics = judged([(1000, 1110)], spell)
     assert metrics.n_false_alarms == 0

@@ -16,15 +16,15 @@ from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
 from tests.helpers.stores import states_of
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
 from tests.integration.learning.models import hostile_files
-from tests.pretended import pretended_platform
 
 HEALTHY, THRESHOLD = "healthy", "too-wet"
 
 
 def platform_with(family):
     """Two definitions with champions, and a threshold."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learned = {"learning": {"trials": 1, "folds": 2, "candidates": [family]}}
@@ -45,8 +45,8 @@ def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
     for name, data in files.items():
         for share in (*range(10, 100, 10), 99):
             yield f"{name} cut to {share} %", files | {name: data[: len(data) * share // 100]}
-        # of model.json a digit of the threshold: the model's own hash leaves out what decides no score
-        middle = data.index(b'"threshold": ') + 15 if name == hostile_files.META else len(data) // 2
+        # of a model.json a digit of the threshold: the model's own hash leaves out what decides no score
+        middle = data.index(b'"threshold": ') + 15 if name.endswith(hostile_files.META) else len(data) // 2
         yield f"{name} with another byte", files | {name: data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]}
         yield f"{name} empty", files | {name: b""}
         yield f"{name} lost", {other: content for other, content in files.items() if other != name}

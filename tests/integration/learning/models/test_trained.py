@@ -88,7 +88,7 @@ def test_the_test_period_changes_nothing_of_the_model(data, finished):
     assert other_evidence.rows["test"] != evidence.rows["test"]
 
 
-def test_seen_until_is_the_end_of_the_last_label_window_of_validation(data, finished):
+def test_the_training_cutoff_is_the_end_of_the_last_label_window_of_validation(data, finished):
     model, _ = finished("logistic_regression")
     newest = int(data.at[data.part == "validation"].max())
     assert model.training_cutoff == from_millis(newest) + timedelta(minutes=30)

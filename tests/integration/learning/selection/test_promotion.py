@@ -130,7 +130,7 @@ def test_the_same_seed_decides_the_same(good, poor):
     assert decided(good, poor) == decided(good, poor)
 
 
-def test_blocks_are_a_day_or_twice_the_promise(good, poor):
+def test_blocks_are_a_day_or_twice_the_prediction_window(good, poor):
     assert decided(good, poor).evidence["block"] == "1d"
     longer = small_models.definition(
         horizon="20h", features={"stride": "10m", "windows": ["15m", "1h"], "aggregations": ["last"]}

@@ -27,7 +27,7 @@ from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at, oven
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import HandClock, Mailbox
+from tests.in_memory_platform import HandClock, Mailbox
 from tests.support import require_real_server
 
 pytestmark = pytest.mark.slow

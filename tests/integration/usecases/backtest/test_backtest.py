@@ -19,17 +19,17 @@ from alerting.usecases.backtest.metrics import cost_of
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
-from tests.frames import FrameReadings
+from tests.frame_readings import FrameReadings
 from tests.helpers.episodes import closed, episode
 from tests.helpers.reports import store_report
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 
 
 def plant():
     platform = replace(
-        pretended_platform(), readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0]))
+        in_memory_platform(), readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0]))
     )
     platform.assets.put([oven()])
     platform.clock.instant = at(16 * DAY)

@@ -20,9 +20,9 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.train import train
 from tests.builders import at, history, oven, too_moist
-from tests.frames import FrameReadings
+from tests.frame_readings import FrameReadings
 from tests.helpers.stores import contents
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
@@ -63,7 +63,7 @@ HISTORY = line()
 
 def plant(*channels):
     """A plant with latency: the first rows of a segment belong to the model that its training replaces."""
-    platform = replace(pretended_platform(*channels), readings=FrameReadings(HISTORY), latency=timedelta(seconds=10))
+    platform = replace(in_memory_platform(*channels), readings=FrameReadings(HISTORY), latency=timedelta(seconds=10))
     platform.assets.put([asset()])
     platform.clock.instant = at(END)
     return platform
@@ -73,7 +73,7 @@ def run(platform, document=DOCUMENT, start=START, retrain=RETRAIN, **options):
     return backtest(platform, written_subject(platform, document), at(start), at(END), retrain, **options)
 
 
-def spells(episodes):
+def condition_intervals(episodes):
     return sorted(
         (e.id, e.raised_at, e.closed_at, e.evaluation, e.contributions, e.recommendation, e.continues) for e in episodes
     )
@@ -109,7 +109,7 @@ def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
 def test_it_raises_the_episodes_that_live_evaluation_raised_to_the_millisecond(made, live):
     found = [e for e in live.episodes.find("too-moist") if e.raised_at < at(END)]
     assert len(found) > 10
-    assert spells(made.episodes) == spells(found)
+    assert condition_intervals(made.episodes) == condition_intervals(found)
 
 
 def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):

@@ -9,9 +9,9 @@ from alerting.usecases.backtest.backtest import backtest, named_subject, written
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, history, oven, too_hot
-from tests.frames import FrameReadings
+from tests.frame_readings import FrameReadings
 from tests.helpers.stores import contents
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
@@ -35,7 +35,7 @@ HISTORY = line()
 
 
 def plant(mailbox=None):
-    platform = replace(pretended_platform(*([mailbox] if mailbox else [])), readings=FrameReadings(HISTORY))
+    platform = replace(in_memory_platform(*([mailbox] if mailbox else [])), readings=FrameReadings(HISTORY))
     platform.assets.put([oven()])
     platform.clock.instant = at(DAYS * DAY)
     return platform
@@ -45,7 +45,7 @@ def run(platform, document=DOCUMENT, start=1.5, end=14.25, **options):
     return backtest(platform, written_subject(platform, document), at(start * DAY), at(end * DAY), **options)
 
 
-def spells(episodes):
+def condition_intervals(episodes):
     return sorted((e.id, e.raised_at, e.closed_at, e.evaluation, e.condition) for e in episodes)
 
 
@@ -61,7 +61,7 @@ def test_it_raises_what_live_evaluation_tick_by_tick_would_have_raised_to_the_mi
         evaluate(live, None, at(float(minute)))
     evaluate(live, None, at(14.25 * DAY))
     assert len(made.episodes) > 20
-    assert spells(made.episodes) == spells(live.episodes.find())
+    assert condition_intervals(made.episodes) == condition_intervals(live.episodes.find())
 
 
 def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
@@ -78,7 +78,7 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
 
 
 def test_a_draft_and_what_is_in_service_raise_the_same(made):
-    assert spells(run(plant(), {**DOCUMENT, "state": "draft"}).episodes) == spells(made.episodes)
+    assert condition_intervals(run(plant(), {**DOCUMENT, "state": "draft"}).episodes) == condition_intervals(made.episodes)
 
 
 class Impatient:

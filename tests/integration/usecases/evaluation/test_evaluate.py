@@ -13,7 +13,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import states_of
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def mailbox():
 
 @pytest.fixture
 def platform(mailbox):
-    platform = pretended_platform(mailbox)
+    platform = in_memory_platform(mailbox)
     platform.assets.put([oven()])
     apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
     return platform
@@ -75,7 +75,7 @@ def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(plat
     feed(platform, **hot)
     run(platform, 59)
     caught_up = [(e.id, e.raised_at, e.closed_at) for e in all_episodes(platform)]
-    other = pretended_platform(Mailbox("mail"))
+    other = in_memory_platform(Mailbox("mail"))
     other.assets.put([oven()])
     apply(other, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
     feed(other, **hot)

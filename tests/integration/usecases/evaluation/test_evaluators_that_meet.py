@@ -16,7 +16,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import Commands, copy_of, end_transactions, process, restore, short_transactions
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.notifications import notifications_of
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 DATABASE = "meeting"
@@ -96,7 +96,7 @@ def outcome(line: Line) -> tuple[Any, ...]:
     keys = [n.key for n in sent]
     assert len(keys) == len(set(keys))
     assert {n.status for n in sent} <= {"sent", "dropped"}
-    return line.spells(), line.state()
+    return line.condition_intervals(), line.state()
 
 
 @pytest.mark.parametrize(("fields", "late"), [({}, ()), (LEVELS, (8, 9, 30, 31, 32, 33))], ids=["in-time", "levels-and-late"])

@@ -16,10 +16,10 @@ from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line, told
 from tests.helpers.stores import states_of
-from tests.support import ensured_pretence
+from tests.support import mongomock_stores
 
 
-def test_a_spell_that_late_readings_show_is_told_once_and_says_that_it_is_late():
+def test_an_episode_that_late_readings_show_is_notified_once_and_says_that_it_is_late():
     line = Line()
     line.feed({1: 200, 60: 200}, 60)
     line.run(60)
@@ -35,7 +35,7 @@ def test_a_spell_that_late_readings_show_is_told_once_and_says_that_it_is_late()
     assert told(line) == ["raised"]
 
 
-def test_a_spell_that_overlaps_is_the_episode_that_was_told_with_its_id_raise_and_feedback():
+def test_an_overlapping_interval_is_the_episode_that_was_notified_with_its_id_raise_and_feedback():
     line = Line(**{"for": "2m"})
     line.feed({1: 200, 10: 230}, 10)
     line.run(13)
@@ -54,7 +54,7 @@ def test_a_spell_that_overlaps_is_the_episode_that_was_told_with_its_id_raise_an
     assert told(line) == ["raised", "closed"]
 
 
-def test_a_spell_that_never_was_is_withdrawn_kept_and_found_again():
+def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
     line = Line(**{"for": "3m"})
     line.feed({1: 200, 10: 230}, 10)
     line.run(14)
@@ -91,7 +91,7 @@ def test_who_was_told_of_the_end_learns_that_it_is_not_over():
     assert line.mail.messages[2].subject.startswith("Not over: ")
 
 
-def test_two_episodes_that_were_one_spell_become_the_earlier_one():
+def test_two_episodes_that_were_one_interval_become_the_earlier_one():
     line = Line()
     line.feed({1: 230, 5: 200, 8: 230}, 8)
     line.run(6)
@@ -107,7 +107,7 @@ def test_two_episodes_that_were_one_spell_become_the_earlier_one():
     assert states_of(line.platform, "too-hot", ["oven-1"])["oven-1"].raised_at == at(1)
 
 
-def test_what_is_older_than_the_mutability_is_counted_and_changes_nothing():
+def test_what_is_older_than_the_allowed_lateness_is_counted_and_changes_nothing():
     line = Line(allowed_lateness="1h")
     line.feed({1: 200}, 1)
     for minute in range(2, 200, 5):
@@ -124,7 +124,7 @@ def test_what_is_older_than_the_mutability_is_counted_and_changes_nothing():
 
 
 @pytest.mark.parametrize(("allowed_lateness", "kept_days"), [("1h", 1), ("10d", 10)])
-def test_upkeep_forgets_deliveries_that_are_older_than_every_mutability_and_than_a_day(allowed_lateness, kept_days):
+def test_upkeep_forgets_deliveries_that_are_older_than_every_allowed_lateness_and_than_a_day(allowed_lateness, kept_days):
     line = Line(allowed_lateness=allowed_lateness)
     line.feed({1: 200}, 1)
     line.run(60)
@@ -146,7 +146,7 @@ def test_history_from_before_the_definition_is_nothing_to_judge_again():
     assert (counts.late, counts.too_late, line.episodes()) == (0, 0, [])
 
 
-def test_without_mutability_nothing_is_judged_again():
+def test_without_allowed_lateness_nothing_is_evaluated_again():
     line = Line(allowed_lateness="0s")
     line.feed({1: 200}, 1)
     line.run(60)
@@ -236,7 +236,7 @@ def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():
 
 
 def test_a_changed_cadence_moves_a_quiet_target_in_a_unit_of_work():
-    line = Line(stores=ensured_pretence(), allowed_lateness="0s")
+    line = Line(stores=mongomock_stores(), allowed_lateness="0s")
     line.feed(dict.fromkeys(range(1, 30), 200), 1)
     line.run(10)
     apply(line.platform, [too_hot(stale_after="30m", allowed_lateness="0s", schedule={"every": "5m"})], "ann", at(10), "slower")

@@ -16,7 +16,7 @@ ARRIVALS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(ARRIVALS, FIELDS, st.integers(1, 7), st.integers(1, 4))
-def test_late_readings_give_the_spells_and_the_state_of_readings_in_time(arrivals, fields, every, gap):
+def test_late_readings_give_the_episodes_and_the_state_of_readings_in_time(arrivals, fields, every, gap):
     line, in_time = Line(**fields), Line(**fields)
     end = len(arrivals) * gap + 75
     come = [(i * gap + 1, i * gap + 1 + late, value) for i, (value, late) in enumerate(arrivals)]
@@ -27,7 +27,7 @@ def test_late_readings_give_the_spells_and_the_state_of_readings_in_time(arrival
         line.feed({ts: value for ts, arrival, value in come if before < arrival <= minute}, minute)
         line.run(minute)
         before = minute
-    assert line.spells() == in_time.spells()
+    assert line.condition_intervals() == in_time.condition_intervals()
     assert line.state() == in_time.state()
     keys = Counter(m.key for m in line.mail.messages)
     assert set(keys.values()) <= {1}

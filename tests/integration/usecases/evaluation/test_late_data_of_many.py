@@ -14,7 +14,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
 from tests.helpers.stores import states_of
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 LATE = st.lists(st.sampled_from([0, 0, 0, 1, 2, 9]), min_size=25, max_size=25)
@@ -22,7 +22,7 @@ LATE = st.lists(st.sampled_from([0, 0, 0, 1, 2, 9]), min_size=25, max_size=25)
 
 def outcome(rows, late, every, until):
     """Episodes with all that was said of them, and states, where each reading comes so many minutes late."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     for minute in range(1, until, every):
@@ -59,7 +59,7 @@ def quiet(minute):
 
 
 def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(monkeypatch):
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put(OVENS)
     watched = [d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()]
     apply(platform, watched, "engineer", at(0), "test")

@@ -17,7 +17,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.helpers.stores import states_of
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 SINCE, SECOND = small_models.START + 20 * HOUR, small_models.START + 26 * HOUR
@@ -52,7 +52,7 @@ def readings():
 
 
 def watched():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([small_models.line(1).asset])
     apply(platform, [definition_document(small_models.definition())], "engineer", SINCE - 4 * HOUR, "test")
     for version, since in ((1, SINCE), (2, SECOND)):
@@ -69,7 +69,7 @@ def run(platform, instant):
     return evaluate(platform, None, instant)
 
 
-def spells(platform):
+def condition_intervals(platform):
     found = (e for e in platform.episodes.find() if not e.withdrawn)
     return sorted((e.condition_started_at or e.raised_at, e.closed_at, e.condition) for e in found)
 
@@ -80,7 +80,7 @@ def state(platform):
 
 @settings(max_examples=6, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([10, 45]))
-def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_what_it_has_seen(models, random, every):
+def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluates_what_it_has_seen(models, random, every):
     rows = readings()
     in_time, late = watched(), watched()
     add_readings(in_time, rows, SINCE)
@@ -94,7 +94,7 @@ def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_wh
     add_readings(late, [row for row, at in come if at > END], END)
     run(in_time, END + HOUR / 6)
     run(late, END + HOUR / 6)
-    assert spells(late) == spells(in_time)
+    assert condition_intervals(late) == condition_intervals(in_time)
     assert state(late) == state(in_time)
     for platform in (late, in_time):
         scored = list(platform.scores.between("too-moist", SINCE - 10 * HOUR, END + HOUR))

@@ -113,7 +113,7 @@ def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, 
         assert live.run(minute).late == 0
     batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
     batch.run(end)
-    assert (live.spells(), live.state()) == (batch.spells(), batch.state())
+    assert (live.condition_intervals(), live.state()) == (batch.condition_intervals(), batch.state())
 
 
 def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():

@@ -19,7 +19,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests import small_models
 from tests.builders import revision
 from tests.helpers.commands import record_commands
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 FIRST, LAST = small_models.START + 20 * HOUR, small_models.START + 32 * HOUR
@@ -117,7 +117,7 @@ def bits(rows):
 @settings(max_examples=25, deadline=None)
 @given(some_events(), st.sampled_from(PROBLEMS), st.booleans())
 def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(model, events, problem, begun):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     asset, definition = fill(platform, events), small_models.definition(problem=problem)
     old = replace(platform, readings=OldReading(platform.readings))
     assert say(platform, asset, model, definition, begun) == say(old, asset, model, definition, begun)

@@ -9,12 +9,12 @@ from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 def plant(live):
     """Three alarms in past days, and so many live ones after the definition came into service."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     minutes = range(0, 600, 5)
     hot = {*(60, 120, 180), *(330 + 30 * n for n in range(live))}
@@ -62,7 +62,7 @@ def test_without_past_alarms_nothing_is_said():
 
 def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
     """Once live and once in past times: it is not counted again, and a live alarm stays as it is."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     hot = {*range(60, 90), *range(330, 390)}
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)]

@@ -15,7 +15,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from tests.builders import at, oven, too_hot
 from tests.helpers.commands import record_commands
-from tests.pretended import Mailbox, MemoryModels
+from tests.in_memory_platform import Mailbox, MemoryModels
 
 pytestmark = pytest.mark.slow
 CADENCE = timedelta(minutes=1)

@@ -11,7 +11,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.helpers.tables import NOW
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 MINUTE = timedelta(minutes=1)
 SINCE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ UNITS = "Teil;Drehmoment [Nm];Gut\n1;32,5;ja\n2;46,9;ja\n3;45,3;nein\n"
 
 @pytest.fixture
 def plant():
-    return pretended_platform()
+    return in_memory_platform()
 
 
 @pytest.fixture

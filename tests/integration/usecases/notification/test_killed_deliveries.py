@@ -16,7 +16,7 @@ from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators.operate import Actor, shelve
 from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 DATABASE = "deliveries"

@@ -11,7 +11,7 @@ from tests.builders import at as minute_of
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.usefixtures("last_humidity")
 EXPECTED = "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."
@@ -105,7 +105,7 @@ def test_a_problem_known_after_the_end_is_one_correction():
 
 @pytest.mark.parametrize("later", [0, 30])
 def test_no_correction_while_the_continuation_happens_however_many_episodes_follow(later):
-    platform, line = pretended_platform(), Line()
+    platform, line = in_memory_platform(), Line()
     first = episode(
         0,
         "too-moist",

@@ -25,7 +25,7 @@ from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
 
 NOW = 12 * DAY
@@ -56,7 +56,7 @@ def inbox():
 @pytest.fixture
 def platform(inbox):
     channel = EmailChannel("engineers", "engineers@plant.example", inbox.smtp, Egress(["127.0.0.1"]))
-    made = pretended_platform(channel)
+    made = in_memory_platform(channel)
     made.assets.put([humid_oven()])
     apply_routes(made, [ROUTE], "engineer", at(0))
     made.clock.instant = at(NOW)

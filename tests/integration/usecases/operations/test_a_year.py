@@ -19,7 +19,7 @@ from alerting.usecases.operations.retention import retain
 from alerting.usecases.registry.registration import register_model
 from tests.builders import oven, too_hot, too_moist
 from tests.helpers.reports import store_report
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 WEEKS, HALF = 52, 26

@@ -22,9 +22,9 @@ from alerting.usecases.operations.alarm_budget import apply_within_budget, check
 from alerting.usecases.operations.expected_load import position_by_asset
 from alerting.usecases.operations.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
-from tests.frames import OneByOne
+from tests.frame_readings import OneByOne
 from tests.helpers.episodes import episode
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 DAY = 24 * 60
 NOW = 7 * DAY
@@ -52,7 +52,7 @@ class Spikes(OneByOne):
 def plant(mode="refuse", days=7, ovens=1, spikes_a_day=24, **budget):
     """Ovens of one position, each of which gets too hot so many times a day."""
     readings = Spikes(DAY // (2 * spikes_a_day), days)
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform = replace(platform, readings=readings, budget=AlarmBudget(mode=mode, **budget))
     platform.assets.put([other(f"oven-{i + 1}", "baker") for i in range(ovens)])
     platform.clock.instant = at(NOW)

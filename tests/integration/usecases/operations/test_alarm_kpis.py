@@ -15,12 +15,12 @@ from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.helpers.stores import states_of
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     return made
@@ -42,7 +42,7 @@ def test_what_chatters_gets_advice_that_ends_it_when_it_is_applied(platform):
     [advice] = found.advice
     assert (advice.definition, advice.asset) == ("too-hot", "oven-1")
     for proposal in advice.proposals:
-        quiet = pretended_platform(Mailbox("mail"))
+        quiet = in_memory_platform(Mailbox("mail"))
         quiet.assets.put(platform.assets.all())
         apply(quiet, [too_hot(assets=["oven-*"], **proposal.change)], "engineer", at(0), "advice taken")
         chattering_line(quiet)
@@ -130,7 +130,7 @@ def five_a_day(days):
 @pytest.fixture
 def young_plant():
     """A line that is recorded for thirty days and evaluated since the twenty-fourth, with five alarms a day."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     hot_minutes(platform, five_a_day(range(30)), 30 * DAY)
     apply(platform, [too_hot(stale_after="2h")], "engineer", at(24 * DAY), "test")
@@ -172,7 +172,7 @@ def test_past_days_in_which_no_revision_was_in_force_are_not_observed(young_plan
 
 
 def test_days_without_a_champion_are_not_observed():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
     platform.clock.instant = at(10 * DAY)
@@ -194,7 +194,7 @@ def test_what_was_evaluated_no_more_is_observed_no_more(young_plant):
 
 
 def test_where_nothing_was_evaluated_no_rate_is_known():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     found = alarm_quality(platform, at(0), at(30 * DAY)).kpis

@@ -12,12 +12,12 @@ from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.stores import states_of
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot(**{"for": "2m"}, stale_after="30m", clear_above_at=210)], "engineer", at(0), "test")
     feed(made, m1=200, m5=230, m10=212, m20=200)

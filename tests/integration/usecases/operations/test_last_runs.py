@@ -10,12 +10,12 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.last_runs import LastRuns, last_runs
 from tests.builders import at, oven, too_hot, too_moist
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 @pytest.fixture
 def platform():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven()])
     apply(made, [too_hot(), too_moist()], "engineer", at(0), "test")
     return made

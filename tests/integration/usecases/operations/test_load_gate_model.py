@@ -15,7 +15,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.alarm_budget import forecasts
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOURS = 60
 SINCE = small_models.START + timedelta(hours=20)
@@ -24,7 +24,7 @@ SINCE = small_models.START + timedelta(hours=20)
 @pytest.fixture(scope="module")
 def line():
     history = small_models.line(HOURS)
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing

@@ -13,7 +13,7 @@ from alerting.usecases.operations import platform_metrics as module
 from alerting.usecases.operations.platform_metrics import DefinitionLag, platform_metrics, read_inventory
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import contents
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 MINUTE = timedelta(minutes=1)
 
@@ -24,7 +24,7 @@ def oven_named(name):
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("mail"))
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), oven_named("oven-2")])
     apply(made, [too_hot(stale_after="10h", severity="high", assets=["oven-*"])], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))

@@ -11,7 +11,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.retention import retain
 from tests.builders import at, oven, too_moist
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
 DAYS, DAY = 200, 24 * 60

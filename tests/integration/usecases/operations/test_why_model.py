@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 SINCE = small_models.START + 20 * HOUR
@@ -35,7 +35,7 @@ def material():
 def line(material):
     """A platform with a champion; asking why changes nothing of it."""
     history, _ = material
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing

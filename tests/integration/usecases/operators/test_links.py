@@ -15,7 +15,7 @@ from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRef
 from alerting.usecases.operators.links import open_link, revoke_links, use_link
 from tests.builders import at, threshold
 from tests.helpers.episodes import episode
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 KEY = b"k" * 40
 GRANT = Grant("e1", "anna", "acted", at(0), at(60))
@@ -80,7 +80,7 @@ def test_a_long_token_is_refused_before_its_signature_is_computed(monkeypatch):
 
 @pytest.fixture
 def platform():
-    made = pretended_platform(Mailbox("anna"))
+    made = in_memory_platform(Mailbox("anna"))
     made.clock.instant = at(10)
     made.episodes.insert(replace(episode(1), valid_until=None, outcome_due_at=None))
     revise(made)

@@ -14,7 +14,7 @@ from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.stores import audit_entries
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 ANN = Actor("ann", "operator")
 MINUTE = 60_000
@@ -22,7 +22,7 @@ MINUTE = 60_000
 
 @pytest.fixture
 def platform():
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot()], "engineer", at(0), "test")
     made.episodes.insert(episode(100))  # open for five minutes
@@ -79,7 +79,7 @@ def effects(missed, occurred=(), **use):
 
 
 def report(missed):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     return miss(platform, minute=missed)

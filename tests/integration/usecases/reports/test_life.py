@@ -26,7 +26,7 @@ from alerting.usecases.reports.attempts import Attempts
 from alerting.usecases.reports.due import DueReport, due_reports
 from alerting.usecases.reports.issue import compose, create_again, issue_by_hand, make_due_plant_reports, make_due_reports
 from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 DAY = 24 * 60
 WEEK = 7 * DAY
@@ -42,7 +42,7 @@ def mail():
 @pytest.fixture
 def platform(mail):
     """A week of readings each hour; on Tuesday it is too hot for two hours."""
-    made = replace(pretended_platform(mail, Mailbox("boss")), plant_report=PlantReportSettings("week", ("boss",)))
+    made = replace(in_memory_platform(mail, Mailbox("boss")), plant_report=PlantReportSettings("week", ("boss",)))
     made.assets.put([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
     documents = [
@@ -331,7 +331,7 @@ def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platf
 
 
 def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
-    empty = pretended_platform(mail)
+    empty = in_memory_platform(mail)
     empty.assets.put([oven()])
     apply(empty, [too_hot(schedule={"every": "1h"})], "engineer", at(0), "test")
     said = issue_all(empty, CLOSED)
@@ -343,4 +343,4 @@ def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
 
 
 def test_a_plant_without_definitions_has_no_report(mail):
-    assert issue_all(pretended_platform(mail), CLOSED) == []
+    assert issue_all(in_memory_platform(mail), CLOSED) == []

@@ -17,7 +17,7 @@ from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.issue import compose, make_due_plant_reports, make_due_reports
 from tests.builders import at, oven, too_hot, too_moist
 from tests.humid_line import DAY
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 WEEK = 7 * DAY
 CLOSED = at(WEEK + 6 * 60)
@@ -26,7 +26,7 @@ EVERY_HOUR = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
 
 @pytest.fixture
 def platform():
-    made = replace(pretended_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",)))
+    made = replace(in_memory_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",)))
     made.assets.put([oven()])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
     made.clock.instant = CLOSED

@@ -4,13 +4,13 @@ from alerting.ports import PastEvaluation
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.reports.unseen import make_unseen_reports
 from tests.builders import at, oven, too_moist
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 
 
 def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_marked():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_moist()], "engineer", at(9 * DAY), "test")
     said = []

@@ -20,7 +20,7 @@ from alerting.usecases.scoring import past_scores
 from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from tests import small_models
 from tests.builders import too_hot
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 CUTOFF, END = small_models.START + 20 * HOUR, small_models.START + 150 * HOUR
@@ -33,7 +33,7 @@ def platform(monkeypatch):
     data = small_models.dataset(hours=60)
     model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=CUTOFF)
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
-    made = pretended_platform()
+    made = in_memory_platform()
     made.assets.put([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing

@@ -25,7 +25,7 @@ from alerting.usecases.scoring.sent import sent_readings
 from tests.builders import at, too_hot
 from tests.helpers.scored_lines import FORECAST
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +164,7 @@ def test_a_model_that_cannot_be_read_is_unknown_and_not_a_number(served):
 
 
 def test_questions_without_an_answer_are_refused():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     apply(platform, [too_hot(variable="humidity", assets=[ASSET]), learned_quickly()], "engineer", at(0), "test")
     models = ModelCache(platform)

@@ -21,7 +21,7 @@ from tests.helpers.late_line import FIELDS, LEVELS, Line, told
 from tests.helpers.stores import states_of
 from tests.helpers.suppression import feed, run
 from tests.helpers.suppression import plant as suppressed_plant
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 SECOND = 1 / 60
 
@@ -71,7 +71,7 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     live.run(end)
     batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
     batch.run(end)
-    assert (live.spells(), live.state()) == (batch.spells(), batch.state())
+    assert (live.condition_intervals(), live.state()) == (batch.condition_intervals(), batch.state())
     keys = [message.key for message in live.mail.messages]
     assert len(keys) == len(set(keys))
 

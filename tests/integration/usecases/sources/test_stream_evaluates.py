@@ -19,7 +19,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.sources.documents import apply_sources, set_state
 from tests.builders import oven, too_hot
 from tests.helpers.mosquitto import Broker
-from tests.pretended import HandClock, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import oven, too_hot
 from tests.helpers.brokers import SERVERS
-from tests.pretended import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 ASSETS = [f"oven-{i}" for i in range(1, 6)]

@@ -19,7 +19,7 @@ from alerting.usecases.training.train import train
 from tests.builders import at, classifier
 from tests.helpers.learning import mean_difference
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def document(family):
 
 
 def test_an_added_family_becomes_the_champion_and_evaluates(installed):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=9), at(0))
     apply(platform, [document("mean_difference")], "engineer", at(0), "test")

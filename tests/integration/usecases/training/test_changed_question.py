@@ -13,7 +13,7 @@ from alerting.usecases.training.promote import model_history, rollback
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.slow
 LONGER = {"horizon": "45m", "title": "Far ahead"}
@@ -22,7 +22,7 @@ LONGER = {"horizon": "45m", "title": "Far ahead"}
 @pytest.fixture
 def plant():
     """A trained definition; its question is changed a day later."""
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=10), at(0))
     platform.clock.instant = at(6 * DAY)

@@ -22,7 +22,7 @@ from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 LEARNING = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
@@ -30,7 +30,7 @@ LEARNING = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
 
 @pytest.fixture(scope="module")
 def trained():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     add_readings(platform, rows(moisture_after_humidity()), at(0))
     apply(platform, [too_moist(horizon="1h", learning=LEARNING)], "engineer", at(0), "test")

@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 HOURS, PROBLEM_EVERY, RISE_BEFORE, PROBLEM_HOURS = 2_400, 40, 5, 3
@@ -30,7 +30,7 @@ def hourly_line():
 
 
 def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
-    platform, humidity_and_moisture = pretended_platform(Mailbox("mail")), hourly_line()
+    platform, humidity_and_moisture = in_memory_platform(Mailbox("mail")), hourly_line()
     platform.assets.put([oven(humidity=Variable(unit="%"))])
     values = enumerate(zip(*humidity_and_moisture, strict=True))
     rows = [ReadingRow("oven-1", at(60 * hour), {"humidity": float(h), "moisture": float(m)}) for hour, (h, m) in values]

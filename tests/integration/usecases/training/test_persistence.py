@@ -15,7 +15,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at, classifier, oven, too_moist
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 EVERY, DAY = 5, 1440
@@ -34,7 +34,7 @@ def readings(seed=0):
 
 @pytest.fixture(scope="module")
 def trained():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     controllable = Variable(unit="%", controllable=True, min=2, max=6, step=0.05)
     platform.assets.put([oven(moisture=controllable)])
     rows = [

@@ -18,13 +18,13 @@ from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.slow
 
 
 def platform_with(rows, **changes):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, rows, at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")

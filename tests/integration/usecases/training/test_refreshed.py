@@ -17,14 +17,14 @@ from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, classifier
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.slow
 FEW = {"least_events": 1000}  # so that no comparison can tell
 
 
 def plant(days=9, **changes):
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=days), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")

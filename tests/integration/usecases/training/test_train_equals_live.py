@@ -15,7 +15,7 @@ from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 DAY, EVERY = 24 * 60, 5
@@ -38,7 +38,7 @@ def restless_line(starts, false_rises):
 
 def trained_line(starts, problem, false_rises=20, **changes):
     """A platform with one model, trained at the end of the line, and its proposal."""
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven(humidity=Variable(unit="%"))])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     rows = []

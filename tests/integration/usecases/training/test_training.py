@@ -28,14 +28,14 @@ from tests.builders import at, oven, too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
 from tests.helpers.stores import states_of
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def trained():
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     controllable = Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
     platform.assets.put([oven(humidity=controllable)])
     rows = [

@@ -17,7 +17,7 @@ from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.refit import review_refit
 from tests import small_models
 from tests.helpers.stores import audit_entries
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
 NAME, ASSET = "too-moist", "oven-1"
@@ -51,7 +51,7 @@ def plant(models, monkeypatch):
     monkeypatch.setattr("alerting.kinds.prediction_evaluation.advise", lambda *_: None)
 
     def made(version, *decisions):
-        platform, line = pretended_platform(), small_models.line(80)
+        platform, line = in_memory_platform(), small_models.line(80)
         platform.assets.put([line.asset])
         rows = [
             ReadingRow(ASSET, ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing

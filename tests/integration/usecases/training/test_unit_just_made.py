@@ -19,7 +19,7 @@ from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
 from tests.builders import at, oven
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 UNITS = 4000
@@ -37,7 +37,7 @@ def units(step=1):
 
 
 def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put(
         [
             oven(

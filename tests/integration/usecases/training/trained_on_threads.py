@@ -61,9 +61,9 @@ def decisions() -> dict[str, Any]:
     from alerting.usecases.training.train import train
     from tests.builders import at, oven, too_moist
     from tests.helpers.learning.training import MINUTES, moisture_after_humidity
-    from tests.pretended import Mailbox, pretended_platform
+    from tests.in_memory_platform import Mailbox, in_memory_platform
 
-    platform = pretended_platform(Mailbox("mail"))
+    platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven(humidity=Variable(unit="%"))])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})

@@ -20,7 +20,7 @@ from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, earlier_subscriptions, store_messages
 from tests.builders import at
-from tests.pretended import HandClock
+from tests.in_memory_platform import HandClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.mongo.demo.clock import MongoClock
-from tests.support import pretended_database
+from tests.support import mongomock_database
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ def wall():
 
 @pytest.fixture
 def database():
-    return pretended_database()
+    return mongomock_database()
 
 
 def shown(clock):

@@ -51,6 +51,6 @@ def platform_on(stores, channels, clock, latency=timedelta(0)):
     return replace(stores.platform(models, by_name, clock, memory_platform), latency=latency)
 
 
-def pretended_platform(*channels):
+def in_memory_platform(*channels):
     """Return an empty platform in memory. Its clock is a HandClock, its models MemoryModels."""
     return platform_on(memory_platform(), channels, HandClock())

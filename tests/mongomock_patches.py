@@ -12,7 +12,7 @@ _AGGREGATE = mongomock.collection.Collection.aggregate
 _WITH_OPTIONS = mongomock.collection.Collection.with_options
 
 
-def teach_mongomock() -> None:
+def patch_mongomock() -> None:
     """Patch mongomock 4.3.0 in this process. Idempotent."""
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
