@@ -24,7 +24,7 @@ from alerting.usecases.training.train import train
 from tests import small_models
 from tests.builders import at as first_minute_and
 from tests.helpers import fan_line, press_line
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 START = small_models.START
 CALM = 8.0
@@ -78,7 +78,7 @@ class Told:
 def told_platform(start, repeat):
     """Return an empty platform that sends every message in each language, and reminders after `repeat`."""
     mails = {code: Mailbox(code) for code in LANGUAGES}
-    made = pretended_platform(*mails.values())
+    made = in_memory_platform(*mails.values())
     routes = [{"name": code, "channels": [code], "language": code, "repeat": repeat} for code in LANGUAGES]
     apply_routes(made, routes, "engineer", start)
     return Told(made, start, mails)

@@ -15,8 +15,8 @@ from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.command_line import TITLE
 from tests.humid_line import humid_oven
-from tests.pretended import Mailbox, MemoryModels, platform_on
-from tests.support import ensured_pretence
+from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
+from tests.support import mongomock_stores
 
 
 class TalkingModels(MemoryModels):
@@ -38,7 +38,7 @@ class Clock:
 @pytest.fixture
 def plant(monkeypatch, tmp_path):
     """A platform in memory behind all commands, with an open episode."""
-    stores = ensured_pretence()
+    stores = mongomock_stores()
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
     made.assets.put([oven(), humid_oven()])

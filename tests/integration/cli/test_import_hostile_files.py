@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.main import app
 from tests.helpers.hostile_files import NAMES, make_files
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 ROOT = Path(__file__).parents[3]
 GOOD = b"ts,x\n2026-01-05T06:00:00Z,1\n2026-01-05T06:01:00Z,2\n"
@@ -90,7 +90,7 @@ def test_every_hostile_file_is_imported_or_refused_in_a_sentence_that_names_it(t
     assert len(files) > 150
     codes = set()
     for name, file in files.items():
-        platform = pretended_platform()
+        platform = in_memory_platform()
         monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, platform=platform, **__: nullcontext(platform))
         done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", "--", str(file)])
         assert isinstance(done.exception, SystemExit | None), (name, done.exc_info)
@@ -116,7 +116,7 @@ def test_no_name_of_a_file_stops_the_output_of_a_command(tmp_path, monkeypatch, 
     for content, code in ((GOOD, 0), (good_parquet(), 0), (b"", 1), (b"ts,x\nnever,1\n", 1), (b"PAR1PAR1", 1)):
         file.write_bytes(content)
         for options in ([], ["--json"]):
-            monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(pretended_platform()))
+            monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(in_memory_platform()))
             done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", *options, "--", str(file)])
             assert isinstance(done.exception, SystemExit | None), done.exc_info
             assert done.exit_code == code

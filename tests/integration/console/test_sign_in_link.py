@@ -56,7 +56,7 @@ def test_the_link_signs_in_once(open_browser, link):
 
 
 def test_the_link_signs_no_one_in_where_only_a_program_has_a_token(tmp_path, link):
-    app = create_app(pretended_platform(), {"sender-token-0123456789": ("gateway", "sender")}, now=Wall(), sign_in=tmp_path)
+    app = create_app(in_memory_platform(), {"sender-token-0123456789": ("gateway", "sender")}, now=Wall(), sign_in=tmp_path)
     answer = TestClient(app, base_url=HERE, client=("127.0.0.1", 50000), follow_redirects=False).get(link)
     assert (answer.status_code, "set-cookie" in answer.headers) == (410, False)
 

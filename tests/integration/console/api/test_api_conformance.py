@@ -20,7 +20,7 @@ from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled
 from tests.helpers.reports import store_report
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
 
 pytest.importorskip("schemathesis", reason="install the extra dev")
@@ -44,7 +44,7 @@ DELIVERIES = ("POST /api/v1/readings", "POST /api/v1/events")  # a row that is r
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A server of this process; a prediction, a report, a route and two episodes are there."""
-    made = filled(pretended_platform(LogChannel(lambda line: None)))
+    made = filled(in_memory_platform(LogChannel(lambda line: None)))
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
     app = create_app(made, TOKENS, predict_jobs=PredictJobs(tmp_path_factory.mktemp("predictions")))
     port = free_port()

@@ -17,13 +17,13 @@ from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
 from tests.helpers.console.rubbish import filled, operations, path_of, required
 from tests.helpers.reports import store_report
-from tests.pretended import HandClock, pretended_platform
+from tests.in_memory_platform import HandClock, in_memory_platform
 
 
 @pytest.fixture
 def platform():
     clock = HandClock(at(600))
-    made = replace(pretended_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=9), clock.now))
+    made = replace(in_memory_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=9), clock.now))
     store_report(filled(made), trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
     return replace(made, zone=ZoneInfo("Europe/Berlin"))
 

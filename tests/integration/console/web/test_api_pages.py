@@ -16,7 +16,7 @@ from tests.builders import at, oven
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.reports import store_report
-from tests.pretended import Mailbox, pretended_platform
+from tests.in_memory_platform import Mailbox, in_memory_platform
 
 
 def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
@@ -232,7 +232,7 @@ def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_fin
 
 
 def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_out(wall):
-    platform = pretended_platform(Mailbox("engineer"), Mailbox("log"))
+    platform = in_memory_platform(Mailbox("engineer"), Mailbox("log"))
     route = {"name": "engineers", "channels": ["engineer"], "platform": True}
     apply_routes(platform, [route], "ada", at(0))
     platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))

@@ -14,14 +14,14 @@ from alerting.usecases.training.due import begin_training, end_run
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
 from tests.humid_line import humid_oven
-from tests.pretended import pretended_platform
+from tests.in_memory_platform import in_memory_platform
 
 FAMILIES = ["logistic_regression", "lightgbm"]
 
 
 @pytest.fixture
 def platform():
-    return pretended_platform()
+    return in_memory_platform()
 
 
 def work(platform, language="en"):

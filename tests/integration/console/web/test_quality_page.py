@@ -184,7 +184,7 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
 
 
 def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m % 2 else 200.0}) for m in range(8)], at(0))
