@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.ports import PlatformAlert
 
-
 model_group = command_group("Models: approve, reject and roll back champions.")
 
 AsOf = Annotated[
