@@ -187,8 +187,14 @@ def escalate(s: Situation) -> Decision | None:
 
 
 def repeat(s: Situation) -> Decision | None:
-    """Notify again of an episode that is not acknowledged; after an outage once, not once for each missed time."""
+    """Notify again of an episode that is not acknowledged; after an outage once, not once for each missed time.
+
+    Not within half the time of a repeat after any other message of the episode: that has just reminded the recipient.
+    """
     if s.recipient.repeat is None or not s.received:
+        return None
+    others = [_notified_at(n) for n in s.received if n.transition != "repeated"]
+    if others and s.now - max(others) < s.recipient.repeat / 2:
         return None
     since = min(_notified_at(n) for n in s.received)
     number = (s.now - since) // s.recipient.repeat

@@ -73,7 +73,7 @@ def test_a_file_that_is_not_applied_is_tested_and_nothing_else_is_written(shell)
     assert len(result["episodes"]) == result["load"]["episodes"] == 48
     assert result["load"]["per_day"] == pytest.approx(48 / 14, rel=0.01)
     assert {e["outcome"] for e in result["episodes"]} <= {None, "undetermined"}
-    assert "Backtest: no episode here is live" in (shell.folder / "page.html").read_text()
+    assert "Backtest: no alarm here is live" in (shell.folder / "page.html").read_text()
     assert shell.contents() == before
 
 
@@ -119,7 +119,7 @@ def test_ctrl_c_says_how_to_go_on(shell):
         (("nothing",), 1, "there is no definition 'nothing'"),
         (("hot.yaml", "--retrain", "often"), 2, "is not a duration"),
         (("hot.yaml", "--retrain", "5m"), 2, "is too short; the shortest is 1h"),
-        (("missing.yaml",), 1, "cannot be read"),
+        (("missing.yaml",), 1, "there is no such file"),
         (("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"), 1, "has readings from"),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
     assert [head.id for head in platform.reports.of(None)] == ["2026-W02:1"]
     first = inbox.text("engineer", "Report 2026-W02: too-hot")
     assert first.startswith("1 alert was raised; no operator has said whether it was right.")
-    assert "1 alert raised 1 episode" in inbox.text("boss", "Report 2026-W02: the plant")
+    assert "1 alert raised 1 alarm" in inbox.text("boss", "Report 2026-W02: the plant")
     mail = inbox.mails["engineer@plant.example", "Report 2026-W02: too-hot"]
     assert [part.get_content_type() for part in mail.walk() if part.get_content_maintype() == "image"] == ["image/png"]
     taken = inbox.taken
