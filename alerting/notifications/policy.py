@@ -3,7 +3,6 @@
 Notifications are written together with the transition that causes them, or added later (repeats, escalation).
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,12 +11,9 @@ from typing import Literal, get_args
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, TransitionKind
-from alerting.notifications.notification import DeliveryStatus, Notification, PostponedBy
+from alerting.notifications.notification import Notification, PostponedBy
 from alerting.notifications.routing import TOP, Recipient
 
-GIVE_UP_AFTER = 60  # about ten hours
-_FIRST_DELAY = timedelta(seconds=5)
-_LONGEST_DELAY = timedelta(minutes=10)
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
 DIGEST_AFTER = timedelta(minutes=5)
@@ -337,19 +333,3 @@ def _end_of_slot(now: datetime, length: timedelta) -> datetime:
     """Return the next whole multiple of `length`: the same for all notifications held back in one slot."""
     epoch = datetime.fromtimestamp(0, now.tzinfo)
     return epoch + ((now - epoch) // length + 1) * length
-
-
-def retry_delay(attempts: int, key: str) -> timedelta:
-    """Return the pause before the next attempt: 5 s doubled with every failure, at most ten minutes, ± a quarter.
-
-    The spread depends on key and attempt alone: many deliveries do not come back at once, and each pause can be computed.
-    """
-    pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
-    share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
-    spread: timedelta = pause * (0.75 + share / 2)
-    return spread
-
-
-def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return `dead` when another attempt is useless or there were enough of them, `failed` otherwise."""
-    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"

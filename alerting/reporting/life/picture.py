@@ -85,7 +85,10 @@ def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> Re
         axis.legend(loc="lower right", fontsize=6, frameon=False)
         axis.set_title(language.say("Alarms by outcome"))
         png = _png(figure)
-    return ReportPicture(png, language.say_count("Alarms by outcome of {number} definition", "Alarms by outcome of {number} definitions", len(shown)))
+    return ReportPicture(
+        png,
+        language.say_count("Alarms by outcome of {number} definition", "Alarms by outcome of {number} definitions", len(shown)),
+    )
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

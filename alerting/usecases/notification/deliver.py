@@ -13,7 +13,7 @@ from alerting.definitions.wording.clean_text import clean, clean_line, clean_tex
 from alerting.definitions.wording.language import Language, template
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import after_failure, retry_delay
+from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
 from alerting.ports import DeliveryFailed, DeliveryPorts, Episodes, Message, MutingPorts, RoutePorts
 from alerting.ports.logs import id_logger, log_run

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from alerting.definitions.routes import Flood, parse_route
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
-from alerting.notifications.policy import STAGES, Situation, after_failure, announcements, decide, is_overtaken, retry_delay
+from alerting.notifications.policy import STAGES, Situation, announcements, decide, is_overtaken
+from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import Recipient, escalations, recipients
 from tests.builders import at, threshold
 
@@ -147,6 +148,15 @@ def test_it_is_repeated_while_it_is_open_with_a_number_in_the_key():
     [notice] = announcements([situation(EPISODE, NAGGED, "time", 30, told())])
     assert notice.key == "e1:repeated:pager:1"
     assert announcements([situation(over(EPISODE), NAGGED, "time", 30, told())]) == ()
+
+
+def test_a_reminder_does_not_follow_another_message_of_the_episode_at_once():
+    worse = replace(EPISODE, severity="high")
+    [rose] = announcements([situation(worse, NAGGED, "time", 29, told())])
+    sent = (*told(), rose)
+    assert announcements([situation(worse, NAGGED, "time", 30, sent)]) == ()
+    [reminder] = announcements([situation(worse, NAGGED, "time", 44, sent)])
+    assert reminder.key == "e1:repeated:pager:1"
 
 
 def test_after_an_outage_one_repeat_makes_up_for_all():
