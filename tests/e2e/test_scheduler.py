@@ -138,7 +138,7 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: 
     asked = airflow.answer(run, "Reject", "not before the audit")
     airflow.finish(f"train__{ASKED}", run)
 
-    assert "No champion answers this question yet" in asked
+    assert "First model. It is clearly better than chance and can be used until a comparison is possible." in asked
     assert "| average precision |" in asked
     (decision,) = platform.decisions.of(ASKED)
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")

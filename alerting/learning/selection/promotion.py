@@ -85,7 +85,7 @@ def compare(
             "provisional",
             promote=True,
             provisional=True,
-            reason="First model. It is clearly better than chance and is used until a comparison is possible.",
+            reason="First model. It is clearly better than chance and can be used until a comparison is possible.",
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:
