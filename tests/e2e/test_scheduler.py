@@ -39,6 +39,7 @@ MODEL = "biscuits-too-moist"
 ASKED = "approval-first"
 PUT = "put-in-by-hand"
 FAILING = "window-too-long"
+SOURCE_SECRETS = "source-secrets"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
-    with running_airflow(settings) as started:
+    with running_airflow(settings, ALERTING_SECRET_FOLDERS=str(settings.home / SOURCE_SECRETS)) as started:
         yield started
 
 
@@ -218,12 +219,13 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     airflow: Airflow, platform: Platform, settings: Settings
 ) -> None:
     """An hourly definition reads a table and files; only the DAGs of the sources and that of arrivals run."""
-    drop, secret, table = settings.home / "drop", settings.home / "secrets" / "lab", settings.home / "lab.db"
+    drop, secret, table = settings.home / "drop", settings.home / SOURCE_SECRETS / "lab", settings.home / "lab.db"
     now, hard = (
         platform.clock.now(),
         {"name": "too-hard", "kind": "threshold", "assets": ["press-1"], "schedule": {"every": "1h"}},
     )
     drop.mkdir()
+    secret.parent.mkdir()
     secret.write_text(f"sqlite:///{table}")
     secret.chmod(0o600)
     _rows(table, now, 40, 60)
