@@ -64,7 +64,8 @@ class Sandbox:
         self._live, self._revision = live, revision
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
-        self.memory.assets.put(live.assets.all())
+        revisions = (revision, *live.definitions.revisions(revision.name))
+        self.memory.assets.put(live.assets.matching({pattern for one in revisions for pattern in one.definition.assets}))
         self.memory.assets.put_event_types(live.assets.event_types())
         if isinstance(revision.definition, TrainedDefinition) and (
             fixed := stored_features(live.derived_features, revision.definition)

@@ -32,24 +32,40 @@ class Synced:
 
 def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
-    definitions, messages = [], []
-    assets, types = all_assets(platform.assets), platform.assets.event_types()
-    for document in documents:
-        try:
-            definition = parse_definition(document)
-        except DefinitionRefused as refusal:
-            messages.append(str(refusal))
-            continue
-        faults = faults_against_assets(definition, assets, types) if definition.state != "retired" else []
-        if faults:
-            messages.append(str(DefinitionRefused(definition.name, faults)))
-        definitions.append(definition)
+    read = [_read_definition(document) for document in documents]
+    definitions = [one for one in read if isinstance(one, Definition)]
+    assets, types = _assets_of(platform.assets, definitions), platform.assets.event_types()
+    messages = []
+    for one in read:
+        if isinstance(one, DefinitionRefused):
+            messages.append(str(one))
+        elif one.state != "retired" and (faults := faults_against_assets(one, assets, types)):
+            messages.append(str(DefinitionRefused(one.name, faults)))
     messages += _inhibition_messages(platform, definitions, assets)
     names = [d.name for d in definitions]
     messages += [f"definition {n!r} occurs twice in these documents" for n in sorted({n for n in names if names.count(n) > 1})]
     if messages:
         raise UserError("\n".join(messages))
     return definitions
+
+
+def _read_definition(document: Document) -> Definition | DefinitionRefused:
+    try:
+        return parse_definition(document)
+    except DefinitionRefused as refusal:
+        return refusal
+
+
+def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
+    """Return the assets that decide about these definitions: without need not all of them, because there may be very many.
+
+    All are needed to say what is near to an unknown or faulty one, and where other definitions that inhibit apply.
+    """
+    if any(d.suppression and d.suppression.inhibited for d in definitions):
+        return all_assets(stored)
+    patterns = {pattern for d in definitions for pattern in d.assets}
+    found = AssetIndex(stored.matching(patterns))
+    return found if all(map(found.names_like, patterns)) else all_assets(stored)
 
 
 def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex) -> list[str]:

@@ -45,3 +45,20 @@ def test_nothing_put_is_nothing_kept(stores):
     stores.assets.put_event_types([])
     assert stores.assets.all() == []
     assert stores.assets.event_types() == []
+
+
+def test_assets_that_match_come_with_all_that_are_above_them(stores):
+    ovens = [Asset(name=f"oven-{number}", parent="line") for number in (2, 1)]
+    other = [Asset(name="my-oven-1", parent="other"), Asset(name="other"), Asset(name="oven.1"), Asset(name="mixer")]
+    stores.assets.put([*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other])
+    assert [asset.name for asset in stores.assets.matching(["oven-*"])] == ["hall", "line", "oven-1", "oven-2"]
+    assert [asset.name for asset in stores.assets.matching(["oven.1", "mix*", "unknown"])] == ["mixer", "oven.1"]
+    assert [asset.name for asset in stores.assets.matching(["o*n-1"])] == ["hall", "line", "oven-1"]
+    assert stores.assets.matching(["*"]) == stores.assets.all()
+    assert stores.assets.matching([]) == []
+
+
+def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
+    stores.sources.put({"name": "plc", "kind": "http", "latency": "7m"})
+    stores.assets.put([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
+    assert stores.assets.matching(["oven-*"]) == stores.assets.all()

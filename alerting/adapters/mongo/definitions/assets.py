@@ -4,6 +4,7 @@ People may edit them there. The platform leaves out a faulty document and never 
 model validates each document before the write.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -49,6 +50,17 @@ class MongoAssets:
         latencies = self._latencies(assets)
         return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets
 
+    def matching(self, patterns: Collection[str]) -> list[Asset]:
+        """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name."""
+        if "*" in patterns:
+            return self.all()
+        found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
+        asked = set(found)
+        while above := {asset.parent for asset in found.values() if asset.parent is not None} - asked:
+            asked |= above
+            found |= self.get_many(above)
+        return [found[name] for name in sorted(found)]
+
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
         return next(iter(self._find({"name": name})), None)
@@ -85,6 +97,13 @@ class MongoAssets:
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
         _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
+
+
+def _name_conditions(patterns: Collection[str]) -> list[Document]:
+    """Return one condition for all plain names, and one for each pattern."""
+    exact = [pattern for pattern in patterns if "*" not in pattern]
+    parts = [".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern]
+    return [{"name": {"$in": exact}}, *({"name": {"$regex": f"^{part}$"}} for part in parts)]
 
 
 def whole_collection(collection: MongoCollection) -> bytes:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from alerting.episodes.episode import Episode
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.definitions import sync
+from alerting.usecases.definitions.next_steps import next_steps
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.alarm_budget import apply_within_budget, check_edited, forecasts
@@ -276,6 +276,31 @@ def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_befo
     assert platform.platform_alerts.subjects("alarm load") == {"first-hot revision 1", "second-hot revision 1"}
 
 
+def test_applying_reads_no_asset_that_the_definition_does_not_name():
+    """There may be very many, declared by data: what an engineer applies must not wait for them."""
+
+    class Untouched:
+        """Port `Assets` that refuses to read all of them."""
+
+        def __init__(self, stored):
+            self.stored = stored
+
+        def __getattr__(self, name):
+            assert name not in ("all", "faulty"), "all assets are read"
+            return getattr(self.stored, name)
+
+    platform = plant(ovens=2, spikes_a_day=2)
+    platform = replace(platform, assets=Untouched(platform.assets))
+    platform.assets.put([Asset(name=f"junk-{i}") for i in range(10)])
+    documents, now = [document()], platform.clock.now()
+    plans = sync.plan(platform, documents)
+    loads = forecasts(platform, plans, now)
+    steps = next_steps(platform.assets, platform.definitions, platform.decisions, platform.trainings, plans, now)
+    apply_within_budget(platform, documents, loads, "engineer", now, "test")
+    assert "on 2 assets" in steps[0]
+    assert platform.definitions.newest_revision("too-hot").number == 1
+
+
 def test_what_is_within_the_budget_raises_nothing():
     platform = plant()
     assert edit(platform)["over_budget"] == []
@@ -329,6 +354,6 @@ def test_positions_of_very_many_assets_are_found_in_one_pass_over_them():
             return super().__iter__()
 
     assets = Passes([Asset(name="line", position="bakery"), *(Asset(name=f"oven-{i}", parent="line") for i in range(50))])
-    found = position_by_asset(SimpleNamespace(all=lambda: assets))
+    found = position_by_asset(assets)
     assert set(found.values()) == {"bakery"}
     assert assets.count <= 2
