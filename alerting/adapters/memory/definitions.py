@@ -72,6 +72,9 @@ class MemoryAssets:
         latencies = self._sources.latencies()
         return [self._assets[name].with_latencies(latencies) for name in sorted(self._assets)]
 
+    def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
+        return self.all(), []
+
     def matching(self, patterns: Collection[str]) -> list[Asset]:
         index = AssetIndex(self.all())
         found = {asset.name for asset in index.matching([*patterns])}

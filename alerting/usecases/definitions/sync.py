@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
@@ -13,8 +14,10 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.definitions.wording.language import template
 from alerting.kinds.validation import parse_definition
-from alerting.ports import Assets, DefinitionPorts, Definitions, Document
+from alerting.ports import Assets, DefinitionPorts, Definitions, Document, FaultyDocument
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
+
+_EDITED_BESIDE_ASSETS = ("event_types", "routes", "shelves", "sources")
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,13 @@ class Synced:
     """Result of reading the current documents.
 
     `latest`: the newest revision of every definition, sorted by name; `new`: those of them made now; `faulty`: definitions
-    marked faulty, with their reasons.
+    marked faulty, with their reasons; `assets`: all assets beside which they were read.
     """
 
     latest: tuple[Revision, ...]
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
+    assets: AssetIndex
 
 
 def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
@@ -134,10 +138,12 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     out, cause platform alerts, too.
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
-    record_document_faults(platform.platform_alerts, [*platform.documents.faulty(), *faulty_revisions], at)
+    valid, faulty_assets = platform.assets.read_all()
+    faulty_documents = [*faulty_assets, *platform.documents.faulty(_EDITED_BESIDE_ASSETS), *faulty_revisions]
+    record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets, types = all_assets(platform.assets), platform.assets.event_types()
+    assets, types = _index(valid, faulty_assets), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     documented: set[str] = set()
@@ -162,7 +168,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         documented.add(name)
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
     latest.update({revision.name: revision for revision in new})
-    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty)
+    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
 
 
 def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
@@ -179,7 +185,11 @@ def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earl
 
 def all_assets(assets: Assets) -> AssetIndex:
     """Return all valid assets, and the names of those whose documents are faulty."""
-    return AssetIndex(assets.all(), assets.faulty())
+    return _index(*assets.read_all())
+
+
+def _index(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetIndex:
+    return AssetIndex(valid, {document.name for document in faulty})
 
 
 def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:

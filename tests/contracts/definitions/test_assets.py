@@ -62,3 +62,15 @@ def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
     stores.sources.put({"name": "plc", "kind": "http", "latency": "7m"})
     stores.assets.put([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
     assert stores.assets.matching(["oven-*"]) == stores.assets.all()
+
+
+def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
+    mongo_stores.assets.put([oven(), Asset(name="mixer"), Asset(name="press")])
+    assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == ["mixer", "oven-1", "press"]
+    collection = mongo_stores.database["assets"]
+    collection.update_one({"name": "mixer"}, {"$set": {"name": "oven-2"}})
+    collection.update_one({"name": "press"}, {"$set": {"relations": "none"}}, bypass_document_validation=True)
+    valid, faulty = mongo_stores.assets.read_all()
+    assert [asset.name for asset in valid] == ["oven-1", "oven-2"]
+    assert [(one.collection, one.name) for one in faulty] == [("assets", "press")]
+    assert [asset.name for asset in mongo_stores.assets.matching(["oven-*", "press"])] == ["oven-1", "oven-2"]

@@ -30,6 +30,7 @@ from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
 from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
 from alerting.definitions.faults import UserError
+from alerting.ports import FaultyDocument
 
 _MOST_PARSED = 50_000
 
@@ -45,10 +46,15 @@ class MongoAssets:
 
     def all(self) -> list[Asset]:
         """Return every asset whose document is valid, sorted by name."""
+        return self.read_all()[0]
+
+    def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         documents = self._whole()
-        assets = good_values(ASSETS, read_whole(documents))
+        reads = read_whole(documents)
+        faulty = [FaultyDocument(ASSETS, read.name, read.reasons) for read in reads if read.value is None]
+        assets = good_values(ASSETS, reads)
         latencies = self._latencies(assets)
-        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets
+        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets, faulty
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name."""

@@ -15,11 +15,9 @@ from alerting.episodes.episode import Episode
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.definitions import sync
-from alerting.usecases.definitions.next_steps import next_steps
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.alarm_budget import apply_within_budget, check_edited, forecasts
-from alerting.usecases.operations.expected_load import position_by_asset
 from alerting.usecases.operations.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frames import OneByOne
@@ -276,31 +274,6 @@ def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_befo
     assert platform.platform_alerts.subjects("alarm load") == {"first-hot revision 1", "second-hot revision 1"}
 
 
-def test_applying_reads_no_asset_that_the_definition_does_not_name():
-    """There may be very many, declared by data: what an engineer applies must not wait for them."""
-
-    class Untouched:
-        """Port `Assets` that refuses to read all of them."""
-
-        def __init__(self, stored):
-            self.stored = stored
-
-        def __getattr__(self, name):
-            assert name not in ("all", "faulty"), "all assets are read"
-            return getattr(self.stored, name)
-
-    platform = plant(ovens=2, spikes_a_day=2)
-    platform = replace(platform, assets=Untouched(platform.assets))
-    platform.assets.put([Asset(name=f"junk-{i}") for i in range(10)])
-    documents, now = [document()], platform.clock.now()
-    plans = sync.plan(platform, documents)
-    loads = forecasts(platform, plans, now)
-    steps = next_steps(platform.assets, platform.definitions, platform.decisions, platform.trainings, plans, now)
-    apply_within_budget(platform, documents, loads, "engineer", now, "test")
-    assert "on 2 assets" in steps[0]
-    assert platform.definitions.newest_revision("too-hot").number == 1
-
-
 def test_what_is_within_the_budget_raises_nothing():
     platform = plant()
     assert edit(platform)["over_budget"] == []
@@ -341,19 +314,3 @@ def test_settings_say_what_is_refused_and_where():
         read_settings({"ALERTING_ALARM_FLOOD": "many", "ALERTING_ALARM_FLOOD_SHARE": "2"})
     with pytest.raises(SettingsRefused, match=r"ALERTING_ALARM_GATE(.|\n)*ALERTING_ALARM_BUDGET"):
         read_settings({"ALERTING_ALARM_GATE": "maybe", "ALERTING_ALARM_BUDGET": "-1"})
-
-
-def test_positions_of_very_many_assets_are_found_in_one_pass_over_them():
-    class Passes(list):
-        """A list that counts how often it is gone through."""
-
-        count = 0
-
-        def __iter__(self):
-            self.count += 1
-            return super().__iter__()
-
-    assets = Passes([Asset(name="line", position="bakery"), *(Asset(name=f"oven-{i}", parent="line") for i in range(50))])
-    found = position_by_asset(assets)
-    assert set(found.values()) == {"bakery"}
-    assert assets.count <= 2
