@@ -94,13 +94,14 @@ class MongoReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         index_newest(self._readings, variables)
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each.
 
         An asset with readings after `until` takes one more.
         """
         first: Document = {"_id": "$asset", "ts": {"$first": "$ts"}, "arrived_at": {"$first": "$arrived_at"}}
-        found = self._readings.aggregate([{"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
+        wanted: list[Document] = [] if assets is None else [{"$match": {"asset": {"$in": list(assets)}}}]
+        found = self._readings.aggregate([*wanted, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
         newest = {d["_id"]: NewestReading(utc(d["ts"]), utc(d["arrived_at"] or d["ts"])) for d in found}
         for asset in [name for name, reading in newest.items() if until is not None and reading.ts > until]:
             query = {"asset": asset, "ts": {"$lte": until}}

@@ -40,7 +40,7 @@ class Spikes(OneByOne):
         inside = (self.index > start) & (self.index <= end)
         return History(asset, pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside]))
 
-    def newest_readings(self, until=None):
+    def newest_readings(self, until=None, assets=None):
         return {}
 
     def span(self, asset):
