@@ -91,6 +91,15 @@ class Assets(Protocol):
 
     def all(self) -> list[Asset]: ...
 
+    def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
+        """Return all valid assets, sorted by name, and the documents that cannot be read, by one read."""
+
+    def matching(self, patterns: Collection[str]) -> list[Asset]:
+        """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name.
+
+        The cost depends on how many these are, not on how many there are in all.
+        """
+
     def get(self, name: str) -> Asset | None: ...
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:

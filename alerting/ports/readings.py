@@ -134,10 +134,10 @@ class Readings(Protocol):
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent.
 
-        `until`: later instants do not count, as of a source whose clock is wrong.
+        `until`: later instants do not count, as of a source whose clock is wrong. `assets`: only of these (None: of all).
         """
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:

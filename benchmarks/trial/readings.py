@@ -1,6 +1,6 @@
 """Readings of one simulated line in arrays, as the port `Readings`. The last minutes can be taken back and computed again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -119,11 +119,12 @@ class LineReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at the whole array."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         at = self._at[: self._count]
         count = len(at) if until is None else int(np.searchsorted(at, to_millis(until), side="right"))
         newest = from_millis(int(at[count - 1])) if count else None
-        return {} if newest is None else {self._asset.name: NewestReading(newest, newest)}
+        is_wanted = assets is None or self._asset.name in assets
+        return {} if newest is None or not is_wanted else {self._asset.name: NewestReading(newest, newest)}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         if asset != self._asset.name or not self._count:

@@ -1,6 +1,6 @@
 """Readings of the database and of the archive as one: those of the database came later, and complete or replace the others."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -148,9 +148,11 @@ class ArchivedReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         self._stored.index_newest(variables)
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
-        found = self._stored.newest_readings(until)
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+        found = self._stored.newest_readings(until, assets)
         for file in self._archive.records.newest(until):
+            if assets is not None and file.asset not in assets:
+                continue
             known = found.get(file.asset)
             if known is not None and known.ts > file.last:
                 continue

@@ -6,7 +6,7 @@ variable), and one per variable: number double, boolean double of 0 and 1, categ
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,10 @@ class ParquetStore:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at the files of its interval."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         """Return the last instant of each asset; its arrival is not known, and is that instant."""
         folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
-        found = {asset: self._last(asset, until) for asset in folders}
+        found = {asset: self._last(asset, until) for asset in folders if assets is None or asset in assets}
         return {asset: NewestReading(last, last) for asset, last in found.items() if last is not None}
 
     def _last(self, asset: str, until: datetime | None) -> datetime | None:

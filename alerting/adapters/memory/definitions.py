@@ -5,6 +5,7 @@ from copy import deepcopy
 
 from alerting.adapters.memory.sources import MemorySources
 from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import Document, FaultyDocument
@@ -70,6 +71,15 @@ class MemoryAssets:
     def all(self) -> list[Asset]:
         latencies = self._sources.latencies()
         return [self._assets[name].with_latencies(latencies) for name in sorted(self._assets)]
+
+    def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
+        return self.all(), []
+
+    def matching(self, patterns: Collection[str]) -> list[Asset]:
+        index = AssetIndex(self.all())
+        found = {asset.name for asset in index.matching([*patterns])}
+        found.update(above for name in tuple(found) for above in index.above(index[name]))
+        return [index[name] for name in sorted(found)]
 
     def get(self, name: str) -> Asset | None:
         found = self._assets.get(name)

@@ -100,10 +100,11 @@ class MemoryReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at all readings of an asset."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         counted = {asset: len(all_) if until is None else bisect_right(all_, until) for asset, all_ in self._instants.items()}
         newest = {asset: self._instants[asset][count - 1] for asset, count in counted.items() if count}
-        return {asset: NewestReading(ts, self._arrived[asset, ts]) for asset, ts in newest.items()}
+        wanted = newest.keys() if assets is None else newest.keys() & set(assets)
+        return {asset: NewestReading(newest[asset], self._arrived[asset, newest[asset]]) for asset in sorted(wanted)}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)

@@ -4,7 +4,7 @@ The use cases that run live (train, evaluate, determine outcomes) run on it unch
 the registry, or notify a person.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -49,8 +49,8 @@ class ReadingsUntil:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Create nothing: the search for values is slower without an index, and as right."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
-        return self._live.newest_readings(self._until if until is None else min(until, self._until))
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+        return self._live.newest_readings(self._until if until is None else min(until, self._until), assets)
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)
@@ -64,7 +64,8 @@ class Sandbox:
         self._live, self._revision = live, revision
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
-        self.memory.assets.put(live.assets.all())
+        revisions = (revision, *live.definitions.revisions(revision.name))
+        self.memory.assets.put(live.assets.matching({pattern for one in revisions for pattern in one.definition.assets}))
         self.memory.assets.put_event_types(live.assets.event_types())
         if isinstance(revision.definition, TrainedDefinition) and (
             fixed := stored_features(live.derived_features, revision.definition)

@@ -49,7 +49,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
             f"is a draft and not evaluated; show the alerts that it would raise with `alerting backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
-    if not matching_assets(definition, stored.all()):
+    if not matching_assets(definition, stored.matching(definition.assets)):
         return "no known asset matches it; it is evaluated as soon as one does"
     if isinstance(definition, ModelDefinition):
         return None
@@ -61,7 +61,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
 
 
 def _where(stored: Assets, definition: Definition) -> str:
-    assets = matching_assets(definition, stored.all())
+    assets = matching_assets(definition, stored.matching(definition.assets))
     on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
     return f"every {format_duration(definition.schedule.every)} on {on}"
 

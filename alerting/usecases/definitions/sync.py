@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import DefinitionRefused, Fault, NotFound, UserError, shown, unknown_name
@@ -14,8 +14,10 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.definitions.wording.language import template
 from alerting.kinds.validation import parse_definition, readable_part
-from alerting.ports import Assets, DefinitionPorts, Definitions, Document
+from alerting.ports import Assets, DefinitionPorts, Definitions, Document, FaultyDocument
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
+
+_EDITED_BESIDE_ASSETS = ("event_types", "routes", "shelves", "sources")
 
 
 @dataclass(frozen=True)
@@ -23,28 +25,23 @@ class Synced:
     """Result of reading the current documents.
 
     `latest`: the newest revision of every definition, sorted by name; `new`: those of them made now; `faulty`: definitions
-    marked faulty, with their reasons.
+    marked faulty, with their reasons; `assets`: all assets beside which they were read.
     """
 
     latest: tuple[Revision, ...]
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
+    assets: AssetIndex
 
 
 def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
-    definitions, messages = [], []
-    assets, types = all_assets(platform.assets), platform.assets.event_types()
-    for document in documents:
-        try:
-            definition = _parse(document, assets, types)
-        except DefinitionRefused as refusal:
-            messages.append(str(refusal))
-            continue
-        faults = faults_against_assets(definition, assets, types) if definition.state != "retired" else []
-        if faults:
-            messages.append(str(DefinitionRefused(definition.name, faults)))
-        definitions.append(definition)
+    read = [_read_definition(document) for document in documents]
+    assets = _assets_of(platform.assets, [one.definition for one in read if one.definition is not None])
+    types = platform.assets.event_types()
+    definitions = [one.definition for one in read if one.definition is not None and not one.faults]
+    all_faults = [(one.name, _all_faults(one, assets, types)) for one in read]
+    messages = [str(DefinitionRefused(name, faults)) for name, faults in all_faults if faults]
     messages += _inhibition_messages(platform, definitions, assets)
     names = [d.name for d in definitions]
     messages += [f"definition {n!r} occurs twice in these documents" for n in sorted({n for n in names if names.count(n) > 1})]
@@ -53,17 +50,49 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     return definitions
 
 
+class _Read(NamedTuple):
+    """A document after reading: its definition, or of a faulty one what can be read of it, if anything, with the faults."""
+
+    name: str
+    definition: Definition | None
+    faults: tuple[Fault, ...] = ()
+
+
+def _read_definition(document: Document) -> _Read:
+    try:
+        definition = parse_definition(document)
+    except DefinitionRefused as refusal:
+        return _Read(refusal.name, readable_part(document, refusal.faults), tuple(refusal.faults))
+    return _Read(definition.name, definition)
+
+
+def _all_faults(read: _Read, assets: AssetIndex, types: Sequence[EventType]) -> list[Fault]:
+    """Return the faults of a document, and those of its definition, or of its readable part, on the assets."""
+    if read.definition is None or read.definition.state == "retired":
+        return list(read.faults)
+    paths = {fault.path for fault in read.faults}
+    on_assets = faults_against_assets(read.definition, assets, types)
+    return [*read.faults, *(fault for fault in on_assets if fault.path not in paths)]
+
+
 def _parse(document: Document, assets: AssetIndex, types: Sequence[EventType]) -> Definition:
     """Return the definition of a document. Raises DefinitionRefused with all its faults, also those of the rest on the assets."""
-    try:
-        return parse_definition(document)
-    except DefinitionRefused as refusal:
-        found, rest = list(refusal.faults), readable_part(document, refusal.faults)
-        if rest is None or rest.state == "retired":
-            raise
-        paths = {fault.path for fault in found}
-        found += [fault for fault in faults_against_assets(rest, assets, types) if fault.path not in paths]
-        raise DefinitionRefused(refusal.name, found) from refusal
+    read = _read_definition(document)
+    if read.definition is None or read.faults:
+        raise DefinitionRefused(read.name, _all_faults(read, assets, types))
+    return read.definition
+
+
+def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
+    """Return the assets that decide about these definitions: without need not all of them, because there may be very many.
+
+    All are needed to say what is near to an unknown or faulty one, and where other definitions that inhibit apply.
+    """
+    if any(d.suppression and d.suppression.inhibited for d in definitions):
+        return all_assets(stored)
+    patterns = {pattern for d in definitions for pattern in d.assets}
+    found = AssetIndex(stored.matching(patterns))
+    return found if all(map(found.names_like, patterns)) else all_assets(stored)
 
 
 def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex) -> list[str]:
@@ -140,10 +169,12 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     out, cause platform alerts, too.
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
-    record_document_faults(platform.platform_alerts, [*platform.documents.faulty(), *faulty_revisions], at)
+    valid, faulty_assets = platform.assets.read_all()
+    faulty_documents = [*faulty_assets, *platform.documents.faulty(_EDITED_BESIDE_ASSETS), *faulty_revisions]
+    record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets, types = all_assets(platform.assets), platform.assets.event_types()
+    assets, types = _index(valid, faulty_assets), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     documented: set[str] = set()
@@ -168,7 +199,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         documented.add(name)
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
     latest.update({revision.name: revision for revision in new})
-    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty)
+    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
 
 
 def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
@@ -185,7 +216,11 @@ def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earl
 
 def all_assets(assets: Assets) -> AssetIndex:
     """Return all valid assets, and the names of those whose documents are faulty."""
-    return AssetIndex(assets.all(), assets.faulty())
+    return _index(*assets.read_all())
+
+
+def _index(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetIndex:
+    return AssetIndex(valid, {document.name for document in faulty})
 
 
 def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:

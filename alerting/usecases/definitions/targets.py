@@ -37,7 +37,7 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     synced = sync(platform, platform.clock.now())
     read_from = source_hash_of(platform) if synced.new else before
     revisions = active(platform.definitions) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
-    targets = list_targets(answering_revisions(platform, revisions), AssetIndex(platform.assets.all()), platform.latency)
+    targets = list_targets(answering_revisions(platform, revisions), synced.assets, platform.latency)
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
     if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
         platform.evaluation_plans.put(read_from, found)

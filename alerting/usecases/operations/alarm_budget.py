@@ -171,7 +171,8 @@ def _load_now(
         was_notified = not (episode.backfilled or episode.withdrawn or episode.silent)
         if was_notified and episode.definition in revisions:
             notified[episode.definition].append(episode)
-    positions = position_by_asset(platform.assets)
+    alarmed = {alarm.asset for alarms in notified.values() for alarm in alarms}
+    positions = position_by_asset(platform.assets.matching(alarmed))
     names = set(changing)
     active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
     young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][:_MOST_YOUNG]
@@ -229,8 +230,8 @@ def _remedies(platform: BacktestPorts, definition: Definition, forecast: Forecas
     condition = single_condition(definition)
     if broken is None or condition is None or broken.now >= broken.budget:
         return ()
-    positions = position_by_asset(platform.assets)
-    assets = matching_assets(definition, platform.assets.all())
-    asset = next(a for a in assets if positions[a.name] == broken.position)
+    found = platform.assets.matching(definition.assets)
+    positions = position_by_asset(found)
+    asset = next(a for a in matching_assets(definition, found) if positions[a.name] == broken.position)
     headroom = min((broken.budget - broken.now) / broken.expected, 1.0)
     return LoadEstimate(platform, definition, None, now).remedies(condition, asset, headroom)

@@ -17,7 +17,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.registry import kind_of
-from alerting.ports import Assets, BacktestPorts, ModelUnavailable
+from alerting.ports import BacktestPorts, ModelUnavailable
 from alerting.usecases.backtest.past_steps import PastSteps
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
@@ -41,33 +41,33 @@ class ExpectedLoad:
 
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms that a definition would have raised in the days before `now`, by position."""
-    model_version, targets = None, matching_assets(definition, platform.assets.all())
+    found = platform.assets.matching(definition.assets)
+    model_version, targets = None, matching_assets(definition, found)
     if isinstance(definition, ModelDefinition):
         question = question_after(definition, platform.definitions.newest_revision(definition.name))
         model_version = champion_at(platform.decisions.of(definition.name), now, question)
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition, len(targets)),))
-    positions, by_position = position_by_asset(platform.assets), defaultdict[str, list[Asset]](list)
+    positions, by_position = position_by_asset(found), defaultdict[str, list[Asset]](list)
     for asset in targets:
         by_position[positions[asset.name]].append(asset)
     estimate = LoadEstimate(platform, definition, model_version, now)
     alarms, lengths, notes = dict[str, Alarms](), list[timedelta](), list[str]()
     for position, assets in sorted(by_position.items()):
         try:
-            found, over = estimate.for_position(assets)
+            expected, over = estimate.for_position(assets)
         except ModelUnavailable as unavailable:
             return ExpectedLoad({}, None, (f"number of alarms unknown: the champion cannot be read: {unavailable}",))
         if over is None:
             notes.append(f"number of alarms at position {position} unknown: {estimate.why_not}")
         else:
-            alarms[position] = found
+            alarms[position] = expected
             lengths.append(over)
     return ExpectedLoad(alarms, max(lengths, default=None), tuple(notes))
 
 
-def position_by_asset(stored: Assets) -> dict[str, str]:
-    """Return the operator position of each asset, by name."""
-    assets = stored.all()
+def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
+    """Return the operator position of each of these assets by name; those above them must be among them."""
     tree = AssetTree(assets)
     return {asset.name: tree.position(asset) for asset in assets}
 

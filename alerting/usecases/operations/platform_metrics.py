@@ -142,6 +142,6 @@ def _lags(states: States, targets: Iterable[EvaluationTarget], now: datetime) ->
 def _reading_ages(readings: Readings, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:
     """Return the age of the newest reading by asset of a target, and how many of these assets have no reading."""
     assets = {target.asset for target in targets}
-    newest = readings.newest_readings(now)
+    newest = readings.newest_readings(now, assets)
     ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}
     return ages, len(assets) - len(ages)

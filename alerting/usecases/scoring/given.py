@@ -45,9 +45,9 @@ class GivenReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: no reading is stored."""
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
-        stored = self._stored.newest_readings(until)
-        given = self._given.newest_readings(until)
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+        stored = self._stored.newest_readings(until, assets)
+        given = self._given.newest_readings(until, assets)
         return {name: found for name, found in stored.items() if name not in self._assets} | given
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:

@@ -52,3 +52,32 @@ def test_a_variable_declared_without_a_type_comes_back_without_one(stores):
     variables = stores.assets.get("oven-1").variables
     assert [is_type_open(variables[name]) for name in "xy"] == [True, False]
     assert {variable.type for variable in variables.values()} == {"number"}
+
+
+def test_assets_that_match_come_with_all_that_are_above_them(stores):
+    ovens = [Asset(name=f"oven-{number}", parent="line") for number in (2, 1)]
+    other = [Asset(name="my-oven-1", parent="other"), Asset(name="other"), Asset(name="oven.1"), Asset(name="mixer")]
+    stores.assets.put([*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other])
+    assert [asset.name for asset in stores.assets.matching(["oven-*"])] == ["hall", "line", "oven-1", "oven-2"]
+    assert [asset.name for asset in stores.assets.matching(["oven.1", "mix*", "unknown"])] == ["mixer", "oven.1"]
+    assert [asset.name for asset in stores.assets.matching(["o*n-1"])] == ["hall", "line", "oven-1"]
+    assert stores.assets.matching(["*"]) == stores.assets.all()
+    assert stores.assets.matching([]) == []
+
+
+def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
+    stores.sources.put({"name": "plc", "kind": "http", "latency": "7m"})
+    stores.assets.put([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
+    assert stores.assets.matching(["oven-*"]) == stores.assets.all()
+
+
+def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
+    mongo_stores.assets.put([oven(), Asset(name="mixer"), Asset(name="press")])
+    assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == ["mixer", "oven-1", "press"]
+    collection = mongo_stores.database["assets"]
+    collection.update_one({"name": "mixer"}, {"$set": {"name": "oven-2"}})
+    collection.update_one({"name": "press"}, {"$set": {"relations": "none"}}, bypass_document_validation=True)
+    valid, faulty = mongo_stores.assets.read_all()
+    assert [asset.name for asset in valid] == ["oven-1", "oven-2"]
+    assert [(one.collection, one.name) for one in faulty] == [("assets", "press")]
+    assert [asset.name for asset in mongo_stores.assets.matching(["oven-*", "press"])] == ["oven-1", "oven-2"]

@@ -259,6 +259,8 @@ def test_the_newest_instant_of_each_asset_with_readings(stores):
     add_readings(stores, [row(7, temperature=2.0)], LATER + timedelta(minutes=1))
     newest = {"oven-1": (at(7), LATER + timedelta(minutes=1)), "oven-2": (at(3), LATER)}
     assert {asset: (r.ts, r.arrived_at) for asset, r in stores.readings.newest_readings().items()} == newest
+    assert set(stores.readings.newest_readings(None, {"oven-2", "unknown"})) == {"oven-2"}
+    assert stores.readings.newest_readings(None, ()) == {}
 
 
 def test_instants_after_a_limit_do_not_count_as_newest(stores):

@@ -4,6 +4,7 @@ People may edit them there. The platform leaves out a faulty document and never 
 model validates each document before the write.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -28,6 +29,7 @@ from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
 from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset, parse_event_type
 from alerting.definitions.faults import UserError
+from alerting.ports import FaultyDocument
 
 _MOST_PARSED = 50_000
 
@@ -43,10 +45,26 @@ class MongoAssets:
 
     def all(self) -> list[Asset]:
         """Return every asset whose document is valid, sorted by name."""
+        return self.read_all()[0]
+
+    def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         documents = self._whole()
-        assets = good_values(ASSETS, read_whole(documents))
+        reads = read_whole(documents)
+        faulty = [FaultyDocument(ASSETS, read.name, read.reasons) for read in reads if read.value is None]
+        assets = good_values(ASSETS, reads)
         latencies = self._latencies(assets)
-        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets
+        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets, faulty
+
+    def matching(self, patterns: Collection[str]) -> list[Asset]:
+        """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name."""
+        if "*" in patterns:
+            return self.all()
+        found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
+        asked = set(found)
+        while above := {asset.parent for asset in found.values() if asset.parent is not None} - asked:
+            asked |= above
+            found |= self.get_many(above)
+        return [found[name] for name in sorted(found)]
 
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
@@ -84,6 +102,13 @@ class MongoAssets:
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
         _put(self._types, {type_.name: to_document(type_) for type_ in types}, parse_event_type, "event type")
+
+
+def _name_conditions(patterns: Collection[str]) -> list[Document]:
+    """Return one condition for all plain names, and one for each pattern."""
+    exact = [pattern for pattern in patterns if "*" not in pattern]
+    parts = [".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern]
+    return [{"name": {"$in": exact}}, *({"name": {"$regex": f"^{part}$"}} for part in parts)]
 
 
 def whole_collection(collection: MongoCollection) -> bytes:

@@ -96,13 +96,14 @@ class MongoReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         index_newest(self._readings, variables)
 
-    def newest_readings(self, until: datetime | None = None) -> dict[str, NewestReading]:
+    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
         """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each.
 
         An asset with readings after `until` takes one more.
         """
         first: Document = {"_id": "$asset", "ts": {"$first": "$ts"}, "arrived_at": {"$first": "$arrived_at"}}
-        found = self._readings.aggregate([{"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
+        wanted: list[Document] = [] if assets is None else [{"$match": {"asset": {"$in": list(assets)}}}]
+        found = self._readings.aggregate([*wanted, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
         read = {document["_id"]: _newest_reading(document) for document in found if isinstance(document["_id"], str)}
         newest = {asset: reading for asset, reading in read.items() if reading is not None}
         late = [asset for asset, reading in read.items() if reading is None or (until is not None and reading.ts > until)]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.alarm_budget import apply_within_budget, check_edited, forecasts
-from alerting.usecases.operations.expected_load import position_by_asset
 from alerting.usecases.operations.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
@@ -42,7 +40,7 @@ class Spikes(OneByOne):
         inside = (self.index > start) & (self.index <= end)
         return History(asset, pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside]))
 
-    def newest_readings(self, until=None):
+    def newest_readings(self, until=None, assets=None):
         return {}
 
     def span(self, asset):
@@ -316,19 +314,3 @@ def test_settings_say_what_is_refused_and_where():
         read_settings({"ALERTING_ALARM_FLOOD": "many", "ALERTING_ALARM_FLOOD_SHARE": "2"})
     with pytest.raises(SettingsRefused, match=r"ALERTING_ALARM_GATE(.|\n)*ALERTING_ALARM_BUDGET"):
         read_settings({"ALERTING_ALARM_GATE": "maybe", "ALERTING_ALARM_BUDGET": "-1"})
-
-
-def test_positions_of_very_many_assets_are_found_in_one_pass_over_them():
-    class Passes(list):
-        """A list that counts how often it is gone through."""
-
-        count = 0
-
-        def __iter__(self):
-            self.count += 1
-            return super().__iter__()
-
-    assets = Passes([Asset(name="line", position="bakery"), *(Asset(name=f"oven-{i}", parent="line") for i in range(50))])
-    found = position_by_asset(SimpleNamespace(all=lambda: assets))
-    assert set(found.values()) == {"bakery"}
-    assert assets.count <= 2
