@@ -1,17 +1,21 @@
 """Commands as people type them, and files for them."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import yaml
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
+from alerting.cli.printing.output import console, errors
 
 TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
 
 
 def run(*words, columns=80, **environ):
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
+    """A command on a screen of this width. A console that was made while COLUMNS was set would keep that width."""
+    with patch.object(console, "_width", None), patch.object(errors, "_width", None):
+        return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
 
 
 def output(*words, **environ):

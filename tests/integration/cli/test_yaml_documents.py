@@ -22,7 +22,6 @@ CASES = {
     "aliases that unfold without end": (BOMB, "unfolds to more than"),
     "100,000 digits": ("above: " + "9" * 100_000, "line 1: a number of 100000 digits"),
     "100,000 hexadecimal digits": ("above: 0x" + "f" * 100_000, "a number of 100002 digits"),
-    "base sixty": ("above: 1" + ":1" * 20_000, "digits"),
     "half a character": ('title: "\\ud800"', "line 1: holds U+D800"),
     "half a character in JSON": ('{"\\udfff": 1}', "holds U+DFFF"),
     "a NUL": ('title: "\\0"', "line 1: holds U+0000"),
@@ -65,7 +64,7 @@ def test_what_people_write_is_read_as_it_was():
     )
     first, second = parse_yaml(text, "here")
     assert first["schedule"] == {"every": "5m", "retrain": None}
-    assert second == [1, 16, 1320]
+    assert second == [1, 16, "22:00"]  # not the number 1320 of base sixty
 
 
 def test_a_scenario_of_a_million_million_values_is_refused(tmp_path):
