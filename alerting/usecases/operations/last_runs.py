@@ -100,8 +100,7 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
         unfinished = unfinished_training(platform, revision.name, decided)
     except ModelUnavailable:
         return found
-    done = unfinished["candidates_done"] + 1 if unfinished else 0  # the dataset is the first step, the comparison the last
-    return replace(found, step=done + 1, steps=len(definition.families) + 2)
+    return replace(found, step=unfinished["step_number"] if unfinished else 1, steps=len(definition.families) + 2)
 
 
 def _evaluated(platform: UpkeepPorts, inventory: Inventory) -> Mapping[str, datetime | None]:

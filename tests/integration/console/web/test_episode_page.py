@@ -394,7 +394,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     assert [m.subject for m in mail.messages] == [
         "MEDIUM: Oven too hot on oven-1",
         "Worse: CRITICAL: Oven too hot on oven-1",
-        "Still open after 10 min: CRITICAL: Oven too hot on oven-1",
+        "Still open after 11 min: CRITICAL: Oven too hot on oven-1",
         "Still open after 20 min: CRITICAL: Oven too hot on oven-1",
         "Over: Oven too hot on oven-1",
     ]
