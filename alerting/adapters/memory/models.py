@@ -147,7 +147,7 @@ class MemoryModels:
         """Write nothing: the dataset of a run is for people."""
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        return dict(self.runs[run_id].files.get(folder, {}))
+        return dict(self.runs[run_id].files.get(folder, {})) if run_id in self.runs else {}
 
     def page(self, run_id: str) -> str | None:  # noqa: ARG002
         return None

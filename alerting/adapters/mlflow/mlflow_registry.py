@@ -120,9 +120,9 @@ class MlflowModels:
             client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a run by name; empty if there is no such folder."""
+        """Return the files in a folder of a run by name; empty if there is no such run or folder."""
         with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
-            if not client.list_artifacts(run_id, folder):
+            if not _has_files(client, run_id, folder):
                 return {}
             return read_folder(Path(client.download_artifacts(run_id, folder, local)))
 
@@ -251,6 +251,17 @@ def _ensure_registered(client: "MlflowClient", definition: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def _has_files(client: "MlflowClient", run_id: str, folder: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.list_artifacts(run_id, folder))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
 
 
 def _aliases(client: "MlflowClient", definition: str) -> dict[str, str]:

@@ -81,7 +81,7 @@ def httpx_large(port, token):
 
 @pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/shelves", "/login"])
 def test_a_body_that_is_broken_off_logs_one_line(served, caplog, monkeypatch, path):
-    monkeypatch.setattr(logging.getLogger("alerting.console.request_log"), "disabled", False)  # migrations of a registry disable it
+    monkeypatch.setattr(logging.getLogger("alerting.console.request_log"), "disabled", False)  # a migration disables it
     token = next(token for token, (_, role) in TOKENS.items() if role == "admin")
     with caplog.at_level(logging.INFO):
         with socket.create_connection(("127.0.0.1", served), timeout=30) as client:
