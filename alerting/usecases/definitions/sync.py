@@ -17,7 +17,7 @@ from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Definitions, Document, FaultyDocument
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
-_EDITED_BESIDE_ASSETS = ("event_types", "routes", "shelves", "sources")
+_BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sources")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
     valid, faulty_assets = platform.assets.read_all()
-    faulty_documents = [*faulty_assets, *platform.documents.faulty(_EDITED_BESIDE_ASSETS), *faulty_revisions]
+    faulty_documents = [*faulty_assets, *platform.documents.faulty(_BESIDE_ASSETS), *faulty_revisions]
     record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()

@@ -83,7 +83,7 @@ def httpx_large(port, token):
 def test_a_body_that_is_broken_off_logs_one_line(served, caplog, monkeypatch, path):
     monkeypatch.setattr(logging.getLogger("alerting.console.request_log"), "disabled", False)  # a migration disables it
     token = next(token for token, (_, role) in TOKENS.items() if role == "admin")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="alerting.console.request_log"):
         with socket.create_connection(("127.0.0.1", served), timeout=30) as client:
             head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
             client.sendall(f"{head}content-type: application/x-ndjson\r\ncontent-length: 5000\r\n\r\n".encode() + b"{")

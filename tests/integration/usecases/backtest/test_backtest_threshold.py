@@ -131,7 +131,7 @@ def test_figures_hold_the_load_the_events_and_the_outcomes(made):
 
 
 def test_the_page_says_that_nothing_of_it_happened(made):
-    assert "Backtest: no episode here is live" in made.page
+    assert "Backtest: no alarm here is live" in made.page
     assert "No notification was sent and no live data changed" in made.page
     assert "too-hot from its file, without applying it," in made.page
     assert f"Backtest {made.id}" in made.page
