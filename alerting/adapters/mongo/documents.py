@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import numpy as np
 from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.bson import BsonConverter, make_converter
@@ -94,8 +95,8 @@ def from_document(cls: type[T], document: Document) -> T:
 
 def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
     """Return the documents of an aggregate behind one another, in BSON as they are stored."""
-    batches = collection.aggregate_raw_batches(pipeline, batchSize=_ALL)
-    return b"".join(cast("Iterator[bytes]", batches))
+    raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))  # raw batches would take one more round trip
+    return b"".join(document.raw for document in raw.aggregate(pipeline, batchSize=_ALL).to_list())
 
 
 def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:

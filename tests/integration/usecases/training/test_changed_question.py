@@ -90,5 +90,5 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plan
 
 def test_past_times_are_evaluated_by_the_champion_of_the_named_revisions_question(plant):
     assert evaluate_past(plant, NAME, at(6 * DAY), at(7 * DAY), revision="1").raised
-    with pytest.raises(UserError, match="no champion yet for the question of revision 2"):
+    with pytest.raises(UserError, match="no champion for the question of revision 2"):
         evaluate_past(plant, NAME, at(6 * DAY), at(7 * DAY), revision=str(require_revision(plant.definitions, NAME).number))

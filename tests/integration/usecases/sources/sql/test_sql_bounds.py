@@ -150,7 +150,7 @@ def test_rows_with_large_values_do_not_fill_the_memory(kind, database):
     """Eight rows are 400 MB (MariaDB 120, SQLite 160), and some are sent twice; measured in a process of its own."""
     program = (
         "import resource, sys\n"
-        "from tests.integration.usecases.sources import test_sql_bounds as bounds\n"
+        "from tests.integration.usecases.sources.sql import test_sql_bounds as bounds\n"
         "for query in sys.argv[2:]:\n"
         "    assert bounds.read(bounds.platform_with(query), sys.argv[1]).new == 8\n"
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
