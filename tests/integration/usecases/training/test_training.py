@@ -208,6 +208,7 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
     platform, _ = trained
     monkeypatch.setattr(models, "platform", lambda: nullcontext(platform))
     out = tmp_path / "rows.parquet"
+    monkeypatch.setattr(platform.clock, "instant", at(MINUTES + 175))
     instant = at(MINUTES + 175).isoformat()
     told = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"])
     assert told.exit_code == 0, told.output
