@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from tests.pretended import pretended_platform
-
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import Asset
 from alerting.usecases.definitions import sync
@@ -12,6 +10,7 @@ from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.operations.alarm_budget import apply_within_budget, forecasts
 from alerting.usecases.operations.expected_load import position_by_asset
 from tests.builders import at, oven, too_hot
+from tests.in_memory_platform import in_memory_platform
 
 
 class Reads:
@@ -27,7 +26,7 @@ class Reads:
 
 
 def plant():
-    platform = pretended_platform()
+    platform = in_memory_platform()
     platform = replace(platform, assets=Reads(platform.assets), budget=AlarmBudget(mode="refuse"))
     junk = [Asset(name=f"junk-{i}") for i in range(10)]
     platform.assets.put([*junk, Asset(name="hall", position="baker"), oven().model_copy(update={"parent": "hall"})])
