@@ -36,7 +36,7 @@ MAY = {
     "admin": "also shelves for 30 days",
     "sender": "sends data, reads nothing",
 }
-"""What the token of a role may do beyond that of the role before, in a few words; docs/api.md, "Roles", has the whole list."""
+"""The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has the whole list."""
 FIRST_COMMANDS = """\
 Nothing is watched yet. In another terminal, in this folder:
   alerting source apply FILE      connects a line (README.md, "Your own line")

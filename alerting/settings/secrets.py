@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Z0-9_*?]+")
 
 @dataclass(frozen=True)
 class SecretRules:
-    """What a source may name as the place of its secret: whoever writes a source chooses the server that it is sent to.
+    """The places that a source may name for its secret: the author of a source chooses the server that the secret is sent to.
 
     `names`: patterns of environment variables; those of the platform itself never fit. `folders`: of files.
     """

@@ -128,7 +128,7 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
 
 
 def check_patience(account: Account, world: World, late: Sequence[str], start: float, end: float) -> None:
-    """What was not done in time is a fault, unless the processes waited for a processor for most of the time."""
+    """Work that was not done in time is a fault, unless the processes waited for a processor for most of the time."""
     names = [path.stem for path in Path(world.folder).glob("*.jsonl")]
     starved = ProcessorWaits(world.notes("processor")).within(names, start, end)
     if late and starved > (end - start) / 2:

@@ -15,7 +15,7 @@ _SEARCHED = 5  # open runs, the newest; killed trainings stay open
 
 
 class ChampionPorts(Protocol):
-    """What the sentence is made from. `zone`: time zone of the plant."""
+    """The ports that the sentence is made from. `zone`: time zone of the plant."""
 
     @property
     def models(self) -> Models: ...

@@ -53,7 +53,7 @@ def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str,
 
 @dataclass(frozen=True)
 class DefinitionAtWork:
-    """What a definition in service does now. `step` of `steps`: of its training, while one runs and the registry answers."""
+    """Present work of a definition in service. `step` of `steps`: of its training, while one runs and the registry answers."""
 
     name: str
     title: str

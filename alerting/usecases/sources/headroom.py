@@ -24,7 +24,7 @@ class BeyondBounds(UserError):
 
 @dataclass(frozen=True)
 class NewNames:
-    """What a delivery declares for the first time: assets, variables as `asset.variable`, and types of events."""
+    """The names that a delivery declares for the first time: assets, variables as `asset.variable`, and types of events."""
 
     assets: Sequence[str] = ()
     variables: Sequence[str] = ()
@@ -48,7 +48,7 @@ def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> New
 
 
 class Headroom:
-    """What one delivery may still declare. The counts of earlier deliveries are read when the first new name comes.
+    """Names that one delivery may still declare. The counts of earlier deliveries are read when the first new name comes.
 
     `declarer`: the source, or the sender of rows that came without one. Types of events count as variables.
     """

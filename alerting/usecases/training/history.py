@@ -1,4 +1,4 @@
-"""What a training has left behind: its proposal, its decision, and the versions of its definition."""
+"""The results of earlier trainings: its proposal, its decision, and the versions of its definition."""
 
 from collections.abc import Sequence
 from typing import Any

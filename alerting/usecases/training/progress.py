@@ -15,7 +15,7 @@ PROBABLY_KILLED = timedelta(minutes=30)
 
 
 class ProgressPorts(Protocol):
-    """What the progress of a training is read from."""
+    """The ports that the progress of a training is read from."""
 
     @property
     def models(self) -> Models: ...

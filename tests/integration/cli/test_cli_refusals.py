@@ -17,7 +17,7 @@ from tests.humid_line import NAME, humid_oven, learned_quickly
 
 
 def refused(*words, code=1):
-    """What a refused command says, on one line."""
+    """The answer to a refused command, on one line."""
     done = run(*words)
     assert done.exit_code == code, (words, done.output, done.exception)
     assert "Traceback" not in done.output

@@ -178,7 +178,7 @@ def test_junk_in_every_collection_stops_nothing_else(platform, stores, examples,
 
 
 def rounds(platform, monkeypatch, hour):
-    """What fails in two rounds, by step: the second must get over what the first has left."""
+    """The faults of two rounds, by step: the second must get over what the first has left."""
     hours(platform, hour, 230.0)
     return failures(platform, hour, monkeypatch) | failures(platform, hour + 1, monkeypatch)
 
