@@ -30,8 +30,8 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.operations.archive import archive_readings, verify_archive
 from alerting.usecases.training.train import train
+from alerting.usecases.upkeep.archive import archive_readings, verify_archive
 from alerting.wiring import open_platform, open_stores, prepare_database
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port

@@ -24,7 +24,14 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.episode import Change, Contribution, Episode, RecommendationResult, Transition, episode_id
+from alerting.episodes.episode import (
+    Change,
+    Contribution,
+    Episode,
+    RecommendationResult,
+    Transition,
+    episode_id,
+)
 from alerting.kinds.validation import parse_definition
 from alerting.operators.actions import Role
 from alerting.ports import ReportContent, ReportHead

@@ -45,7 +45,14 @@ from alerting.usecases.training.train import train
 from alerting.wiring import assemble, open_stores, prepare_database
 from benchmarks.evaluate import ASSETS, write_definitions
 from benchmarks.helpers.champions import copy_champion
-from benchmarks.scheduler import LATENCY, MINUTE, deliver, evaluated_to, running_airflow, whole_minute
+from benchmarks.scheduler import (
+    LATENCY,
+    MINUTE,
+    deliver,
+    evaluated_to,
+    running_airflow,
+    whole_minute,
+)
 
 CLASSIFIERS, THRESHOLDS, MODELS, DAYS = 1_000, 10_000, 10, 14
 EXAMPLE = parts.ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"

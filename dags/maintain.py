@@ -3,13 +3,20 @@
 from datetime import timedelta
 
 from airflow.sdk import dag, task
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, in_numbers, opened_platform, read_instant, run_as_of
+from alerting_tasks import (
+    DAG_OPTIONS,
+    TASK_OPTIONS,
+    in_numbers,
+    opened_platform,
+    read_instant,
+    run_as_of,
+)
 
 
 @task
 def clean_up() -> dict[str, object]:
     """Run the maintenance as of the run's instant, and return its counts."""
-    from alerting.usecases.operations.maintain import maintain
+    from alerting.usecases.upkeep.maintain import maintain
 
     with opened_platform() as platform:
         return maintain(platform, read_instant(run_as_of(platform)))

@@ -3,7 +3,15 @@
 from datetime import timedelta
 
 from airflow.sdk import dag, task
-from alerting_tasks import BACKGROUND, DAG_OPTIONS, TASK_OPTIONS, background_platform, read_instant, run_as_of, say
+from alerting_tasks import (
+    BACKGROUND,
+    DAG_OPTIONS,
+    TASK_OPTIONS,
+    background_platform,
+    read_instant,
+    run_as_of,
+    say,
+)
 
 
 @task(execution_timeout=timedelta(hours=6), **BACKGROUND)
@@ -11,7 +19,7 @@ def archive() -> dict[str, int]:
     """Archive the months that are due, where an archive is in use. Fails if one could not be archived: it stays as it is."""
     from airflow.sdk.exceptions import AirflowException
 
-    from alerting.usecases.operations.archive import archive_readings
+    from alerting.usecases.upkeep.archive import archive_readings
 
     with background_platform() as platform:
         found = archive_readings(platform, read_instant(run_as_of(platform)))
@@ -24,7 +32,7 @@ def archive() -> dict[str, int]:
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def delete() -> dict[str, int]:
     """Delete what is too old as of the run's instant, and return how much by kind."""
-    from alerting.usecases.operations.retention import retain
+    from alerting.usecases.upkeep.retention import retain
 
     with background_platform() as platform:
         found = retain(platform, read_instant(run_as_of(platform)))
@@ -36,7 +44,7 @@ def delete() -> dict[str, int]:
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def verify() -> dict[str, str]:
     """Compare the models in service with the values that came, and return a sentence on each."""
-    from alerting.usecases.operations.model_verification import verify_models
+    from alerting.usecases.platform_health.model_verification import verify_models
 
     with background_platform() as platform:
         found = verify_models(platform, read_instant(run_as_of(platform)))

@@ -15,7 +15,18 @@ import numpy as np
 
 from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods, time_in_flood
 from alerting.alarm_kpis.intervals import Interval, intersection, length
-from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
+from alerting.alarm_kpis.metrics import (
+    TARGETS,
+    Band,
+    Chatter,
+    Finding,
+    Frequent,
+    Kpis,
+    Priority,
+    Spread,
+    Stale,
+    Targets,
+)
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import Styled, translatable

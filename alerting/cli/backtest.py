@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, plain, print_json, short, show
-from alerting.cli.support import Json, instant, platform, progress, read_documents, write_file, writes
+from alerting.cli.support import (
+    Json,
+    instant,
+    platform,
+    progress,
+    read_documents,
+    write_file,
+    writes,
+)
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 

@@ -117,9 +117,9 @@ def apply(
     Definitions that become active are first evaluated over the last days; if that breaks the alarm budget of a position, nothing
     is applied.
     """
+    from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.next_steps import next_steps
-    from alerting.usecases.operations.alarm_budget import apply_within_budget, forecasts
 
     documents = read_documents(files)
     with platform() as p:
@@ -180,7 +180,7 @@ def list_definitions(as_json: Json = False) -> None:
     """List all definitions with their last evaluation and training; faults, new questions, and faults of the platform follow."""
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.training_state import describe_trainings
-    from alerting.usecases.operations.last_runs import last_runs
+    from alerting.usecases.platform_health.last_runs import last_runs
 
     with platform() as p:
         sync.sync(p, p.clock.now())
@@ -302,7 +302,7 @@ def _yaml(document: dict[str, Any]) -> str:
 def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = False) -> None:
     """Take a definition out of service; its history, models and episodes stay."""
     from alerting.usecases.definitions import sync
-    from alerting.usecases.operations import maintain
+    from alerting.usecases.upkeep import maintain
 
     with platform() as p:
         revision = sync.retire(p, name, user(), p.clock.now(), reason)

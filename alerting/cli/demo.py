@@ -7,7 +7,14 @@ from uuid import uuid4
 
 import typer
 
-from alerting.cli.printing.output import console, note_line_clock, print_json, short, show, show_result
+from alerting.cli.printing.output import (
+    console,
+    note_line_clock,
+    print_json,
+    short,
+    show,
+    show_result,
+)
 from alerting.cli.support import Json, command, command_group, instant, user, writes
 
 if TYPE_CHECKING:

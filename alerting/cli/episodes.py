@@ -132,7 +132,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Explain why an alarm was raised or not: value and limit, missing readings, score, shelf, and notifications."""
-    from alerting.usecases.operations.explain import why as explain
+    from alerting.usecases.explain.explain import why as explain
 
     when = instant(at, "--at")
     with platform() as p:

@@ -10,12 +10,23 @@ import typer
 from alerting.cli.ingest import options
 from alerting.cli.ingest.commands import file_layout, with_time_columns
 from alerting.cli.printing.output import console, plain, short, show, show_result, zone
-from alerting.cli.support import DefinitionName, End, Json, Start, command, instant, platform, progress, require_past, writes
+from alerting.cli.support import (
+    DefinitionName,
+    End,
+    Json,
+    Start,
+    command,
+    instant,
+    platform,
+    progress,
+    require_past,
+    writes,
+)
 from alerting.reporting import messages
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
-    from alerting.kinds.evaluation import ScoredRows
+    from alerting.kinds.protocol.evaluation import ScoredRows
     from alerting.usecases.scoring.past_scores import ScoringPlan
 
 

@@ -5,7 +5,13 @@ from collections.abc import Callable
 import typer
 
 from alerting.cli.backtest import backtest
-from alerting.cli.definitions import apply, check, definition_group, list_definitions, show_definition
+from alerting.cli.definitions import (
+    apply,
+    check,
+    definition_group,
+    list_definitions,
+    show_definition,
+)
 from alerting.cli.demo import demo_group
 from alerting.cli.episodes import episode_group, episodes, feedback, why
 from alerting.cli.evaluation import evaluate, score

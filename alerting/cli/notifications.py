@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
-from alerting.cli.support import DryRun, Json, command, command_group, platform, read_documents, user, writes
+from alerting.cli.support import (
+    DryRun,
+    Json,
+    command,
+    command_group,
+    platform,
+    read_documents,
+    user,
+    writes,
+)
 
 if TYPE_CHECKING:
     from alerting.definitions.routes import Route

@@ -12,7 +12,7 @@ from alerting.definitions.durations import format_duration
 if TYPE_CHECKING:
     from alerting.alarm_kpis.groups import Grouping
     from alerting.alarm_kpis.metrics import Kpis, Spread
-    from alerting.usecases.operations.alarm_kpis import AlarmQuality, QualityByGroup
+    from alerting.usecases.alarm_load.kpis import AlarmQuality, QualityByGroup
 
 
 @command
@@ -67,7 +67,7 @@ def kpi(
 ) -> None:
     """Show alarm metrics after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
     from alerting.alarm_kpis.metrics import targets_under
-    from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
+    from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by, read_targets
 
     begin = instant(start, "--from")
     stop = instant(end, "--to")

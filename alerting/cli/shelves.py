@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alerting.cli.printing.output import console, print_json, short, show, show_result
-from alerting.cli.support import AssetName, DefinitionName, Json, actor, command, command_group, instant, platform, writes
+from alerting.cli.support import (
+    AssetName,
+    DefinitionName,
+    Json,
+    actor,
+    command,
+    command_group,
+    instant,
+    platform,
+    writes,
+)
 from alerting.definitions.durations import parse_duration
 
 if TYPE_CHECKING:

@@ -13,7 +13,13 @@ import typer
 from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import errors, note_line_clock, print_refusal_as_json, printing, readable
+from alerting.cli.printing.output import (
+    errors,
+    note_line_clock,
+    print_refusal_as_json,
+    printing,
+    readable,
+)
 from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
@@ -196,7 +202,14 @@ def _read_file(file: Path, noun: str, example: str) -> list[dict[str, Any]]:
 @contextmanager
 def progress() -> Iterator["ProgressPort"]:
     """Show a progress bar on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True) as bar:

@@ -69,7 +69,7 @@ def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
     With --dry-run it says how much would go. How long what is stored: ALERTING_READINGS_LAST, _SCORES_LAST, _NOTIFICATIONS_LAST,
     _REPORTS_LAST, _AUDIT_LAST and _MODELS_LAST. Definitions, episodes, feedback and decisions stay for ever.
     """
-    from alerting.usecases.operations.retention import retain as run
+    from alerting.usecases.upkeep.retention import retain as run
 
     with platform() as p:
         found = run(p, p.clock.now(), dry_run)
@@ -86,7 +86,7 @@ def _mebibytes(size: int | None) -> str:
 @command
 def archive_status(as_json: Json = False) -> None:
     """Show what is archived of each asset, and which months are due."""
-    from alerting.usecases.operations.archive import archive_status as read
+    from alerting.usecases.upkeep.archive import archive_status as read
 
     with platform() as p:
         found, about = read(p, p.clock.now()), _about_archive(p)
@@ -117,7 +117,7 @@ def archive_status(as_json: Json = False) -> None:
 
 def _about_archive(p: "Platform") -> str:
     from alerting.definitions.durations import format_duration
-    from alerting.usecases.operations.archive import require_archive
+    from alerting.usecases.upkeep.archive import require_archive
 
     archive = require_archive(p)
     if archive.after is None:
@@ -134,7 +134,7 @@ def archive_run(as_json: Json = False) -> None:
     Each file is read back and compared before its readings are deleted from the database.
     """
     from alerting.definitions.faults import UserError
-    from alerting.usecases.operations.archive import archive_readings
+    from alerting.usecases.upkeep.archive import archive_readings
 
     with platform() as p, progress() as report:
         found, about = archive_readings(p, p.clock.now(), report), _about_archive(p)
@@ -150,7 +150,7 @@ def archive_run(as_json: Json = False) -> None:
 def archive_verify(as_json: Json = False) -> None:
     """Read every archived file whole, and compare hash and rows with what was written."""
     from alerting.definitions.faults import UserError
-    from alerting.usecases.operations.archive import require_archive, verify_archive
+    from alerting.usecases.upkeep.archive import require_archive, verify_archive
 
     with platform() as p, progress() as report:
         faults, files = verify_archive(p, report), len(require_archive(p).files())
@@ -171,7 +171,7 @@ def archive_restore(
 
     They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
     """
-    from alerting.usecases.operations.archive import restore_months
+    from alerting.usecases.upkeep.archive import restore_months
 
     with platform() as p, progress() as report:
         rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)

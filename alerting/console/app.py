@@ -11,7 +11,14 @@ from fastapi import FastAPI
 from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.platform import Platform
 from alerting.console.access import Access
-from alerting.console.api import api, ingest_api, operate_api, predict_api, predict_jobs_api, report_api
+from alerting.console.api import (
+    api,
+    ingest_api,
+    operate_api,
+    predict_api,
+    predict_jobs_api,
+    report_api,
+)
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
 from alerting.console.attempts import WrongTokens
@@ -23,7 +30,17 @@ from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, model_pages, operate_pages, pages, platform_page, quality, report_pages, routes, sources
+from alerting.console.web import (
+    links,
+    model_pages,
+    operate_pages,
+    pages,
+    platform_page,
+    quality,
+    report_pages,
+    routes,
+    sources,
+)
 from alerting.console.web.line_clock import LineClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role

@@ -5,7 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from alerting.definitions.wording.language import LANGUAGES, Language, LanguageCode, language, preferred_language
+from alerting.definitions.wording.language import (
+    LANGUAGES,
+    Language,
+    LanguageCode,
+    language,
+    preferred_language,
+)
 
 COOKIE = "alerting_language"
 PATH = "/language"

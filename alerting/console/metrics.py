@@ -23,7 +23,7 @@ from alerting.console.api.api import Viewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.usecases.operations.platform_metrics import (
+from alerting.usecases.platform_health.metrics import (
     LABELLED,
     Inventory,
     PlatformMetrics,

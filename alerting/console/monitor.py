@@ -18,10 +18,14 @@ from alerting.ports import DeliveryFailed, PlatformAlert
 from alerting.readings.instants import whole_millis
 from alerting.usecases.definitions.platform_alerts import DATABASE
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.platform_alerts import outage_message, platform_recipients, record_outage
+from alerting.usecases.notification.platform_alerts import (
+    outage_message,
+    platform_recipients,
+    record_outage,
+)
 from alerting.usecases.notification.routes import read_routes
-from alerting.usecases.operations.platform_check import check_platform
-from alerting.usecases.operations.platform_conditions import LATE
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.platform_health.conditions import LATE
 
 EVERY_S = 60.0
 AWAY_AFTER = timedelta(minutes=2)

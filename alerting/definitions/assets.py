@@ -25,7 +25,14 @@ from alerting.definitions.fields.names import (
     Tag,
     VariableName,
 )
-from alerting.definitions.fields.variables import TYPES, Computed, Direction, Relation, Variable, VariableType
+from alerting.definitions.fields.variables import (
+    TYPES,
+    Computed,
+    Direction,
+    Relation,
+    Variable,
+    VariableType,
+)
 from alerting.definitions.wording.fault_messages import model_faults
 
 __all__ = [

@@ -7,7 +7,14 @@ from typing import Any
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.limits import Learned, LearnedLimit
-from alerting.definitions.model import SEVERITIES, Band, Condition, FromAttribute, LevelLimits, Severity
+from alerting.definitions.model import (
+    SEVERITIES,
+    Band,
+    Condition,
+    FromAttribute,
+    LevelLimits,
+    Severity,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from alerting.definitions.assets import TYPES, Asset, AssetTree, Closed, EventType, Line, Name, Tag, VariableName
+from alerting.definitions.assets import (
+    TYPES,
+    Asset,
+    AssetTree,
+    Closed,
+    EventType,
+    Line,
+    Name,
+    Tag,
+    VariableName,
+)
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, nearest
 from alerting.definitions.fields.names import Number

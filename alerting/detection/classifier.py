@@ -7,7 +7,11 @@ import numpy.typing as npt
 
 from alerting.definitions.model import Problem
 from alerting.detection.conditions import conditions_at, conditions_that_count
-from alerting.detection.messages import combined_happening_message, happening_message, instant_event_message
+from alerting.detection.messages import (
+    combined_happening_message,
+    happening_message,
+    instant_event_message,
+)
 from alerting.detection.problems import Occurrences, problem_delay, problem_samples
 from alerting.readings.history import History, duration_millis, from_millis, to_millis
 

@@ -21,7 +21,15 @@ from alerting.detection.carried import Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.occurrences import ends_of_runs
-from alerting.detection.threshold import Evaluated, Series, evaluate_series, evaluate_values, has_value, lookback, series_of
+from alerting.detection.threshold import (
+    Evaluated,
+    Series,
+    evaluate_series,
+    evaluate_values,
+    has_value,
+    lookback,
+    series_of,
+)
 from alerting.readings.history import History, Millis, from_millis, to_millis
 
 Truths = npt.NDArray[np.int8]

@@ -18,9 +18,21 @@ from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition
 from alerting.detection.carried import INSIDE, Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, StatusInterval
-from alerting.detection.learned_limits import LearnedLimits, LearnedSide, learned_sides_at, unknown_rows
+from alerting.detection.learned_limits import (
+    LearnedLimits,
+    LearnedSide,
+    learned_sides_at,
+    unknown_rows,
+)
 from alerting.detection.rates import rates_of_change
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 from alerting.readings.sample_quality import NO_INSTANTS, among
 
 Numbers = npt.NDArray[np.float64]

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.episodes.episode import Contribution, EarlierAdvice, Episode, PresentAdvice, RecommendationResult
+from alerting.episodes.episode import (
+    Contribution,
+    EarlierAdvice,
+    Episode,
+    PresentAdvice,
+    RecommendationResult,
+)
 
 REASONS_SHOWN = 3
 MOST_EARLIER = 10

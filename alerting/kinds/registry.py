@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
@@ -15,10 +16,11 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.kind import Kind, MovingKind, TrainedKind, VerifyingKind
-    from alerting.kinds.training import Estimation, Training
+    from alerting.kinds.protocol.kind import Kind, MovingKind, TrainedKind, VerifyingKind
+    from alerting.kinds.protocol.training import Estimation, Training
 
-_packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
+_folders = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
+_packages = [folder for folder in _folders if find_spec(f"{folder}.definition") is not None]
 
 
 @contextmanager
@@ -62,7 +64,7 @@ def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
 
 def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
     """Return the kind of a definition if later values confirm or refute what its model states."""
-    from alerting.kinds.kind import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.protocol.kind import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
     return kind if isinstance(kind, VerifyingKind) else None
@@ -70,7 +72,7 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 
 def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
     """Return the kind of a definition if its limits change by themselves."""
-    from alerting.kinds.kind import MovingKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.protocol.kind import MovingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
     return kind if isinstance(kind, MovingKind) else None

@@ -6,7 +6,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from alerting.definitions.checks.cross_fields import cross_faults
-from alerting.definitions.faults import MISSING, DefinitionRefused, DocumentRefused, Fault, close_names, nearest, shown, without
+from alerting.definitions.faults import (
+    MISSING,
+    DefinitionRefused,
+    DocumentRefused,
+    Fault,
+    close_names,
+    nearest,
+    shown,
+    without,
+)
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults

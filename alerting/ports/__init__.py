@@ -25,7 +25,15 @@ from alerting.ports.evaluation import (
     States,
     TargetScores,
 )
-from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
+from alerting.ports.late import (
+    Arrival,
+    Arrivals,
+    Checkpoint,
+    Checkpoints,
+    LatePart,
+    ReprocessingRequest,
+    Unfinished,
+)
 from alerting.ports.models import (
     MOST_MODEL_BYTES,
     DecisionRecord,

@@ -13,7 +13,15 @@ from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LanguageCode
-from alerting.ports.definitions import NOT_EDITED, Assets, Dags, Definitions, DerivedFeatureStore, Documents, Routes
+from alerting.ports.definitions import (
+    NOT_EDITED,
+    Assets,
+    Dags,
+    Definitions,
+    DerivedFeatureStore,
+    Documents,
+    Routes,
+)
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints

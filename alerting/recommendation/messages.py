@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.wording.language import ENGLISH, Styled, Translatable, both, joined, measured, template, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Styled,
+    Translatable,
+    both,
+    joined,
+    measured,
+    template,
+    translatable,
+)
 from alerting.episodes.episode import Change, Quantity, Safety
 from alerting.learning.features.plan import Column
 from alerting.learning.features.set_point_effects import SetPointEffects

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from alerting.definitions.wording.language import Styled, Translatable, joined, template, translatable, translatable_count
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    joined,
+    template,
+    translatable,
+    translatable_count,
+)
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.messages import false_alarms, seconds

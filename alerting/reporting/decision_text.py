@@ -5,7 +5,12 @@ from typing import Any
 
 from alerting.definitions.model import ModelDefinition
 from alerting.learning.metrics.flatten import merge_metrics
-from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, EstimateSummary, Proposal
+from alerting.learning.selection.proposal import (
+    CandidateSummary,
+    DatasetProfile,
+    EstimateSummary,
+    Proposal,
+)
 from alerting.reporting.messages import seconds
 from alerting.reporting.templates import render
 

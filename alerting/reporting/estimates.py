@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from alerting.definitions.wording.language import Styled, Translatable, template, translatable, translatable_count
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    template,
+    translatable,
+    translatable_count,
+)
 from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
 
 LEAST_EVENTS = 5

@@ -4,7 +4,14 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.wording.language import ENGLISH, Language, Styled, Translatable, template, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    Translatable,
+    template,
+    translatable,
+)
 
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate

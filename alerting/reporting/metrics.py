@@ -22,7 +22,13 @@ from alerting.reporting.definition.operators import VerdictMetrics, verdict_metr
 from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.estimates import Cases, Estimate, nothing, rate_per_week, share
 from alerting.reporting.material import Material, ModelInService, ended_at
-from alerting.reporting.reported_problems import ReportedProblem, event_recall, find_problems, gap_and_horizon, lead_time
+from alerting.reporting.reported_problems import (
+    ReportedProblem,
+    event_recall,
+    find_problems,
+    gap_and_horizon,
+    lead_time,
+)
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)

@@ -11,7 +11,13 @@ from alerting.episodes.misses import ReportedMiss
 from alerting.reporting import messages
 from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
-from alerting.reporting.definition.details import EpisodeDetail, MissedProblem, episode_details, missed_details, panel_of
+from alerting.reporting.definition.details import (
+    EpisodeDetail,
+    MissedProblem,
+    episode_details,
+    missed_details,
+    panel_of,
+)
 from alerting.reporting.definition.estimated import CONDITIONS
 from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.figures import charts, report_charts

@@ -9,7 +9,12 @@ import pandas as pd
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import template, templates, translatable
 from alerting.episodes.episode import Episode
-from alerting.learning.metrics.metrics import ProblemIntervals, announces, occurred_after, problem_intervals
+from alerting.learning.metrics.metrics import (
+    ProblemIntervals,
+    announces,
+    occurred_after,
+    problem_intervals,
+)
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
 from alerting.reporting.material import Material

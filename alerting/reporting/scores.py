@@ -8,7 +8,11 @@ import pandas as pd
 
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
-from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
+from alerting.learning.metrics.bootstrap import (
+    evaluate_rows,
+    reliability_with_intervals,
+    time_blocks,
+)
 from alerting.learning.metrics.metrics import Labels, precision_recall_points, row_metrics
 from alerting.readings.history import millis
 

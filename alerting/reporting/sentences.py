@@ -5,7 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from alerting.definitions.wording.language import ENGLISH, Language, Styled, Translatable, template, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    Translatable,
+    template,
+    translatable,
+)
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import (
     Contribution,

@@ -31,7 +31,14 @@ from alerting.settings.upkeep import (
     read_health_limits,
     read_retention,
 )
-from alerting.settings.variables import Variables, address, one_of, port_number, positive_number, whole_number
+from alerting.settings.variables import (
+    Variables,
+    address,
+    one_of,
+    port_number,
+    positive_number,
+    whole_number,
+)
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"

@@ -3,7 +3,12 @@
 from datetime import timedelta
 
 from alerting.definitions.durations import parse_duration
-from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits, HealthLimits, Retention
+from alerting.definitions.upkeep import (
+    DeclarationBounds,
+    DeclarationLimits,
+    HealthLimits,
+    Retention,
+)
 from alerting.settings.variables import Variables, whole_number
 
 _GIB = 1 << 30

@@ -25,7 +25,7 @@ from alerting.detection.anomalies.normal_space import NormalSpace, far_from_othe
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.selection import choose_setting, find_threshold
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features

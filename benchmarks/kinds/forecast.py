@@ -23,7 +23,14 @@ import yaml
 from alerting.definitions.assets import Asset
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, covered, crps
-from alerting.kinds.forecast.training import ForecastTraining, calibrated, choose_candidate, fit_rows, forecast_in, task_of
+from alerting.kinds.forecast.training import (
+    ForecastTraining,
+    calibrated,
+    choose_candidate,
+    fit_rows,
+    forecast_in,
+    task_of,
+)
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.search.candidates import Candidate

@@ -34,8 +34,8 @@ from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.summary import DefinitionSummary, summarise
 from alerting.settings.environment import Settings
-from alerting.usecases.episodes.material import gather_material
-from alerting.usecases.operations.plant_material import gather_plant
+from alerting.usecases.alarm_load.plant_material import gather_plant
+from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port

@@ -11,7 +11,15 @@ from alerting.ports import Progress
 from alerting.readings.history import to_millis
 from benchmarks.trial.operator import release_at
 from benchmarks.trial.readings import LineReadings
-from benchmarks.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrueAlert
+from benchmarks.trial.records import (
+    DayTotals,
+    Findings,
+    Intervention,
+    Occurrence,
+    Problem,
+    Raised,
+    TrueAlert,
+)
 from benchmarks.trial.truth import SAME, SHOWN_BY, cause_of, is_avoidable, problems_of
 from benchmarks.trial.walk import Lines
 

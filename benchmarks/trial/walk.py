@@ -12,15 +12,30 @@ from alerting.demo.chance import DAY
 from alerting.demo.line import LineState, new_line, simulate
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.ports import BacktestPorts, Progress
 from alerting.recommendation.contributions import contributions
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts
 from benchmarks.trial.learner import NewPlatform, TrialModels, plant_view, train_model
-from benchmarks.trial.operator import ACTOR, Operator, changes_of, found_cause, release_at, with_changes
+from benchmarks.trial.operator import (
+    ACTOR,
+    Operator,
+    changes_of,
+    found_cause,
+    release_at,
+    with_changes,
+)
 from benchmarks.trial.readings import LineReadings
-from benchmarks.trial.records import Checkpoint, Conditions, Intervention, Pending, Raised, TrialArguments, Week
+from benchmarks.trial.records import (
+    Checkpoint,
+    Conditions,
+    Intervention,
+    Pending,
+    Raised,
+    TrialArguments,
+    Week,
+)
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK = 7 * DAY

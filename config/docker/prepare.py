@@ -13,7 +13,11 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, BACKGROUND_POOL_TEXT, write_dag_files
+from alerting.adapters.airflow.dag_files import (
+    BACKGROUND_POOL,
+    BACKGROUND_POOL_TEXT,
+    write_dag_files,
+)
 from alerting.settings.environment import read_settings
 from alerting.wiring import prepare_database
 

@@ -13,7 +13,14 @@ from tests.builders import at
 from tests.faults.account import Account, check_deliveries, check_standstills
 from tests.faults.excuses import Excuses, grouped_and_not_told
 from tests.faults.run import _not_reached, check_patience, sentence
-from tests.faults.starvation import Health, ProcessorWaits, Standstill, longest_delivery_s, standstills, time_within
+from tests.faults.starvation import (
+    Health,
+    ProcessorWaits,
+    Standstill,
+    longest_delivery_s,
+    standstills,
+    time_within,
+)
 from tests.faults.streamed.compare import compare_episodes, compare_notifications
 from tests.faults.world import World
 

@@ -9,7 +9,12 @@ import numpy as np
 from alerting.detection.counted_times import why_not_counted
 from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import PredictionRule, advance_predictions, predicted_intervals, rearm
+from alerting.episodes.predictions import (
+    PredictionRule,
+    advance_predictions,
+    predicted_intervals,
+    rearm,
+)
 from alerting.readings.instants import duration_millis, to_millis
 from tests.builders import at
 

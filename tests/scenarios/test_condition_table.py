@@ -12,10 +12,15 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.carried import Carried
 from alerting.detection.threshold import series_of
-from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged, limits_of
+from alerting.detection.threshold_batch import (
+    LimitColumns,
+    ending_message,
+    evaluate_unchanged,
+    limits_of,
+)
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
-from alerting.kinds.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.evaluate import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows

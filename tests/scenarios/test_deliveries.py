@@ -13,7 +13,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operations.retention import retain
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

@@ -12,7 +12,12 @@ from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, names_in_shard, plan_round
+from alerting.usecases.evaluation.evaluate import (
+    evaluate,
+    evaluate_shard,
+    names_in_shard,
+    plan_round,
+)
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of

@@ -8,12 +8,12 @@ from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.revisions import Plan
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
+from alerting.usecases.alarm_load.budget_gate import forecasts
+from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.alarm_budget import forecasts
-from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

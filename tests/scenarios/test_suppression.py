@@ -8,13 +8,13 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import isa_state
 from alerting.ports import EventRow
+from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.muting import silence_now
-from alerting.usecases.operations.alarm_kpis import alarm_quality
-from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run

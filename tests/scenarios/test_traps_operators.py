@@ -30,10 +30,10 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notifications_of

@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from alerting.definitions.durations import format_duration
-from alerting.operators.actions import FLAGS, ISA_LETTERS, LONGEST_SHELF, RULES, Flag, Flags, IsaState, isa_state, move, refusal
+from alerting.operators.actions import (
+    FLAGS,
+    ISA_LETTERS,
+    LONGEST_SHELF,
+    RULES,
+    Flag,
+    Flags,
+    IsaState,
+    isa_state,
+    move,
+    refusal,
+)
 
 _INTRODUCTION = """# Life cycle of an alarm
 

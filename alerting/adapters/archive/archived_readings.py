@@ -38,7 +38,14 @@ from alerting.ports import (
 from alerting.readings.cleaning import present
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History, millis
-from alerting.readings.instants import FAR_FUTURE, NO_TIME, from_millis, month_interval, month_of, to_millis
+from alerting.readings.instants import (
+    FAR_FUTURE,
+    NO_TIME,
+    from_millis,
+    month_interval,
+    month_of,
+    to_millis,
+)
 from alerting.readings.sample_quality import Doubts
 
 _MOMENT = timedelta(milliseconds=1)

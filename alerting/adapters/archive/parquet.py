@@ -22,7 +22,14 @@ import pyarrow.parquet as pq
 from alerting.adapters.samples.columns import frame_of, newest_frame, without_bad
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
-from alerting.ports import NewestReading, ReadingBatch, ReadingColumns, ReadingRow, SampleColumn, Wanted
+from alerting.ports import (
+    NewestReading,
+    ReadingBatch,
+    ReadingColumns,
+    ReadingRow,
+    SampleColumn,
+    Wanted,
+)
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History, no_events
 from alerting.readings.instants import from_millis, to_millis

@@ -23,7 +23,12 @@ from typing import Self
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.mongod_access import HOST, REPLICA_SET, TRANSACTION_LIFETIME_S, Client
+from alerting.adapters.embedded.mongod_access import (
+    HOST,
+    REPLICA_SET,
+    TRANSACTION_LIFETIME_S,
+    Client,
+)
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.definitions.faults import UserError
 from alerting.settings.machine import is_free

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray
-from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows, duplicate_checks, faulty_lines, type_check
+from alerting.adapters.files.checks import (
+    EXAMPLES,
+    Check,
+    bad_lines,
+    bad_rows,
+    duplicate_checks,
+    faulty_lines,
+    type_check,
+)
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock

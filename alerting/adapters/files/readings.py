@@ -12,7 +12,13 @@ from alerting.adapters.files.checks import Check, bad_lines, bad_rows, duplicate
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates, Found, merge_duplicates
 from alerting.adapters.files.prefetch import prefetch
-from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock, note_spacing
+from alerting.adapters.files.profile import (
+    Patience,
+    count_filled,
+    note_chunk,
+    note_clock,
+    note_spacing,
+)
 from alerting.adapters.files.quality_columns import Qualities
 from alerting.adapters.files.rows import Keyed, Layout, Rows
 from alerting.definitions.assets import VariableType

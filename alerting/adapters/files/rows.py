@@ -17,7 +17,15 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
-from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, sample, stamp_format, time_columns, with_order
+from alerting.adapters.files.recognition import (
+    JOINED,
+    NumberForm,
+    number_form,
+    sample,
+    stamp_format,
+    time_columns,
+    with_order,
+)
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
 from alerting.adapters.files.stamps.instants import Stamps
 from alerting.adapters.files.stamps.local_time import zone_shown

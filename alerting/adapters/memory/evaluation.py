@@ -7,7 +7,15 @@ from typing import Any
 
 from alerting.adapters.memory.tables import plain
 from alerting.episodes.episode import Episode
-from alerting.ports import Document, Files, PastEvaluation, ReportContent, ReportHead, Score, TargetScores
+from alerting.ports import (
+    Document,
+    Files,
+    PastEvaluation,
+    ReportContent,
+    ReportHead,
+    Score,
+    TargetScores,
+)
 
 
 class MemoryScores:

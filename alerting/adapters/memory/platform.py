@@ -3,9 +3,19 @@
 from datetime import UTC, datetime
 
 from alerting.adapters.memory.arrivals import MemoryArrivals
-from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions, MemoryDerivedFeatures, MemoryRoutes
+from alerting.adapters.memory.definitions import (
+    MemoryAssets,
+    MemoryDefinitions,
+    MemoryDerivedFeatures,
+    MemoryRoutes,
+)
 from alerting.adapters.memory.episodes import MemoryEpisodes
-from alerting.adapters.memory.evaluation import MemoryBacktests, MemoryPastEvaluations, MemoryReports, MemoryScores
+from alerting.adapters.memory.evaluation import (
+    MemoryBacktests,
+    MemoryPastEvaluations,
+    MemoryReports,
+    MemoryScores,
+)
 from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
 from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
@@ -19,7 +29,12 @@ from alerting.adapters.memory.operators import (
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.sources import MemorySources
-from alerting.adapters.memory.states import MemoryCheckpoints, MemoryEvaluationPlans, MemoryStates, MemoryUnitOfWork
+from alerting.adapters.memory.states import (
+    MemoryCheckpoints,
+    MemoryEvaluationPlans,
+    MemoryStates,
+    MemoryUnitOfWork,
+)
 from alerting.adapters.platform import Platform
 from alerting.ports import FixedClock
 

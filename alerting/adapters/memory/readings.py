@@ -16,7 +16,15 @@ from alerting.adapters.samples.columns import (
     sample_fields,
 )
 from alerting.definitions.assets import Asset, types_of
-from alerting.ports import Document, EventRow, NewestReading, ReadingColumns, ReadingKey, ReadingRow, Wanted
+from alerting.ports import (
+    Document,
+    EventRow,
+    NewestReading,
+    ReadingColumns,
+    ReadingKey,
+    ReadingRow,
+    Wanted,
+)
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis, whole_millis

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from alerting.adapters.mlflow.connection import MlflowConnection, RegistryUnavailable, search_all
 from alerting.adapters.mlflow.forget import PARENT_RUN, forget_models
-from alerting.adapters.mlflow.model_files import fetch_model_files, log_model, read_folder, write_folder
+from alerting.adapters.mlflow.model_files import (
+    fetch_model_files,
+    log_model,
+    read_folder,
+    write_folder,
+)
 from alerting.ports import Files, RunState
 from alerting.ports.sweeps import Swept
 from alerting.readings.history import from_millis, to_millis

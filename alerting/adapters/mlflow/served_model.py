@@ -10,8 +10,8 @@ from typing import Any, cast
 import pandas as pd
 import yaml
 
+from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import trained_kind_named
-from alerting.kinds.scoring import ScoringKind
 from alerting.learning.models.trained import ModelRefused, TrainedModel
 
 FLAVOR, DESCRIPTION = "alerting", "MLmodel"

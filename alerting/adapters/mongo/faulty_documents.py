@@ -7,7 +7,14 @@ from alerting.adapters.mongo.definitions.assets import read_whole, whole_collect
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
-from alerting.adapters.mongo.indexes import ARCHIVED_FILES, ASSETS, EVENT_TYPES, ROUTES, SHELVES, SOURCES
+from alerting.adapters.mongo.indexes import (
+    ARCHIVED_FILES,
+    ASSETS,
+    EVENT_TYPES,
+    ROUTES,
+    SHELVES,
+    SOURCES,
+)
 from alerting.adapters.mongo.readings.archived_files import parse_archived_file
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route

@@ -9,10 +9,19 @@ from functools import partial
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from alerting.adapters.mongo.documents import Document
-from alerting.adapters.mongo.file_validators import archived_file_validator, backtest_file_validator, source_file_validator
+from alerting.adapters.mongo.file_validators import (
+    archived_file_validator,
+    backtest_file_validator,
+    source_file_validator,
+)
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.routes import Route
-from alerting.kinds.schema import mongo_model_validator, mongo_revision_validator, mongo_source_validator, mongo_validator
+from alerting.kinds.schema import (
+    mongo_model_validator,
+    mongo_revision_validator,
+    mongo_source_validator,
+    mongo_validator,
+)
 
 DEFINITIONS = "alert_definitions"
 REVISIONS = "definition_revisions"

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, to_bson
-from alerting.adapters.mongo.indexes import AUDIT, BACKTESTS, PAST_EVALUATIONS, PLATFORM_ALERTS, READINGS, REPORTS, SCORES
+from alerting.adapters.mongo.indexes import (
+    AUDIT,
+    BACKTESTS,
+    PAST_EVALUATIONS,
+    PLATFORM_ALERTS,
+    READINGS,
+    REPORTS,
+    SCORES,
+)
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.ports.sweeps import Log, Swept
 

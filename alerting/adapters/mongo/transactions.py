@@ -6,7 +6,13 @@ from contextlib import contextmanager
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
 
 from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
 from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates

@@ -14,7 +14,12 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 
-from alerting.adapters.files.events import DEFAULT_END_COLUMN, DEFAULT_TYPE_COLUMN, EventColumns, EventsFile
+from alerting.adapters.files.events import (
+    DEFAULT_END_COLUMN,
+    DEFAULT_TYPE_COLUMN,
+    EventColumns,
+    EventsFile,
+)
 from alerting.adapters.files.quality_columns import QualityLayout
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout

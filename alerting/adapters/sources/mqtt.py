@@ -18,7 +18,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alerting.adapters.sources.addresses import CONNECT_S, read_address
-from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_UNACKNOWLEDGED, WAIT_S, Losses, Received, ThreadedStream
+from alerting.adapters.sources.threaded import (
+    LARGEST_MESSAGE,
+    MOST_UNACKNOWLEDGED,
+    WAIT_S,
+    Losses,
+    Received,
+    ThreadedStream,
+)
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 from alerting.usecases.sources.replay import Outgoing

@@ -13,7 +13,13 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
-from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
+from alerting.adapters.sources.threaded import (
+    BATCH,
+    MOST_UNACKNOWLEDGED,
+    WAIT_S,
+    Received,
+    ThreadedStream,
+)
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
-from alerting.cli.support import DryRun, Json, command, command_group, platform, progress, read_documents, user, writes
+from alerting.cli.support import (
+    DryRun,
+    Json,
+    command,
+    command_group,
+    platform,
+    progress,
+    read_documents,
+    user,
+    writes,
+)
 
 if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState

@@ -10,17 +10,26 @@ from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.body_rules import SHELF_ENDS
-from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, SomeShort, SomeText
+from alerting.console.api.parameters import (
+    Duration,
+    Id,
+    Instant,
+    NameQuery,
+    NameText,
+    Short,
+    SomeShort,
+    SomeText,
+)
 from alerting.console.api.plant_times import plant_times, with_plant_times
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
-from alerting.kinds.kind import Why
+from alerting.kinds.protocol.kind import Why
 from alerting.operators.actions import IsaState
 from alerting.operators.shelves import ShelfKind
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
+from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 
 router = APIRouter(prefix="/api/v1")

@@ -31,11 +31,11 @@ from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.recognition import recommendation_taken
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
+from alerting.usecases.explain.explain import watermark_of
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operations.explain import watermark_of
-from alerting.usecases.operations.last_runs import describe_work
-from alerting.usecases.operations.platform_check import alarms_off
 from alerting.usecases.operators.operate import operator_state, shelves_now
+from alerting.usecases.platform_health.check import alarms_off
+from alerting.usecases.platform_health.last_runs import describe_work
 
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100

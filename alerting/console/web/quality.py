@@ -19,7 +19,8 @@ from alerting.console.web import quality_charts as drawings
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.episodes.extract import Alarm
-from alerting.usecases.operations.alarm_kpis import (
+from alerting.usecases.alarm_load.evaluated_times import evaluated_times
+from alerting.usecases.alarm_load.kpis import (
     AlarmQuality,
     QualityByGroup,
     advise,
@@ -28,7 +29,6 @@ from alerting.usecases.operations.alarm_kpis import (
     alarms_of,
     group_assets,
 )
-from alerting.usecases.operations.evaluated_times import evaluated_times
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)

@@ -15,7 +15,12 @@ from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.operators.actions import Role
-from alerting.recommendation.messages import describe_unusual, quantity_name, quantity_usual, quantity_value
+from alerting.recommendation.messages import (
+    describe_unusual,
+    quantity_name,
+    quantity_usual,
+    quantity_value,
+)
 from alerting.reporting import messages, sentences
 from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
 

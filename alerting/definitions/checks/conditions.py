@@ -9,7 +9,13 @@ from alerting.definitions.checks.limits import category_faults, order_faults, va
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
-from alerting.definitions.limits import Level, learned_limits, level_limits, levels_on, unknown_limits
+from alerting.definitions.limits import (
+    Level,
+    learned_limits,
+    level_limits,
+    levels_on,
+    unknown_limits,
+)
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
 
 MIDDLE = 0.5

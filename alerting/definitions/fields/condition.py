@@ -8,7 +8,14 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.common import Severity
-from alerting.definitions.fields.limits import AtLeast, Band, FromAttribute, LearnableLimit, Levels, Limit
+from alerting.definitions.fields.limits import (
+    AtLeast,
+    Band,
+    FromAttribute,
+    LearnableLimit,
+    Levels,
+    Limit,
+)
 from alerting.definitions.fields.names import Number
 
 

@@ -9,7 +9,13 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, VariableName
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.limits import Band, FromAttribute, LearnableLimit, LearnedLimit, Limit
+from alerting.definitions.fields.limits import (
+    Band,
+    FromAttribute,
+    LearnableLimit,
+    LearnedLimit,
+    Limit,
+)
 from alerting.definitions.fields.names import Number
 
 How = Literal["any", "all"]

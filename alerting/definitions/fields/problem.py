@@ -8,7 +8,12 @@ from pydantic import Field, StrictBool
 from alerting.definitions.assets import Closed, Line, Tag, VariableName
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.conditions import MOST_MEMBERS, Combination, ProblemMember, combination_of
+from alerting.definitions.fields.conditions import (
+    MOST_MEMBERS,
+    Combination,
+    ProblemMember,
+    combination_of,
+)
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import Number
 

@@ -6,7 +6,15 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alerting.definitions.durations import Duration
-from alerting.definitions.fields.names import Closed, Line, LongerThanZero, Name, Number, Tag, VariableName
+from alerting.definitions.fields.names import (
+    Closed,
+    Line,
+    LongerThanZero,
+    Name,
+    Number,
+    Tag,
+    VariableName,
+)
 
 VariableType = Literal["number", "category", "boolean"]
 TYPES: dict[VariableType, tuple[type, str]] = {

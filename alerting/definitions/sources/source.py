@@ -13,7 +13,14 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
-from alerting.definitions.sources.streamed import AmqpSource, KafkaSource, MqttSource, NatsSource, RedisSource, StreamedSource
+from alerting.definitions.sources.streamed import (
+    AmqpSource,
+    KafkaSource,
+    MqttSource,
+    NatsSource,
+    RedisSource,
+    StreamedSource,
+)
 from alerting.definitions.wording.fault_messages import message_of
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]

@@ -16,7 +16,13 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 from babel import Locale, negotiate_locale
 from babel.messages.pofile import read_po
 
-from alerting.definitions.wording.spoken import inside_sentence, spoken_about, spoken_duration, spoken_points, spoken_share
+from alerting.definitions.wording.spoken import (
+    inside_sentence,
+    spoken_about,
+    spoken_duration,
+    spoken_points,
+    spoken_share,
+)
 
 LanguageCode = Literal["en", "de", "fr"]
 LANGUAGES: tuple[LanguageCode, ...] = get_args(LanguageCode)

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from alerting.detection.anomalies.normal_space import Floats, NormalSpace, precision_of, robust_level
+from alerting.detection.anomalies.normal_space import (
+    Floats,
+    NormalSpace,
+    precision_of,
+    robust_level,
+)
 from alerting.detection.categories import Labels
 
 Rows = npt.NDArray[np.int64]

@@ -14,7 +14,8 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
-from alerting.kinds.training import LEAST_ALLOWED, MOST_IN_ALARM, Comparison, LearningData, compared_rows, is_too_many
+from alerting.kinds.normal.training import LEAST_ALLOWED, MOST_IN_ALARM, compared_rows, is_too_many
+from alerting.kinds.protocol.training import Comparison, LearningData
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.promotion import PromotionDecision

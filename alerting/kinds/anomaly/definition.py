@@ -15,7 +15,7 @@ from alerting.definitions.fields.common import SEVERITIES, Severity
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.names import Number
 from alerting.definitions.model import Problem
-from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
+from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
 Statistic = Literal["mean", "std", "min", "max", "slope"]

@@ -22,9 +22,15 @@ from alerting.kinds.anomaly.contributions import contributions, number, responsi
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.messages import anomaly_message, compared_with, describe_change
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.evaluation import Evidence, ScoredRows, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.normal_model import Rule, advance_part, evaluate_fitted, stopped
-from alerting.kinds.shared_inputs import SharedInputs
+from alerting.kinds.normal.model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.protocol.evaluation import (
+    Evidence,
+    ScoredRows,
+    Sources,
+    TargetEvaluation,
+    VersionInterval,
+)
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis

@@ -19,10 +19,10 @@ from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_p
 from alerting.kinds.anomaly.model import AnomalyModel, from_files
 from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.why import explain_instant
-from alerting.kinds.evaluation import Evidence, Raise, ScoredRows
-from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
-from alerting.kinds.scoring import ScoreDetails
-from alerting.kinds.shared_inputs import SharedInputs
+from alerting.kinds.protocol.evaluation import Evidence, Raise, ScoredRows
+from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.kinds.protocol.scoring import ScoreDetails
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files

@@ -15,7 +15,7 @@ from alerting.detection.anomalies.category_space import group_rows
 from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.detection.anomalies.normal_space import Floats, NormalSpace
 from alerting.detection.categories import CategoryValues, Labels, Windows
-from alerting.kinds.normal_model import NormalModel, read_header
+from alerting.kinds.normal.model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.models.trained import ModelRefused

@@ -13,7 +13,7 @@ from alerting.detection.problems import BoolArray, problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
-from alerting.kinds.training import LearningData, VerdictInterval
+from alerting.kinds.protocol.training import LearningData, VerdictInterval
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.trained import Floats

@@ -7,12 +7,22 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.detection.anomalies.category_space import Spaces, encode, fit_spaces
-from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks, originals
+from alerting.detection.anomalies.choice import (
+    Surrogates,
+    centralities,
+    f1_at,
+    mean_ranks,
+    originals,
+)
 from alerting.detection.anomalies.detectors import Detector
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.injection import TYPES, Columns, inject
 from alerting.detection.anomalies.normal_space import Floats
-from alerting.detection.anomalies.threshold import Threshold, threshold_for_rate, threshold_for_share
+from alerting.detection.anomalies.threshold import (
+    Threshold,
+    threshold_for_rate,
+    threshold_for_share,
+)
 from alerting.detection.categories import CategoryValues, Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import usual_clear_for

@@ -16,7 +16,13 @@ from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.by_category import are_in, describe_categories, known_categories
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.model import AnomalyModel, ByCategory, FittedDetector, to_files, windows_of
+from alerting.kinds.anomaly.model import (
+    AnomalyModel,
+    ByCategory,
+    FittedDetector,
+    to_files,
+    windows_of,
+)
 from alerting.kinds.anomaly.normal_time import (
     MOST_CELLS,
     NormalRows,
@@ -27,16 +33,21 @@ from alerting.kinds.anomaly.normal_time import (
     rows_of,
     steady_variables,
 )
-from alerting.kinds.anomaly.selection import Categories, Tried, choose_setting, try_alone, without_categories
-from alerting.kinds.training import (
+from alerting.kinds.anomaly.selection import (
+    Categories,
+    Tried,
+    choose_setting,
+    try_alone,
+    without_categories,
+)
+from alerting.kinds.normal.training import no_readings, normal_time
+from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
     Estimation,
     LearningData,
     NormalTime,
     TrainingSource,
-    no_readings,
-    normal_time,
 )
 from alerting.learning.data.point_in_time import long_view
 from alerting.learning.features.plan import FeaturePlan

@@ -8,7 +8,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel
-from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.readings.history import from_millis
 
 _BEFORE, _LONGEST = timedelta(hours=1), timedelta(days=28)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.kinds.training import Challenger, Training
+from alerting.kinds.protocol.training import Challenger, Training
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel

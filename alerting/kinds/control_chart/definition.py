@@ -14,7 +14,7 @@ from alerting.definitions.fields.learning import Dates, PromotionMode
 from alerting.definitions.fields.names import Number
 from alerting.definitions.model import Definition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
-from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
+from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
 LEAST_RUN_LENGTH = 370.0  # where the definition states none

@@ -19,8 +19,14 @@ from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
-from alerting.kinds.evaluation import Evidence, ScoredRows, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.normal_model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal.model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.protocol.evaluation import (
+    Evidence,
+    ScoredRows,
+    Sources,
+    TargetEvaluation,
+    VersionInterval,
+)
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis

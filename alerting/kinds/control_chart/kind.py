@@ -15,8 +15,8 @@ from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usu
 from alerting.kinds.control_chart.messages import relative, statistic_text
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
-from alerting.kinds.evaluation import Evidence, Raise
-from alerting.kinds.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History, from_millis

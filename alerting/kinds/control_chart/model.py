@@ -11,7 +11,7 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.control_charts.phase_one import LeftOut
 from alerting.detection.control_charts.short_runs import CategoryLevel, ShortRuns
-from alerting.kinds.normal_model import NormalModel, read_header
+from alerting.kinds.normal.model import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import from_millis
 

@@ -26,20 +26,22 @@ from alerting.detection.control_charts.short_runs import ShortRuns, estimate_sho
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.training import (
+from alerting.kinds.normal.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    compared_rows,
+    is_too_many,
+    newest_instants,
+    no_readings,
+    normal_time,
+)
+from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
     Estimation,
     LearningData,
     NormalTime,
     TrainingSource,
-    compared_rows,
-    is_too_many,
-    newest_instants,
-    no_readings,
-    normal_time,
 )
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present

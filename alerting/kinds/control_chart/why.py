@@ -8,7 +8,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.evaluate import usual_gap
 from alerting.kinds.control_chart.model import ControlChartModel
-from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.readings.history import from_millis
 
 _LOOK_BACK = timedelta(days=1)

@@ -12,12 +12,12 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.evaluation import Evidence, Raise
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTILES, Floats
-from alerting.kinds.kind import Why, WhyQuestion
-from alerting.kinds.prediction_evaluation import explain_raise
-from alerting.kinds.prediction_why import explain_instant
-from alerting.kinds.scoring import Predicted
+from alerting.kinds.prediction.evaluation import explain_raise
+from alerting.kinds.prediction.why import explain_instant
+from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.kind import Why, WhyQuestion
+from alerting.kinds.protocol.scoring import Predicted
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, to_millis
 from alerting.reporting.figures.episode_chart import Fan

@@ -6,13 +6,13 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.kinds.evaluation import ModelVerification, ScoredRows, Served
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import explain_at, explain_forecast, fan_of, predict_all
-from alerting.kinds.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
-from alerting.kinds.prediction_kind import PredictionKind
-from alerting.kinds.scoring import ScoreDetails
-from alerting.kinds.shared_inputs import SharedInputs
+from alerting.kinds.prediction.prediction_kind import PredictionKind
+from alerting.kinds.protocol.evaluation import ModelVerification, ScoredRows, Served
+from alerting.kinds.protocol.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
+from alerting.kinds.protocol.scoring import ScoreDetails
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History

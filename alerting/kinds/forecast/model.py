@@ -13,7 +13,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from alerting.kinds.forecast.distribution import MEDIAN, QUANTILES, Floats, in_order, log_odds_outside
+from alerting.kinds.forecast.distribution import (
+    MEDIAN,
+    QUANTILES,
+    Floats,
+    in_order,
+    log_odds_outside,
+)
 from alerting.learning.features.encoding import Dense
 from alerting.learning.features.plan import STORED
 

@@ -17,7 +17,7 @@ from alerting.kinds.forecast.explain import forecast_of
 from alerting.kinds.forecast.families import Family, Task, get_family
 from alerting.kinds.forecast.model import Forecast
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
-from alerting.kinds.training import Challenger, Training
+from alerting.kinds.protocol.training import Challenger, Training
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.future import leads_of
 from alerting.learning.features.encoding import Columns, Encoding
@@ -27,7 +27,14 @@ from alerting.learning.models.calibration import sigmoid
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.files import model_files
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, usable_folds
+from alerting.learning.search.candidates import (
+    Candidate,
+    Fold,
+    Trial,
+    assemble,
+    average_precision,
+    usable_folds,
+)
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.search import SearchProgress
 from alerting.learning.selection.challenger import finish_challenger

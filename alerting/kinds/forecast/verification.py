@@ -13,9 +13,9 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.kinds.evaluation import ModelVerification, Served
 from alerting.kinds.forecast.distribution import Floats, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
+from alerting.kinds.protocol.evaluation import ModelVerification, Served
 from alerting.learning.data.future import future_values
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view

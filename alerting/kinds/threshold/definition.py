@@ -15,7 +15,14 @@ from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_limits, severities
-from alerting.definitions.model import SEVERITIES, Condition, Definition, ModelDefinition, Problem, Severity
+from alerting.definitions.model import (
+    SEVERITIES,
+    Condition,
+    Definition,
+    ModelDefinition,
+    Problem,
+    Severity,
+)
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))

@@ -22,10 +22,21 @@ from alerting.detection.conditions import (
 )
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.messages import combined_message, fact_message, limit_message, unknown_message
+from alerting.detection.messages import (
+    combined_message,
+    fact_message,
+    limit_message,
+    unknown_message,
+)
 from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import (
+    Evidence,
+    Raise,
+    Sources,
+    TargetEvaluation,
+    VersionInterval,
+)
 
 _MOMENT = timedelta(milliseconds=1)
 

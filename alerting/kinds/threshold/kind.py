@@ -13,9 +13,15 @@ from alerting.detection.threshold import lookback, series_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.evaluation import Evidence, Raise, Sources, TargetEvaluation, VersionInterval
-from alerting.kinds.kind import Charted, Inputs, TrainedKind
-from alerting.kinds.normal_model import stopped
+from alerting.kinds.normal.model import stopped
+from alerting.kinds.protocol.evaluation import (
+    Evidence,
+    Raise,
+    Sources,
+    TargetEvaluation,
+    VersionInterval,
+)
+from alerting.kinds.protocol.kind import Charted, Inputs, TrainedKind
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.evaluate import (
     evaluate_combined_interval,

@@ -7,7 +7,7 @@ from typing import cast
 
 from alerting.detection.carried import Carried
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.kinds.evaluation import Sources, VersionInterval
+from alerting.kinds.protocol.evaluation import Sources, VersionInterval
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History

@@ -7,7 +7,7 @@ import numpy as np
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
-from alerting.kinds.evaluation import Sources, VersionInterval
+from alerting.kinds.protocol.evaluation import Sources, VersionInterval
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.learned import limits_in_force, split_at_cutoff
 from alerting.readings.history import Millis, to_millis

@@ -13,25 +13,35 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of
 from alerting.detection.categories import CategoryValues, category_values, labels_at
-from alerting.detection.learned_limits import LearnedLimits, LimitTable, estimate_limits, least_readings
+from alerting.detection.learned_limits import (
+    LearnedLimits,
+    LimitTable,
+    estimate_limits,
+    least_readings,
+)
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
-from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
-from alerting.kinds.training import (
+from alerting.kinds.normal.training import compared_rows, newest_instants, no_readings
+from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
     Estimation,
     LearningData,
     NormalTime,
     TrainingSource,
-    compared_rows,
-    newest_instants,
-    no_readings,
 )
+from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
 from alerting.learning.selection.promotion import PromotionDecision
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)

@@ -17,7 +17,7 @@ from alerting.detection.conditions import ConditionAt, all_series, evaluate_comb
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.kind import Why, WhyQuestion
+from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants

@@ -11,7 +11,14 @@ import pandas as pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval
-from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
+from alerting.learning.data.feedback_labels import (
+    LEFT_OUT,
+    POSITIVE,
+    WEIGHTED,
+    Effects,
+    FeedbackLabel,
+    relabel,
+)
 from alerting.learning.data.future import future_values
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import evaluated_instants, is_known

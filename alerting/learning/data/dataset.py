@@ -14,15 +14,32 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
-from alerting.learning.data.feedback_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.data.feedback_labels import (
+    EFFECTS,
+    Effects,
+    FeedbackLabel,
+    describe_feedback,
+)
 from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.data.leakage import leak_suspects
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.data.quality import find_oddities
-from alerting.learning.data.requirements import readings_interval, require_both_classes, require_problem, require_strides
+from alerting.learning.data.requirements import (
+    readings_interval,
+    require_both_classes,
+    require_problem,
+    require_strides,
+)
 from alerting.learning.data.row_limit import THINNED, limit_rows
-from alerting.learning.data.split import PARTS, Borders, Parts, purge_length, require_all_parts, split_borders
+from alerting.learning.data.split import (
+    PARTS,
+    Borders,
+    Parts,
+    purge_length,
+    require_all_parts,
+    split_borders,
+)
 from alerting.learning.features.build import build_features
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.learning.features.moments import Floats

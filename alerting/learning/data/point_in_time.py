@@ -11,7 +11,14 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, duration_millis, event_delays, millis, no_events
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    event_delays,
+    millis,
+    no_events,
+)
 from alerting.readings.long_history import LongHistory
 
 

@@ -8,7 +8,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.learning.features import moments
-from alerting.learning.features.moments import BoolArray, Floats, Index, Moments, Rows, WindowPositions
+from alerting.learning.features.moments import (
+    BoolArray,
+    Floats,
+    Index,
+    Moments,
+    Rows,
+    WindowPositions,
+)
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import engineering_range, in_range
 from alerting.readings.history import History, Millis, duration_millis, millis

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval, wilson_interval
+from alerting.learning.metrics.confidence import (
+    enclosing_interval,
+    percentile_interval,
+    wilson_interval,
+)
 from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
 from alerting.learning.metrics.recalibration import log_odds, recalibrate
 from alerting.readings.history import Millis

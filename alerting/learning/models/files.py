@@ -20,7 +20,14 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, NormalMeta, read_meta
+from alerting.learning.models.metadata import (
+    FORMAT,
+    META,
+    EstimatorMeta,
+    ModelMeta,
+    NormalMeta,
+    read_meta,
+)
 from alerting.learning.models.normal import NormalRows
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis

@@ -15,7 +15,14 @@ from alerting.learning.features.encoding import Floats
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
+from alerting.learning.search.candidates import (
+    Candidate,
+    Fold,
+    Trial,
+    assemble,
+    is_better,
+    usable_folds,
+)
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.column_limit import ColumnLimit, take_part, without_column_set
 from alerting.learning.search.sample import Positions, SearchSample, search_sample

@@ -15,7 +15,11 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
+from alerting.learning.metrics.bootstrap import (
+    evaluate_rows,
+    reliability_with_intervals,
+    time_blocks,
+)
 from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt

@@ -21,7 +21,11 @@ from alerting.learning.features.build import build_features
 from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
+from alerting.learning.selection.operating_point import (
+    ObservedRows,
+    evaluate_threshold,
+    observe_rows,
+)
 from alerting.learning.selection.proposal import Verdict
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 

@@ -16,8 +16,19 @@ from alerting.learning.models.estimator import BLEND, Estimator
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.column_limit import COLUMN_SET
-from alerting.learning.selection.challenger import USUAL, fit_rows, ordinary_ranges, training_cutoff, usual_values
-from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision, compare
+from alerting.learning.selection.challenger import (
+    USUAL,
+    fit_rows,
+    ordinary_ranges,
+    training_cutoff,
+    usual_values,
+)
+from alerting.learning.selection.promotion import (
+    ActedWindow,
+    IntervalsByAsset,
+    PromotionDecision,
+    compare,
+)
 from alerting.readings.history import History
 
 

@@ -15,7 +15,14 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures.bars import BarChart, waterfall
-from alerting.reporting.figures.episode_chart import Level, Panel, condition_levels, levels_by_variable, new_panel, problem_levels
+from alerting.reporting.figures.episode_chart import (
+    Level,
+    Panel,
+    condition_levels,
+    levels_by_variable,
+    new_panel,
+    problem_levels,
+)
 from alerting.reporting.material import Material
 from alerting.reporting.sentences import last_taken
 

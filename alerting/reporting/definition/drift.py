@@ -16,7 +16,12 @@ from pandas.api.types import is_numeric_dtype
 
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.learning.features.moments import Floats
-from alerting.reporting.definition.chance import measure_correlation, psi, psi_by_chance, wasserstein_by_chance
+from alerting.reporting.definition.chance import (
+    measure_correlation,
+    psi,
+    psi_by_chance,
+    wasserstein_by_chance,
+)
 
 BINS = 10
 CLEAR = 0.25  # of the PSI (Siddiqi 2006): from here on the distribution is another one

@@ -15,7 +15,11 @@ from alerting.definitions.wording.language import Styled, Translatable, Value, t
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
+from alerting.learning.selection.operating_point import (
+    ObservedRows,
+    evaluate_threshold,
+    observe_rows,
+)
 from alerting.readings.history import History, duration_millis, millis, to_millis
 from alerting.reporting.material import Material
 

@@ -16,7 +16,13 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import from_millis
 from alerting.reporting.figures.bars import BarChart
 from alerting.reporting.figures.chart_style import chart_style
-from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, describe_moving, lines, value_range
+from alerting.reporting.figures.episode_chart import (
+    EpisodeChart,
+    Panel,
+    describe_moving,
+    lines,
+    value_range,
+)
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
 WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160

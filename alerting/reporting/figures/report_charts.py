@@ -13,7 +13,15 @@ from alerting.reporting.definition.details import MissedProblem
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
-from alerting.reporting.figures.charts import COLOURS, WIDTH, date_number, draw_panel, inline_svg, show_percent, time_axis
+from alerting.reporting.figures.charts import (
+    COLOURS,
+    WIDTH,
+    date_number,
+    draw_panel,
+    inline_svg,
+    show_percent,
+    time_axis,
+)
 from alerting.reporting.figures.episode_chart import describe_moving
 
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.definitions.wording.language import Language, joined, template, templates, translatable, translatable_count
+from alerting.definitions.wording.language import (
+    Language,
+    joined,
+    template,
+    templates,
+    translatable,
+    translatable_count,
+)
 
 _VOLATILE = frozenset({"as_of"})
 _LISTED = 50

@@ -7,7 +7,12 @@ import numpy as np
 from alerting.alarm_kpis.intervals import length
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
+from alerting.learning.metrics.metrics import (
+    EventMetrics,
+    ProblemIntervals,
+    event_metrics,
+    problem_intervals,
+)
 from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Episodes
 from alerting.readings.history import duration_millis, millis, to_millis

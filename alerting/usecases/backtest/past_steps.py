@@ -10,7 +10,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.evaluation import VersionInterval
+from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import BacktestPorts
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.evaluation.target import evaluate_parts

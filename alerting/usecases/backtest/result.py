@@ -14,9 +14,9 @@ from alerting.reporting.page import draw, render_page
 from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.episodes.material import gather_material
-from alerting.usecases.episodes.moving_levels import with_moving_levels
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.report_material.moving_levels import with_moving_levels
 
 
 def finish(

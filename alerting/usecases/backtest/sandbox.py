@@ -15,7 +15,16 @@ from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import moving_kind_of
-from alerting.ports import BacktestPorts, Files, FixedClock, Models, NewestReading, ReadingColumns, Readings, Wanted
+from alerting.ports import (
+    BacktestPorts,
+    Files,
+    FixedClock,
+    Models,
+    NewestReading,
+    ReadingColumns,
+    Readings,
+    Wanted,
+)
 from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.versions import champion_at

@@ -14,7 +14,17 @@ import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
 from alerting.alarm_kpis.load import notification_instants
-from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType, computed_faults
+from alerting.definitions.assets import (
+    TYPES,
+    Asset,
+    Closed,
+    Instant,
+    Line,
+    Tag,
+    Variable,
+    VariableType,
+    computed_faults,
+)
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.fields.conditions import Conditions

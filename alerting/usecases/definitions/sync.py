@@ -8,14 +8,25 @@ from typing import Any, NamedTuple
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
-from alerting.definitions.faults import DefinitionRefused, Fault, NotFound, UserError, shown, unknown_name
+from alerting.definitions.faults import (
+    DefinitionRefused,
+    Fault,
+    NotFound,
+    UserError,
+    shown,
+    unknown_name,
+)
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.definitions.wording.language import template
 from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Definitions, Document, FaultyDocument
-from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
+from alerting.usecases.definitions.platform_alerts import (
+    forget_deleted,
+    record_definition_faults,
+    record_document_faults,
+)
 
 _BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sources")
 

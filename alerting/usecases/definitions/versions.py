@@ -9,7 +9,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.evaluation import VersionInterval
+from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import DecisionRecord
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)

@@ -11,7 +11,13 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import NOT_YET, find_problems, problem_delay, problem_lookback, problem_samples
+from alerting.detection.problems import (
+    NOT_YET,
+    find_problems,
+    problem_delay,
+    problem_lookback,
+    problem_samples,
+)
 from alerting.episodes.episode import Episode, OutcomeRecord
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.registry import kind_of

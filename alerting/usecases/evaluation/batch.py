@@ -9,12 +9,18 @@ from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.evaluation import TargetEvaluation
+from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.batch_readings import BatchReadings
-from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, EvaluatedTarget, by_shard, commit_shard
+from alerting.usecases.evaluation.commit import (
+    RAISES_OF_TARGET,
+    BatchResult,
+    EvaluatedTarget,
+    by_shard,
+    commit_shard,
+)
 from alerting.usecases.evaluation.fast_path import advance_unchanged
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of

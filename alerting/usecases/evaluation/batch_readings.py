@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Condition
 from alerting.detection.threshold import Series
-from alerting.kinds.evaluation import Read
+from alerting.kinds.protocol.evaluation import Read
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.readings.ragged import RaggedReadings, pack

@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.kinds.evaluation import Refresh, TargetEvaluation
+from alerting.kinds.protocol.evaluation import Refresh, TargetEvaluation
 from alerting.ports import Conflict
 from alerting.ports.logs import id_logger
 from alerting.readings.ragged import Flags

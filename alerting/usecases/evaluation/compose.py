@@ -11,12 +11,16 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.reconciliation import link_continuation
-from alerting.kinds.evaluation import Refresh, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import Refresh, TargetEvaluation, VersionInterval
 from alerting.ports import EvaluationPorts
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_refresh, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
-from alerting.usecases.notification.routes import change_notifications, raise_notifications, worse_notifications
+from alerting.usecases.notification.routes import (
+    change_notifications,
+    raise_notifications,
+    worse_notifications,
+)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,17 @@ from alerting.definitions.shards import shard_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
-from alerting.kinds.evaluation import VersionInterval
-from alerting.kinds.shared_inputs import SharedInputs
-from alerting.ports import Definitions, EvaluationPorts, Models, ModelUnavailable, PastEvaluation, Progress, silent
+from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.ports import (
+    Definitions,
+    EvaluationPorts,
+    Models,
+    ModelUnavailable,
+    PastEvaluation,
+    Progress,
+    silent,
+)
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
-from alerting.episodes.state_table import CarriedState, ConditionTable, advance_states, find_unchanged
+from alerting.episodes.state_table import (
+    CarriedState,
+    ConditionTable,
+    advance_states,
+    find_unchanged,
+)
 from alerting.episodes.targets import EvaluationTarget
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME

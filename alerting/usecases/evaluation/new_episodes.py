@@ -9,7 +9,13 @@ from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.evaluation import Evidence, Raise, Refresh, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import (
+    Evidence,
+    Raise,
+    Refresh,
+    TargetEvaluation,
+    VersionInterval,
+)
 from alerting.kinds.registry import kind_of
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer

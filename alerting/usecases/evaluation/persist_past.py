@@ -13,7 +13,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.episodes.reconciliation import EvaluatedEpisode, link_continuation, reconcile
 from alerting.episodes.state_table import TargetKey
-from alerting.kinds.evaluation import TargetEvaluation
+from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.ports import Conflict, OutcomePorts
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed

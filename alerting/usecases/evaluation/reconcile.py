@@ -12,11 +12,23 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.reconciliation import Correction, copy_actions, correct, evaluated_episodes, reconcile, withdraw
+from alerting.episodes.reconciliation import (
+    Correction,
+    copy_actions,
+    correct,
+    evaluated_episodes,
+    reconcile,
+    withdraw,
+)
 from alerting.episodes.state_table import TargetKey
-from alerting.kinds.evaluation import TargetEvaluation
+from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce, announce_end
+from alerting.usecases.evaluation.compose import (
+    Composed,
+    Composition,
+    add_and_announce,
+    announce_end,
+)
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.notification.routes import change_notifications, raise_notifications
 

@@ -12,9 +12,16 @@ from alerting.definitions.revisions import out_of_service
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.kinds.evaluation import Models, Read, ScoredRows, Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import (
+    Models,
+    Read,
+    ScoredRows,
+    Sources,
+    TargetEvaluation,
+    VersionInterval,
+)
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import EvaluationPorts, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
 from alerting.usecases.episodes.suppression import suppressed_between

@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.faults import UserError
-from alerting.ports import Arrival, Arrivals, EventRow, LatePart, ReadingBatch, ReadingKey, ReadingRow, ReadingWrites, WritePorts
+from alerting.ports import (
+    Arrival,
+    Arrivals,
+    EventRow,
+    LatePart,
+    ReadingBatch,
+    ReadingKey,
+    ReadingRow,
+    ReadingWrites,
+    WritePorts,
+)
 from alerting.readings.instants import from_millis, to_millis, whole_millis
 from alerting.readings.sample_quality import Quality
 

@@ -9,7 +9,13 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
-from alerting.usecases.ingestion.sources import DuplicatesRule, EventTypeProfile, Profile, Reject, Source
+from alerting.usecases.ingestion.sources import (
+    DuplicatesRule,
+    EventTypeProfile,
+    Profile,
+    Reject,
+    Source,
+)
 from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5

@@ -19,7 +19,15 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
 from alerting.usecases.ingestion.lateness import late_rows
 from alerting.usecases.ingestion.sequence import refuse_other_rows
-from alerting.usecases.ingestion.sources import Duration, EventSource, EventsProfile, Profile, ReadingSource, Reject, Source
+from alerting.usecases.ingestion.sources import (
+    Duration,
+    EventSource,
+    EventsProfile,
+    Profile,
+    ReadingSource,
+    Reject,
+    Source,
+)
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.understood import Understood
 

@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.kinds.kind import Charted, Statistic
+from alerting.kinds.protocol.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, DeliveryPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Millis, millis, to_millis
@@ -26,8 +26,8 @@ from alerting.reporting.figures.episode_chart import (
     new_panel,
 )
 from alerting.reporting.sentences import about
-from alerting.usecases.episodes.moving_levels import levels_in_force
 from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.report_material.moving_levels import levels_in_force
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
 _AFTER = timedelta(minutes=10)

@@ -13,7 +13,13 @@ from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
-from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, shelf_reminder, still_open
+from alerting.notifications.policy import (
+    dropped,
+    is_muted_with,
+    is_overtaken,
+    shelf_reminder,
+    still_open,
+)
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.ports import EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
 from alerting.usecases.episodes.changes import EpisodeChanges, update

@@ -8,7 +8,13 @@ from typing import Literal
 from alerting.definitions.faults import Fault, UserError, nearest, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
-from alerting.definitions.wording.language import Language, LanguageCode, language, template, translatable
+from alerting.definitions.wording.language import (
+    Language,
+    LanguageCode,
+    language,
+    template,
+    translatable,
+)
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification

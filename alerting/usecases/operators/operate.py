@@ -12,7 +12,15 @@ from alerting.detection.suppression import LineCondition
 from alerting.episodes.episode import ActorStamp, Episode, Feedback
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
-from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
+from alerting.operators.shelves import (
+    Shelf,
+    ShelfKind,
+    check_shelf,
+    current_flags,
+    describe_shelf,
+    new_shelf,
+    reminder_time,
+)
 from alerting.ports import EpisodePorts, MutingPorts, OperatorPorts, Shelves
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update

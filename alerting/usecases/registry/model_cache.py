@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from alerting.definitions.model import Definition
 from alerting.ports import Files, RegistryPorts
-from alerting.usecases.registry.registration import file_hashes, parse_model, registered_files, registered_hashes
+from alerting.usecases.registry.registration import (
+    file_hashes,
+    parse_model,
+    registered_files,
+    registered_hashes,
+)
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel

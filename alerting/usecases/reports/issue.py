@@ -9,7 +9,12 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.life.differences import Difference, find_reasons, list_differences, without_view
+from alerting.reporting.life.differences import (
+    Difference,
+    find_reasons,
+    list_differences,
+    without_view,
+)
 from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import Period, period_before, read_period
 from alerting.usecases.definitions.sync import require_revision

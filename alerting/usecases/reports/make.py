@@ -8,7 +8,14 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import language, translatable
-from alerting.ports import Definitions, Document, ModelUnavailable, ReportContent, ReportHead, ReportPorts
+from alerting.ports import (
+    Definitions,
+    Document,
+    ModelUnavailable,
+    ReportContent,
+    ReportHead,
+    ReportPorts,
+)
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.definition.tables import tables
@@ -19,13 +26,13 @@ from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_docume
 from alerting.reporting.page import draw, render_page
 from alerting.reporting.plant.summary import summarise, summary_to_document
 from alerting.reporting.table import Table
+from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.episodes.material import gather_material
-from alerting.usecases.episodes.moving_levels import with_moving_levels
 from alerting.usecases.episodes.outcomes import outcome_at
-from alerting.usecases.operations.late_times import late_times
-from alerting.usecases.operations.model_verification import verify_model
+from alerting.usecases.platform_health.model_verification import verify_model
 from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.report_material.moving_levels import with_moving_levels
 from alerting.usecases.reports.misses import with_misses
 
 LEAST_GAP = timedelta(hours=1)

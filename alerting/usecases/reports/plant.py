@@ -18,8 +18,13 @@ from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import DefinitionSummary, summary_from_document
 from alerting.reporting.plant.tables import tables
-from alerting.usecases.operations.plant_material import gather_plant
-from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period, table_document
+from alerting.usecases.alarm_load.plant_material import gather_plant
+from alerting.usecases.reports.make import (
+    ComposedReport,
+    compose_report,
+    revision_of_period,
+    table_document,
+)
 
 _log = id_logger(__name__)
 

@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
-from alerting.kinds.evaluation import ScoredRows
+from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.ports import EvaluationPorts, Progress, ReadingRow, Readings, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.evaluation.evaluate import check_unseen

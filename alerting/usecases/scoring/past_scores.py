@@ -11,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.evaluation import ScoredRows, VersionInterval
+from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
 from alerting.ports import EvaluationPorts, Progress, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import serves_twin

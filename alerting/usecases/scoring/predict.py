@@ -11,10 +11,10 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.evaluation import Models, ScoredRows, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import Models, ScoredRows, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.kinds.scoring import Predicted, ScoreDetails, ScoringKind
-from alerting.kinds.shared_inputs import SharedInputs
 from alerting.ports import EvaluationPorts, ModelUnavailable, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin

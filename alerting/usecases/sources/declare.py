@@ -12,7 +12,13 @@ from alerting.definitions.sources.mapping import SourceFields
 from alerting.ports import Assets, EventRow, ReadingRow
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.usecases.ingestion.sources import Duration
-from alerting.usecases.sources.headroom import Headroom, NewNames, RowBeyondBounds, new_names, refuse_full
+from alerting.usecases.sources.headroom import (
+    Headroom,
+    NewNames,
+    RowBeyondBounds,
+    new_names,
+    refuse_full,
+)
 from alerting.usecases.sources.records import MappedRows, RefusedRow, Row, RowRefused, Scalar
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}

@@ -12,7 +12,15 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.wording.language import template
-from alerting.ports import MOST_IN_FUTURE, Assets, Delivered, EventRow, ReadingRow, Record, SourcePorts
+from alerting.ports import (
+    MOST_IN_FUTURE,
+    Assets,
+    Delivered,
+    EventRow,
+    ReadingRow,
+    Record,
+    SourcePorts,
+)
 from alerting.readings.column_titles import Units, units_by_name
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings

@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 from alerting.definitions.faults import NotFound, UserError, nearest, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import Source, SourceRefused, folder_faults, parse_source, source_document
+from alerting.definitions.sources.source import (
+    Source,
+    SourceRefused,
+    folder_faults,
+    parse_source,
+    source_document,
+)
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
 from alerting.ports import Document, SourcePorts, SourceRevision, Sources

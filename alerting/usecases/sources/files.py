@@ -13,13 +13,33 @@ from typing import Protocol
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
-from alerting.ports import MOST_IN_FUTURE, Delivered, EventRow, FileMark, IngestionPorts, ReadingRow, SourcePorts, silent
+from alerting.ports import (
+    MOST_IN_FUTURE,
+    Delivered,
+    EventRow,
+    FileMark,
+    IngestionPorts,
+    ReadingRow,
+    SourcePorts,
+    silent,
+)
 from alerting.ports.logs import id_logger
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
-from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, check_events, check_readings
+from alerting.usecases.ingestion.tables import (
+    CheckedEvents,
+    CheckedReadings,
+    check_events,
+    check_readings,
+)
 from alerting.usecases.sources.deliver import record_declared
-from alerting.usecases.sources.headroom import BeyondBounds, Headroom, NewNames, new_names, refuse_surplus
+from alerting.usecases.sources.headroom import (
+    BeyondBounds,
+    Headroom,
+    NewNames,
+    new_names,
+    refuse_surplus,
+)
 from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
 

@@ -12,7 +12,11 @@ from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels, collect_misses
+from alerting.learning.data.feedback_labels import (
+    FeedbackLabel,
+    collect_feedback_labels,
+    collect_misses,
+)
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
 from alerting.ports import EpisodePorts, Episodes, TrainingPorts

@@ -16,9 +16,20 @@ from alerting.reporting.decision_text import MAIN_METRICS, decision_markdown
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.definitions.versions import last_promotion, line_of_champions, present_answer, promotions, serves_twin
+from alerting.usecases.definitions.versions import (
+    last_promotion,
+    line_of_champions,
+    present_answer,
+    promotions,
+    serves_twin,
+)
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.training.history import decision_line, last_training, read_proposal, registered_versions
+from alerting.usecases.training.history import (
+    decision_line,
+    last_training,
+    read_proposal,
+    registered_versions,
+)
 from alerting.usecases.training.progress import describe_step, unfinished_training
 
 _log = id_logger(__name__)

@@ -20,8 +20,13 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus
+from alerting.kinds.protocol.training import (
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    VerdictInterval,
+)
 from alerting.kinds.registry import estimation_of
-from alerting.kinds.training import LearningData, NormalTime, TrainingSource, VerdictInterval
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Files, TrainingPorts

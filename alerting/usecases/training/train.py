@@ -19,11 +19,22 @@ from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
-from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile, EstimateSummary, Proposal
+from alerting.learning.selection.proposal import (
+    CandidateSummary,
+    DatasetProfile,
+    EstimateSummary,
+    Proposal,
+)
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.decision_text import MAIN_METRICS, candidate_line, candidate_metrics, dataset_lines, describe_experiment
+from alerting.reporting.decision_text import (
+    MAIN_METRICS,
+    candidate_line,
+    candidate_metrics,
+    dataset_lines,
+    describe_experiment,
+)
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run

@@ -11,7 +11,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
-from alerting.usecases.operations.retention import retain
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice

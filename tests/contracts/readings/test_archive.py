@@ -14,8 +14,13 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.upkeep import Retention
 from alerting.ports import ReadingRow, Wanted
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.archive import archive_readings, archive_status, restore_months, verify_archive
-from alerting.usecases.operations.retention import retain
+from alerting.usecases.upkeep.archive import (
+    archive_readings,
+    archive_status,
+    restore_months,
+    verify_archive,
+)
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import oven
 from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on

@@ -14,8 +14,8 @@ from alerting.definitions.upkeep import Retention
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.archive import archive_readings, restore_months, verify_archive
-from alerting.usecases.operations.retention import retain
+from alerting.usecases.upkeep.archive import archive_readings, restore_months, verify_archive
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import oven
 from tests.in_memory_platform import HandClock, platform_on
 

@@ -15,7 +15,13 @@ from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
-from alerting.definitions.sources.streamed import AmqpSource, KafkaSource, MqttSource, NatsSource, RedisSource
+from alerting.definitions.sources.streamed import (
+    AmqpSource,
+    KafkaSource,
+    MqttSource,
+    NatsSource,
+    RedisSource,
+)
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll

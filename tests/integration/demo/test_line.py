@@ -11,7 +11,15 @@ from alerting.definitions.assets import Asset
 from alerting.demo.asset import EVENT_TYPES, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Cause, Disturbance
-from alerting.demo.line import HOLD, LineAdvance, LineState, SetPointChange, causes, new_line, simulate
+from alerting.demo.line import (
+    HOLD,
+    LineAdvance,
+    LineState,
+    SetPointChange,
+    causes,
+    new_line,
+    simulate,
+)
 from alerting.ports import EventRow, ReadingRow
 
 from .conftest import through_json

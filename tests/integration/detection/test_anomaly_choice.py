@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from alerting.detection.anomalies.choice import Surrogates, centralities, f1_at, mean_ranks, originals
+from alerting.detection.anomalies.choice import (
+    Surrogates,
+    centralities,
+    f1_at,
+    mean_ranks,
+    originals,
+)
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
 from alerting.detection.anomalies.threshold import (
     WEEK_MS,

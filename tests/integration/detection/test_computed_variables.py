@@ -20,11 +20,11 @@ from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.sources.declare import fit_readings
 from alerting.usecases.sources.records import map_readings

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned
 

@@ -3,7 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.threshold_in_chunks import BAD, expect_same_for_numbers, expect_same_for_several, expect_same_for_states
+from tests.helpers.threshold_in_chunks import (
+    BAD,
+    expect_same_for_numbers,
+    expect_same_for_several,
+    expect_same_for_states,
+)
 
 VALUES = [BAD, 200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
 GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])

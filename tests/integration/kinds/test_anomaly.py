@@ -10,14 +10,20 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
 from alerting.learning.models.trained import ModelRefused
+from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operations.explain import why
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.promote import model_history
 from tests.builders import at
 from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows
-from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, in_service, platform_with, trained_at
+from tests.helpers.kind_life import (
+    assert_past_agrees_with_live,
+    evaluated,
+    in_service,
+    platform_with,
+    trained_at,
+)
 
 NAME = "fan-unlike-normal"
 DOCUMENT = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"], "schedule": {"retrain": None}}

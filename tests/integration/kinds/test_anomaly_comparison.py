@@ -11,7 +11,7 @@ from alerting.detection.anomalies.fitting import Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.kinds.anomaly.comparison import Evidence, compare_models, objection
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.readings.history import History

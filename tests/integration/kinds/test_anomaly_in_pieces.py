@@ -11,7 +11,7 @@ from alerting.detection.anomalies.injection import TYPES, Columns, inject
 from alerting.detection.categories import category_values
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
 from alerting.readings.history import History, duration_millis, to_millis

@@ -6,14 +6,14 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
+from alerting.usecases.alarm_load.expected_load import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.expected_load import expected_load
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, revision, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform

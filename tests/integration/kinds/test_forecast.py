@@ -14,13 +14,21 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.readings.history import to_millis
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import load_model
 from tests.builders import at
-from tests.helpers.filter_line import AIR_FILTER, END, NAME, TRAINED, filter_platform, readings, trained_platform
+from tests.helpers.filter_line import (
+    AIR_FILTER,
+    END,
+    NAME,
+    TRAINED,
+    filter_platform,
+    readings,
+    trained_platform,
+)
 from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, kept, trained_at
 
 

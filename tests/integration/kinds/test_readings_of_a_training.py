@@ -9,13 +9,18 @@ import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.kinds.training import NormalTime
+from alerting.kinds.protocol.training import NormalTime
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.use_cases import TrainingLimits
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.training.readings import BYTES_PER_VALUE, ReadingsFile, load_learning_data, stored_history
+from alerting.usecases.training.readings import (
+    BYTES_PER_VALUE,
+    ReadingsFile,
+    load_learning_data,
+    stored_history,
+)
 from alerting.usecases.training.train import fit, prepare
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform

@@ -11,9 +11,9 @@ from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds import shared_inputs
-from alerting.kinds.evaluation import VersionInterval
-from alerting.kinds.shared_inputs import SharedInputs
+from alerting.kinds.protocol import shared_inputs
+from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import build_features
 from alerting.learning.models import files as model_files
 from alerting.ports import EventRow, ReadingRow, RegistryPorts

@@ -8,14 +8,14 @@ from alerting.definitions.faults import UserError
 from alerting.kinds.registry import definition_types, registered
 from alerting.kinds.schema import json_schema, mongo_revision_validator, mongo_validator
 from alerting.ports import ReadingRow
+from alerting.usecases.alarm_load.expected_load import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.expected_load import expected_load
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -6,8 +6,8 @@ from alerting.kinds.registry import registered, trained_kinds
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.promote import model_history

@@ -9,7 +9,12 @@ import pytest
 from alerting.learning.features.encoding import ColumnPairs, Columns
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search.candidates import Trial, candidate_files, candidate_from_files, is_better
+from alerting.learning.search.candidates import (
+    Trial,
+    candidate_files,
+    candidate_from_files,
+    is_better,
+)
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import explain

@@ -7,7 +7,14 @@ import pytest
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
-from tests.report_material import CLASSIFIER, THRESHOLD, episode, good_material, problems, threshold_material
+from tests.report_material import (
+    CLASSIFIER,
+    THRESHOLD,
+    episode,
+    good_material,
+    problems,
+    threshold_material,
+)
 
 
 def page_of(material):

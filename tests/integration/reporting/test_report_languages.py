@@ -35,7 +35,17 @@ from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.plant_reports import plant, summary
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
-from tests.report_material import CLASSIFIER, END, START, THRESHOLD, H, episode, good_material, problems, threshold_material
+from tests.report_material import (
+    CLASSIFIER,
+    END,
+    START,
+    THRESHOLD,
+    H,
+    episode,
+    good_material,
+    problems,
+    threshold_material,
+)
 
 
 def test_the_sentences_of_a_definition():

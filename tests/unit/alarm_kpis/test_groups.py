@@ -9,8 +9,8 @@ from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route
+from alerting.usecases.alarm_load.kpis import alarm_quality_by
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.operations.alarm_kpis import alarm_quality_by
 from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.in_memory_platform import in_memory_platform

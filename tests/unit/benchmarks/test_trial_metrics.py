@@ -7,7 +7,16 @@ import pytest
 from alerting.definitions.fields.costs import Costs
 from alerting.demo.disturbances import Disturbance
 from benchmarks.trial.findings import is_needed, near, ranked_cause
-from benchmarks.trial.records import DayTotals, Findings, Intervention, Occurrence, Problem, Raised, TrialArguments, TrueAlert
+from benchmarks.trial.records import (
+    DayTotals,
+    Findings,
+    Intervention,
+    Occurrence,
+    Problem,
+    Raised,
+    TrialArguments,
+    TrueAlert,
+)
 from benchmarks.trial.result import mean, money, share, summarise, why_not_avoided
 
 AVOIDED = Problem(

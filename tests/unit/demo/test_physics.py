@@ -5,7 +5,15 @@ from math import exp
 
 import pytest
 
-from alerting.demo.physics import COOLING_LENGTH, DRYING, OVEN_LENGTH, ZONE_LENGTH, Conditions, Oven, run_minute
+from alerting.demo.physics import (
+    COOLING_LENGTH,
+    DRYING,
+    OVEN_LENGTH,
+    ZONE_LENGTH,
+    Conditions,
+    Oven,
+    run_minute,
+)
 
 USUAL = Conditions(
     setpoint=(205.0, 225.0, 215.0),

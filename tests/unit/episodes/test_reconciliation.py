@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from alerting.episodes.episode import Transition
-from alerting.episodes.reconciliation import EvaluatedEpisode, continuations, correct, match_episodes, reconcile
+from alerting.episodes.reconciliation import (
+    EvaluatedEpisode,
+    continuations,
+    correct,
+    match_episodes,
+    reconcile,
+)
 from tests.builders import at
 from tests.helpers.episodes import episode
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.kinds.training import compared_rows, is_too_many
+from alerting.kinds.normal.training import compared_rows, is_too_many
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import Learned
 from alerting.definitions.question import question_hash
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.registry import sometimes_trained_kinds
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import from_files, to_files
 from alerting.kinds.threshold.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.readings.long_history import in_memory
 from tests.builders import at, history, oven, too_hot

@@ -9,7 +9,18 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.first_out import first_out
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import is_muted_with
-from alerting.operators.actions import FLAGS, LONGEST_SHELF, ROLES, RULES, Flags, NotAllowed, isa_state, move, permit, refusal
+from alerting.operators.actions import (
+    FLAGS,
+    LONGEST_SHELF,
+    ROLES,
+    RULES,
+    Flags,
+    NotAllowed,
+    isa_state,
+    move,
+    permit,
+    refusal,
+)
 from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
 from tests.builders import at
 from tests.helpers.episodes import closed, episode

@@ -14,7 +14,15 @@ from alerting.learning.models.normal import NormalRows
 from alerting.recommendation.contributions import Explanation
 from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import recommend
-from tests.helpers.advice import AT, Formula, assert_no_cheaper_answer, history, lever, model_of, plan
+from tests.helpers.advice import (
+    AT,
+    Formula,
+    assert_no_cheaper_answer,
+    history,
+    lever,
+    model_of,
+    plan,
+)
 
 
 def changes(found):

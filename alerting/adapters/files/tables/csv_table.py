@@ -17,7 +17,13 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from alerting.adapters.files.tables.chunks import Chunk
-from alerting.adapters.files.tables.csv_header import find_separator, first_records, header_record, outside_quotes, without_lines
+from alerting.adapters.files.tables.csv_header import (
+    find_separator,
+    first_records,
+    header_record,
+    outside_quotes,
+    without_lines,
+)
 from alerting.adapters.files.tables.records import Record, read_records, split_lines
 from alerting.adapters.files.tables.text import Block, Encoding, Position, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles

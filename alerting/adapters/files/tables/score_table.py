@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from alerting.definitions.faults import UserError
-from alerting.kinds.evaluation import ScoredRows
+from alerting.kinds.protocol.evaluation import ScoredRows
 
 _NUMBER, _TEXT = pa.float64(), pa.string()
 _SCHEMA = pa.schema([

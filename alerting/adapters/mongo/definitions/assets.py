@@ -27,7 +27,13 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
-from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset, parse_event_type
+from alerting.definitions.assets import (
+    Asset,
+    EventType,
+    asset_document,
+    parse_asset,
+    parse_event_type,
+)
 from alerting.definitions.faults import UserError
 from alerting.ports import FaultyDocument
 

@@ -7,7 +7,13 @@ from typing import Any
 from pymongo import DESCENDING
 from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, upsert
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    insert_new,
+    to_document,
+    upsert,
+)
 from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from pymongo import ReturnDocument
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_new,
+    to_document,
+)
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import LineState

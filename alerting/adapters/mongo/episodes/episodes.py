@@ -7,7 +7,14 @@ from typing import Any
 import bson
 from pymongo import ReplaceOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_document, utc
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_new,
+    to_document,
+    utc,
+)
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of

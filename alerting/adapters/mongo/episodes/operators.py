@@ -3,9 +3,22 @@
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.mongo.documents import MongoDatabase, fingerprint, insert_new, to_bson, to_document, upsert
+from alerting.adapters.mongo.documents import (
+    MongoDatabase,
+    fingerprint,
+    insert_new,
+    to_bson,
+    to_document,
+    upsert,
+)
 from alerting.adapters.mongo.each import read_one, read_stored
-from alerting.adapters.mongo.indexes import AUDIT, ENDED_SESSIONS, FEEDBACK, PLATFORM_ALERTS, REVOCATIONS
+from alerting.adapters.mongo.indexes import (
+    AUDIT,
+    ENDED_SESSIONS,
+    FEEDBACK,
+    PLATFORM_ALERTS,
+    REVOCATIONS,
+)
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import AuditEntry, PlatformAlert

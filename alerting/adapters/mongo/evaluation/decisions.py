@@ -7,7 +7,13 @@ from typing import Any
 
 from pymongo import DESCENDING
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document, upsert
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    insert_new,
+    to_document,
+    upsert,
+)
 from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord

@@ -13,8 +13,22 @@ from functools import partial
 import bson
 import numpy as np
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, document_bounds, raw_documents, upsert
-from alerting.adapters.mongo.indexes import ASSETS, DECISIONS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS, SOURCES
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    document_bounds,
+    raw_documents,
+    upsert,
+)
+from alerting.adapters.mongo.indexes import (
+    ASSETS,
+    DECISIONS,
+    DEFINITIONS,
+    EVALUATION_PLANS,
+    EVENT_TYPES,
+    REVISIONS,
+    SOURCES,
+)
 from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget

@@ -15,7 +15,13 @@ from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.definitions.shards import shard_of
-from alerting.episodes.state_table import CarriedState, Condition, ConditionTable, Objects, TargetKey
+from alerting.episodes.state_table import (
+    CarriedState,
+    Condition,
+    ConditionTable,
+    Objects,
+    TargetKey,
+)
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 

@@ -6,7 +6,14 @@ from datetime import datetime
 
 from pymongo import DeleteOne, UpdateOne, WriteConcern
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    to_bson,
+    to_document,
+    upsert,
+    utc,
+)
 from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.adapters.mongo.transactions import session_of

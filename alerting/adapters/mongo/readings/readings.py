@@ -13,7 +13,14 @@ from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDa
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
-from alerting.adapters.samples.columns import CHUNK, events_frame, joined_newest, newest_frame, readings_columns, readings_frame
+from alerting.adapters.samples.columns import (
+    CHUNK,
+    events_frame,
+    joined_newest,
+    newest_frame,
+    readings_columns,
+    readings_frame,
+)
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed

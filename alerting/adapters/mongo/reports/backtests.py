@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pymongo import ReplaceOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_bson, to_document
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    insert_new,
+    to_bson,
+    to_document,
+)
 from alerting.adapters.mongo.each import good, read_stored
 from alerting.adapters.mongo.indexes import BACKTEST_EPISODES, BACKTEST_FILES, BACKTESTS
 from alerting.episodes.episode import Episode

@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, insert_new, to_bson, to_document
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    insert_new,
+    to_bson,
+    to_document,
+)
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
 from alerting.ports.reports import ReportContent, ReportHead

@@ -11,7 +11,13 @@ import numpy as np
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.booster_text import check_booster, trees_of_texts
 from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
-from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, FittedModel, threads_for
+from alerting.learning.models.estimator import (
+    ALL_THREADS,
+    SMALL,
+    Estimator,
+    FittedModel,
+    threads_for,
+)
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ModelRefused
 

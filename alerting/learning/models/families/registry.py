@@ -3,7 +3,13 @@
 from functools import cache
 from importlib import import_module
 
-from alerting.definitions.families import BUILT_IN, PERSISTENCE, find_added, is_installed, require_family
+from alerting.definitions.families import (
+    BUILT_IN,
+    PERSISTENCE,
+    find_added,
+    is_installed,
+    require_family,
+)
 from alerting.definitions.faults import UserError
 from alerting.learning.models.families.contract import ModelFamily
 

@@ -15,7 +15,13 @@ import xgboost
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.families.lightgbm import MOST_ROUNDS, PATIENCE, ROUNDS_UNWATCHED, BoosterMean, read_boosters
+from alerting.learning.models.families.lightgbm import (
+    MOST_ROUNDS,
+    PATIENCE,
+    ROUNDS_UNWATCHED,
+    BoosterMean,
+    read_boosters,
+)
 
 if TYPE_CHECKING:
     import optuna

@@ -24,11 +24,11 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.archive import archive_readings
-from alerting.usecases.operations.maintain import maintain
-from alerting.usecases.operations.retention import retain
 from alerting.usecases.reports.issue import make_due_plant_reports, make_due_reports
 from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.upkeep.archive import archive_readings
+from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.console.pages import log_in

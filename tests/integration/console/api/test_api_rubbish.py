@@ -16,7 +16,16 @@ from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.rubbish import ADMIN, ADMIN_TOKEN, VALID, body_of, filled, operations, path_of, required
+from tests.helpers.console.rubbish import (
+    ADMIN,
+    ADMIN_TOKEN,
+    VALID,
+    body_of,
+    filled,
+    operations,
+    path_of,
+    required,
+)
 from tests.in_memory_platform import HandClock, MemoryModels, in_memory_platform
 
 DIGITS = "9" * 20_000

@@ -17,7 +17,15 @@ from alerting.episodes.episode import episode_id
 from alerting.ports import DecisionRecord
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
-from tests.helpers.console.rubbish import ADMIN, VALID, body_of, filled, operations, path_of, required
+from tests.helpers.console.rubbish import (
+    ADMIN,
+    VALID,
+    body_of,
+    filled,
+    operations,
+    path_of,
+    required,
+)
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 

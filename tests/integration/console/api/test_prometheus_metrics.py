@@ -7,7 +7,9 @@ from threading import Event, Thread
 
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
 

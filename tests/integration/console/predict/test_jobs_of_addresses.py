@@ -19,7 +19,13 @@ from alerting.adapters.archive import job_files
 from alerting.adapters.archive.file_scores import ScoredFile
 from alerting.adapters.archive.job_files import JobAddresses
 from alerting.adapters.archive.predict_jobs import PredictJobs
-from alerting.adapters.archive.s3_objects import Credentials, S3Objects, object_path, read_credentials, sign
+from alerting.adapters.archive.s3_objects import (
+    Credentials,
+    S3Objects,
+    object_path,
+    read_credentials,
+    sign,
+)
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console import predict_worker
 from alerting.console.api import predict_jobs_api

@@ -15,7 +15,7 @@ from alerting.kinds.anomaly.model import from_files, to_files
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.long_history import in_memory

@@ -6,9 +6,14 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
-from alerting.usecases.operations.explain import why
+from alerting.usecases.explain.explain import why
 from tests.builders import at
-from tests.helpers.kind_life import assert_past_agrees_with_live, in_service, platform_with, trained_at
+from tests.helpers.kind_life import (
+    assert_past_agrees_with_live,
+    in_service,
+    platform_with,
+    trained_at,
+)
 
 NAME, ASSET, HOUR, DAY = "oven-unlike-normal", "oven-1", 60, 24 * 60
 TRAINED, BROKEN, NEW, END = 9 * DAY, 9 * DAY + 200, 10 * DAY, 11 * DAY

@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.control_charts.short_runs import CategoryLevel, ShortRuns, estimate_short_runs
+from alerting.detection.control_charts.short_runs import (
+    CategoryLevel,
+    ShortRuns,
+    estimate_short_runs,
+)
 from alerting.kinds.control_chart.model import from_files, to_files
 from alerting.kinds.control_chart.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.long_history import in_memory

@@ -10,19 +10,19 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.registry import kind_of
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel
 from alerting.kinds.threshold.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.long_history import in_memory
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.operations.explain import why
+from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.training.train import train
 from tests.builders import at, history
 from tests.helpers.recipe_line import DAY, DOCUMENT, force, running

@@ -11,8 +11,8 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.figures.episode_chart import describe
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.chart import chart_of, draw_episode
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.train import train
 from tests.builders import at

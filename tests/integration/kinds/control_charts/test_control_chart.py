@@ -4,13 +4,20 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.promote import model_history
 from tests.builders import at
-from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, in_service, kept, platform_with, trained_at
+from tests.helpers.kind_life import (
+    assert_past_agrees_with_live,
+    evaluated,
+    in_service,
+    kept,
+    platform_with,
+    trained_at,
+)
 from tests.helpers.press_line import ASSET, BACK, DAY, END, EVERY, SHIFTED, TRAINED, press, rows
 
 NAME = "press-shifted"

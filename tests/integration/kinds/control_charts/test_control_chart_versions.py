@@ -10,7 +10,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
 from alerting.kinds.control_chart.training import TRAINING
-from alerting.kinds.training import LearningData, NormalTime
+from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.long_history import in_memory

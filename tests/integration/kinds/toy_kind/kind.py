@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from alerting.detection.evaluation import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.evaluation import Evidence, Raise
-from alerting.kinds.kind import Charted, Inputs
+from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.kind import Charted, Inputs
 from alerting.reporting.figures.episode_chart import Level
 
 STALE = timedelta(minutes=10)

@@ -6,8 +6,8 @@ import numpy as np
 
 from alerting.detection.evaluation import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.evaluation import Evidence, Raise, ScoredRows
-from alerting.kinds.kind import Charted, Inputs
+from alerting.kinds.protocol.evaluation import Evidence, Raise, ScoredRows
+from alerting.kinds.protocol.kind import Charted, Inputs
 from alerting.learning.features.build import build_features, grid
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import from_millis, to_millis

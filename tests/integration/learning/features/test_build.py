@@ -15,7 +15,12 @@ from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features import compiled, number_columns
-from alerting.learning.features.build import build_features, build_features_many, grid, plan_features
+from alerting.learning.features.build import (
+    build_features,
+    build_features_many,
+    grid,
+    plan_features,
+)
 from alerting.learning.features.derive import default_windows
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present

@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.model import OperatingPoint
-from alerting.learning.selection.operating_point import choose_threshold, evaluate_threshold, observe_rows
+from alerting.learning.selection.operating_point import (
+    choose_threshold,
+    evaluate_threshold,
+    observe_rows,
+)
 from alerting.readings.history import millis
 
 MINUTE, WEEK_S = 60_000, 604_800.0

@@ -13,7 +13,7 @@ from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.readings.history import History, millis, no_readings, to_millis
 from alerting.readings.sample_quality import Doubts
-from alerting.usecases.episodes.bounded_readings import load_bounded
+from alerting.usecases.report_material.bounded_readings import load_bounded
 from tests.builders import at, classifier, oven, several, threshold
 
 HOURS = 30

@@ -8,8 +8,8 @@ from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import states_of

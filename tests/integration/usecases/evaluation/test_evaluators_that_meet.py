@@ -13,7 +13,14 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.killed_processes import Commands, copy_of, end_transactions, process, restore, short_transactions
+from tests.helpers.killed_processes import (
+    Commands,
+    copy_of,
+    end_transactions,
+    process,
+    restore,
+    short_transactions,
+)
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.notifications import notifications_of
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

@@ -10,9 +10,9 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.store import episodes_of
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line, told
 from tests.helpers.stores import states_of

@@ -12,7 +12,12 @@ from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past, evaluate_shard, plan_round
+from alerting.usecases.evaluation.evaluate import (
+    evaluate,
+    evaluate_past,
+    evaluate_shard,
+    plan_round,
+)
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import LEVELS, Line

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.evaluation import VersionInterval
+from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.learning.features.build import build_features
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis

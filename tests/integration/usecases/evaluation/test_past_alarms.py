@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.ports import ReadingRow
+from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

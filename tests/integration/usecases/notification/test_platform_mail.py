@@ -20,9 +20,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform

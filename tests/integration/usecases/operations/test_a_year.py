@@ -14,9 +14,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.maintain import maintain
-from alerting.usecases.operations.retention import retain
 from alerting.usecases.registry.registration import register_model
+from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import oven, too_hot, too_moist
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

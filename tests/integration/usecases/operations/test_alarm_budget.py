@@ -14,11 +14,11 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
+from alerting.usecases.alarm_load.budget_gate import apply_within_budget, check_edited, forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.alarm_budget import apply_within_budget, check_edited, forecasts
-from alerting.usecases.operations.maintain import maintain
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
 from tests.helpers.episodes import episode

@@ -6,11 +6,11 @@ import pytest
 from alerting.alarm_kpis.metrics import TARGETS
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by, read_targets
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode

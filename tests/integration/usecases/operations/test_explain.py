@@ -6,9 +6,9 @@ from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.stores import states_of

@@ -8,7 +8,7 @@ from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.last_runs import LastRuns, last_runs
+from alerting.usecases.platform_health.last_runs import LastRuns, last_runs
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

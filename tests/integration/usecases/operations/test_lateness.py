@@ -5,9 +5,9 @@ from datetime import timedelta
 from alerting.definitions.assets import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.lateness import late_rows, lateness
-from alerting.usecases.operations.explain import why
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 

@@ -9,10 +9,10 @@ from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.alarm_budget import forecasts
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform

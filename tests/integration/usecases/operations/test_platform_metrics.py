@@ -9,8 +9,12 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations import platform_metrics as module
-from alerting.usecases.operations.platform_metrics import DefinitionLag, platform_metrics, read_inventory
+from alerting.usecases.platform_health import metrics as module
+from alerting.usecases.platform_health.metrics import (
+    DefinitionLag,
+    platform_metrics,
+    read_inventory,
+)
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import contents
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -9,7 +9,7 @@ from alerting.definitions.upkeep import Retention
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.retention import retain
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import HandClock, platform_on
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import Asset
+from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
+from alerting.usecases.alarm_load.expected_load import position_by_asset
 from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.next_steps import next_steps
 from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.operations.alarm_budget import apply_within_budget, forecasts
-from alerting.usecases.operations.expected_load import position_by_asset
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

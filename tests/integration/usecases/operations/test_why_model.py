@@ -9,8 +9,8 @@ from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ModelUnavailable, ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform

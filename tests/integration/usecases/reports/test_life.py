@@ -16,7 +16,6 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.operators.operate import Actor
@@ -24,7 +23,14 @@ from alerting.usecases.reports import plant
 from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.attempts import Attempts
 from alerting.usecases.reports.due import DueReport, due_reports
-from alerting.usecases.reports.issue import compose, create_again, issue_by_hand, make_due_plant_reports, make_due_reports
+from alerting.usecases.reports.issue import (
+    compose,
+    create_again,
+    issue_by_hand,
+    make_due_plant_reports,
+    make_due_reports,
+)
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

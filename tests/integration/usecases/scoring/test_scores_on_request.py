@@ -19,7 +19,7 @@ from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.operations.explain import why
+from alerting.usecases.explain.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import predict
 from alerting.usecases.scoring.sent import sent_readings

@@ -11,7 +11,12 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation, evaluate_arrived, plan_arrived
+from alerting.usecases.evaluation.arrived import (
+    ArrivedRows,
+    PromptEvaluation,
+    evaluate_arrived,
+    plan_arrived,
+)
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_now

@@ -11,11 +11,11 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
 GATE = {"name": "gate", "kind": "http", "stale_after": "10m"}

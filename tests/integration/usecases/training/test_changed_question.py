@@ -6,8 +6,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.question import question_of
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.explain import why
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.promote import model_history, rollback
 from alerting.usecases.training.train import train

@@ -10,8 +10,8 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operations.explain import why
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.refit import review_refit
@@ -48,7 +48,7 @@ def models():
 @pytest.fixture
 def plant(models, monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
-    monkeypatch.setattr("alerting.kinds.prediction_evaluation.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction.evaluation.advise", lambda *_: None)
 
     def made(version, *decisions):
         platform, line = in_memory_platform(), small_models.line(80)

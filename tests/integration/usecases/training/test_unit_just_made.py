@@ -13,8 +13,8 @@ from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.operations.explain import why
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.sources import threaded
-from alerting.adapters.sources.threaded import LARGEST_MESSAGE, MOST_BYTES, Received, ThreadedStream, _Connection, _Stamps
+from alerting.adapters.sources.threaded import (
+    LARGEST_MESSAGE,
+    MOST_BYTES,
+    Received,
+    ThreadedStream,
+    _Connection,
+    _Stamps,
+)
 from alerting.definitions.faults import UserError
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -4,7 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.wording.spoken import inside_sentence, spoken_about, spoken_false_alarms, spoken_points
+from alerting.definitions.wording.spoken import (
+    inside_sentence,
+    spoken_about,
+    spoken_false_alarms,
+    spoken_points,
+)
 
 
 @pytest.mark.parametrize(

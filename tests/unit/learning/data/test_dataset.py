@@ -11,7 +11,16 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.readings.history import History, millis
-from tests.helpers.learning.dataset import AS_OF, HOURS, START, built, definition, hourly, oven, plain
+from tests.helpers.learning.dataset import (
+    AS_OF,
+    HOURS,
+    START,
+    built,
+    definition,
+    hourly,
+    oven,
+    plain,
+)
 
 
 def test_rows_labels_and_parts_stand_side_by_side():

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.split import PARTS, assign_parts, purge_length, require_all_parts, split_borders, walk_forward_folds
+from alerting.learning.data.split import (
+    PARTS,
+    assign_parts,
+    purge_length,
+    require_all_parts,
+    split_borders,
+    walk_forward_folds,
+)
 from alerting.learning.features.plan import FeaturePlan
 
 MINUTE = 60_000

@@ -4,9 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.reporting.definition.chance import measure_correlation, psi, psi_by_chance, wasserstein_by_chance
+from alerting.reporting.definition.chance import (
+    measure_correlation,
+    psi,
+    psi_by_chance,
+    wasserstein_by_chance,
+)
 from alerting.reporting.definition.drift import drift_of_inputs
-from alerting.reporting.definition.estimated import estimate_performance, expected_performance, expected_roc_auc
+from alerting.reporting.definition.estimated import (
+    estimate_performance,
+    expected_performance,
+    expected_roc_auc,
+)
 
 
 def test_the_index_sums_differences_of_shares_times_their_log_ratio():

@@ -1,6 +1,11 @@
 """Differences between two revisions of a report."""
 
-from alerting.reporting.life.differences import Difference, find_reasons, list_differences, without_view
+from alerting.reporting.life.differences import (
+    Difference,
+    find_reasons,
+    list_differences,
+    without_view,
+)
 
 
 def episode(id, outcome="undetermined", verdict=None, comment=""):

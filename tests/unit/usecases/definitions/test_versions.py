@@ -1,6 +1,11 @@
 from alerting.definitions.question import question_of
 from alerting.ports import DecisionRecord
-from alerting.usecases.definitions.versions import answer_at, champion_at, line_of_champions, segments
+from alerting.usecases.definitions.versions import (
+    answer_at,
+    champion_at,
+    line_of_champions,
+    segments,
+)
 from tests.builders import at, classifier, revision
 
 FIRST = revision(classifier(), at(0))

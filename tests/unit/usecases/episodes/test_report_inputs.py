@@ -6,7 +6,7 @@ import pandas as pd
 from alerting.kinds.validation import parse_definition
 from alerting.ports import DecisionRecord
 from alerting.readings.history import History
-from alerting.usecases.episodes.report_inputs import decisions_made, learned_from, sample_reference
+from alerting.usecases.report_material.inputs import decisions_made, learned_from, sample_reference
 from tests.builders import oven, too_moist
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

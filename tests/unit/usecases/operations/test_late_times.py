@@ -4,7 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from alerting.ports import PlatformAlert
-from alerting.usecases.operations.late_times import late_times
+from alerting.usecases.alarm_load.late_times import late_times
 from tests.builders import at
 
 FIVE = timedelta(minutes=5)

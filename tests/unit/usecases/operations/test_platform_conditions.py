@@ -7,12 +7,24 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
-from alerting.ports import DecisionRecord, Delivered, Disk, EventRow, NewestReading, ReadingRow, Training
+from alerting.ports import (
+    DecisionRecord,
+    Delivered,
+    Disk,
+    EventRow,
+    NewestReading,
+    ReadingRow,
+    Training,
+)
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.operations.platform_check import read_facts
-from alerting.usecases.operations.platform_conditions import AssetReadings, PlatformFacts, platform_conditions
-from alerting.usecases.operations.platform_metrics import DefinitionLag
+from alerting.usecases.platform_health.check import read_facts
+from alerting.usecases.platform_health.conditions import (
+    AssetReadings,
+    PlatformFacts,
+    platform_conditions,
+)
+from alerting.usecases.platform_health.metrics import DefinitionLag
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot
 

@@ -11,10 +11,10 @@ from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
-from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import Message, retry_dead, store_messages
+from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

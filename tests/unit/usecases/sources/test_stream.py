@@ -11,7 +11,13 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED
 from alerting.cli.ingest import stream_service
-from alerting.cli.ingest.stream_service import LONGEST_BEHIND, TURN_S, UNDER_WAY, StreamService, Subscription
+from alerting.cli.ingest.stream_service import (
+    LONGEST_BEHIND,
+    TURN_S,
+    UNDER_WAY,
+    StreamService,
+    Subscription,
+)
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import ArchiveAway

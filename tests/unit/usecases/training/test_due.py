@@ -9,11 +9,11 @@ from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
+from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.sync import apply, require_revision
 from alerting.usecases.definitions.training_state import describe_trainings
-from alerting.usecases.operations.evaluated_times import evaluated_times
-from alerting.usecases.operations.last_runs import last_runs
-from alerting.usecases.operations.platform_check import check_platform
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.platform_health.last_runs import last_runs
 from alerting.usecases.training.due import (
     PAUSES,
     NotDue,

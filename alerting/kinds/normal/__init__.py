@@ -1,0 +1,1 @@
+"""Shared by kinds that learn normal operation: anomaly, control chart, learned limits."""

@@ -1,0 +1,62 @@
+"""Rules of trainings that learn normal operation: the times to read, and when false alarms are too many."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from math import exp, lgamma, log
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
+from alerting.definitions.model import ModelDefinition
+from alerting.kinds.normal.fields import NormalDefinition
+from alerting.kinds.protocol.training import NormalTime, TrainingSource
+from alerting.readings.history import duration_millis, from_millis, to_millis
+
+LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
+MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
+_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
+_SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_MOMENT = timedelta(milliseconds=1)
+_NONE = "-"
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
+    """Return the times to read, of readings from `first` to `last`: the period as written, and unseen time after it."""
+    if isinstance(definition.normal, Dates):
+        cutoff = min(definition.normal.end or last, last)
+        return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
+    start = max(first - _MOMENT, last - definition.normal)
+    return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+
+
+def newest_instants(definition: ModelDefinition, source: TrainingSource, variable: str) -> Iterator[datetime]:
+    """Yield the instant of the newest known reading of a variable on each asset that has one."""
+    for asset in source.assets:
+        if variable in asset.variables:
+            found = source.readings.newest(asset, {variable: _EVER}, source.as_of - definition.delay(asset))
+            yield from (at.to_pydatetime() for at in found.index)
+
+
+def no_readings(definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets") -> UserError:
+    """Return the refusal of a training without any reading `of` a variable."""
+    names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
+    return UserError(f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}")
+
+
+def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
+    """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long (share of normal time)."""
+    return in_alarm > MOST_IN_ALARM or (false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY)
+
+
+def _chance_of(count: int, expected: float) -> float:
+    """Return the probability of at least so many (Poisson)."""
+    if expected <= 0:
+        return 0.0
+    return 1.0 - sum(exp(number * log(expected) - expected - lgamma(number + 1)) for number in range(count))
+
+
+def compared_rows(titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None) -> Iterator[dict[str, str]]:
+    """Yield the rows of the comparison that people see; a dash where there is no champion."""
+    for title, old, new in zip(titles, champion or (_NONE,) * len(titles), challenger, strict=True):
+        yield {"title": title, "champion": old, "challenger": new}

@@ -1,0 +1,1 @@
+"""Shared by kinds that predict a problem: classifier and forecast."""

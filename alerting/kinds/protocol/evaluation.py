@@ -1,0 +1,182 @@
+"""Input and result of an evaluation of one target, for every kind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
+from alerting.detection.carried import ReadingInForce
+from alerting.detection.classifier import Scores
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.learned_limits import LearnedLimits
+from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.threshold import Series
+from alerting.episodes.episode import Contribution, RecommendationResult
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import KindPorts
+from alerting.readings.history import History, Millis, from_millis
+
+# Reads the readings of a condition's variable after one instant and up to another.
+Read = Callable[[Condition, datetime, datetime], Series]
+
+
+class Models(Protocol):
+    """Registered models, each of them loaded once."""
+
+    def get(self, definition: Definition, version: int) -> TrainedModel:
+        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+
+
+@dataclass(frozen=True)
+class VersionInterval:
+    """An interval of event time (start, end] with one revision and one champion in force; None where there was none.
+
+    `by_twin`: the champion's refit has given way to its twin. `is_new`: another revision evaluated before it. `awaited`: number
+    of the newer revision in force, whose question has no champion yet.
+    """
+
+    start: datetime
+    end: datetime
+    revision: Revision | None
+    model_version: int | None
+    by_twin: bool = False
+    is_new: bool = False
+    awaited: int | None = None
+
+
+def never_suppressed(definition: Definition, start: datetime, end: datetime) -> Sequence[SuppressedInterval]:  # noqa: ARG001
+    """Return no times, for any definition."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already.
+
+    `shared`: what models read and compute, kept for the next model on the same asset. `suppressed`: the times between two
+    instants in which a definition is suppressed by design on this asset.
+    """
+
+    platform: KindPorts
+    models: Models
+    asset: Asset
+    read: Read
+    shared: SharedInputs
+    suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = never_suppressed
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Content of a new episode: the evaluation at its raise, the values used, contributions and advice.
+
+    `is_prediction`: it is raised before its problem.
+    """
+
+    evaluation: Evaluation
+    is_prediction: bool = False
+    inputs: dict[str, float | str | None] = field(default_factory=dict)
+    contributions: tuple[Contribution, ...] = ()
+    recommendation: RecommendationResult | None = None
+
+
+@dataclass(frozen=True)
+class Raise:
+    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only for model kinds.
+
+    `shared`: keeps explanations for other definitions with the same model.
+    `content`: of the episode, of kinds that know it when they evaluate.
+    `evidence`: what has been computed of these values, by asset and step, so that an evaluation whose write met a conflict is
+    composed again without another search.
+    """
+
+    value: float | None
+    reading: ReadingInForce | None = None
+    row: pd.DataFrame | None = None
+    model: TrainedModel | None = None
+    model_version: int | None = None
+    history: History | None = None
+    shared: SharedInputs | None = None
+    content: Evidence | None = None
+    evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Served(NamedTuple):
+    """An interval (start, end] with one model in service."""
+
+    start: datetime
+    end: datetime
+    model: TrainedModel
+
+
+class ModelVerification(NamedTuple):
+    """A sentence on how a model did in service, and what is wrong with it, None if nothing is. `share`: the figure alone."""
+
+    sentence: str
+    fault: str | None
+    share: float
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """The newest scored instant of a prediction after its raise, at which its reasons and advice are computed again."""
+
+    at: datetime
+    values: Raise
+    definition: TrainedDefinition
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores of one asset at evaluated instants (ms); NaN where unknown, with the reason in `unknown` ("" where known).
+
+    `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere. `model`: as it is in force,
+    without a refit that has given way. `limit`: with which scores are compared, where that is not the model's threshold.
+    `facts`: sentences on the last of them.
+    """
+
+    at: Millis
+    score: Scores
+    twin: Scores
+    unknown: npt.NDArray[np.object_]
+    model: TrainedModel
+    model_version: int
+    limit: float | None = None
+    facts: tuple[str, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """Return the threshold in force, the same for twin and refit."""
+        return self.model.threshold if self.limit is None else self.limit
+
+    @property
+    def last_model(self) -> TrainedModel:
+        """Return the model that gave the last score: the refit or its twin."""
+        return self.model.serving(from_millis(int(self.at[-1])))
+
+
+@dataclass(frozen=True)
+class TargetEvaluation:
+    """Result for one target: the state after, the steps on the way, the values at each raise, and why a severity changed.
+
+    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated. `refreshes`: of
+    predictions that were open in it, by the instant of their raise. `learned`: the learned limits in force at its end.
+    """
+
+    state: ConditionState
+    steps: list[tuple[Step, VersionInterval]] = field(default_factory=list)
+    raises: dict[datetime, Raise] = field(default_factory=dict)
+    changes: dict[datetime, str] = field(default_factory=dict)
+    scores: list[ScoredRows] = field(default_factory=list)
+    unknown: str | None = None
+    unreadable: str | None = None
+    history: History | None = None
+    refreshes: dict[datetime, Refresh] = field(default_factory=dict)
+    learned: LearnedLimits | None = None

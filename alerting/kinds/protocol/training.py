@@ -1,0 +1,179 @@
+"""The training of a kind with a model: the steps that differ from kind to kind.
+
+Dataset, runs, registration and promotion are the same for all kinds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from math import exp, lgamma, log
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import Dates
+from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate
+from alerting.learning.selection.challenger import Evidence
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
+from alerting.ports import Files, Progress, Readings
+from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.long_history import LongHistory
+
+T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A candidate that was chosen and finished to a model, with its evidence."""
+
+    candidate: Candidate
+    model: TrainedModel
+    evidence: Evidence
+
+
+class Training(Protocol[T_contra]):
+    """Training of one kind. Its candidates are the `families` of its definition."""
+
+    def train(
+        self, dataset: Dataset, definition: T_contra, family: str, progress: Progress, warm_start: Mapping[str, Any] | None
+    ) -> Candidate:
+        """Search and fit one candidate. `warm_start`: the parameters of the champion's training."""
+
+    def choose(
+        self, dataset: Dataset, definition: T_contra, candidates: Sequence[Candidate]
+    ) -> tuple[ChanceTest, Challenger | None]:
+        """Choose and finish the challenger; None if no candidate exceeds chance."""
+
+    def compare(
+        self,
+        definition: T_contra,
+        challenger: TrainedModel,
+        champion: TrainedModel | None,
+        histories: Sequence[History],
+        excluded: Sequence[ActedWindow],
+        as_of: datetime,
+        seed: int,
+        suppressed: IntervalsByAsset,
+    ) -> PromotionDecision:
+        """Decide whether the challenger replaces the champion, on times that neither has seen, without `excluded` ones."""
+
+    def refit(self, dataset: Dataset, twin: TrainedModel, definition: T_contra) -> TrainedModel | None:
+        """Return a model with its parameters fitted on all mature rows, as its refit; None if there are no newer ones."""
+
+    def save(self, model: TrainedModel) -> Files:
+        """Return the files of a model, from which the kind loads it."""
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """The assets of a definition, and the readings of them that were known at `as_of`."""
+
+    assets: Sequence[Asset]
+    readings: Readings
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class NormalTime:
+    """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and (unseen_from, end], which is unseen.
+
+    `unseen_from`: not before the cutoff; None: at the cutoff.
+    """
+
+    start: datetime
+    cutoff: datetime
+    end: datetime
+    unseen_from: datetime | None = None
+
+
+class VerdictInterval(NamedTuple):
+    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a miss that they reported."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    verdict: Literal["true_alarm", "false_alarm"]
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """Data of a training, read once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+
+    histories: Sequence[LongHistory]
+    suppressed: IntervalsByAsset
+    period: NormalTime
+    verdicts: Sequence[VerdictInterval] = ()
+
+    @cached_property
+    def whole_histories(self) -> Sequence[History]:
+        """Return the histories in memory: for kinds that read a few variables."""
+        return [history.whole() for history in self.histories]
+
+
+class NoteTable(NamedTuple):
+    """A table for people: `columns` are their titles, every row has a text for each."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A model that was estimated from readings alone, with `notes` and `tables` for people, and counts for the record.
+
+    `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the run.
+    """
+
+    model: Any
+    used: int
+    left_out: Mapping[str, int]
+    notes: tuple[str, ...]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tables: tuple[NoteTable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve.
+
+    `model`: what is registered instead of the candidate.
+    """
+
+    family: str
+    decision: PromotionDecision
+    by_person: bool
+    metrics: Mapping[str, float]
+    model: Any | None = None
+
+
+M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
+
+
+class Estimation(Protocol[M_contra]):
+    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition.
+
+    `in_pieces`: it reads its histories piece by piece, and whole columns one at a time.
+    """
+
+    in_pieces: bool
+
+    def period(self, definition: M_contra, source: TrainingSource) -> NormalTime:
+        """Return the times to read. Raises UserError without readings."""
+
+    def estimate(self, definition: M_contra, revision: int, family: str, data: LearningData) -> Estimated:
+        """Estimate the model of one family up to the cutoff. Raises UserError if that is not possible."""
+
+    def compare(
+        self, definition: M_contra, data: LearningData, candidates: Mapping[str, Any], champion: Any | None
+    ) -> Comparison:
+        """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
+
+    def save(self, model: Any) -> Files:
+        """Return the files of a model, from which the kind loads it."""

@@ -1,0 +1,237 @@
+"""The alarm budget gate: the load of a definition on each operator position, forecast before it is in service.
+
+A definition that becomes active is first evaluated over recent history. If its load, added to the present load of its position,
+breaks the budget, it is refused (or reported, by setting). An engineer may accept the load with a reason, which the audit log
+stores.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
+from alerting.definitions.alarm_budget import AlarmBudget
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.conditions import single_condition
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Definition, Revision
+from alerting.definitions.revisions import Plan
+from alerting.definitions.wording.language import template
+from alerting.episodes.extract import Alarm
+from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
+from alerting.usecases.alarm_load.expected_load import (
+    DAY,
+    LEAST_HISTORY,
+    ExpectedLoad,
+    LoadEstimate,
+    expected_load,
+    position_by_asset,
+)
+from alerting.usecases.definitions import sync
+from alerting.usecases.definitions.versions import first_instant
+
+LOAD = template("alarm load")
+_MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
+_CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
+_NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast load of one definition on each position, over how much of the past; `notes`: unknown parts with their reasons.
+
+    `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings of one asset.
+    """
+
+    definition: str
+    loads: tuple[PositionLoad, ...]
+    over: timedelta | None
+    notes: tuple[str, ...]
+    breaks: bool
+    remedies: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Return one sentence for each position, then the notes, then the remedies."""
+        over = f" (over {format_duration(self.over)})" if self.over else ""
+        helps = (f"it would fit with {remedy}" for remedy in self.remedies)
+        return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
+
+
+def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
+    """Forecast the load of each definition of a plan that becomes active or changes while active, on top of those before it.
+
+    Empty when the gate is off.
+    """
+    gated = [plan.definition for plan in plans if _changes_load(plan)]
+    if platform.budget.mode == "off" or not gated:
+        return []
+    revisions = {r.name: r for r in platform.definitions.latest()}
+    before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
+    found = []
+    for definition in gated:
+        expected = expected_load(platform, definition, now)
+        forecast = _forecast(platform.budget, definition.name, expected, others, before.get(definition.name, {}), now)
+        found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
+        others = _sum(others, expected.alarms)
+    return found
+
+
+def apply_within_budget(
+    platform: BacktestPorts,
+    documents: Sequence[Document],
+    forecasts_made: Sequence[Forecast],
+    author: str,
+    at: datetime,
+    reason: str,
+    accepted: str = "",
+) -> list[Plan]:
+    """Apply documents with these forecasts. Raises UserError if one breaks the budget and no reason is `accepted`."""
+    broken = [forecast for forecast in forecasts_made if forecast.breaks]
+    if broken and platform.budget.mode == "refuse" and not accepted.strip():
+        raise UserError(_refusal(broken))
+    plans = sync.apply(platform, documents, author, at, reason)
+    for forecast in broken:
+        why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
+        platform.audit.add(
+            author, template("alarm load accepted"), forecast.definition, at, after=list(forecast.messages), why=why
+        )
+    return plans
+
+
+def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
+    """Check definitions made active straight in the database, once per revision. Returns the names of those over budget.
+
+    It is too late to refuse them, so a platform alert is opened; for those within the budget it is resolved at once, as a record.
+    """
+    if platform.budget.mode == "off":
+        return []
+    latest = platform.definitions.latest()
+    _resolve_old(platform.platform_alerts, latest, as_of)
+    edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
+    checked = platform.platform_alerts.subjects(LOAD) if edited else set()
+    unknown = [r for r in edited if _subject(r) not in checked][:_CHECKED_AT_ONCE]
+    made = forecasts(platform, [Plan(r.name, "create", r.definition, {}) for r in unknown], as_of)
+    for revision, forecast in zip(unknown, made, strict=True):
+        platform.platform_alerts.report(LOAD, _subject(revision), "; ".join(forecast.messages), as_of)
+        if not forecast.breaks:
+            platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
+    return [forecast.definition for forecast in made if forecast.breaks]
+
+
+def checked_subjects(definitions: Definitions) -> list[str]:
+    """Return the subjects of the checks of definitions in service, which are made once per revision."""
+    return [_subject(r) for r in definitions.latest() if r.author == "database" and r.definition.state == "active"]
+
+
+def _resolve_old(alerts: PlatformAlerts, latest: Sequence[Revision], as_of: datetime) -> None:
+    """Resolve the alerts on revisions that are no longer the newest, or no longer in service."""
+    current = {_subject(r) for r in latest if r.definition.state == "active"}
+    for alert in alerts.open():
+        if alert.kind == LOAD and alert.subject not in current:
+            alerts.resolve(LOAD, alert.subject, as_of)
+
+
+def _subject(revision: Revision) -> str:
+    return f"{revision.name} revision {revision.number}"
+
+
+def _changes_load(plan: Plan) -> bool:
+    """Return whether a change can affect the number of alarms for operators."""
+    changed = {field.split(".")[0] for field in plan.changes}
+    irrelevant = plan.action == "change" and changed <= _NO_LOAD
+    return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
+
+
+def _refusal(broken: Sequence[Forecast]) -> str:
+    lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
+    return "\n".join(
+        [
+            "the alarm budget is exceeded, and no definition was applied:",
+            *(f"  - {line}" for line in lines),
+            "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
+            "add `for:`, a clear limit or suppression; "
+            "or accept the load: --accept-load REASON",
+        ]
+    )
+
+
+# --- present load -------------------------------------------------------------------------------------------------------
+
+
+def _load_now(
+    platform: BacktestPorts, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
+) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
+    """Return alarms by position: of each definition that is about to change, by name, and of all others in service together."""
+    start = now - platform.budget.days * DAY
+    notified = defaultdict(list)
+    for episode in platform.episodes.alarms(start, now):
+        was_notified = not (episode.backfilled or episode.withdrawn or episode.silent)
+        if was_notified and episode.definition in revisions:
+            notified[episode.definition].append(episode)
+    alarmed = {alarm.asset for alarms in notified.values() for alarm in alarms}
+    positions = position_by_asset(platform.assets.matching(alarmed))
+    names = set(changing)
+    active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
+    young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][:_MOST_YOUNG]
+    alarms_by_name = {
+        name: _experienced_load(platform.definitions, name, notified[name], positions, start, now)
+        for name in active
+        if name in notified and name not in {r.name for r in young}
+    }
+    others: dict[str, Alarms] = {}
+    for name, alarms in alarms_by_name.items():
+        others = others if name in names else _sum(others, alarms)
+    for revision in young:
+        others = _sum(others, expected_load(platform, revision.definition, now).alarms)
+    return {name: alarms for name, alarms in alarms_by_name.items() if name in names}, others
+
+
+def _experienced_load(
+    definitions: Definitions, name: str, alarms: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
+) -> dict[str, Alarms]:
+    """Return the alarms that a definition has really raised, by position, per day of its service."""
+    began = first_instant(definitions.revisions(name)) or start
+    days = max((now - max(began, start)) / DAY, 1.0)
+    at: dict[str, list[datetime]] = defaultdict(list)
+    for episode in alarms:
+        at[positions.get(episode.asset, episode.asset)].append(episode.raised_at)
+    return {position: Alarms(len(instants) / days, tuple(instants)) for position, instants in at.items()}
+
+
+def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Alarms]:
+    return {p: one.get(p, Alarms()).plus(other.get(p, Alarms())) for p in {*one, *other}}
+
+
+def _forecast(
+    budget: AlarmBudget,
+    name: str,
+    expected: ExpectedLoad,
+    others: Mapping[str, Alarms],
+    before: Mapping[str, Alarms],
+    now: datetime,
+) -> Forecast:
+    start = now - budget.days * DAY
+    loads = []
+    for position, alarms in sorted(expected.alarms.items()):
+        there = others.get(position, Alarms())
+        floods_now, floods = (flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms)))
+        already = before.get(position, Alarms()).per_day
+        loads.append(PositionLoad(position, alarms.per_day, there.per_day, budget.of(position), floods, floods_now, already))
+    breaks = any(load.breaks(budget.most_floods) for load in loads)
+    return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
+
+
+def _remedies(platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
+    """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
+    broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
+    condition = single_condition(definition)
+    if broken is None or condition is None or broken.now >= broken.budget:
+        return ()
+    found = platform.assets.matching(definition.assets)
+    positions = position_by_asset(found)
+    asset = next(a for a in matching_assets(definition, found) if positions[a.name] == broken.position)
+    headroom = min((broken.budget - broken.now) / broken.expected, 1.0)
+    return LoadEstimate(platform, definition, None, now).remedies(condition, asset, headroom)

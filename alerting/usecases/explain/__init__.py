@@ -1,0 +1,1 @@
+"""Explanation of the state of one definition on one asset."""

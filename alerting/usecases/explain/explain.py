@@ -1,0 +1,168 @@
+"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the readings around the instant."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.question import question_of
+from alerting.definitions.wording.spoken import latency_note
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.reconciliation import LATE_DATA
+from alerting.kinds.protocol.evaluation import TargetEvaluation
+from alerting.kinds.protocol.kind import Why, WhyQuestion
+from alerting.kinds.registry import kind_of
+from alerting.operators.shelves import Shelf, describe_shelf
+from alerting.ports import (
+    DecisionRecord,
+    EpisodePorts,
+    Episodes,
+    EvaluationPorts,
+    OutcomePorts,
+    Shelves,
+)
+from alerting.reporting import messages
+from alerting.usecases.definitions.missing_champion import describe_missing_champion
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import (
+    answer_at,
+    first_instant,
+    last_promotion,
+    segments,
+)
+from alerting.usecases.episodes.store import require_asset
+from alerting.usecases.episodes.suppression import line_condition
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.training.progress import describe_step
+
+
+def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
+    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes nothing.
+
+    Raises UserError for an unknown name.
+    """
+    latest = require_revision(platform.definitions, name)
+    asset = require_asset(platform.assets, asset_name)
+    covering = _covering(platform.episodes, name, asset_name, at)
+    found = _evaluated_or_why_not(platform, latest, asset, at, covering)
+    shelf = _shelf_at(platform.shelves, name, asset_name, at)
+    muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
+    facts = (*found.facts, *_record(platform, found, covering, at), *muted)
+    facts += _describe_suppression(platform, latest, asset_name, at)
+    answer, *local = [messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)]
+    episode = covering.id if covering else None
+    return replace(found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None)
+
+
+def _describe_suppression(platform: EpisodePorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+    """Return sentences on the suppression at that instant, and on the states that cannot be known."""
+    condition = line_condition(platform, latest.definition, asset, at)
+    reasons = [f"no notification is sent: suppressed by design: {condition.reason}"] if condition.suppressed else []
+    unknown = () if condition.suppressed else condition.unknown
+    return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
+
+
+def _evaluated_or_why_not(
+    platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime, covering: Episode | None
+) -> Why:
+    revisions = platform.definitions.revisions(latest.name)
+    decisions = platform.decisions.of(latest.name)
+    answer, started = answer_at(revisions, decisions, at), first_instant(revisions)
+    current = answer.revision
+    blank = Why(latest.name, asset.name, at, "not evaluated", "")
+    if started is None or at < started or current is None:
+        since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
+        return replace(blank, answer=f"it was not evaluated at {at.isoformat()}: {since}")
+    if current.definition.state != "active":
+        return replace(blank, answer=f"it was not evaluated: revision {current.number} is {current.definition.state}")
+    if asset not in matching_assets(current.definition, platform.assets.all()):
+        patterns = ", ".join(current.definition.assets)
+        return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
+    models = ModelCache(platform)
+
+    def evaluate(state: ConditionState) -> TargetEvaluation:
+        if state.watermark >= at:
+            return TargetEvaluation(state, unknown=state.unknown_reason)
+        return evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, at))
+
+    blank = replace(blank, model_version=answer.version)
+    question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
+    found = kind_of(current.definition).why(current.definition, question)
+    if found.verdict == "unknown" and answer.version is None and _lacks_champion(current, decisions):
+        missing = describe_missing_champion(platform, current, describe_step(platform, current))
+        found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
+    return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
+
+
+def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> bool:
+    """Return whether a revision needs a model, and its question has no champion to this day."""
+    return isinstance(current.definition, ModelDefinition) and last_promotion(decisions, question_of(current)) is None
+
+
+# --- stored data --------------------------------------------------------------------------------------------------------
+
+
+def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
+    """Return the episode that was open at the instant; a live one takes precedence over a backfilled one."""
+    until = at + timedelta(milliseconds=1)
+    near = episodes.find(definition, asset, end=until, limit=20)
+    found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    return min(found, key=lambda e: e.backfilled, default=None)
+
+
+def _record(platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime) -> list[str]:
+    """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
+    lines = []
+    if covering is not None:
+        lines.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
+        sent = platform.notifications.of_episodes([covering.id])[covering.id]
+        notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
+        lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
+        lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        if covering.late_data_status == "found_late":
+            lines.append(f"it was found late: late data showed it at {covering.detected_at.isoformat()}")
+        if covering.acknowledged:
+            lines.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
+    elif found.verdict == "open":
+        lines.append("no episode covers this instant: the readings came after its evaluation, or it is not evaluated yet")
+    if covering is not None and found.verdict == "normal" and covering.valid_until is None:
+        lines.append("the readings known now would not have raised it: some of them came later")
+    return lines + _progress(platform, found, at)
+
+
+def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
+    state = platform.states.load_many([(found.definition, found.asset)]).state(0)
+    if state is None:
+        return [] if found.verdict == "not evaluated" or found.unknown else ["it is not evaluated yet: run `alerting evaluate`"]
+    behind = "" if state.watermark >= at else ", which is before this instant"
+    lines = [
+        f"evaluated to {state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"
+    ]
+    requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
+    if requested is not None:
+        lines.append(f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on")
+    if state.unknown_count:
+        lines.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
+    return lines
+
+
+def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
+    asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
+    return latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
+
+
+def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
+    """Return the watermark of the target of an open episode, and its latency; None for an ended episode, or without a state."""
+    if episode.condition != "open":
+        return None
+    state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
+    return (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
+
+
+def _shelf_at(shelves: Shelves, definition: str, asset: str, at: datetime) -> Shelf | None:
+    found = shelves.of(definition, asset)
+    return next((s for s in found if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))), None)

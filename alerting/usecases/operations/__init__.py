@@ -1,1 +1,0 @@
-"""Alarm budget, alarm metrics, explanations, late data, maintenance, reports."""

@@ -1,0 +1,137 @@
+"""Check the platform itself: gather facts, and raise or resolve the platform alerts that follow from them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from alerting.alarm_kpis.intervals import Interval, intersection, merge
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import ModelDefinition
+from alerting.definitions.suppression import Suppression
+from alerting.ports import DeliveryPorts, Models, ModelUnavailable, UpkeepPorts
+from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
+from alerting.usecases.definitions.sync import active
+from alerting.usecases.episodes.suppression import suppressed_between
+from alerting.usecases.notification.platform_alerts import was_engineer_notified
+from alerting.usecases.platform_health.conditions import (
+    DISK,
+    FAILED,
+    HOURS_BACK,
+    KINDS,
+    REFUSALS,
+    REFUSED,
+    AssetReadings,
+    PlatformFacts,
+    PlatformFault,
+    platform_conditions,
+)
+from alerting.usecases.platform_health.metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.sources.status import source_statuses
+from alerting.usecases.training.due import newest_trainings
+
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
+"""Faults during which every alarm still comes."""
+
+
+def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
+    """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent. Return the faults."""
+    faults = platform_conditions(read_facts(platform, now), platform.health_limits, now)
+    for kind in KINDS:
+        current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
+        record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
+    return faults
+
+
+class AlarmsOff(NamedTuple):
+    """Open faults of the platform as operators need them.
+
+    `are_off`: alarms may be missing; `is_engineer_notified`: an engineer has a message.
+    """
+
+    faults: int
+    are_off: bool
+    is_engineer_notified: bool
+
+
+def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
+    """Return whether faults of the platform keep alarms off, and whether an engineer knows; None without an open fault."""
+    still_open = platform.platform_alerts.open()
+    if not still_open:
+        return None
+    are_off = any(alert.kind not in _ALARMS_STAY for alert in still_open)
+    return AlarmsOff(len(still_open), are_off, was_engineer_notified(platform))
+
+
+def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
+    """Return the facts about the platform at `now`. Writes nothing."""
+    inventory = read_inventory(platform)
+    revisions = active(platform.definitions)
+    by_model = [r for r in revisions if isinstance(r.definition, ModelDefinition)]
+    trained = [r.name for r in by_model]
+    return PlatformFacts(
+        lags=evaluation_lags(platform.states, inventory, now),
+        readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}, now),
+        trainings=[*newest_trainings(platform.trainings, by_model).values()],
+        decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
+        disks=platform.disks(),
+        sources=source_statuses(platform.sources, now),
+        declarations=platform.sources.declarations(),
+        registry_fault=_registry_fault(platform.models, trained),
+        is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
+    )
+
+
+def _readings(
+    platform: UpkeepPorts, inventory: Inventory, suppressions: Mapping[str, Suppression | None], now: datetime
+) -> list[AssetReadings]:
+    newest = platform.readings.newest_readings(now)
+    assets = platform.assets.all()
+    used = defaultdict[str, set[Suppression | None]](set)
+    for target in inventory.targets:
+        used[target.asset].add(suppressions.get(target.definition))
+    parents = {asset.name: asset.parent for asset in assets}
+    found = []
+    for asset in assets:
+        if asset.name in used and asset.name in newest:
+            ts, silent = newest[asset.name].ts, now - newest[asset.name].ts > platform.health_limits.source_stale
+            rests = _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now) if silent else ()
+            line = _line(asset.name, parents)
+            found.append(AssetReadings(asset.name, line, newest[asset.name], _fastest(asset), rests))
+    return found
+
+
+def _at_rest(
+    platform: UpkeepPorts, asset: str, suppressions: Collection[Suppression | None], start: datetime, end: datetime
+) -> tuple[Interval, ...]:
+    """Return the times in which all definitions on an asset are suppressed; none if one never is."""
+    found: list[Interval] = [(start, end)]
+    for suppression in suppressions:
+        if suppression is None:
+            return ()
+        of_one = [(s.start, s.end) for s in suppressed_between(platform, suppression.of_plant, asset, start, end)]
+        found = intersection(found, merge(of_one, start, end))
+    return tuple(found)
+
+
+def _line(asset: str, parents: Mapping[str, str | None]) -> str:
+    """Return the outermost asset above an asset, or its own name; of a ring of parents, the last one before it closes."""
+    passed = [asset]
+    while (parent := parents.get(passed[-1])) in parents and parent not in passed:
+        passed.append(str(parent))
+    return passed[-1]
+
+
+def _fastest(asset: Asset) -> timedelta | None:
+    return min((v.sampling for v in asset.variables.values() if v.sampling is not None), default=None)
+
+
+def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
+    """Return why the registry does not answer; None if it does, or if no definition in service needs it."""
+    if not trained:
+        return None
+    try:
+        models.alias(trained[0], "champion")
+    except ModelUnavailable as fault:
+        return str(fault)
+    return None

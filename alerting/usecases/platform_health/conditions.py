@@ -1,0 +1,196 @@
+"""Faults of the platform itself, decided from facts: late evaluations, stopped readings, models, disks, registry."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from alerting.alarm_kpis.intervals import Interval, length
+from alerting.definitions.durations import format_duration
+from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.wording.language import template
+from alerting.ports import DecisionRecord, Declarations, Disk, NewestReading, Training
+from alerting.usecases.platform_health.metrics import DefinitionLag
+from alerting.usecases.sources.headroom import spoken
+from alerting.usecases.sources.status import SourceStatus
+from alerting.usecases.training.due import ABANDONED_AFTER
+
+LATE = template("evaluation late")
+STALE = template("source stale")
+STOPPED = template("source stopped")
+LOST = template("values lost")
+SURPLUS = template("declarations refused")
+FAILED = template("training failed")
+REFUSED = template("promotion refused")
+DISK = template("disk filling")
+REGISTRY = template("registry away")
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY)
+"""The kinds of platform alerts that these facts raise and resolve."""
+REFUSALS = 3
+_REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
+_SAMPLINGS = 5  # times its usual interval without a reading
+_RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
+_NAMED = 3
+_LOST_FOR = timedelta(days=1)  # after the last loss of a source
+_SURPLUS_FOR = timedelta(days=1)  # after the last row that was refused because it would declare too much
+HOURS_BACK = timedelta(days=14)  # for which suppressed times are looked up: what is silent for longer is no holiday
+_GIB = 1 << 30
+
+
+class PlatformFault(NamedTuple):
+    """A fault that an engineer must correct, in the words of a platform alert."""
+
+    kind: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AssetReadings:
+    """The newest reading of an asset of a target.
+
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all definitions on the asset are
+    suppressed by design; they do not overlap.
+    """
+
+    asset: str
+    line: str
+    newest: NewestReading
+    sampling: timedelta | None
+    at_rest: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlatformFacts:
+    """Facts at one instant.
+
+    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of each; `decisions`: its last
+    `REFUSALS`, oldest first. `declarations`: of each source or sender. `registry_fault`: why the registry of models does not
+    answer. `is_open`: kind and subject of open platform alerts.
+    """
+
+    lags: Mapping[str, DefinitionLag]
+    readings: Sequence[AssetReadings] = ()
+    trainings: Sequence[Training] = ()
+    decisions: Mapping[str, Sequence[DecisionRecord]] = field(default_factory=dict)
+    disks: Sequence[Disk] = ()
+    registry_fault: str | None = None
+    sources: Sequence[SourceStatus] = ()
+    declarations: Mapping[str, Declarations] = field(default_factory=dict)
+    is_open: frozenset[tuple[str, str]] = frozenset()
+
+
+def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetime) -> list[PlatformFault]:
+    """Return the faults of the platform at `now`; a fault that is not among them is over."""
+    return [
+        *_late(facts.lags, limits.evaluation_late, now),
+        *_stale(facts.readings, limits.source_stale, now),
+        *_silent(facts.sources, now),
+        *_stopped(facts.sources),
+        *_lost(facts.sources, now),
+        *_surplus(facts.declarations, now),
+        *_failed(facts.trainings, now),
+        *_refused(facts.decisions),
+        *_filling(facts, limits.disk_least),
+        *([PlatformFault(REGISTRY, "MLflow", facts.registry_fault)] if facts.registry_fault else []),
+    ]
+
+
+def late_subject(every: timedelta) -> str:
+    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that evaluates it."""
+    return f"evaluate__{format_duration(every)}"
+
+
+def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each cadence with late definitions, because one DAG evaluates all of them."""
+    overdue = defaultdict[timedelta, list[str]](list)
+    for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
+        if lag.lag > lag.every + late:
+            overdue[lag.every].append(name)
+    for every, names in overdue.items():
+        since = now - lags[names[0]].lag
+        yield PlatformFault(
+            LATE,
+            late_subject(every),
+            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see this DAG in Airflow",
+        )
+
+
+def _stale(readings: Sequence[AssetReadings], stale: timedelta, now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each line with assets that were read live and no longer are. An imported history is not live."""
+    stopped = defaultdict[str, list[AssetReadings]](list)
+    for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
+        longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
+        was_live = found.newest.arrived_at - found.newest.ts <= longest
+        if was_live and now - found.newest.ts - length(found.at_rest) > longest:
+            stopped[found.line].append(found)
+    for line, found_stopped in stopped.items():
+        since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
+        assets = _listed([found.asset for found in found_stopped])
+        yield PlatformFault(STALE, line, f"no reading of {assets} since {since}; check its source")
+
+
+def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that has delivered nothing for too long."""
+    for source in sources:
+        if source.is_stale:
+            since = (now - source.silent).isoformat(timespec="seconds")
+            why = f": {source.fault}" if source.fault else f"; see: alerting source test {source.name}"
+            yield PlatformFault(STALE, f"source {source.name}", f"no row of this source since {since}{why}")
+
+
+def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that the stream service has paused."""
+    for source in sources:
+        if source.is_stopped:
+            yield PlatformFault(STOPPED, f"source {source.name}", source.fault or "paused: too many messages could not be stored")
+
+
+def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that lost values for ever within the last day."""
+    for source in sources:
+        if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
+            counted = f" ({source.lost} so far)" if source.lost else ""
+            yield PlatformFault(LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}")
+
+
+def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source or sender that tried to declare too much within the last day."""
+    for name, found in declarations.items():
+        if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
+            yield PlatformFault(SURPLUS, spoken(name), f"rows are refused, for example: {found.surplus}")
+
+
+def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:
+    for training in trainings:
+        if training.failure is not None:
+            yield PlatformFault(FAILED, training.definition, training.failure)
+        elif training.ended_at is None and now - training.started_at > ABANDONED_AFTER:
+            began = training.started_at.isoformat(timespec="seconds")
+            yield PlatformFault(FAILED, training.definition, f"the training that began at {began} has not ended")
+
+
+def is_refused(decision: DecisionRecord) -> bool:
+    """Return whether a decision put no model into service, neither a challenger nor a newer refit."""
+    return decision.verdict in _REFUSING
+
+
+def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
+    for name, made in decisions.items():
+        if len(made) >= REFUSALS and all(map(is_refused, made)):
+            why = f"the last {REFUSALS} trainings put no model into service: {made[-1].reason}"
+            yield PlatformFault(REFUSED, name, why)
+
+
+def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
+    for disk in facts.disks:
+        limit = least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0)
+        if disk.free < limit:
+            free = f"less than {least / _GIB:.1f} GiB free"
+            yield PlatformFault(DISK, disk.name, f"{free}: free some space, or shorten the retention (alerting retain --dry-run)")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

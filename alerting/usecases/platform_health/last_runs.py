@@ -1,0 +1,129 @@
+"""Last evaluation and last training of each definition, for lists and for the first page of a platform without alarms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from alerting.definitions.model import ModelDefinition, Revision
+from alerting.ports import DecisionRecord, ModelUnavailable, Training, UpkeepPorts
+from alerting.readings.history import from_millis
+from alerting.readings.instants import NO_TIME
+from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.platform_health.conditions import is_refused
+from alerting.usecases.platform_health.metrics import Inventory, read_inventory
+from alerting.usecases.sources.documents import read_sources
+from alerting.usecases.training.due import newest_trainings
+from alerting.usecases.training.progress import unfinished_training
+
+ModelState = Literal["not trained", "training", "failed", "waiting", "refused", "trained"]
+
+
+@dataclass(frozen=True)
+class LastRuns:
+    """The last runs of a definition.
+
+    `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`: when the last training ended, or
+    the running one began. `model`: what came of it; None without a trained model.
+    """
+
+    evaluated_at: datetime | None = None
+    trained_at: datetime | None = None
+    model: ModelState | None = None
+
+
+def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
+    """Return the last runs of these definitions, by name. Writes nothing."""
+    evaluated = _evaluated(platform, read_inventory(platform))
+    by_model = [revision for revision in revisions if isinstance(revision.definition, ModelDefinition)]
+    trainings = newest_trainings(platform.trainings, by_model)
+    last = platform.decisions.newest([revision.name for revision in by_model], 1) if by_model else {}
+    waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
+    found = {}
+    for revision in revisions:
+        name, at = revision.name, evaluated.get(revision.name)
+        if isinstance(revision.definition, ModelDefinition):
+            training, decisions = trainings.get(name), last.get(name, ())
+            found[name] = LastRuns(at, _trained_at(training, decisions), _state(training, decisions, name in waiting))
+        else:
+            found[name] = LastRuns(at)
+    return found
+
+
+@dataclass(frozen=True)
+class DefinitionAtWork:
+    """Present work of a definition in service. `step` of `steps`: of its training, while one runs and the registry answers."""
+
+    name: str
+    title: str
+    assets: tuple[str, ...]
+    is_trained: bool
+    runs: LastRuns
+    step: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """Work of a platform without alarms. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
+
+    definitions: tuple[DefinitionAtWork, ...]
+    more: int
+    sources: int
+    assets: int
+    routes: int
+
+
+def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
+    """Return what the platform does, with at most `shown` definitions: those in training first, then by name. Writes nothing."""
+    active = [r for r in platform.definitions.latest() if r.definition.state == "active"]
+    runs = last_runs(platform, active)
+    ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
+    return AtWork(
+        tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
+        max(0, len(active) - shown),
+        sum(source.state == "active" for source in read_sources(platform.sources)[0]),
+        len(platform.assets.all()),
+        len(read_routes(platform.routes)[0]),
+    )
+
+
+def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
+    definition = revision.definition
+    is_trained = isinstance(definition, ModelDefinition)
+    found = DefinitionAtWork(revision.name, definition.title or revision.name, definition.assets, is_trained, runs)
+    if runs.model != "training" or not isinstance(definition, ModelDefinition):
+        return found
+    decided = {decision.run_id for decision in platform.decisions.of(revision.name)}
+    try:
+        unfinished = unfinished_training(platform, revision.name, decided)
+    except ModelUnavailable:
+        return found
+    return replace(found, step=unfinished["step_number"] if unfinished else 1, steps=len(definition.families) + 2)
+
+
+def _evaluated(platform: UpkeepPorts, inventory: Inventory) -> Mapping[str, datetime | None]:
+    watermarks = platform.states.load_many([target.key for target in inventory.targets]).watermark.tolist()
+    earliest: dict[str, int] = {}
+    for target, watermark in zip(inventory.targets, watermarks, strict=True):
+        earliest[target.definition] = min(watermark, earliest.get(target.definition, watermark))
+    return {name: None if instant == NO_TIME else from_millis(instant) for name, instant in earliest.items()}
+
+
+def _trained_at(training: Training | None, decisions: Sequence[DecisionRecord]) -> datetime | None:
+    if training is not None:
+        return training.ended_at or training.started_at
+    return decisions[-1].at if decisions else None
+
+
+def _state(training: Training | None, decisions: Sequence[DecisionRecord], waits: bool) -> ModelState:
+    if training is not None and training.failure is not None:
+        return "failed"
+    if training is not None and training.ended_at is None:
+        return "training"
+    if waits:
+        return "waiting"
+    if not decisions:
+        return "not trained"
+    return "refused" if is_refused(decisions[-1]) else "trained"

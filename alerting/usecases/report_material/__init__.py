@@ -1,0 +1,1 @@
+"""Material of a report, read from the stores: episodes, readings around them, moving limits."""

@@ -1,0 +1,319 @@
+"""Gather the data of a performance report or a backtest: episodes, problems, scores and models of a period."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.alarm_kpis.intervals import Interval, merge
+from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Conditions
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
+from alerting.detection.conditions import search_from
+from alerting.detection.problems import (
+    counted_problems,
+    find_occurrences,
+    find_problems,
+    predicts,
+    problem_lookback,
+)
+from alerting.detection.suppression import first_free, is_covered
+from alerting.kinds.registry import kind_of
+from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
+from alerting.learning.data.labels import label_instants, persistence
+from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.learning.selection.promotion import IntervalsByAsset
+from alerting.ports import Decisions, MaterialPorts, Readings
+from alerting.readings.history import History, from_millis, millis, to_millis, with_older
+from alerting.readings.instants import NO_TIME
+from alerting.reporting.material import Material, ModelInService, Reduced
+from alerting.usecases.definitions.derived import with_stored_features
+from alerting.usecases.definitions.versions import answer_at, live_from
+from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
+from alerting.usecases.report_material.bounded_readings import load_bounded
+from alerting.usecases.report_material.inputs import (
+    decisions_made,
+    learned_from,
+    sample_reference,
+    summary_of,
+    unfitted_times,
+)
+
+SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Stored data for both periods of a report. `suppressed`, `histories`: over both periods together."""
+
+    platform: MaterialPorts
+    revision: Revision
+    definition: Definition
+    assets: Sequence[Asset]
+    suppressed: IntervalsByAsset
+    histories: Mapping[str, History]
+    problems: pd.DataFrame
+    reduced: Mapping[str, Reduced]
+    as_of: datetime
+
+
+def gather_material(
+    platform: MaterialPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None = None,
+) -> Material:
+    """Return the data of a report on [start, end) in the point-in-time view of as_of.
+
+    `previous_start`: start of the period before, which ends at `start` and is compared; None to compare none.
+    """
+    definition = revision.definition
+    if isinstance(definition, TrainedDefinition):
+        definition = with_stored_features(platform.derived_features, definition)
+    assets, first = matching_assets(definition, platform.assets.all()), previous_start or start
+    prediction_window = definition.gap + definition.horizon
+    begins = {a.name: first - _before(definition, a) for a in assets}
+    loaded = {a.name: load_bounded(platform.readings, definition, a, begins[a.name], as_of, (start, end)) for a in assets}
+    histories = {name: history for name, (history, _) in loaded.items()}
+    reduced = {name: found for name, (_, found) in loaded.items() if found is not None}
+    sources = _Sources(
+        platform=platform,
+        revision=revision,
+        definition=definition,
+        assets=assets,
+        suppressed=suppressed_intervals_by_asset(platform, definition, assets, first - prediction_window, as_of),
+        histories=histories,
+        problems=_problems(definition, histories, as_of),
+        reduced=reduced,
+        as_of=as_of,
+    )
+    material = _gather_period(sources, start, end)
+    if previous_start is None:
+        return material
+    decisions = platform.decisions.of(revision.name)
+    newest = material.scores.sort_values("ts", kind="stable")["model_version"].tail(1).tolist()
+    learned = learned_from(decisions, end, int(newest[0]) if newest else None)
+    return replace(
+        material,
+        decisions=decisions_made(decisions, end),
+        reference=sample_reference(platform, definition, assets, learned),
+        reference_period=learned,
+        previous=_gather_period(sources, previous_start, start),
+    )
+
+
+def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Material:
+    platform, revision, definition, suppressed = sources.platform, sources.revision, sources.definition, sources.suppressed
+    as_of, histories = sources.as_of, sources.histories
+    prediction_window = definition.gap + definition.horizon
+    every = platform.episodes.find(revision.name, start=start - prediction_window, end=end)
+    found = [e for e in every if not e.withdrawn]
+    suppression = definition.suppression
+    episodes = [e for e in found if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)]
+    scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
+    evaluated, gaps = _evaluated_intervals(sources, start, end)
+    return Material(
+        definition=definition,
+        revision=revision.number,
+        start=start,
+        end=end,
+        as_of=as_of,
+        episodes=sorted(episodes, key=lambda e: e.raised_at),
+        problems=_notifiable_problems(sources.problems, suppressed, definition),
+        scores=_label_scores(definition, histories, scores, as_of),
+        models=_models(platform.decisions, revision.name, start, end, scores),
+        evaluated=evaluated,
+        gaps=gaps,
+        predicts=predicts(definition, sources.assets[0]) if sources.assets else "onset",
+        not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
+        histories=histories,
+        reduced=sources.reduced,
+        withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
+    )
+
+
+def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
+    """Return the scores outside suppressed intervals. Training leaves suppressed intervals out, too."""
+    if not any(suppressed.values()) or scores.empty:
+        return scores
+    is_suppressed = np.zeros(len(scores), np.bool_)
+    for asset, intervals in suppressed.items():
+        here = (scores["asset"] == asset).to_numpy()
+        is_suppressed[here] = is_covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
+    return scores[~is_suppressed].reset_index(drop=True)
+
+
+def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition) -> pd.DataFrame:
+    """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
+    if not any(suppressed.values()) or problems.empty:
+        return problems
+
+    def is_suppressed(asset: str, start: datetime) -> bool:
+        latest = start - definition.window.after
+        return first_free(suppressed.get(asset, ()), latest - definition.window.length) > latest
+
+    notifiable = [not is_suppressed(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
+    return problems[notifiable].reset_index(drop=True)
+
+
+def _before(definition: Definition, asset: Asset) -> timedelta:
+    """Return how long before the period readings matter.
+
+    For problems that began, or could be predicted, before it, and for the value carried forward into it.
+    """
+    problem, duration = definition.problem, timedelta(0)
+    if problem is not None:
+        duration = problem.hold + (problem.recovery or timedelta(0)) + problem_lookback(problem)
+    inputs = kind_of(definition).inputs(definition, asset)
+    return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
+
+
+def _problems(definition: Definition, histories: Mapping[str, History], as_of: datetime) -> pd.DataFrame:
+    frames = []
+    for asset, history in histories.items():
+        if definition.problem is not None:
+            view = point_in_time_view(history, to_millis(as_of))
+            found = find_problems(definition.problem, view, definition.is_of_unit).assign(uncounted=False)
+            if isinstance(definition, TrainedDefinition):
+                is_onset = predicts(definition, history.asset) == "onset"
+                found = counted_problems(found, find_occurrences(definition, view), is_onset)
+            frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
+    columns = [*PROBLEM_COLUMNS]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def _scores(platform: MaterialPorts, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return the scores of the period, one per asset and instant: that of the model which evaluated the instant last."""
+    frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
+    if frame.empty:
+        return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
+    versions = _version_at(platform, revision.name, frame)
+    frame = frame.assign(preferred=frame["model_version"] == versions)
+    frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(["asset", "ts"], keep="last")
+    return frame.drop(columns="preferred").reset_index(drop=True)
+
+
+def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the model version in force at each instant; before any was, the version that evaluated this past last."""
+    decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
+    revisions = platform.definitions.revisions(name)
+
+    def version(instant: datetime) -> int:
+        past_version = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
+        return answer_at(revisions, decisions, instant).version or past_version or -1
+
+    by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
+    return np.array([by_instant[t] for t in frame["ts"]], np.int64)
+
+
+def _label_scores(
+    definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime
+) -> pd.DataFrame:
+    """Return the scores with `label` (NaN while it cannot be known) and `persistence`."""
+    if not isinstance(definition, TrainedDefinition) or scores.empty:
+        return pd.DataFrame(columns=list(SCORE_COLUMNS))
+    frames = []
+    for asset, part in scores.groupby("asset", sort=True):
+        history = histories.get(str(asset))
+        if history is None:
+            continue
+        at = millis(pd.DatetimeIndex(part["ts"]))
+        view = point_in_time_view(history, to_millis(as_of))
+        labels = label_instants(definition, predicts(definition, history.asset), view, at, to_millis(as_of))
+        label = np.where(labels.measured, labels.label.astype(np.float64), np.nan)
+        frames.append(part.assign(label=label, persistence=persistence(definition, history, at)))
+    return pd.concat(frames, ignore_index=True).reindex(columns=list(SCORE_COLUMNS))
+
+
+def _models(decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
+    """Return the models that were in service during the period, and those that evaluated it only afterwards."""
+    promoted = [d for d in decisions.of(name) if d.promoted and d.challenger_version is not None]
+    ends = [following.at for _, following in pairwise(promoted)] + [None]
+    evaluated_versions = set(scores["model_version"]) if len(scores) else set()
+    models = []
+    for decision, until in zip(promoted, ends, strict=False):
+        version = decision.challenger_version
+        served = decision.at < end and (until is None or until > start)
+        if version is not None and (served or version in evaluated_versions):
+            importance = decision.evidence.get("importance", {}).get("variables", {})
+            models.append(
+                ModelInService(
+                    version=version,
+                    since=decision.at,
+                    until=until,
+                    provisional=decision.provisional,
+                    run_id=decision.run_id,
+                    reason=decision.reason,
+                    importance=importance,
+                    summary=summary_of(decision),
+                )
+            )
+    return models
+
+
+def _evaluated_intervals(
+    sources: _Sources, start: datetime, end: datetime
+) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
+    """Return, by asset, the evaluated interval of the period and the data gaps in it.
+
+    It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
+    """
+    platform, revision, histories = sources.platform, sources.revision, sources.histories
+    decisions, has_model = platform.decisions.of(revision.name), isinstance(revision.definition, ModelDefinition)
+    evaluated_again = platform.past_evaluations.of(revision.name)
+    evaluated_again = [r for r in evaluated_again if r.revision is not None and (r.model_version is not None or not has_model)]
+    intervals = [(r.asset, r.start, r.end) for r in evaluated_again]
+    began = live_from(platform.definitions.revisions(revision.name), decisions)
+    if began is not None:
+        watermarks = platform.states.load_many([(revision.name, asset) for asset in histories]).watermark.tolist()
+        reached = zip(histories, watermarks, strict=True)
+        intervals += [(asset, began, from_millis(watermark)) for asset, watermark in reached if watermark != NO_TIME]
+    evaluated: dict[str, Interval] = {}
+    gaps: dict[str, tuple[Interval, ...]] = {}
+    for asset, history in histories.items():
+        mine = [(max(a, start), min(b, end)) for name, a, b in intervals if name == asset and a < end and b > start]
+        if not mine or not len(history.readings):
+            continue
+        interval = min(a for a, _ in mine), max(b for _, b in mine)
+        known = _with_last_values(platform.readings, revision.definition, history)
+        unfitted = unfitted_times(decisions, asset, end)
+        interval, gaps[asset] = _trim_to_data(revision.definition, known, sources.reduced.get(asset), interval, unfitted)
+        if interval[0] < interval[1]:
+            evaluated[asset] = interval
+    return evaluated, gaps
+
+
+def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
+    """Return the history with the last values before it that still count, for conditions of several variables."""
+    combination = definition.combination if isinstance(definition, Conditions) else None
+    if combination is None:
+        return history
+    begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
+    since: dict[str, datetime] = {}
+    for condition in combination.leaves():
+        since[condition.variable] = min(search_from(condition, begin), since.get(condition.variable, begin))
+    return with_older(history, readings.newest(history.asset, since, begin))
+
+
+def _trim_to_data(
+    definition: Definition, history: History, reduced: Reduced | None, interval: Interval, unfitted: Sequence[Interval]
+) -> tuple[Interval, tuple[Interval, ...]]:
+    """Return the interval up to the last known value, and the gaps in it: without data, or without a model (`unfitted`)."""
+    first, last = interval
+    if reduced is not None and reduced.gaps is not None:
+        newest = max(first, history.readings.index[-1].to_pydatetime())
+        after = kind_of(definition).data_gaps(definition, history, newest, last) if newest < last else ()
+        gaps = tuple(merge([*reduced.gaps, *after], first, last))
+    else:
+        gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
+    gaps = tuple(merge([*gaps, *unfitted], first, last)) if unfitted else gaps
+    if gaps and gaps[-1][1] == last:
+        return (first, gaps[-1][0]), gaps[:-1]
+    return interval, gaps

@@ -1,0 +1,1 @@
+"""Upkeep of stored data: maintenance, retention, archive."""

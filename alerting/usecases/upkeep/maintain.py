@@ -1,0 +1,61 @@
+"""Upkeep between evaluations: outcomes, edited documents, episodes whose definition went out of service, platform alerts."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import out_of_service
+from alerting.episodes.episode import Episode
+from alerting.ports import EvaluationPorts, OutcomePorts, UpkeepPorts
+from alerting.usecases.alarm_load.budget_gate import check_edited
+from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.episodes.changes import EpisodeChanges, update
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.notification.routes import correct_if_known_late, read_routes
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.sources.documents import record_edits
+
+_LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
+
+
+def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
+    """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
+    synced = sync(platform, as_of)
+    return {
+        "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "over_budget": check_edited(platform, as_of),
+        "edited_sources": record_edits(platform, as_of),
+        "faulty": synced.faulty,
+        "closed": close_orphans(platform, as_of),
+        "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
+        "forgotten_late": forget_late(platform, as_of),
+        "dead_letters": len(platform.notifications.dead()),
+        "faulty_routes": read_routes(platform.routes)[1],
+        "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
+    }
+
+
+def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
+    """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
+
+
+def close_orphans(platform: OutcomePorts, as_of: datetime) -> int:
+    """Close open episodes of definitions that are no longer in service, with the end of the service. Return how many."""
+    idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
+    return sum(_close_all(platform, revision, as_of) for revision in idle)
+
+
+def _close_all(platform: OutcomePorts, revision: Revision, as_of: datetime) -> int:
+    def close(episode: Episode, _: EpisodeChanges) -> Episode:
+        if episode.condition == "closed":
+            return episode
+        ended = max(revision.at, episode.raised_at)
+        return episode.then("closed", as_of, out_of_service(revision), condition="closed", closed_at=ended)
+
+    open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
+    for episode in open_episodes:
+        update(platform, episode.id, close)
+    return len(open_episodes)
